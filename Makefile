@@ -1,0 +1,75 @@
+# Everything is set up by the first command that needs it; a bare `make` lists the commands.
+# Paths are relative throughout, so that a checkout below a folder with spaces works.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TYPES := tests/packaging/test_packaging.py::test_types_of_the_installed_wheel
+
+# A virtual environment belongs to one Python and one folder: with another Python, or after a move, it is made anew.
+PLACE := $(shell $(PYTHON) -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.version_info[0], sys.version_info[1], zlib.crc32(os.fsencode(os.getcwd()))))' 2>/dev/null)
+MADE := $(VENV)/.made-$(PLACE)
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+BENCH := $(VENV)/.installed-bench
+DECLARED := pyproject.toml setup.py
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-ezmsg lint types bench clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo
+	@echo "  PYTHON=python3.12   the Python (3.11 or newer) that .venv is made with"
+	@echo "  ARGS='-k log -x'    handed to pytest, or to the command that is run"
+
+demo: $(RUN) ## record a real ezmsg pipeline and walk through its history
+	@$(VENV)/bin/ezmsg-ledger demo $(ARGS)
+
+# Cheapest first. The typed check is also a part of the whole run; there it finds the wheel already installed.
+test: $(DEV) ## lint, types on the installed wheel, then all tests
+	$(PY) -m ruff check .
+	$(PY) -m pytest -q $(TYPES)
+	$(PY) -m pytest $(ARGS)
+
+test-ezmsg: $(DEV) ## only ezmsg's own test-suite, against our server
+	$(PY) -m pytest -m ezmsg_suite $(ARGS)
+
+lint: $(DEV) ## ruff alone
+	$(PY) -m ruff check .
+
+types: $(DEV) ## mypy --strict on the wheel, installed in a clean environment
+	$(PY) -m pytest -q $(TYPES)
+
+bench: $(BENCH) ## measure, beside the peers
+	$(PY) -m benchmarks $(ARGS)
+
+clean: ## remove .venv, caches and build products; recordings stay
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ezmsg_ledger.egg-info
+	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "ezmsg-ledger needs Python 3.11 or newer; '$(PYTHON)' is $$({ $(PYTHON) -V || echo missing; } 2>&1 | tail -n 1). Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; well under a minute on most connections) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(RUN): $(MADE) $(DECLARED)
+	@$(PIP) -e .
+	@touch $@
+
+# The larger installs contain the smaller: touching its stamp too keeps `make demo` after `make test` immediate.
+$(DEV): $(MADE) $(DECLARED)
+	@$(PIP) -e '.[dev]'
+	@touch $(RUN) $@
+
+$(BENCH): $(MADE) $(DECLARED)
+	@$(PIP) -e '.[dev,bench]'
+	@touch $(RUN) $(DEV) $@

@@ -1,0 +1,156 @@
+"""What can go wrong, as one small tree: ``LedgerError`` -> kind -> case.
+
+Every error carries a ``hint``: what the person who meets it can do next.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.lock import Holder
+
+
+class LedgerError(Exception):
+    """Base of every error this project raises on purpose.
+
+    ``str(error)`` says what happened and where; ``error.hint`` says what to do next ("" when there is nothing to add).
+    """
+
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+# --- events and their codec ------------------------------------------------------------------------------------------
+
+
+class EventError(LedgerError):
+    """An event, or a value inside one, is not what the format allows."""
+
+
+class InvalidEvent(EventError):
+    """An event cannot be stored: it is already stamped, malformed, or refers to what is not there."""
+
+
+class InvalidValue(EventError):
+    """A value has no representation in the value form: too deep, too large, or not valid text."""
+
+
+class OutOfOrder(EventError):
+    """A projection was given an event that does not follow the last one it saw."""
+
+
+class UnknownEvents(EventError):
+    """A result was asked for that would be wrong, because events of a newer version were passed over."""
+
+    hint = "Upgrade ezmsg-ledger, or ask for the result in spite of the unknown events."
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+class LogError(LedgerError):
+    """Something about a ledger file or its writer."""
+
+
+class NotALedger(LogError):
+    """The file is missing, empty, or not a ledger at all."""
+
+
+class NewerFormat(LogError):
+    """The ledger was written by a newer version in a format that this one does not know."""
+
+    hint = "Upgrade ezmsg-ledger to read it."
+
+
+class LedgerLocked(LogError):
+    """Another writer holds the ledger. ``holder`` says who, as far as the lock file tells: pid, host, start."""
+
+    hint = "Stop the other writer, or record to another file."
+
+    def __init__(self, message: str, *, holder: "Holder | None" = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+
+
+class ForkedWriter(LogError):
+    """A process that was forked from the writer's tried to write."""
+
+    hint = "Open the ledger in one process only; a forked child is never a writer."
+
+
+class LedgerClosed(LogError):
+    """The ledger was closed, or its writer died, before this call."""
+
+
+class DamagedLedger(LogError):
+    """Bytes that had reached the disk have changed. Nothing was cut.
+
+    ``offset`` is the byte at which the first unsound commit begins or ends, ``seq`` the last event before it.
+    """
+
+    hint = "Keep the file as it is. What comes before the damage can be read; `verify` lists what does not hold."
+
+    def __init__(self, message: str, *, offset: int, seq: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.offset = offset
+        self.seq = seq
+
+
+class HistoryChanged(LogError):
+    """What a reader had already shown is no longer in the file: it was cut back or replaced."""
+
+    hint = "Read again from the start: the writer lost its last commits, or the file was replaced."
+
+
+class Conflict(LogError):
+    """``expected_seq`` did not match: somebody else appended first."""
+
+
+class WriteFailed(LogError):
+    """The operating system refused a write or a sync; the events of this append are not in the ledger."""
+
+    hint = "Free space on the disk, or record to another one."
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class CommandRefused(LedgerError):
+    """The graph does not allow the command; nothing changed but the record of the refusal."""
+
+
+class CycleError(CommandRefused):
+    """The edge would close a cycle. ``path`` is that cycle: from the edge's target back to its source.
+
+    ``path[0]`` is the edge's ``to`` topic and ``path[-1]`` its ``from`` topic (one element for a self-edge).
+    """
+
+    hint = "Remove one of the edges along the path, or leave this one out."
+
+    def __init__(self, from_topic: str, to_topic: str, path: tuple[str, ...]) -> None:
+        super().__init__(f"{from_topic} -> {to_topic} would close a cycle: {' -> '.join((*path, to_topic))}")
+        self.from_topic = from_topic
+        self.to_topic = to_topic
+        self.path = path
+
+
+class AddressCollision(CommandRefused):
+    """A session registers component addresses that another session holds."""
+
+    hint = "Give the systems different root names, or end the other session first."
+
+    def __init__(self, addresses: tuple[str, ...], holder: int) -> None:
+        super().__init__(f"component address collision(s): {', '.join(addresses)} (held by session {holder})")
+        self.addresses = addresses
+        self.holder = holder
+
+
+class OwnershipConflict(CommandRefused):
+    """A process claims units that another process owns, or speaks for one that it does not own."""
+
+
+class UnknownMoment(LedgerError):
+    """No such moment in this ledger."""

@@ -1,0 +1,207 @@
+"""The structured graph models, under ezmsg's own names and field names.
+
+They are what ``values.thaw`` returns for registered metadata and settings, and what a GraphSnapshot is made of. Fields
+that a newer ezmsg adds are kept in ``extra``; a class that is not here is kept as an UnknownModel.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ezmsg.ledger.values import Model, model
+
+
+class Edge(NamedTuple):
+    """An edge of the graph: messages published on ``from_topic`` reach the subscribers of ``to_topic``."""
+
+    from_topic: str
+    to_topic: str
+
+
+@model
+class DynamicSettingsMetadata(Model, frozen=True, kw_only=True):
+    """Whether a component takes settings while it runs, on which topic and of which type."""
+
+    enabled: bool = False
+    input_topic: str | None = None
+    settings_type: str | None = None
+
+
+@model
+class StreamMetadata(Model, frozen=True, kw_only=True):
+    """A stream of a unit: its name in the unit, its address (topic) and message type."""
+
+    name: str = ""
+    address: str = ""
+    msg_type: str = ""
+
+
+@model
+class InputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
+    """A subscribing stream."""
+
+    leaky: bool = False
+    max_queue: int | None = None
+
+
+@model
+class OutputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
+    """A publishing stream. ``buf_size`` is in bytes."""
+
+    host: str | None = None
+    port: int | None = None
+    num_buffers: int | None = None
+    buf_size: int | None = None
+    force_tcp: bool | None = None
+
+
+@model
+class TopicMetadata(Model, frozen=True, kw_only=True):
+    """A topic of a collection: a name under which its inner streams are wired."""
+
+    name: str = ""
+    address: str = ""
+    msg_type: str = ""
+
+
+@model
+class InputTopicMetadata(TopicMetadata, frozen=True, kw_only=True):
+    """A topic through which messages enter a collection."""
+
+
+@model
+class OutputTopicMetadata(TopicMetadata, frozen=True, kw_only=True):
+    """A topic through which messages leave a collection."""
+
+
+@model
+class InputRelayMetadata(InputTopicMetadata, frozen=True, kw_only=True):
+    """A relay into a collection: messages are received and published anew."""
+
+    leaky: bool = False
+    max_queue: int | None = None
+    copy_on_forward: bool = True
+
+
+@model
+class OutputRelayMetadata(OutputTopicMetadata, frozen=True, kw_only=True):
+    """A relay out of a collection."""
+
+    host: str | None = None
+    port: int | None = None
+    num_buffers: int | None = None
+    buf_size: int | None = None
+    force_tcp: bool | None = None
+    copy_on_forward: bool = True
+
+
+@model
+class TaskMetadata(Model, frozen=True, kw_only=True):
+    """A coroutine of a unit: what it subscribes to and where it publishes."""
+
+    name: str = ""
+    subscribes: str | None = None
+    publishes: list[str] = []
+
+
+@model
+class SettingsFieldMetadata(Model, frozen=True, kw_only=True):
+    """One field of a settings class."""
+
+    name: str = ""
+    field_type: str = ""
+    required: bool = False
+    default: Any = None
+    description: str | None = None
+    bounds: tuple[float | None, float | None] | None = None
+    choices: list[Any] | None = None
+    widget_hint: str | None = None
+
+
+@model
+class SettingsSchemaMetadata(Model, frozen=True, kw_only=True):
+    """The fields of a settings class and what described them."""
+
+    provider: str = ""
+    settings_type: str = ""
+    fields: list[SettingsFieldMetadata] = []
+
+
+@model
+class ComponentMetadata(Model, frozen=True, kw_only=True):
+    """A component. ``initial_settings`` is (serialized bytes or None, dict or repr text)."""
+
+    address: str = ""
+    name: str = ""
+    component_type: str = ""
+    settings_type: str = ""
+    initial_settings: tuple[bytes | None, Any] = (None, "")
+    dynamic_settings: DynamicSettingsMetadata | None = None
+    settings_schema: SettingsSchemaMetadata | None = None
+
+
+@model
+class CollectionMetadata(ComponentMetadata, frozen=True, kw_only=True):
+    """A collection: its topics, relays and children (addresses)."""
+
+    topics: dict[str, Any] = {}
+    relays: dict[str, Any] = {}
+    children: list[str] = []
+
+
+@model
+class UnitMetadata(ComponentMetadata, frozen=True, kw_only=True):
+    """A unit: its streams and tasks."""
+
+    streams: dict[str, Any] = {}
+    tasks: list[TaskMetadata] = []
+    main: str | None = None
+    threads: list[str] = []
+
+
+@model
+class GraphMetadata(Model, frozen=True, kw_only=True):
+    """What a session registers at start-up: every component of its system, by address, in its order."""
+
+    schema_version: int = 1
+    root_name: str | None = None
+    components: dict[str, Any] = {}
+
+
+@model
+class SettingsSnapshotValue(Model, frozen=True, kw_only=True):
+    """A settings value in force: the pickled bytes (never opened), a readable form, fields, schema."""
+
+    serialized: bytes | None = None
+    repr_value: Any = ""
+    structured_value: dict[str, Any] | None = None
+    settings_schema: SettingsSchemaMetadata | None = None
+
+
+class SnapshotSession(msgspec.Struct, frozen=True):
+    """A session in a GraphSnapshot: the edges it holds (sorted) and what it registered."""
+
+    edges: list[Edge]
+    metadata: Any
+
+
+class SnapshotProcess(msgspec.Struct, frozen=True):
+    """A process in a GraphSnapshot. ``process_id`` is its UUID as text; pid and host are None until it registered."""
+
+    process_id: str
+    pid: int | None
+    host: str | None
+    units: list[str]
+
+
+class GraphSnapshot(msgspec.Struct, frozen=True):
+    """The graph at one moment, under ezmsg's names and in ezmsg's orders.
+
+    ``graph`` maps each node, in the order of its first appearance, to its sorted successors; ``edge_owners`` each edge,
+    sorted, to ``"persistent"`` first and then session UUIDs sorted as text; ``sessions`` and ``processes`` are by UUID.
+    """
+
+    graph: dict[str, list[str]]
+    edge_owners: dict[Edge, list[str]]
+    sessions: dict[str, SnapshotSession]
+    processes: dict[str, SnapshotProcess]

@@ -1,0 +1,62 @@
+"""Structural lines: what a ledger says about itself. Their types start with ``ledger.``; they have no seq."""
+
+from typing import TypeAlias
+
+import msgspec
+
+FORMAT = 1
+"""The format of the file as a whole. Event types come and go without changing it."""
+
+
+class Header(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.header"):
+    """The first line. ``id`` names the ledger for ever; ``created``: ns since the epoch, UTC."""
+
+    format: int
+    id: str
+    created: int
+
+
+class Commit(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.commit"):
+    """Closes one append: the ``count`` events since the last commit line, up to seq ``upto``, happened.
+
+    ``at`` is the byte offset of this line, ``synced`` the offset known to be durable when it was written, ``sha256``
+    the hex digest of every byte of the file before this line.
+    """
+
+    upto: int
+    count: int
+    at: int
+    synced: int
+    sha256: str
+
+
+class Recovered(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.recovered"):
+    """A torn tail of ``bytes`` bytes at offset ``at`` was cut and kept in the file ``saved`` beside the ledger."""
+
+    at: int
+    bytes: int
+    saved: str
+    time: int
+
+
+class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
+    """A structural line of a type that this version does not know; passed over."""
+
+    tag: str
+    raw: bytes
+
+
+KnownStructural: TypeAlias = Header | Commit | Recovered
+Structural: TypeAlias = KnownStructural | UnknownStructural
+
+
+def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> bytes:
+    """A commit line, newline included. A commit line is sound only if it is byte for byte this."""
+    return (
+        f'{{"type":"ledger.commit","upto":{upto},"count":{count},"at":{at},"synced":{synced},"sha256":"{sha256}"}}\n'
+    ).encode("ascii")
+
+
+COMMIT_PREFIX = b'{"type":"ledger.commit",'
+HEADER_PREFIX = b'{"type":"ledger.header",'
+STRUCTURAL_PREFIX = b'{"type":"ledger.'

@@ -1,0 +1,419 @@
+"""The value form: free Python values (settings, metadata, details) as JSON that round-trips type-identically.
+
+What JSON says exactly stays as it is. Everything else is an object with the key ``"$"``: see docs/FORMAT.md for the
+table and its test vectors. ``freeze`` makes the form, ``thaw`` reads it; both cost O(size).
+"""
+
+import base64
+import enum
+import math
+import pickle
+import struct
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from ezmsg.ledger.errors import InvalidValue
+
+Form: TypeAlias = Any
+"""A tree of None, bool, int, float, str, list and dict[str, Form], as JSON has them."""
+
+DEPTH_MAX = 64
+"""Levels of nesting. Real settings nest below ten; a bound keeps a hostile value from exhausting the stack."""
+
+SIZE_MAX = 16 * 2**20
+"""What a value may weigh: each item of a container ITEM_WEIGHT, each text and each bytes its length.
+
+No more fits in a line. It is weighed while it is frozen, because a pickle of a few hundred bytes can share one list so
+often that written out it would fill the memory of any machine.
+"""
+
+ITEM_WEIGHT = 64
+"""Bytes counted per item: about what its form takes in memory, so that SIZE_MAX bounds that (and the time) as well."""
+
+EXACT_INT_MAX = 2**53 - 1
+"""Beyond this, readers that keep numbers as doubles (jq, JavaScript) would change an integer silently."""
+
+TAG = "$"
+
+
+class Opaque(msgspec.Struct, frozen=True):
+    """An object of a class that the form does not know, kept without ever being opened.
+
+    ``class_ref`` is ``module:qualname``; ``data`` the bytes that would rebuild it (a pickle; may be empty when there is
+    none); ``plain`` what a person or a program without the class can use: the plain int, float or str behind an enum
+    member or a numpy scalar, else a repr.
+    """
+
+    class_ref: str
+    data: bytes
+    plain: Any
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the structured metadata models. The class name is the tag of its form.
+
+    ``extra`` holds fields that a newer ezmsg sent and that this version does not name; they survive a round trip.
+    """
+
+    extra: dict[str, Any] = {}
+
+
+class UnknownModel(msgspec.Struct, frozen=True):
+    """A structured value of a class that this version has no model for: its name and all its fields."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+MODELS: dict[str, type[Model]] = {}
+_FIELDS: dict[type[Model], tuple[str, ...]] = {}
+
+M = TypeVar("M", bound=type[Model])
+
+
+def model(cls: M) -> M:
+    """Register a Model under its class name, so that ``thaw`` returns it. The name must start with A to Z."""
+    MODELS[cls.__name__] = cls
+    _FIELDS[cls] = tuple(name for name in cls.__struct_fields__ if name != "extra")
+    return cls
+
+
+def model_fields(cls: type[Model]) -> tuple[str, ...]:
+    """The names of the fields that a registered model declares, in ezmsg's order, without ``extra``."""
+    return _FIELDS[cls]
+
+
+# --- freeze ----------------------------------------------------------------------------------------------------------
+
+
+def freeze(value: object) -> Form:
+    """The form of ``value``.
+
+    Raises InvalidValue when it nests deeper than DEPTH_MAX (a cyclic value always does), weighs more than SIZE_MAX, or
+    is a Model or UnknownModel that ``thaw`` could not give back: not registered, or with names that are taken.
+    """
+    return _freeze(value, 0, _Scale())
+
+
+class _Scale:
+    """Weighs a value while it is frozen, before the parts of a container are looked at."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = SIZE_MAX
+
+    def add(self, weight: int) -> None:
+        self.left -= weight
+        if self.left < 0:
+            raise InvalidValue(f"a value is larger than {SIZE_MAX} bytes", hint="Name a file in its place.")
+
+
+def _freeze(value: Any, depth: int, scale: _Scale) -> Form:
+    if depth > DEPTH_MAX:
+        raise InvalidValue(f"a value nests deeper than {DEPTH_MAX} levels", hint="Flatten it, or break its cycle.")
+    cls = type(value)
+    if value is None or cls is bool:
+        return value
+    freezer = _FREEZERS.get(cls)
+    if freezer is None:
+        if not issubclass(cls, Model):
+            return _freeze_opaque(opaque(value), depth, scale)
+        freezer = _freeze_model
+    return freezer(value, depth, scale)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _freeze_str(value: str, depth: int, scale: _Scale) -> Form:
+    scale.add(len(value))
+    if value.isascii() or _is_text(value):
+        return value
+    return {TAG: "s", "v": _b64(value.encode("utf-8", "surrogatepass"))}
+
+
+def _freeze_int(value: int, depth: int, scale: _Scale) -> Form:
+    if -EXACT_INT_MAX <= value <= EXACT_INT_MAX:
+        return value
+    scale.add(value.bit_length() // 4)
+    return {TAG: "i", "v": hex(value)}
+
+
+_NAN_BITS = "7ff8000000000000"
+
+
+def _freeze_float(value: float, depth: int, scale: _Scale) -> Form:
+    if math.isfinite(value):
+        return value
+    bits = struct.pack(">d", value).hex()
+    return {TAG: "f", "v": repr(value) if math.isinf(value) or bits == _NAN_BITS else bits}
+
+
+def _freeze_bytes(value: bytes, depth: int, scale: _Scale) -> Form:
+    scale.add(len(value))
+    return {TAG: "b", "v": _b64(value)}
+
+
+def _freeze_list(value: Collection[Any], depth: int, scale: _Scale) -> list[Form]:
+    scale.add(ITEM_WEIGHT * len(value))
+    return [_freeze(item, depth + 1, scale) for item in value]
+
+
+def _freeze_tuple(value: tuple[Any, ...], depth: int, scale: _Scale) -> Form:
+    return {TAG: "t", "v": _freeze_list(value, depth, scale)}
+
+
+def _freeze_set(value: set[Any] | frozenset[Any], depth: int, scale: _Scale) -> Form:
+    items = _freeze_list(value, depth, scale)
+    items.sort(key=msgspec.json.encode)  # a set has no order of its own; bytes give one that never changes
+    return {TAG: "set" if type(value) is set else "frozenset", "v": items}
+
+
+def _freeze_dict(value: dict[Any, Any], depth: int, scale: _Scale) -> Form:
+    scale.add(ITEM_WEIGHT * len(value))
+    if TAG not in value and all(type(key) is str and (key.isascii() or _is_text(key)) for key in value):
+        scale.add(sum(map(len, value)))
+        return {key: _freeze(item, depth + 1, scale) for key, item in value.items()}
+    pairs = [[_freeze(key, depth + 1, scale), _freeze(item, depth + 1, scale)] for key, item in value.items()]
+    return {TAG: "m", "v": pairs}
+
+
+def _freeze_model(value: Model, depth: int, scale: _Scale) -> Form:
+    cls = type(value)
+    if MODELS.get(cls.__name__) is not cls:
+        raise InvalidValue(f"{cls.__name__} is not a registered model", hint="Decorate the class with @model.")
+    fields = [(name, getattr(value, name)) for name in _FIELDS[cls]]
+    return _freeze_fields(cls.__name__, [*fields, *value.extra.items()], depth, scale)
+
+
+def _freeze_unknown(value: UnknownModel, depth: int, scale: _Scale) -> Form:
+    if not _is_model_name(value.name) or value.name in MODELS or not _is_text(value.name):
+        raise InvalidValue(
+            f"no name for a model of an unknown class: {value.name!r}",
+            hint="It starts with A to Z and is not that of a registered model; keep other objects as Opaque.",
+        )
+    return _freeze_fields(value.name, value.fields.items(), depth, scale)
+
+
+def _freeze_fields(tag: str, fields: Iterable[tuple[Any, Any]], depth: int, scale: _Scale) -> Form:
+    form: dict[str, Any] = {TAG: tag}
+    for name, item in fields:
+        if type(name) is not str or name in form or not _is_text(name):
+            raise InvalidValue(
+                f"{tag} cannot have a field named {name!r} (again)",
+                hint=f"Names of fields are texts, each given once, and not {TAG!r}.",
+            )
+        scale.add(ITEM_WEIGHT + len(name))
+        form[name] = _freeze(item, depth + 1, scale)
+    return form
+
+
+def _freeze_opaque(value: Opaque, depth: int, scale: _Scale) -> Form:
+    scale.add(len(value.data))
+    plain_form = _freeze(value.plain, depth + 1, scale)
+    return {TAG: "o", "class": _freeze_str(value.class_ref, depth, scale), "v": _b64(value.data), "as": plain_form}
+
+
+_FREEZERS: dict[type, Callable[[Any, int, _Scale], Form]] = {
+    str: _freeze_str,
+    int: _freeze_int,
+    float: _freeze_float,
+    list: _freeze_list,
+    dict: _freeze_dict,
+    tuple: _freeze_tuple,
+    set: _freeze_set,
+    frozenset: _freeze_set,
+    bytes: _freeze_bytes,
+    Opaque: _freeze_opaque,
+    UnknownModel: _freeze_unknown,
+}
+
+
+def opaque(value: object) -> Opaque:
+    """An object of this process as an Opaque: its own pickle, and the plain value behind it where it has one."""
+    cls = type(value)
+    try:
+        data = pickle.dumps(value, protocol=4)
+    except Exception:  # whatever a foreign __reduce__ raises: such an object still has a class and a repr
+        data = b""
+    return Opaque(class_ref=f"{cls.__module__}:{cls.__qualname__}", data=data, plain=_plain(value))
+
+
+_PLAIN_TYPES = (bool, int, float, str)
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    cls = type(value)
+    if issubclass(cls, enum.Enum) and type(value._value_) in _PLAIN_TYPES:
+        return value._value_  # type: ignore[no-any-return]
+    # the base classes' own methods: a subclass (a StrEnum, say) may give another answer, or raise
+    if issubclass(cls, int):
+        return int.__int__(value)
+    if issubclass(cls, float):
+        return float.__float__(value)
+    if issubclass(cls, str):
+        return str.__str__(value)
+    if cls.__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        item = value.item()
+        if type(item) in _PLAIN_TYPES:
+            return item  # type: ignore[no-any-return]
+    try:
+        text = repr(value)
+    except Exception as error:  # a foreign __repr__ may raise anything
+        text = f"<{cls.__qualname__}: repr raised {type(error).__name__}>"
+    return text if _is_text(text) else ascii(text)
+
+
+# --- thaw ------------------------------------------------------------------------------------------------------------
+
+
+def thaw(form: Form) -> Any:
+    """The value that ``freeze`` was given: Models for structured values, Opaque for objects of foreign classes.
+
+    Raises InvalidValue when the form is not one that ``freeze`` makes. It tolerates keys beside those of a tag, which a
+    newer version may have added, and other spellings of what a tag holds.
+    """
+    try:
+        return _thaw(form, 0)
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise InvalidValue(f"not a value form: {error!r}", hint=_THAW_HINT) from error
+
+
+_THAW_HINT = "A newer version of ezmsg-ledger may know it; else the line was written by something else."
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _thaw(form: Form, depth: int) -> Any:
+    if depth > DEPTH_MAX:
+        raise ValueError(f"nests deeper than {DEPTH_MAX} levels")
+    cls = type(form)
+    if cls in _SCALARS:
+        return form
+    if cls is list:
+        return [_thaw(item, depth + 1) for item in form]
+    if cls is not dict:
+        raise TypeError(f"JSON has no {cls.__name__}")
+    if TAG not in form:
+        return {_text(key): _thaw(item, depth + 1) for key, item in form.items()}
+    tag = _text(form[TAG])
+    thawer = _THAWERS.get(tag)
+    if thawer is not None:
+        return thawer(form, depth)
+    if not _is_model_name(tag):
+        raise ValueError(f"unknown tag {tag[:40]!r}")
+    return _thaw_model(tag, {_text(name): _thaw(item, depth + 1) for name, item in form.items() if name != TAG})
+
+
+def _is_model_name(name: str) -> bool:
+    return "A" <= name[:1] <= "Z"  # all other tags are this module's own
+
+
+def _thaw_model(name: str, fields: dict[str, Any]) -> Model | UnknownModel:
+    cls = MODELS.get(name)
+    if cls is None:
+        return UnknownModel(name, fields)
+    known = {field: fields.pop(field) for field in _FIELDS[cls] if field in fields}
+    return cls(**known, extra=fields)
+
+
+def _thaw_float(form: dict[str, Any], depth: int) -> float:
+    text = _text(form["v"])
+    if text in ("nan", "inf", "-inf"):
+        return float(text)  # a new object each time: in a set, one NaN would swallow the others
+    value: float = struct.unpack(">d", bytes.fromhex(text))[0]
+    if not math.isnan(value):
+        raise ValueError("a finite float in the place of a NaN's bits")
+    return value
+
+
+def _thaw_items(form: dict[str, Any], depth: int) -> list[Any]:
+    return [_thaw(item, depth + 1) for item in _list(form["v"])]
+
+
+def _thaw_map(form: dict[str, Any], depth: int) -> dict[Any, Any]:
+    return {_thaw(key, depth + 1): _thaw(item, depth + 1) for key, item in map(_list, _list(form["v"]))}
+
+
+def _thaw_opaque(form: dict[str, Any], depth: int) -> Opaque:
+    return Opaque(_text(_thaw(form["class"], depth)), _unb64(form["v"]), _thaw(form["as"], depth + 1))
+
+
+_THAWERS: dict[str, Callable[[dict[str, Any], int], Any]] = {
+    "f": _thaw_float,
+    "b": lambda form, depth: _unb64(form["v"]),
+    "i": lambda form, depth: int(_text(form["v"]), 16),
+    "s": lambda form, depth: _unb64(form["v"]).decode("utf-8", "surrogatepass"),
+    "t": lambda form, depth: tuple(_thaw_items(form, depth)),
+    "set": lambda form, depth: set(_thaw_items(form, depth)),
+    "frozenset": lambda form, depth: frozenset(_thaw_items(form, depth)),
+    "m": _thaw_map,
+    "o": _thaw_opaque,
+}
+
+
+def _text(form: Form) -> str:
+    if type(form) is not str:
+        raise TypeError(f"a text was expected, not {type(form).__name__}")
+    return form
+
+
+def _list(form: Form) -> list[Any]:
+    if type(form) is not list:
+        raise TypeError(f"a list was expected, not {type(form).__name__}")
+    return form
+
+
+def plain(value: Any) -> Any:
+    """A thawed value with every Opaque in it replaced by its plain value: for whoever has not the classes."""
+    cls = type(value)
+    if cls is Opaque:
+        return plain(value.plain)
+    if cls is dict:
+        return {plain(key): plain(item) for key, item in value.items()}
+    if cls in (list, tuple, set, frozenset):
+        return cls(plain(item) for item in value)
+    if isinstance(value, Model | UnknownModel):
+        return cls(**{name: plain(getattr(value, name)) for name in cls.__struct_fields__})
+    return value
+
+
+def same(a: Form, b: Form) -> bool:
+    """Type-strict equality of two forms: ``1``, ``1.0`` and ``True`` differ; so do ``0.0`` and ``-0.0``.
+
+    NaNs of the same bits are the same. As in Python, the order of a dict's keys does not count.
+    """
+    return a is b or _normal(a) == _normal(b)
+
+
+def _normal(form: Form) -> bytes:
+    data = msgspec.json.encode(form, order="sorted")
+    if b'"$":"m"' in data:
+        data = msgspec.json.encode(_sort_maps(form), order="sorted")
+    return data
+
+
+def _sort_maps(form: Form) -> Form:
+    if type(form) is list:
+        return [_sort_maps(item) for item in form]
+    if type(form) is not dict:
+        return form
+    form = {key: _sort_maps(item) for key, item in form.items()}
+    if form.get(TAG) == "m":
+        form["v"].sort(key=lambda pair: msgspec.json.encode(pair, order="sorted"))
+    return form
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _unb64(text: Form) -> bytes:
+    return base64.b64decode(_text(text), validate=True)

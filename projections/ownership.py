@@ -1,0 +1,222 @@
+"""Who holds which edge, and the nodes in their order: the part of the graph state that nearly every event touches."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
+
+from ezmsg.ledger.errors import OutOfOrder
+from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected
+
+Owner: TypeAlias = int | None
+EdgeKey: TypeAlias = tuple[str, str]
+
+DEGREE, BORN, OUT = range(3)
+"""The places in a node's cell: edges that touch it; the rank of its birth; its out-edges with their owners."""
+
+COMPACT_MIN = 2**16
+"""Events applied before the notes of lost holds are thrown out: about 8 MiB of notes at the worst."""
+
+COMPACT_RATIO = 16
+"""Events per live hold between two such cleanings: enough that they cost a few ns an event."""
+
+
+class Ownership:
+    """Owners by edge, edges by owner, and ezmsg's node order.
+
+    Owners are session ids; ``None`` is ezmsg's persistent owner. An edge exists while anyone holds it, a node while any
+    edge touches it. Applying one event costs O(1).
+
+    A node is a list cell (degree, birth, out-edges), and an edge's value its owner, or a set when it has several: this
+    loop is where replay spends its time, and nested dicts of shared strings halve its cost against tuple keys. What an
+    owner holds is noted by appending only, and looked through when it is asked for.
+    """
+
+    __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
+
+    def __init__(self) -> None:
+        # A dict keeps the order in which nodes appeared; one that went and came back stands at the end, as in ezmsg.
+        self.nodes: dict[str, list[Any]] = {}
+        self._gained: dict[Owner, list[EdgeKey]] = {None: []}
+        self._gained_count = 0
+        self._gained_max = COMPACT_MIN
+
+    def run(self, events: Sequence[Any], start: int, seq: int, changed: list[Any] | None) -> tuple[int, int]:
+        """Apply the edge events from index ``start`` up to the first event of another type.
+
+        ``seq`` is the last seq applied before. Returns the last applied now, and how many events changed the topology
+        (an edge's first owner came, or its last one went); those are also put into ``changed`` if given. Raises
+        OutOfOrder when a seq does not follow, KeyError or ValueError when an event contradicts the state.
+        """
+        nodes, gained = self.nodes, self._gained
+        changes = 0
+        first = seq
+        for event in islice(events, start, None) if start else events:
+            cls = type(event)
+            if cls is EdgeConnected:
+                seq += 1
+                if event.seq != seq:
+                    raise OutOfOrder(f"event {event.seq} does not follow {seq - 1}")
+                from_topic = event.from_topic
+                to_topic = event.to_topic
+                gained[event.owner].append((from_topic, to_topic))
+                node = nodes.get(from_topic)
+                if node is None:
+                    node = nodes[from_topic] = [0, 2 * seq, {}]
+                out = node[OUT]
+                if to_topic in out:
+                    _add_owner(out, to_topic, event.owner)
+                    continue
+                out[to_topic] = event.owner
+                node[DEGREE] += 1
+                node = nodes.get(to_topic)
+                if node is None:
+                    nodes[to_topic] = [1, 2 * seq + 1, {}]
+                else:
+                    node[DEGREE] += 1
+            elif cls is EdgeDisconnected:
+                seq += 1
+                if event.seq != seq:
+                    raise OutOfOrder(f"event {event.seq} does not follow {seq - 1}")
+                from_topic = event.from_topic
+                to_topic = event.to_topic
+                node = nodes[from_topic]
+                owners = node[OUT].pop(to_topic)
+                if owners != event.owner:
+                    node[OUT][to_topic] = _without(owners, event.owner)
+                    continue
+                if node[DEGREE] == 1:
+                    del nodes[from_topic]
+                else:
+                    node[DEGREE] -= 1
+                node = nodes[to_topic]
+                if node[DEGREE] == 1:
+                    del nodes[to_topic]
+                else:
+                    node[DEGREE] -= 1
+            else:
+                break
+            changes += 1
+            if changed is not None:
+                changed.append(event)
+        self._gained_count += seq - first
+        if self._gained_count > self._gained_max:
+            self._compact()
+        return seq, changes
+
+    def open(self, owner: Owner) -> None:
+        """A new owner that holds nothing yet."""
+        self._gained[owner] = []
+
+    def close(self, owner: Owner) -> None:
+        """Forget an owner that holds nothing any more."""
+        del self._gained[owner]
+
+    def release(self, owner: Owner) -> list[EdgeKey]:
+        """Take every hold of ``owner`` away; returns the edges that vanished with it, sorted. Cost: O(its edges)."""
+        vanished = []
+        for from_topic, to_topic in self.held(owner):
+            out = self.nodes[from_topic][OUT]
+            owners = out[to_topic]
+            if owners != owner:
+                out[to_topic] = _without(owners, owner)
+                continue
+            del out[to_topic]
+            vanished.append((from_topic, to_topic))
+            for topic in (from_topic, to_topic):
+                node = self.nodes[topic]
+                if node[DEGREE] == 1:
+                    del self.nodes[topic]
+                else:
+                    node[DEGREE] -= 1
+        self._gained[owner] = []
+        return vanished
+
+    def held(self, owner: Owner) -> list[EdgeKey]:
+        """The edges that ``owner`` holds, sorted. Cost: O(k log k) in what it gained."""
+        return sorted({edge for edge in self._gained[owner] if self.holds(edge, owner)})
+
+    def holds(self, edge: EdgeKey, owner: Owner) -> bool:
+        """Whether ``owner`` holds ``edge``. Cost: O(1)."""
+        return owner in self.owners(edge)
+
+    def owners(self, edge: EdgeKey) -> frozenset[Owner]:
+        """Who holds ``edge``; empty when it does not exist. Cost: O(owners)."""
+        node = self.nodes.get(edge[0])
+        if node is None or edge[1] not in node[OUT]:
+            return frozenset()
+        return _as_set(node[OUT][edge[1]])
+
+    def __contains__(self, edge: EdgeKey) -> bool:
+        node = self.nodes.get(edge[0])
+        return node is not None and edge[1] in node[OUT]
+
+    def edges(self) -> Iterator[tuple[EdgeKey, frozenset[Owner]]]:
+        """Every edge with its owners, in no particular order. Cost: O(edges)."""
+        for from_topic, node in self.nodes.items():
+            for to_topic, owners in node[OUT].items():
+                yield (from_topic, to_topic), _as_set(owners)
+
+    def graph(self) -> dict[str, list[str]]:
+        """Successors, sorted, by node in ezmsg's order. Cost: O(n + e log e)."""
+        return {topic: sorted(node[OUT]) for topic, node in self.nodes.items()}
+
+    def put(self, edge: EdgeKey, owner: Owner, births: dict[str, int]) -> None:
+        """Set one hold without an event, for a state rebuilt from facts; every node it names must have a birth."""
+        for topic in edge:
+            self.nodes.setdefault(topic, [0, births[topic], {}])
+        out = self.nodes[edge[0]][OUT]
+        if edge[1] in out:
+            _add_owner(out, edge[1], owner)
+        else:
+            out[edge[1]] = owner
+            for topic in edge:
+                self.nodes[topic][DEGREE] += 1
+        self._gained.setdefault(owner, []).append(edge)
+
+    def _compact(self) -> None:
+        """Throw out the notes of holds that are gone, so that memory follows the state and not the history."""
+        gained: dict[Owner, list[EdgeKey]] = {owner: [] for owner in self._gained}
+        for from_topic, node in self.nodes.items():
+            for to_topic, owners in node[OUT].items():
+                for owner in owners if type(owners) is set else (owners,):
+                    gained[owner].append((from_topic, to_topic))
+        self._gained = gained
+        self._gained_count = sum(map(len, gained.values()))
+        self._gained_max = COMPACT_RATIO * self._gained_count + COMPACT_MIN
+
+    def check(self) -> None:
+        """Assert that all indexes tell the same story; say where they differ. Cost: O(state)."""
+        degree = dict.fromkeys(self.nodes, 0)
+        for edge, owners in self.edges():
+            assert owners, f"an edge without an owner: {edge}"
+            assert edge[0] != edge[1], f"a self-edge: {edge}"
+            assert edge[1] in degree, f"an edge to a topic that is no node: {edge}"
+            for topic in edge:
+                degree[topic] += 1
+            for owner in owners:
+                assert edge in self._gained[owner], f"{edge} is held by {owner}, which never gained it"
+        kept = {topic: node[DEGREE] for topic, node in self.nodes.items()}
+        assert degree == kept, f"degrees differ: counted {degree}, kept {kept}"
+        assert all(degree.values()), f"nodes without an edge: {[topic for topic, n in degree.items() if not n]}"
+        births = [node[BORN] for node in self.nodes.values()]
+        assert births == sorted(set(births)), f"births do not rise along the nodes: {births}"
+
+
+def _as_set(owners: Any) -> frozenset[Owner]:
+    return frozenset(owners) if type(owners) is set else frozenset((owners,))
+
+
+def _add_owner(out: dict[str, Any], to_topic: str, owner: Owner) -> None:
+    owners = out[to_topic]
+    if type(owners) is set:
+        owners.add(owner)
+    elif owners != owner:
+        out[to_topic] = {owners, owner}
+
+
+def _without(owners: Any, owner: Owner) -> Any:
+    """What is left of several owners; a single one stands for itself again."""
+    if type(owners) is not set or owner not in owners:
+        raise KeyError(f"{owner} does not hold the edge; {owners} do")
+    owners.discard(owner)
+    return owners.pop() if len(owners) == 1 else owners

@@ -1,0 +1,46 @@
+"""What a projection is, and how events are run through one."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from ezmsg.ledger.errors import OutOfOrder
+from ezmsg.ledger.events import Gap
+
+
+class Projection(Protocol):
+    """Anything that is built by applying events in order. ``seq`` is that of the last event it saw, 0 at first."""
+
+    seq: int
+
+    def apply(self, event: Any) -> None:
+        """Apply one event; raises OutOfOrder when it does not follow ``seq``."""
+
+
+P = TypeVar("P", bound=Projection)
+
+
+def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
+    """Run batches of events (as ``Ledger.read`` yields them) through ``projection``; returns it.
+
+    Raises OutOfOrder unless each seq follows the last, so a projection proves that it missed nothing. Uses the
+    projection's own ``apply_batch`` where it has one.
+    """
+    apply_batch = getattr(projection, "apply_batch", None)
+    for batch in batches:
+        if apply_batch is not None:
+            apply_batch(batch)
+        else:
+            for event in batch:
+                projection.apply(event)
+    return projection
+
+
+def follows(event: Any, seq: int) -> None:
+    """Raise OutOfOrder unless ``event`` is the one after ``seq``; a gap that names what was lost is the legal jump."""
+    if event.seq == seq + 1:
+        return
+    if type(event) is Gap and event.first == seq + 1 and event.last + 1 == event.seq and event.lost:
+        return
+    raise OutOfOrder(
+        f"event {event.seq} does not follow {seq}", hint="Events are missing or out of order: verify the ledger."
+    )

@@ -1,0 +1,125 @@
+"""What the graph state knows of each thing, as frozen records: an event replaces a record, it never edits one."""
+
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.values import Form, thaw
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """A run of the server. ``topology_start`` and ``settings_start``: the feed numbers given out before it began."""
+
+    uuid: str
+    kind: str
+    name: str
+    host: str
+    pid: int
+    address: str | None
+    versions: dict[str, str]
+    rules: int
+    durability: str | None
+    started: int
+    topology_start: int
+    settings_start: int
+
+
+class SessionRecord(msgspec.Struct, frozen=True):
+    """A session. ``opened``: ns. ``label`` is None until one is given or registered."""
+
+    uuid: str
+    peer: str | None
+    label: str | None
+    opened: int
+
+    @property
+    def name(self) -> str:
+        """What to call it: its label, else where it came from, else its UUID."""
+        return self.label or self.peer or self.uuid
+
+
+class ProcessRecord(msgspec.Struct, frozen=True):
+    """A backend process. ``units`` are sorted; pid and host are None until it registered."""
+
+    uuid: str
+    peer: str | None
+    pid: int | None
+    host: str | None
+    units: tuple[str, ...]
+    opened: int
+
+
+class EndpointRecord(msgspec.Struct, frozen=True):
+    """A publisher, subscriber or channel (``kind``). ``publisher``: the id that a channel leads to."""
+
+    kind: str
+    uuid: str
+    topic: str | None
+    publisher: int | None
+    declared: str | None
+    advertised: str | None
+    peer: str | None
+    stalled: bool
+    opened: int
+
+
+class SettingRecord(msgspec.Struct, frozen=True):
+    """The settings in force for a component.
+
+    ``session`` registered the component, ``process`` reported the value (None: it is the initial one); ``since`` is the
+    seq of the event that set the value; ``rank`` places it in ezmsg's order: (seq, index) of its first appearance.
+    """
+
+    value: SettingsValue
+    session: int | None
+    process: int | None
+    since: int
+    rank: tuple[int, int]
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """A routed request that is not answered yet. ``routed``: ns."""
+
+    uuid: str
+    session: int
+    unit: str
+    operation: str
+    process: int | None
+    routed: int
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What a session registered: the value form of its GraphMetadata, and the raw pickle where that was kept."""
+
+    metadata: Form
+    raw: bytes | None
+
+    @property
+    def components(self) -> dict[str, Form]:
+        """The forms of its components by key, in their order. Cost: O(1), or O(n) for keys that JSON cannot have."""
+        return _as_dict(self.metadata.get("components"))
+
+
+def _as_dict(form: Form) -> dict[str, Any]:
+    """A map of the value form as a dict: plain, or the pairs of ``m`` when a key is not a plain text."""
+    if not isinstance(form, dict):
+        return {}
+    if form.get("$") == "m":
+        return {str(key): item for key, item in form["v"]}
+    return form
+
+
+def initial_settings(component: Form) -> SettingsValue:
+    """The settings that a component's metadata begins with."""
+    initial = component["initial_settings"]["v"]
+    return SettingsValue(
+        serialized=thaw(initial[0]),
+        repr_value=initial[1],
+        structured_value=initial[1] if _is_map(initial[1]) else None,
+        settings_schema=component.get("settings_schema"),
+    )
+
+
+def _is_map(form: Form) -> bool:
+    return isinstance(form, dict) and form.get("$", "m") == "m"
