@@ -24,11 +24,11 @@ Upcaster: TypeAlias = Callable[[Any], Event]
 
 
 class _Head(msgspec.Struct):
-    """What every line has: enough to place an event of an unknown type."""
+    """What every line has: enough to name it, and to place an event of an unknown type."""
 
     type: str
-    seq: int = 0
-    time: int = 0
+    seq: Any = 0
+    time: Any = 0
 
 
 class Codec:
@@ -63,17 +63,22 @@ class Codec:
         if not kinds.isdisjoint(self._ints):
             self._refuse_large_integers(batch)
         try:
-            data = self._encoder.encode_lines(batch)
+            if UnknownEvent in kinds:
+                data = b"".join(map(self._encode_one, batch))
+            else:
+                data = self._encoder.encode_lines(batch)
         except (UnicodeEncodeError, OverflowError, TypeError, ValueError, RecursionError) as error:
             raise InvalidEvent(f"an event cannot be encoded: {error}", hint=_ENCODE_HINT) from error
-        if UnknownEvent in kinds:
-            data = b"".join(
-                _raw_line(event) if isinstance(event, UnknownEvent) else self._encoder.encode(event) + b"\n"
-                for event in batch
-            )
         if len(data) > LINE_MAX:
             _refuse_long_lines(data)
         return data
+
+    def _encode_one(self, event: AnyEvent | Event) -> bytes:
+        if not isinstance(event, UnknownEvent):
+            return self._encoder.encode(event) + b"\n"
+        if b"\n" in event.raw:
+            raise InvalidEvent(f"more than one line: {_excerpt(event.raw)}", hint="Give each line its own event.")
+        return event.raw + b"\n"
 
     def decode(self, data: bytes | bytearray | memoryview) -> list[Line]:
         """The lines in ``data`` (whole lines, each ending in a newline), in order, structural ones included.
@@ -84,7 +89,7 @@ class Codec:
             lines = self._decoder.decode_lines(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # one odd line fails the whole buffer, and the message cannot tell why: look at each alone
-            lines = [self._read(line) for line in bytes(data).split(b"\n") if not line.isspace() and line]
+            lines = [self._read(line) for line in bytes(data).split(b"\n") if line.strip()]
         if self._upcasters:
             return [self._upcast(line) for line in lines]
         return lines
@@ -106,8 +111,8 @@ class Codec:
             raise EventError(f"a malformed {head.type} line: {first}: {_excerpt(line)}") from first
         if head.type.startswith("ledger."):
             return UnknownStructural(head.type, line)
-        if head.seq < 1:
-            raise EventError(f"an event without a seq: {_excerpt(line)}")
+        if type(head.seq) is not int or head.seq < 1 or type(head.time) is not int:
+            raise EventError(f"an event without a seq and a time: {_excerpt(line)}")
         return UnknownEvent(seq=head.seq, time=head.time, tag=head.type, raw=line)
 
     def _refuse_large_integers(self, batch: list[AnyEvent | Event]) -> None:
@@ -141,17 +146,12 @@ def _int_fields(cls: type[Event]) -> tuple[str, ...]:
     )
 
 
-def _raw_line(event: UnknownEvent) -> bytes:
-    if b"\n" in event.raw:
-        raise InvalidEvent(f"a line with a newline in it: {_excerpt(event.raw)}", hint="One UnknownEvent is one line.")
-    return event.raw + b"\n"
-
-
 def _refuse_long_lines(data: bytes) -> None:
     for line in data.split(b"\n"):
-        if len(line) >= LINE_MAX:
+        size = len(line) + 1  # with its newline
+        if size > LINE_MAX:
             raise InvalidEvent(
-                f"an event takes {len(line)} bytes, more than the {LINE_MAX} of a line: {_excerpt(line)}",
+                f"an event takes {size} bytes, more than the {LINE_MAX} of a line: {_excerpt(line)}",
                 hint="Keep large values out of settings and metadata.",
             )
 

@@ -108,6 +108,8 @@ class HistoryChanged(LogError):
 class Conflict(LogError):
     """``expected_seq`` did not match: somebody else appended first."""
 
+    hint = "Read what came, then decide again."
+
 
 class WriteFailed(LogError):
     """The operating system refused a write or a sync; the events of this append are not in the ledger."""

@@ -266,10 +266,9 @@ def _plain(value: Any) -> bool | int | float | str:
         if type(item) in _PLAIN_TYPES:
             return item  # type: ignore[no-any-return]
     try:
-        text = repr(value)
+        return str.__str__(repr(value))
     except Exception as error:  # a foreign __repr__ may raise anything
-        text = f"<{cls.__qualname__}: repr raised {type(error).__name__}>"
-    return text if _is_text(text) else ascii(text)
+        return f"<{cls.__qualname__}: repr raised {type(error).__name__}>"
 
 
 # --- thaw ------------------------------------------------------------------------------------------------------------
@@ -284,7 +283,7 @@ def thaw(form: Form) -> Any:
     try:
         return _thaw(form, 0)
     except (KeyError, TypeError, ValueError, struct.error) as error:
-        raise InvalidValue(f"not a value form: {error!r}", hint=_THAW_HINT) from error
+        raise InvalidValue(f"not a value form: {type(error).__name__}: {error}", hint=_THAW_HINT) from error
 
 
 _THAW_HINT = "A newer version of ezmsg-ledger may know it; else the line was written by something else."

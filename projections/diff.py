@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ezmsg.ledger.errors import Conflict
+from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.projections.digest import encode
 from ezmsg.ledger.projections.facts import Key, Position, facts, from_facts, position
 from ezmsg.ledger.projections.state import GraphState
@@ -39,14 +39,14 @@ class Diff(msgspec.Struct, frozen=True):
     def apply(self, state: GraphState) -> GraphState:
         """The state after, made from the one before; ``state`` itself is not touched. Cost: O(state).
 
-        Raises Conflict when ``state`` is not the one that the diff was taken from.
+        Raises OutOfOrder when ``state`` is not the one that the diff was taken from.
         """
         if position(state) != self.before:
-            raise Conflict(f"the diff starts at {self.before}, the state stands at {position(state)}")
+            raise OutOfOrder(f"the diff starts at {self.before}, the state stands at {position(state)}")
         table = facts(state)
         for change in self.changes:
             if not same_fact(table.get(change.key, UNSET), change.before):
-                raise Conflict(f"{change.key} is {table.get(change.key, UNSET)!r}, not {change.before!r}")
+                raise OutOfOrder(f"{change.key} is {table.get(change.key, UNSET)!r}, not {change.before!r}")
             if change.after is UNSET:
                 del table[change.key]
             else:

@@ -15,14 +15,17 @@ def check(state: "GraphState") -> None:
     _check_units(state)
     _check_settings(state)
     _check_endpoints(state)
+    _check_requests(state)
 
 
 def _check_owners(state: "GraphState") -> None:
     for edge, owners in state.ownership.edges():
         strangers = [owner for owner in owners if owner is not None and owner not in state.sessions]
         assert not strangers, f"{edge} is held by {strangers}, which are no open sessions"
-    for session in state.sessions:
-        state.ownership.held(session)  # raises KeyError for a session that was never opened there
+    owners_known = state.ownership.known()
+    assert owners_known == {None, *state.sessions}, (
+        f"open sessions are {set(state.sessions)}, edges can be held by {owners_known}"
+    )
 
 
 def _check_ids(state: "GraphState") -> None:
@@ -60,10 +63,14 @@ def _check_units(state: "GraphState") -> None:
 def _check_settings(state: "GraphState") -> None:
     ranks = [record.rank for record in state.settings.values()]
     assert ranks == sorted(set(ranks)), f"settings are not in the order of their ranks: {ranks}"
+    names = {
+        session: {name for key, form in held.components.items() for name in (key, form["address"])}
+        for session, held in state.registrations.items()
+    }
     for address, record in state.settings.items():
         assert record.session is not None or record.process is not None, f"the setting of {address} belongs to nobody"
-        assert record.session is None or record.session in state.sessions, (
-            f"{address}: its session is gone: {record}"
+        assert record.session is None or address in names.get(record.session, ()), (
+            f"{address}: no open session {record.session} registers it: {record}"
         )
         assert record.process is None or record.process in state.processes, (
             f"{address}: its process is gone: {record}"
@@ -74,3 +81,11 @@ def _check_endpoints(state: "GraphState") -> None:
     for endpoint, record in state.endpoints.items():
         assert (record.publisher is None) == (record.kind != "channel"), f"endpoint {endpoint}: {record}"
         assert not record.stalled or record.kind == "subscriber", f"endpoint {endpoint} stalled but is a {record.kind}"
+
+
+def _check_requests(state: "GraphState") -> None:
+    for request, record in state.requests.items():
+        assert record.session in state.sessions, f"request {request}: its session is gone: {record}"
+        assert record.process is None or record.process in state.processes, (
+            f"request {request}: its process is gone: {record}"
+        )

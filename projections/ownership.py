@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
-from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected
+from ezmsg.ledger.projections.projection import contradiction
 
 Owner: TypeAlias = int | None
 EdgeKey: TypeAlias = tuple[str, str]
@@ -41,63 +41,66 @@ class Ownership:
         self._gained_max = COMPACT_MIN
 
     def run(self, events: Sequence[Any], start: int, seq: int, changed: list[Any] | None) -> tuple[int, int]:
-        """Apply the edge events from index ``start`` up to the first event of another type.
+        """Apply the edge events from index ``start`` up to the first that is of another type or does not follow.
 
         ``seq`` is the last seq applied before. Returns the last applied now, and how many events changed the topology
         (an edge's first owner came, or its last one went); those are also put into ``changed`` if given. Raises
-        OutOfOrder when a seq does not follow, KeyError or ValueError when an event contradicts the state.
+        InvalidEvent when an event contradicts the state.
         """
         nodes, gained = self.nodes, self._gained
         changes = 0
         first = seq
-        for event in islice(events, start, None) if start else events:
-            cls = type(event)
-            if cls is EdgeConnected:
-                seq += 1
-                if event.seq != seq:
-                    raise OutOfOrder(f"event {event.seq} does not follow {seq - 1}")
-                from_topic = event.from_topic
-                to_topic = event.to_topic
-                gained[event.owner].append((from_topic, to_topic))
-                node = nodes.get(from_topic)
-                if node is None:
-                    node = nodes[from_topic] = [0, 2 * seq, {}]
-                out = node[OUT]
-                if to_topic in out:
-                    _add_owner(out, to_topic, event.owner)
-                    continue
-                out[to_topic] = event.owner
-                node[DEGREE] += 1
-                node = nodes.get(to_topic)
-                if node is None:
-                    nodes[to_topic] = [1, 2 * seq + 1, {}]
-                else:
+        try:
+            for event in islice(events, start, None) if start else events:
+                cls = type(event)
+                if cls is EdgeConnected:
+                    if event.seq != seq + 1:
+                        break
+                    seq += 1
+                    from_topic = event.from_topic
+                    to_topic = event.to_topic
+                    gained[event.owner].append((from_topic, to_topic))
+                    node = nodes.get(from_topic)
+                    if node is None:
+                        node = nodes[from_topic] = [0, 2 * seq, {}]
+                    out = node[OUT]
+                    if to_topic in out:
+                        _add_owner(out, to_topic, event.owner)
+                        continue
+                    out[to_topic] = event.owner
                     node[DEGREE] += 1
-            elif cls is EdgeDisconnected:
-                seq += 1
-                if event.seq != seq:
-                    raise OutOfOrder(f"event {event.seq} does not follow {seq - 1}")
-                from_topic = event.from_topic
-                to_topic = event.to_topic
-                node = nodes[from_topic]
-                owners = node[OUT].pop(to_topic)
-                if owners != event.owner:
-                    node[OUT][to_topic] = _without(owners, event.owner)
-                    continue
-                if node[DEGREE] == 1:
-                    del nodes[from_topic]
+                    node = nodes.get(to_topic)
+                    if node is None:
+                        nodes[to_topic] = [1, 2 * seq + 1, {}]
+                    else:
+                        node[DEGREE] += 1
+                elif cls is EdgeDisconnected:
+                    if event.seq != seq + 1:
+                        break
+                    seq += 1
+                    from_topic = event.from_topic
+                    to_topic = event.to_topic
+                    node = nodes[from_topic]
+                    owners = node[OUT].pop(to_topic)
+                    if owners != event.owner:
+                        node[OUT][to_topic] = _without(owners, event.owner)
+                        continue
+                    if node[DEGREE] == 1:
+                        del nodes[from_topic]
+                    else:
+                        node[DEGREE] -= 1
+                    node = nodes[to_topic]
+                    if node[DEGREE] == 1:
+                        del nodes[to_topic]
+                    else:
+                        node[DEGREE] -= 1
                 else:
-                    node[DEGREE] -= 1
-                node = nodes[to_topic]
-                if node[DEGREE] == 1:
-                    del nodes[to_topic]
-                else:
-                    node[DEGREE] -= 1
-            else:
-                break
-            changes += 1
-            if changed is not None:
-                changed.append(event)
+                    break
+                changes += 1
+                if changed is not None:
+                    changed.append(event)
+        except KeyError as error:
+            raise contradiction(seq, error) from error
         self._gained_count += seq - first
         if self._gained_count > self._gained_max:
             self._compact()
@@ -110,6 +113,10 @@ class Ownership:
     def close(self, owner: Owner) -> None:
         """Forget an owner that holds nothing any more."""
         del self._gained[owner]
+
+    def known(self) -> set[Owner]:
+        """Every owner that may hold edges: the persistent one and those opened and not closed. Cost: O(owners)."""
+        return set(self._gained)
 
     def release(self, owner: Owner) -> list[EdgeKey]:
         """Take every hold of ``owner`` away; returns the edges that vanished with it, sorted. Cost: O(its edges)."""
@@ -187,6 +194,7 @@ class Ownership:
     def check(self) -> None:
         """Assert that all indexes tell the same story; say where they differ. Cost: O(state)."""
         degree = dict.fromkeys(self.nodes, 0)
+        gained = {owner: set(edges) for owner, edges in self._gained.items()}
         for edge, owners in self.edges():
             assert owners, f"an edge without an owner: {edge}"
             assert edge[0] != edge[1], f"a self-edge: {edge}"
@@ -194,7 +202,7 @@ class Ownership:
             for topic in edge:
                 degree[topic] += 1
             for owner in owners:
-                assert edge in self._gained[owner], f"{edge} is held by {owner}, which never gained it"
+                assert edge in gained.get(owner, ()), f"{edge} is held by {owner}, which never gained it"
         kept = {topic: node[DEGREE] for topic, node in self.nodes.items()}
         assert degree == kept, f"degrees differ: counted {degree}, kept {kept}"
         assert all(degree.values()), f"nodes without an edge: {[topic for topic, n in degree.items() if not n]}"
@@ -208,10 +216,11 @@ def _as_set(owners: Any) -> frozenset[Owner]:
 
 def _add_owner(out: dict[str, Any], to_topic: str, owner: Owner) -> None:
     owners = out[to_topic]
-    if type(owners) is set:
-        owners.add(owner)
-    elif owners != owner:
-        out[to_topic] = {owners, owner}
+    if type(owners) is not set:
+        owners = out[to_topic] = {owners}
+    if owner in owners:
+        raise KeyError(f"{owner} holds the edge already")
+    owners.add(owner)
 
 
 def _without(owners: Any, owner: Owner) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from ezmsg.ledger.errors import OutOfOrder
+from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
 from ezmsg.ledger.events import Gap
 
 
@@ -37,10 +37,19 @@ def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
 
 def follows(event: Any, seq: int) -> None:
     """Raise OutOfOrder unless ``event`` is the one after ``seq``; a gap that names what was lost is the legal jump."""
-    if event.seq == seq + 1:
-        return
-    if type(event) is Gap and event.first == seq + 1 and event.last + 1 == event.seq and event.lost:
+    if type(event) is Gap and event.lost:
+        if event.first == seq + 1 <= event.last == event.seq - 1:
+            return
+    elif event.seq == seq + 1:
         return
     raise OutOfOrder(
         f"event {event.seq} does not follow {seq}", hint="Events are missing or out of order: verify the ledger."
+    )
+
+
+def contradiction(seq: int, error: Exception) -> InvalidEvent:
+    """What to raise when event ``seq`` does not fit the state before it."""
+    return InvalidEvent(
+        f"event {seq} contradicts the state before it: {error!r}",
+        hint="The ledger was not written by this program, or a fold has a fault: please report it.",
     )

@@ -97,26 +97,57 @@ class Registration(msgspec.Struct, frozen=True):
 
     @property
     def components(self) -> dict[str, Form]:
-        """The forms of its components by key, in their order. Cost: O(1), or O(n) for keys that JSON cannot have."""
-        return _as_dict(self.metadata.get("components"))
+        """The forms of its components by key, in their order.
+
+        Raises TypeError when they are not a map with texts as keys. Cost: O(1), or O(n) when a key is ``"$"``.
+        """
+        return _as_dict(self.metadata.get("components", {}))
+
+    @property
+    def label(self) -> str | None:
+        """What to call the session: the root's name, else its first component; None when it has neither."""
+        root = self.metadata.get("root_name")
+        return root if type(root) is str and root else next(iter(self.components), None)
+
+    def settings(self) -> list[tuple[str, SettingsValue]]:
+        """The address and the initial settings of each component, in their order.
+
+        Raises KeyError, TypeError, ValueError or InvalidValue when the metadata is not what a GraphMetadata gives.
+        """
+        return [(_address(component), initial_settings(component)) for component in self.components.values()]
 
 
 def _as_dict(form: Form) -> dict[str, Any]:
-    """A map of the value form as a dict: plain, or the pairs of ``m`` when a key is not a plain text."""
-    if not isinstance(form, dict):
-        return {}
-    if form.get("$") == "m":
-        return {str(key): item for key, item in form["v"]}
-    return form
+    """A map of the value form as a dict: plain, or the pairs of ``m`` when a key is ``"$"``."""
+    if type(form) is dict and "$" not in form:
+        return form
+    if type(form) is dict and form["$"] == "m" and all(type(key) is str for key, _ in form["v"]):
+        components = dict(form["v"])
+        if len(components) == len(form["v"]):
+            return components
+    raise TypeError("the components are not a map with texts, each once, as keys")
+
+
+def _address(component: Form) -> str:
+    address = component["address"]
+    if type(address) is not str:
+        raise TypeError(f"the address of a component is not a text: {address!r}")
+    return address
 
 
 def initial_settings(component: Form) -> SettingsValue:
-    """The settings that a component's metadata begins with."""
-    initial = component["initial_settings"]["v"]
+    """The settings that a component's metadata begins with: a tuple (or list) of serialized and readable."""
+    initial = component["initial_settings"]
+    if type(initial) is dict and initial["$"] == "t":
+        initial = initial["v"]
+    serialized, shown = initial
+    serialized = thaw(serialized)
+    if serialized is not None and type(serialized) is not bytes:
+        raise TypeError(f"serialized initial settings are {type(serialized).__name__}, not bytes")
     return SettingsValue(
-        serialized=thaw(initial[0]),
-        repr_value=initial[1],
-        structured_value=initial[1] if _is_map(initial[1]) else None,
+        serialized=serialized,
+        repr_value=shown,
+        structured_value=shown if _is_map(shown) else None,
         settings_schema=component.get("settings_schema"),
     )
 

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import InvalidEvent, LedgerError
+from ezmsg.ledger.errors import InvalidValue, LedgerError
 from ezmsg.ledger.metadata import GraphSnapshot
 from ezmsg.ledger.projections.digest import digest, shape_digest
 from ezmsg.ledger.projections.entries import (
@@ -21,7 +21,7 @@ from ezmsg.ledger.projections.entries import (
 )
 from ezmsg.ledger.projections.invariants import check
 from ezmsg.ledger.projections.ownership import Ownership
-from ezmsg.ledger.projections.projection import follows
+from ezmsg.ledger.projections.projection import contradiction, follows
 from ezmsg.ledger.projections.records import (
     EndpointRecord,
     ProcessRecord,
@@ -70,36 +70,34 @@ class GraphState:
         self.apply_batch((event,))
 
     def apply_batch(self, events: Sequence[Any]) -> None:
-        """Apply events in order; the same as ``apply`` on each, but faster: runs of edge events take one tight loop."""
+        """Apply events in order; the same as ``apply`` on each, but faster: runs of edge events take one tight loop.
+
+        After OutOfOrder the state stands at the last event that followed; after InvalidEvent it is of no further use.
+        """
         index = 0
         end = len(events)
         changed: list[Any] | None = [] if self.watch is not None else None
-        try:
-            while index < end:
-                seq, changes = self.ownership.run(events, index, self.seq, changed)
+        while index < end:
+            seq, changes = self.ownership.run(events, index, self.seq, changed)
+            if seq > self.seq:
                 index += seq - self.seq
-                if changes:
-                    self.topology += changes
-                    if changed:
-                        self._report_edges(changed)
-                self.seq = seq
-                if index < end:
-                    self._apply_other(events[index])
-                    index += 1
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise InvalidEvent(
-                f"event {self.seq + 1} or one after it contradicts the state before it: {error!r}",
-                hint="The ledger was not written by this program, or a fold has a fault: please report it.",
-            ) from error
-        if end:
-            self.time = events[-1].time
+                self.seq, self.time = seq, events[index - 1].time
+                self.topology += changes
+                if changed:
+                    self._report_edges(changed)
+            if index < end:
+                self._apply_other(events[index])
+                index += 1
 
     def _apply_other(self, event: Any) -> None:
         follows(event, self.seq)
         self.time = event.time
         handler = _HANDLERS.get(type(event))
         if handler is not None:
-            handler(self, event)
+            try:
+                handler(self, event)
+            except (KeyError, ValueError, TypeError, AttributeError, InvalidValue) as error:
+                raise contradiction(event.seq, error) from error
         elif type(event) is ev.UnknownEvent:
             self.unknown = True
         self.seq = event.seq
@@ -175,18 +173,18 @@ class GraphState:
         self._forget_registration(session)
         registration = Registration(event.metadata, event.raw)
         self.registrations[session] = registration
-        components = registration.components
-        label = event.metadata.get("root_name") or next(iter(components), None)
-        if label and not record.label:
-            self.sessions[session] = replace(record, label=label)
-        for key in components:
+        if registration.label is not None and not record.label:
+            self.sessions[session] = replace(record, label=registration.label)
+        for key in registration.components:
+            if key in self.components:
+                raise ValueError(f"{key} is registered by session {self.components[key]}")
             self.components[key] = session
-        for index, component in enumerate(components.values()):
-            self._register_setting(event, index, component)
+        for index, (address, value) in enumerate(registration.settings()):
+            self._register_setting(event, index, address, value)
 
-    def _register_setting(self, event: ev.MetadataRegistered, index: int, component: Any) -> None:
-        address = component["address"]
-        value = initial_settings(component)
+    def _register_setting(
+        self, event: ev.MetadataRegistered, index: int, address: str, value: ev.SettingsValue
+    ) -> None:
         before = self.settings.get(address)
         if before is not None and before.process is not None:
             self.settings[address] = replace(before, session=event.session)
@@ -201,16 +199,19 @@ class GraphState:
             return
         for key, component in registration.components.items():
             del self.components[key]
-            address = component["address"]
-            setting = self.settings.get(address)
-            if setting is None or setting.session != session:
-                continue
-            if setting.process is None:
-                del self.settings[address]
-            else:
-                self.settings[address] = replace(setting, session=None)
+            # A process may have reported a component by its key where that is not its address: neither may outlive it.
+            for name in dict.fromkeys((component["address"], key)):
+                setting = self.settings.get(name)
+                if setting is None or setting.session != session:
+                    continue
+                if setting.process is None:
+                    del self.settings[name]
+                else:
+                    self.settings[name] = replace(setting, session=None)
 
     def _settings_updated(self, event: ev.SettingsUpdated) -> None:
+        if event.process not in self.processes:
+            raise ValueError(f"process {event.process} is not open")
         before = self.settings.get(event.component)
         session = self.components.get(event.component)
         if session is None and before is not None:
@@ -246,6 +247,8 @@ class GraphState:
         for unit in record.units:
             del self.units[unit]
         for unit in units:
+            if unit in self.units:
+                raise ValueError(f"{unit} is owned by process {self.units[unit]}")
             self.units[unit] = event.process
         self.processes[event.process] = replace(record, units=tuple(sorted(units)))
         self._report_topology(event, [], process=event.process)
@@ -275,6 +278,8 @@ class GraphState:
         self._report_setting(SETTINGS_UPDATED, address, value, event.time, setting.session, None)
 
     def _request_routed(self, event: ev.RequestRouted) -> None:
+        if event.session not in self.sessions or not (event.process is None or event.process in self.processes):
+            raise ValueError(f"a request from session {event.session} to process {event.process}")
         self.requests[event.seq] = RequestRecord(
             event.uuid, event.session, event.unit, event.operation, event.process, event.time
         )

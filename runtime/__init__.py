@@ -1,0 +1,27 @@
+"""The live graph: decides commands, records them, and serves unmodified ezmsg programs.
+
+``GraphServer`` and ``record`` need ezmsg and are imported when they are first asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.session import Session
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.recording import record
+    from ezmsg.ledger.runtime.server import GraphServer
+
+__all__ = ["GraphServer", "LiveGraph", "Session", "record"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "GraphServer":
+        from ezmsg.ledger.runtime.server import GraphServer
+
+        return GraphServer
+    if name == "record":
+        from ezmsg.ledger.runtime.recording import record
+
+        return record
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,270 @@
+"""A place in a ledger file, always just behind a whole commit, and the way forward from it.
+
+A cursor keeps nothing of an unfinished commit: a writer whose disk was full takes such bytes back and writes others in
+their place. It reads pieces into a reused buffer and looks at commit lines only, so that a batch costs little more than
+decoding it.
+"""
+
+from itertools import accumulate, count
+from operator import add, attrgetter, is_, le, sub
+from typing import cast
+
+import msgspec
+
+from ezmsg.ledger import codec
+from ezmsg.ledger.codec import Line
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
+from ezmsg.ledger.events import AnyEvent, Gap
+from ezmsg.ledger.scan import COMMIT_LINE, PIECE, Place, commits, fill, last_commit, parse_commit, read_at
+from ezmsg.ledger.structural import (
+    COMMIT_PREFIX,
+    STRUCTURAL_PREFIX,
+    Commit,
+    Header,
+    Recovered,
+    UnknownStructural,
+    encode_commit,
+)
+
+SPARSE = 64
+"""Events of a piece's last commit from which on its commits are looked at one by one. Of smaller ones there are so many
+that a pass over all lines costs less than as many steps."""
+
+_STRUCTURAL = (Commit, Header, Recovered, UnknownStructural)
+_NEWLINE = 10
+_encoder = msgspec.json.Encoder()
+_at_of, _upto_of, _count_of, _synced_of = map(attrgetter, ("at", "upto", "count", "synced"))
+_seq_of = attrgetter("seq")
+
+
+class Cursor:
+    """Reads whole commits forward from a place of an open file.
+
+    ``place`` moves with every batch. ``odd`` says why ``next`` came to an end where commit lines follow ("" otherwise).
+    """
+
+    def __init__(self, disk: Disk, handle: int, path: str, place: Place) -> None:
+        self.place = place
+        self._disk = disk
+        self._handle = handle
+        self._path = path
+        self._buffer = bytearray(PIECE)
+        self.odd = ""
+
+    def next(self) -> list[AnyEvent] | None:
+        """The events of the next whole commits, in one batch of about PIECE bytes; None when there are no more now.
+
+        A batch can be empty: commits need not hold events. Raises DamagedLedger when the next commit does not hold and
+        a later line states that it had reached the disk; otherwise it is a tail, which counts as not there.
+        """
+        suspected = False
+        self.odd = ""
+        while True:
+            end = self._fill()
+            if end == 0:
+                return None
+            batch = self._take(end)
+            if batch is not None:
+                return batch
+            events, place, self.odd = check_lines(bytes(memoryview(self._buffer)[1:end]), self.place)
+            if place != self.place:
+                self.place = place
+                return events
+            if not any(commit.synced > place.offset for commit, _ in commits(self._disk, self._handle, place.offset)):
+                return None
+            if suspected:
+                raise DamagedLedger(
+                    f"{self._path} is damaged behind seq {place.seq}: {self.odd}", offset=place.offset, seq=place.seq
+                )
+            suspected = True  # look again: the writer may have been in the middle of it at the first look
+
+    def check_place(self) -> None:
+        """Raise HistoryChanged unless the commit that ends here is still in the file."""
+        offset, seq, line = self.place
+        if self._disk.size(self._handle) < offset:
+            raise HistoryChanged(f"{self._path} was cut back: what followed seq {seq} or came just before it is gone")
+        if read_at(self._disk, self._handle, offset - len(line), len(line)) != line:
+            raise HistoryChanged(f"{self._path} holds another history before offset {offset} (seq {seq})")
+
+    def _fill(self) -> int:
+        """Read from one byte before the place (a newline) on; returns the end of the last commit line in the buffer.
+
+        0 when there is none. The buffer grows for a commit that is longer, if that commit has an end.
+        """
+        if len(self._buffer) > PIECE:
+            self._buffer = bytearray(PIECE)
+        start = self.place.offset - 1
+        size = fill(self._disk, self._handle, memoryview(self._buffer), start)
+        end = self._last_line(size)
+        if end == 0 and size == len(self._buffer):
+            beyond = next(commits(self._disk, self._handle, self.place.offset), None)
+            if beyond is None:
+                return 0
+            self._buffer = bytearray(beyond[1].offset - start)
+            size = fill(self._disk, self._handle, memoryview(self._buffer), start)
+            end = self._last_line(size)
+        return end
+
+    def _last_line(self, size: int) -> int:
+        begin = size
+        while (begin := self._buffer.rfind(COMMIT_LINE, 0, begin)) >= 0:
+            newline = self._buffer.find(b"\n", begin + 1, size)
+            if newline >= 0:
+                return newline + 1
+        return 0
+
+    def _take(self, end: int) -> list[AnyEvent] | None:
+        """The events of the buffer up to ``end``, if all in it is sound at a glance. O(commits), not O(events).
+
+        None when something is odd, such as damage, a gap, or another structural line, and needs a closer look.
+        """
+        try:
+            lines = codec.decode(memoryview(self._buffer)[1:end])
+        except EventError:
+            return None
+        last = lines[-1]
+        if type(last) is not Commit:
+            return None
+        if last.count < SPARSE:
+            events = self._take_dense(lines, end)
+        else:
+            events = self._take_sparse(lines, end)
+        if events is not None:
+            base = self.place.offset - 1
+            self.place = Place(base + end, last.upto, bytes(memoryview(self._buffer)[last.at - base : end]))
+        return events
+
+    def _take_sparse(self, lines: list[Line], end: int) -> list[AnyEvent] | None:
+        """Go from commit line to commit line by their counts, last first, and take each out."""
+        base, buffer = self.place.offset - 1, self._buffer
+        index, upto = len(lines) - 1, -1
+        while index >= 0:
+            commit = lines[index]
+            if type(commit) is not Commit or (commit.upto != upto and upto >= 0):
+                return None
+            at, count, upto = commit.at, commit.count, commit.upto
+            line = encode_commit(upto, count, at, commit.synced, commit.sha256)
+            begin = at - base
+            if not 1 <= begin < end or buffer[begin - 1] != _NEWLINE or buffer[begin : begin + len(line)] != line:
+                return None
+            if not 0 <= commit.synced <= at or not 0 <= count <= index:
+                return None
+            if count:
+                last, first = lines[index - 1], lines[index - count]
+                if isinstance(last, _STRUCTURAL) or isinstance(first, _STRUCTURAL):
+                    return None
+                if last.seq != upto or first.seq != upto - count + 1:
+                    return None
+            del lines[index]
+            end, upto, index = begin, upto - count, index - count - 1
+        return cast(list[AnyEvent], lines) if upto == self.place.seq else None
+
+    def _take_dense(self, lines: list[Line], end: int) -> list[AnyEvent] | None:
+        """The same checks for many small commits: column by column, so that the loops run in C."""
+        base, seq = self.place.offset - 1, self.place.seq
+        found = [line for line in lines if type(line) is Commit]
+        events = cast(list[AnyEvent], [line for line in lines if type(line) is not Commit])
+        ats, uptos = list(map(_at_of, found)), list(map(_upto_of, found))
+        try:
+            if list(map(_seq_of, events)) != list(range(seq + 1, seq + 1 + len(events))):
+                return None
+        except AttributeError:  # another structural line
+            return None
+        if list(accumulate(map(_count_of, found), initial=seq))[1:] != uptos:
+            return None
+        if not all(map(is_, map(lines.__getitem__, map(sub, uptos, count(seq, -1))), found)):
+            return None
+        if not all(map(le, map(_synced_of, found), ats)):
+            return None
+        # what stands between two commit lines' beginnings: the rest of the one, then events
+        parts = bytes(memoryview(self._buffer)[:end]).split(COMMIT_LINE)
+        written = b"\n" + _encoder.encode_lines(found)
+        if b":-" in written:
+            return None
+        exact = written.split(COMMIT_LINE)
+        begins = map(add, accumulate(map(len, parts[:-1])), count(base + 1, len(COMMIT_LINE)))
+        if len(parts) == len(exact) and list(begins) == ats and all(map(bytes.startswith, parts, exact)):
+            return events
+        return None
+
+
+def follows(event: AnyEvent, seq: int) -> bool:
+    """True when ``event`` may come next behind ``seq``: by one, or as a gap that names what was lost."""
+    if event.seq == seq + 1:
+        return not (type(event) is Gap and event.lost > 0)
+    return type(event) is Gap and event.lost > 0 and event.first == seq + 1 <= event.last == event.seq - 1
+
+
+def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
+    """Look at the lines behind ``place`` one by one.
+
+    Returns the events of the whole sound commits, the place behind the last of them, and what is wrong with the next
+    ("" when nothing is). Cost: O(bytes), several times that of decoding.
+    """
+    events: list[AnyEvent] = []
+    pending: list[AnyEvent] = []
+    offset, seq = place.offset, place.seq
+    for line in data.split(b"\n")[:-1]:
+        if line.startswith(COMMIT_PREFIX):
+            line += b"\n"
+            why = _wrong_commit(line, offset, seq, len(pending))
+            if why:
+                return events, place, why
+            events += pending
+            pending = []
+            place = Place(offset + len(line), seq, line)
+            offset += len(line)
+            continue
+        try:
+            found = codec.decode_line(line)
+        except EventError as error:
+            return events, place, f"offset {offset}: {error}"
+        if not isinstance(found, _STRUCTURAL):
+            if not follows(found, seq):
+                return events, place, f"offset {offset}: seq {found.seq} stands behind seq {seq}"
+            seq = found.seq
+            pending.append(found)
+        elif not line.startswith(STRUCTURAL_PREFIX) or isinstance(found, Commit | Header):
+            return events, place, f"offset {offset}: a structural line of odd form or in an odd place"
+        offset += len(line) + 1
+    return events, place, f"offset {offset}: {len(pending)} events without a commit" if pending else ""
+
+
+def fits(disk: Disk, handle: int, start: int, place: Place) -> bool:
+    """True when what the commit line at ``place`` says of itself is so: its count, its last seq, where it was durable.
+
+    Its hash does not cover them; the next commit's does, but the last has no next. Cost: O(bytes of the commit).
+    """
+    at = place.offset - len(place.line)
+    commit = parse_commit(place.line, at)
+    if commit is None or not _ends_a_commit(disk, handle, start, commit.synced):
+        return False
+    before = last_commit(disk, handle, at, start) or Place(start, 0, b"")
+    data = read_at(disk, handle, before.offset, at - before.offset)
+    if commit.upto == before.seq + commit.count and b"\n" + STRUCTURAL_PREFIX not in b"\n" + data:
+        if data.count(b"\n") != commit.count:
+            return False
+        data = data[data.rfind(b"\n", 0, -1) + 1 :]  # the last seq stands for all: only the one who counts is in doubt
+        before = Place(at - len(data), commit.upto - 1, b"")
+        return not data or check_lines(data, before)[2] == f"offset {at}: 1 events without a commit"
+    return check_lines(data + place.line, before)[1] == place
+
+
+def _ends_a_commit(disk: Disk, handle: int, start: int, offset: int) -> bool:
+    """True when ``offset`` is where a commit ends: what a writer can have synced. 0 is what a first commit states."""
+    if offset in (0, start):
+        return True
+    before = last_commit(disk, handle, offset, start)
+    return before is not None and before.offset == offset
+
+
+def _wrong_commit(line: bytes, offset: int, seq: int, count: int) -> str:
+    commit = parse_commit(line, offset)
+    if commit is None:
+        return f"offset {offset}: a malformed commit line"
+    if commit.count != count:
+        return f"offset {offset}: the commit line counts {commit.count} events, but {count} precede it"
+    if commit.upto != seq:
+        return f"offset {offset}: the commit line ends at seq {commit.upto}, but seq {seq} precedes it"
+    return ""

@@ -1,0 +1,195 @@
+"""Ledgers that are files: open for reading alone, or for append."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
+from ezmsg.ledger.events import AnyEvent, Event
+from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.header import open_file, read_header
+from ezmsg.ledger.lock import Holder, WriterLock, network_file_system, writer_of
+from ezmsg.ledger.log import POLL_S, Ledger
+from ezmsg.ledger.reader import Reader, Stop, pause
+from ezmsg.ledger.recovery import open_for_append
+from ezmsg.ledger.scan import Place
+from ezmsg.ledger.verify import Verification
+from ezmsg.ledger.writer import Writer
+
+logger = logging.getLogger("ezmsg.ledger")
+
+
+class ReadLedger(Ledger):
+    """A file that is read, perhaps while another process writes it. Nothing is locked, nothing is ever written."""
+
+    durability = "none"
+    failure = None
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        super().__init__()
+        self.location = path
+        self._disk = disk
+        self._handle = open_file(disk, path)
+        try:
+            self.header, start = read_header(disk, self._handle, path)
+        except BaseException:
+            disk.close(self._handle)
+            raise
+        self._reader = Reader(disk, self._handle, path, self.header, start)
+        self._seen = Place(start, 0, b"")
+        self._seen_size = -1
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        return self._reader.read(after, until)
+
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        return self._reader.tail(after, stop, lambda place: pause(stop, poll))
+
+    @property
+    def tail_bytes(self) -> int:
+        end = self._last().offset
+        return self._seen_size - end
+
+    @property
+    def writer(self) -> Holder | None:
+        return writer_of(self._disk, self.location)
+
+    def verify(self) -> Verification:
+        return self._reader.verify()
+
+    def check(self) -> None:
+        place = self._last()
+        assert self._reader.closed or self._reader.holds(place), f"no commit line ends at offset {place.offset}"
+
+    def close(self) -> None:
+        if not self._reader.closed:
+            self._reader.closed = True
+            self._disk.close(self._handle)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_reader"):
+            self.close()
+
+    def _last(self) -> Place:
+        if not self._reader.closed and (size := self._reader.size()) != self._seen_size:
+            self._seen, self._seen_size = self._reader.last(), size
+        return self._seen
+
+    def _holds(self, place: Place) -> bool:
+        return self._reader.holds(place)
+
+    # --- what a reader cannot do ---
+
+    def _refuse(self) -> NoReturn:
+        raise LogError(f"{self.location} is open for reading", hint='Open it with mode "a" to write.')
+
+    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+        self._refuse()
+
+    def sync(self) -> None:
+        self._refuse()
+
+    def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
+        self._refuse()
+
+    def on_durable(
+        self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None = None
+    ) -> None:
+        self._refuse()
+
+    @property
+    def durable_seq(self) -> int:
+        self._refuse()
+
+    def touch(self) -> None:
+        self._refuse()
+
+
+class FileLedger(Ledger):
+    """A file open for append: its one writer, and readers beside it."""
+
+    def __init__(self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int]) -> None:
+        super().__init__()
+        self.location = path
+        self.durability = durability
+        self._disk = disk
+        file_system = network_file_system(path)
+        if file_system is not None:
+            logger.warning("%s is on a network file system (%s). %s", path, file_system, _NETWORK)
+        lock = WriterLock(disk, path)
+        try:
+            opened = open_for_append(disk, lock, clock)
+        except BaseException:
+            lock.release()
+            raise
+        self.previous_writer_seen = lock.previous_seen
+        self.header = opened.header
+        self._writer = writer = Writer(disk, lock, opened, durability, clock)
+        self._flusher = writer.flusher
+        self._reader = Reader(disk, opened.handle, path, opened.header, opened.start)
+
+    # --- write ---
+
+    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+        return self._writer.append(events, expected_seq, wait)
+
+    def sync(self) -> None:
+        self._writer.check_usable()
+        self._flusher.sync()
+
+    def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
+        self._writer.check_usable()
+        return self._flusher.wait(seq, timeout)
+
+    def on_durable(
+        self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None = None
+    ) -> None:
+        self._flusher.on_durable(durable, failed)
+
+    @property
+    def durable_seq(self) -> int:
+        return self._flusher.durable_seq
+
+    @property
+    def failure(self) -> WriteFailed | None:
+        return self._flusher.failure
+
+    def touch(self) -> None:
+        self._writer.lock_file.touch()
+
+    # --- read ---
+
+    tail_bytes = 0
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        self._writer.check_usable()
+        return self._reader.read(after, until)
+
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        self._writer.check_usable()
+        return self._reader.tail(after, stop, self._writer.waiter(poll))
+
+    @property
+    def writer(self) -> Holder | None:
+        return writer_of(self._disk, self.location)
+
+    def verify(self) -> Verification:
+        self._writer.check_usable()
+        return self._reader.verify_up_to(self._writer.place)
+
+    def check(self) -> None:
+        self._writer.check()
+
+    def _last(self) -> Place:
+        return self._writer.place
+
+    def _holds(self, place: Place) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._reader.closed = True
+        self._writer.close()
+
+
+_NETWORK = "Locks and syncs may not hold what they promise there: record to a disk of this machine."

@@ -1,0 +1,238 @@
+"""What is written but not yet known to be on the disk, and the ways to bring it there.
+
+A sync may be asked for inline, or be left to the flusher's thread. Either way one sync at a time runs, and whoever
+waits for the next finds that it covered all that was written meanwhile: a group commit.
+"""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import LedgerError, WriteFailed
+from ezmsg.ledger.scan import Place
+
+logger = logging.getLogger("ezmsg.ledger")
+
+Durability: TypeAlias = Literal["commit", "interval", "none"]
+"""When an append is acknowledged: on the disk, given to the system (and synced within 50 ms), given to the system."""
+
+INTERVAL_S = 0.035
+"""From the first unsynced write to the sync at level ``interval``: leaves a slow disk 15 of the 50 ms to finish."""
+
+IDLE_S = 2.0
+"""The thread ends when nothing was written for so long, so that a forgotten ledger can be collected."""
+
+UNSYNCED_MAX = 64 * 2**20
+"""Bytes kept in memory until synced. Beyond it a writer waits for the disk."""
+
+
+def write_all(disk: Disk, handle: int, data: bytes, offset: int) -> None:
+    """Write all of ``data`` at ``offset``, in as many goes as the system takes. Raises OSError."""
+    written = 0
+    while written < len(data):
+        try:
+            count = disk.write(handle, memoryview(data)[written:] if written else data, offset + written)
+        except InterruptedError:
+            continue
+        if count == 0:
+            raise OSError(f"nothing could be written at offset {offset + written}")
+        written += count
+
+
+def sync_file(disk: Disk, handle: int) -> None:
+    """Sync, again if a signal came in between. Raises OSError."""
+    while True:
+        try:
+            return disk.sync(handle)
+        except InterruptedError:
+            continue
+
+
+class Flusher:
+    """The durable part of one ledger file and what lies beyond it.
+
+    ``lock`` is the writer's: whatever is marked so needs it held. ``on_death`` is called with it held, once, when a
+    sync failed for good.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        handle: int,
+        path: str,
+        lock: threading.Lock,
+        level: Durability,
+        offset: int,
+        seq: int,
+        on_death: Callable[[], None],
+    ) -> None:
+        self.durable = offset
+        self.durable_seq = seq
+        self.failure: WriteFailed | None = None
+        self._disk = disk
+        self._handle = handle
+        self._path = path
+        self._lock = lock
+        self._level = level
+        self._end = offset
+        self._seq = seq
+        self._on_death = on_death
+        self._pending: deque[tuple[int, bytes]] = deque()
+        self._pending_bytes = 0
+        self._syncing = threading.Lock()
+        self._work = threading.Condition(lock)
+        self._advanced = threading.Condition(lock)
+        self._hurry = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._asleep = False
+        self._callbacks: list[tuple[Callable[[int], object], Callable[[LedgerError], object] | None]] = []
+
+    # --- called with the writer's lock held ---
+
+    def wrote(self, data: bytes, offset: int, seq: int) -> None:
+        """``data`` was written at ``offset`` and ends with the event ``seq``."""
+        self._end = offset + len(data)
+        self._seq = seq
+        if self._level != "none":
+            self._pending.append((offset, data))
+            self._pending_bytes += len(data)
+
+    def wake(self) -> None:
+        """Leave the sync to the thread."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="ezmsg-ledger-flusher", daemon=True)
+            self._thread.start()
+        elif self._asleep:
+            self._asleep = False
+            self._work.notify()
+
+    @property
+    def full(self) -> bool:
+        """True when so much is unsynced that the writer should sync by itself."""
+        return self._pending_bytes > UNSYNCED_MAX
+
+    def check(self, place: Place) -> None:
+        """Assert that the unsynced blocks reach from the durable part to ``place`` without a hole."""
+        assert (self._end, self._seq) == (place.offset, place.seq), (self._end, self._seq, place)
+        assert self.durable <= self._end, (self.durable, self._end)
+        assert self._pending_bytes == sum(len(data) for _, data in self._pending)
+        if self._level != "none":
+            offset = self.durable
+            for begin, data in self._pending:
+                assert begin == offset, f"unsynced bytes begin at {begin}, the durable part ends at {offset}"
+                offset += len(data)
+            assert offset == self._end, (offset, self._end)
+
+    def _advance(self, offset: int, seq: int) -> None:
+        while self._pending and self._pending[0][0] < offset:
+            self._pending_bytes -= len(self._pending.popleft()[1])
+        self.durable, self.durable_seq = offset, seq
+        self._advanced.notify_all()
+
+    # --- called without ---
+
+    def sync(self, end: int | None = None) -> None:
+        """Return when all that was written up to offset ``end`` (None: so far) is durable.
+
+        Raises WriteFailed when the disk refuses it for good.
+        """
+        with self._syncing:
+            with self._lock:
+                if self.failure is not None:
+                    raise self.died()
+                target, seq = self._end, self._seq
+                if self.durable >= (target if end is None else end):
+                    return
+            try:
+                sync_file(self._disk, self._handle)
+            except OSError as error:
+                seq = self._repair(error)
+            else:
+                with self._lock:
+                    self._advance(target, seq)
+            for durable, _ in self._callbacks:
+                durable(seq)
+
+    def wait(self, seq: int, timeout: float | None) -> bool:
+        """True when event ``seq`` is durable, False when it is not after ``timeout`` seconds."""
+        with self._lock:
+            if self.durable_seq < seq:
+                self._hurry.set()
+                self.wake()
+            done = self._advanced.wait_for(lambda: self.durable_seq >= seq or self.failure is not None, timeout)
+            if self.durable_seq < seq and self.failure is not None:
+                raise self.died()
+            return done
+
+    def on_durable(self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None) -> None:
+        self._callbacks.append((durable, failed))
+
+    def died(self) -> WriteFailed:
+        """A fresh error that says why this writer is dead."""
+        return WriteFailed(str(self.failure), hint=_DEAD_HINT)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            self._hurry.set()
+            self._work.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _repair(self, error: OSError) -> int:
+        """After a failed sync: write the same bytes again, and sync again; returns the seq that is durable then.
+
+        The system marks the pages of a failed sync clean: neither a second sync nor a read proves anything about them.
+        Nobody appends meanwhile, because pages written during the failed sync are in doubt just as well.
+        """
+        with self._lock:
+            logger.warning("%s: a sync failed (%s); writing %d bytes again", self._path, error, self._pending_bytes)
+            try:
+                if self._level == "none" and self._end > self.durable:
+                    raise error
+                for offset, data in self._pending:
+                    write_all(self._disk, self._handle, data, offset)
+                sync_file(self._disk, self._handle)
+            except OSError as again:
+                self.failure = WriteFailed(
+                    f"{self._path}: the disk failed to keep what follows seq {self.durable_seq} "
+                    f"({again.strerror or again}); nothing more is written",
+                    hint=_DEAD_HINT,
+                )
+                self._on_death()
+                self._advanced.notify_all()
+                failure = self.failure
+            else:
+                self._advance(self._end, self._seq)
+                return self._seq
+        logger.error("%s", failure)
+        for _, failed in self._callbacks:
+            if failed is not None:
+                failed(failure)
+        raise self.died() from error
+
+    def _run(self) -> None:
+        me = threading.current_thread()
+        while True:
+            with self._lock:
+                while self._thread is me and self.durable >= self._end:
+                    self._asleep = True
+                    if not self._work.wait(IDLE_S) and self._asleep:
+                        self._thread = None
+                    self._asleep = False
+                if self._thread is not me or self.failure is not None:
+                    return
+            if self._level != "commit":
+                self._hurry.wait(INTERVAL_S)
+                self._hurry.clear()
+            try:
+                self.sync()
+            except WriteFailed:
+                return  # kept in `failure`, logged, and told to everyone who waits
+
+
+_DEAD_HINT = "Check the disk (its log tells more), then open the ledger again or record to another disk."

@@ -1,0 +1,215 @@
+"""One writer: the lock beside a ledger, and what becomes of it in a forked child.
+
+The lock is ``flock`` on the sidecar ``NAME.lock``, which is never unlinked (a lock on a name that somebody else removed
+would be worth nothing). Not ``fcntl`` locks: those vanish when anyone in the process closes any handle of the file. The
+sidecar says who holds it, and its time of modification when that writer was last alive.
+"""
+
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from datetime import datetime
+
+import msgspec
+
+from ezmsg.ledger.disk import Disk, Identity
+from ezmsg.ledger.errors import LedgerLocked, LogError
+
+logger = logging.getLogger("ezmsg.ledger")
+
+SUFFIX = ".lock"
+
+HOLDER_MAX = 4096
+"""Bytes of a lock file that are read: three short fields."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "ncpfs"]
+)
+"""Where locks and syncs do not promise what they do on a disk of this machine."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a lock. ``start``: ns since the epoch, UTC, when it was taken."""
+
+    pid: int
+    host: str
+    start: int
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.start / 1e9).astimezone().isoformat(" ", "seconds")
+        return f"process {self.pid} on {self.host}, since {since}"
+
+
+class WriterLock:
+    """The right to write one ledger, held until ``release`` or the end of the process.
+
+    ``previous_seen``: when the writer before was last alive (ns since the epoch, UTC), None when there was none.
+    ``forked`` turns True in a forked child, whose inherited handles are closed at once: otherwise the child would keep
+    the lock after its parent died.
+    """
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        """Raises LedgerLocked, saying who holds it, and LogError when the lock file cannot be made."""
+        self.path = path
+        self.lock_path = path + SUFFIX
+        self.forked = False
+        self._disk = disk
+        self._guarded: list[int] = []
+        with _registry:
+            existed = disk.kind(self.lock_path) is not None
+            self._handle = self._open()
+            try:
+                self._identity = disk.identity(self._handle)
+                if self._identity in _held or not self._take():
+                    raise self._refusal()
+                self.previous_seen = disk.modified(self._handle) if existed else None
+                self._say_who()
+            except BaseException:
+                disk.close(self._handle)
+                raise
+            _held[self._identity] = self
+
+    def _open(self) -> int:
+        try:
+            return self._disk.open_lock(self.lock_path)
+        except OSError as error:
+            raise LogError(
+                f"{self.path} cannot be written: its lock file {self.lock_path} cannot be opened ({error.strerror})",
+                hint="Record into a folder that exists and that you may write to.",
+            ) from error
+
+    def _take(self) -> bool:
+        try:
+            return self._disk.lock(self._handle)
+        except OSError as error:
+            raise LogError(
+                f"{self.path} cannot be locked: {error.strerror} ({self.lock_path})",
+                hint="The file system has no locks. Record to a disk of this machine.",
+            ) from error
+
+    def _refusal(self) -> LedgerLocked:
+        holder = _read_holder(self._disk, self._handle)
+        mine = " (this process)" if self._identity in _held else ""
+        return LedgerLocked(
+            f"{self.path} is being written by {holder if holder is not None else 'another process'}{mine}",
+            holder=holder,
+        )
+
+    def _say_who(self) -> None:
+        text = msgspec.json.encode(Holder(os.getpid(), socket.gethostname(), time.time_ns())) + b"\n"
+        try:
+            self._disk.write(self._handle, text, 0)
+            self._disk.truncate(self._handle, len(text))
+        except OSError as error:  # information only: the lock holds without it
+            logger.warning("%s: the lock file cannot say who holds it: %s", self.lock_path, error)
+
+    def guard(self, handle: int) -> None:
+        """From now on ``handle`` is closed in every forked child as well."""
+        self._guarded.append(handle)
+
+    def touch(self) -> None:
+        """Say that this writer is alive. Does nothing in a forked child, nor after the release. Raises OSError."""
+        if not self.forked and _held.get(self._identity) is self:
+            self._disk.touch(self._handle, self.lock_path)
+
+    def release(self) -> None:
+        """Close the guarded handles and let others write. Does nothing in a forked child, nor a second time."""
+        with _registry:
+            if self.forked or _held.get(self._identity) is not self:
+                return
+            del _held[self._identity]
+            for handle in self._guarded:
+                self._disk.close(handle)
+            try:
+                self._disk.truncate(self._handle, 0)  # nobody holds it any more; the time it was held stays
+            except OSError as error:
+                logger.warning("%s: still names this process as the writer: %s", self.lock_path, error)
+            self._disk.unlock(self._handle)
+            self._disk.close(self._handle)
+
+    def _in_child(self) -> None:
+        self.forked = True
+        for handle in (*self._guarded, self._handle):
+            self._disk.close(handle)
+
+
+def writer_of(disk: Disk, path: str) -> Holder | None:
+    """Who writes the ledger at ``path`` now, as far as that can be told without getting in its way; None for nobody.
+
+    A writer that ended in good order is not named, nor one of this machine whose process is gone.
+    """
+    try:
+        handle = disk.open(path + SUFFIX)
+    except OSError:  # there never was a writer, or its file is not ours to read
+        return None
+    try:
+        holder = _read_holder(disk, handle)
+    finally:
+        disk.close(handle)
+    if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
+        return None
+    return holder
+
+
+def _read_holder(disk: Disk, handle: int) -> Holder | None:
+    view = memoryview(bytearray(HOLDER_MAX))
+    size = disk.read_into(handle, view, 0)
+    try:
+        return msgspec.json.decode(view[:size], type=Holder)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # not written yet
+        return None
+
+
+def _runs(pid: int) -> bool:
+    if sys.platform == "win32":  # signal 0 is Ctrl-C there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+_registry = threading.RLock()
+_held: dict[Identity, WriterLock] = {}
+"""The locks of this process by the identity of their file."""
+
+
+def _after_fork_in_child() -> None:
+    for lock in _held.values():
+        lock._in_child()
+    _held.clear()
+    _registry.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # no fork in the middle of taking or releasing: the child would inherit a handle that nobody knows of
+    os.register_at_fork(
+        before=_registry.acquire, after_in_parent=_registry.release, after_in_child=_after_fork_in_child
+    )
+
+
+def network_file_system(path: str) -> str | None:
+    """The type of the network file system that a path is on; None for others, and where that cannot be told.
+
+    Cost: O(mounts). Linux only.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        with open("/proc/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+            fields = [line.split() for line in mounts]
+    except OSError:
+        return None
+    folder = os.path.dirname(os.path.abspath(path))
+    best, kind = "", ""
+    for _, point, file_system, *_ in fields:
+        point = point.replace("\\040", " ")
+        if len(point) >= len(best) and (folder == point or folder.startswith(point.rstrip("/") + "/")):
+            best, kind = point, file_system
+    return kind if kind in NETWORK_FILE_SYSTEMS else None

@@ -1,0 +1,223 @@
+"""The append-only log: one writer, any number of readers, whole commits only."""
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Literal
+
+from ezmsg.ledger.disk import OS_DISK, Disk
+from ezmsg.ledger.errors import LedgerError, WriteFailed
+from ezmsg.ledger.events import AnyEvent, Event
+from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.lock import Holder
+from ezmsg.ledger.reader import Stop
+from ezmsg.ledger.scan import Place
+from ezmsg.ledger.seqtime import SeqTimes
+from ezmsg.ledger.structural import Header
+from ezmsg.ledger.verify import Verification
+
+POLL_S = 0.05
+"""How often a tail looks for what other processes have written. Within the writer's process it wakes at once."""
+
+
+class Ledger(ABC):
+    """Typed events in the order of their seqs: from 1, dense, never changed.
+
+    Made by ``Ledger.open`` and ``Ledger.memory``. All methods may be called from any thread. In a process forked from
+    the writer's, appending raises ForkedWriter and closing does nothing.
+    """
+
+    location: str
+    """The absolute path of the file; ``memory`` for a ledger without one."""
+
+    durability: Durability
+    previous_writer_seen: int | None = None
+    """When the writer before this one was last alive (ns since the epoch, UTC); None without one, or for a reader."""
+
+    header: Header
+
+    @staticmethod
+    def open(
+        location: str | os.PathLike[str],
+        mode: Literal["a", "r"] = "a",
+        durability: Durability = "interval",
+        clock: Callable[[], int] = time.time_ns,
+        disk: Disk = OS_DISK,
+    ) -> "Ledger":
+        """A ledger file: for append, made when it is missing or empty, or for reading alone.
+
+        ``durability`` says when an append is acknowledged: ``commit``, when it is on the disk; ``interval``, when the
+        system has it (a killed process loses nothing, a power cut at most 50 ms); ``none``, likewise, and nothing syncs
+        it before ``close``. ``clock`` gives ns since the epoch, UTC. ``disk`` stands for the operating system.
+
+        For append the file is locked and hashed (1.8 GB/s). A torn tail is copied to ``NAME.tail-OFFSET`` and cut.
+
+        Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
+        """
+        from ezmsg.ledger.file import FileLedger, ReadLedger  # they are Ledgers themselves
+
+        path = os.path.realpath(os.fsdecode(location))
+        if mode not in ("a", "r"):
+            raise ValueError(f'mode is {mode!r}; a ledger is opened with "a" (append) or "r" (read)')
+        if durability not in ("commit", "interval", "none"):
+            raise ValueError(f'durability is {durability!r}; it is one of "commit", "interval", "none"')
+        return FileLedger(disk, path, durability, clock) if mode == "a" else ReadLedger(disk, path)
+
+    @staticmethod
+    def memory(clock: Callable[[], int] = time.time_ns) -> "Ledger":
+        """A ledger without a file. It behaves as one at durability ``none``, and is gone with the process."""
+        from ezmsg.ledger.memory import MemoryLedger
+
+        return MemoryLedger(clock)
+
+    # --- write ---
+
+    @abstractmethod
+    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+        """Add ``events`` as one commit; returns copies with their seqs and one common time.
+
+        At level ``commit`` it returns when they are on the disk; with ``wait=False`` at once, and the flusher brings
+        them there (see ``on_durable``). ``expected_seq`` is the head that the caller has seen: Conflict when it has
+        moved. No events, no commit. A ``Gap`` with losses takes seq ``last + 1``; any other event the next one.
+
+        Raises InvalidEvent, Conflict, WriteFailed (the disk is full: the ledger stays usable; it is broken: see
+        ``failure``), LedgerClosed, ForkedWriter, LogError for a reader. After any of them none of the events is in the
+        ledger. Cost: one write; about 1 us per event, and a sync at level ``commit``.
+        """
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Return when all that was appended is on the disk. Raises WriteFailed."""
+
+    @abstractmethod
+    def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
+        """Wait until event ``seq`` is on the disk; False when it is not after ``timeout`` seconds.
+
+        Raises WriteFailed when it never will be.
+        """
+
+    @abstractmethod
+    def on_durable(
+        self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None = None
+    ) -> None:
+        """Call ``durable(seq)`` whenever more has reached the disk, ``failed(error)`` once when no more ever will.
+
+        Called from the thread that synced, in order; they must be short, and must not append or wait.
+        """
+
+    @property
+    @abstractmethod
+    def durable_seq(self) -> int:
+        """The last seq that is known to be on the disk (in memory: the head)."""
+
+    @property
+    @abstractmethod
+    def failure(self) -> WriteFailed | None:
+        """Why nothing can be written any more; None while all is well."""
+
+    @abstractmethod
+    def touch(self) -> None:
+        """Say that the writer is alive, while it has nothing to write: the next one sees when this was last done."""
+
+    # --- read ---
+
+    @abstractmethod
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        """The events with ``after`` < seq <= ``until`` as of now, in batches of whole commits (about 256 KiB).
+
+        A reader sees no torn tail. Raises DamagedLedger behind the last event before the damage. Cost: that of decoding
+        (3 M events/s), from the place of ``after`` on.
+        """
+
+    @abstractmethod
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        """As ``read``, then what comes, without a gap between; ends when ``stop`` is set or the ledger is closed.
+
+        Looks every ``poll`` seconds for what another process wrote; in the writer's process it wakes at once. Raises
+        HistoryChanged when what it had shown is no longer there.
+        """
+
+    def entries(self, after: int = 0, until: int | None = None) -> Iterator[AnyEvent]:
+        """As ``read``, event by event."""
+        for batch in self.read(after, until):
+            yield from batch
+
+    @property
+    def id(self) -> str:
+        """The name of this ledger for ever. ``id:seq`` names an event anywhere."""
+        return self.header.id
+
+    @property
+    def created(self) -> int:
+        """When it was made: ns since the epoch, UTC."""
+        return self.header.created
+
+    @property
+    def head(self) -> int:
+        """The seq of the last event; 0 when there is none. A reader looks at the file each time."""
+        return self._last().seq
+
+    @property
+    def next_seq(self) -> int:
+        """The seq that the next event will get: a batch can refer to its own ids."""
+        return self._last().seq + 1
+
+    @property
+    def receipt(self) -> str:
+        """The last commit line. Kept elsewhere, it proves every byte before it: see docs/FORMAT.md."""
+        return self._last().line.decode("ascii").rstrip("\n")
+
+    @property
+    @abstractmethod
+    def tail_bytes(self) -> int:
+        """Bytes behind the last whole commit: torn off, or still being written. They are not shown."""
+
+    def seq_at(self, time: int) -> int:
+        """The largest seq whose time is <= ``time`` (ns since the epoch, UTC), whatever the clock did; 0 without one.
+
+        Cost: one pass over the ledger at first, then over what is new; O(log(n)).
+        """
+        return self._times.seq_at(time)
+
+    @property
+    @abstractmethod
+    def writer(self) -> Holder | None:
+        """Who writes it now: this process, or the one that the lock file names, if it still runs; None for nobody."""
+
+    @abstractmethod
+    def verify(self) -> Verification:
+        """Check every byte and say what does not hold. Raises nothing about the content. Cost: O(bytes)."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Assert the invariants of what this object keeps in memory against what is stored."""
+
+    # --- life ---
+
+    @abstractmethod
+    def close(self) -> None:
+        """Sync, seal and unlock. Does nothing a second time. Raises WriteFailed when the disk refuses."""
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.location} at seq {self.head}>"
+
+    def __init__(self) -> None:
+        self._times = SeqTimes(self)
+
+    @abstractmethod
+    def _last(self) -> Place:
+        """The place behind the last whole commit."""
+
+    @abstractmethod
+    def _holds(self, place: Place) -> bool:
+        """True when the commit that ended at ``place`` still stands there."""

@@ -1,0 +1,194 @@
+"""A ledger that lives in memory: a file's behaviour, hashes and receipts, without the file."""
+
+import os
+import socket
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+
+from ezmsg.ledger import codec
+from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerError
+from ezmsg.ledger.events import AnyEvent, Event
+from ezmsg.ledger.hashing import Hash
+from ezmsg.ledger.header import first_bytes, new_header
+from ezmsg.ledger.lock import Holder
+from ezmsg.ledger.log import POLL_S, Ledger
+from ezmsg.ledger.reader import Stop, clip, is_set
+from ezmsg.ledger.scan import Place
+from ezmsg.ledger.stamping import encode_stamped, stamp
+from ezmsg.ledger.structural import encode_commit
+from ezmsg.ledger.verify import Verification, verify_bytes
+
+BATCH = 1024
+"""Events per batch, at least, where there are as many: about what a piece of a file holds."""
+
+
+class MemoryLedger(Ledger):
+    """Events in a list.
+
+    What a file would hold is encoded and hashed, so that nothing is accepted that a file would refuse, and a receipt
+    means the same.
+    """
+
+    location = "memory"
+    durability = "none"
+    failure = None
+    tail_bytes = 0
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__()
+        self.header = new_header(clock())
+        self._first = first_bytes(self.header)
+        self._place = Place(len(self._first), 0, self._first[self._first.index(b"\n") + 1 :])
+        self._hash: Hash = sha256(self._first)
+        self._clock = clock
+        self._pid = os.getpid()
+        self._holder = Holder(self._pid, socket.gethostname(), self.header.created)
+        self._events: list[AnyEvent] = []
+        self._ends = array("q")  # of each commit: how many events there were behind it
+        self._lock = threading.Lock()
+        self._grown = threading.Condition(self._lock)
+        self._followers = 0
+        self._closed = False
+        self._callbacks: list[Callable[[int], object]] = []
+
+    # --- write ---
+
+    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+        batch = events if type(events) is list else list(events)
+        if os.getpid() != self._pid:
+            raise ForkedWriter("a ledger in memory is not shared with the process that this one was forked from")
+        with self._lock:
+            if self._closed:
+                raise LedgerClosed("the ledger in memory is closed", hint="Make a new one.")
+            if expected_seq is not None and expected_seq != self._place.seq:
+                raise Conflict(f"the ledger in memory is at seq {self._place.seq}, not at {expected_seq}")
+            if not batch:
+                return []
+            stamped = stamp(batch, self._place.seq, self._clock())
+            self._place, self._hash = self._next(self._place, self._hash, encode_stamped(stamped), stamped)
+            self._events += stamped  # type: ignore[arg-type]
+            self._ends.append(len(self._events))
+            if self._followers:
+                self._grown.notify_all()
+            for callback in self._callbacks:
+                callback(self._place.seq)
+        return stamped
+
+    @staticmethod
+    def _next(place: Place, digest: Hash, data: bytes, events: list[Event]) -> tuple[Place, Hash]:
+        ahead = digest.copy()
+        ahead.update(data)
+        at = place.offset + len(data)
+        line = encode_commit(events[-1].seq, len(events), at, 0, ahead.hexdigest())
+        ahead.update(line)
+        return Place(at + len(line), events[-1].seq, line), ahead
+
+    def sync(self) -> None:
+        """There is no disk."""
+
+    def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
+        with self._lock:
+            self._followers += 1
+            done = self._grown.wait_for(lambda: self._place.seq >= seq or self._closed, timeout)
+            self._followers -= 1
+            return done and self._place.seq >= seq
+
+    def on_durable(
+        self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None = None
+    ) -> None:
+        self._callbacks.append(durable)
+
+    @property
+    def durable_seq(self) -> int:
+        return self._place.seq
+
+    def touch(self) -> None:
+        """Nobody comes after it."""
+
+    # --- read ---
+
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        if self._closed:
+            raise LedgerClosed("the ledger in memory is closed", hint="Read before closing it.")
+        return self._batches(after, until, len(self._ends))
+
+    def _batches(self, after: int, until: int | None, commits: int) -> Iterator[list[AnyEvent]]:
+        begin = self._index_behind(after)
+        end = self._ends[commits - 1] if commits else 0
+        while begin < end:
+            stop = self._ends[min(bisect_right(self._ends, begin + BATCH - 1), commits - 1)]
+            batch = clip(self._events[begin:stop], after, until)
+            if batch:
+                yield batch
+            if until is not None and self._events[stop - 1].seq >= until:
+                return
+            begin = stop
+
+    def _index_behind(self, seq: int) -> int:
+        return bisect_right(self._events, seq, key=lambda event: event.seq) if seq > 0 else 0
+
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        seen = 0
+        while not is_set(stop):
+            closed, commits = self._closed, len(self._ends)
+            if commits > seen:
+                for batch in self._batches(after, None, commits):
+                    after = batch[-1].seq
+                    yield batch
+                    if is_set(stop):
+                        return
+                seen = commits
+            elif closed:
+                return
+            else:
+                self._wait_grown(commits, poll)
+
+    def _wait_grown(self, commits: int, poll: float) -> None:
+        with self._lock:
+            self._followers += 1
+            self._grown.wait_for(lambda: len(self._ends) > commits or self._closed, poll)
+            self._followers -= 1
+
+    def _last(self) -> Place:
+        return self._place
+
+    def _holds(self, place: Place) -> bool:
+        return True
+
+    @property
+    def writer(self) -> Holder | None:
+        return None if self._closed else self._holder
+
+    def verify(self) -> Verification:
+        with self._lock:
+            return verify_bytes(self._bytes(), self.location)
+
+    def _bytes(self) -> bytes:
+        """What a file would hold."""
+        place = Place(len(self._first), 0, b"")
+        digest: Hash = sha256(self._first)
+        parts, begin = [self._first], 0
+        for end in self._ends:
+            events: list[Event] = self._events[begin:end]  # type: ignore[assignment]
+            parts.append(codec.encode(events))
+            place, digest = self._next(place, digest, parts[-1], events)
+            parts.append(place.line)
+            begin = end
+        return b"".join(parts)
+
+    def check(self) -> None:
+        with self._lock:
+            data = self._bytes()
+            assert sha256(data).digest() == self._hash.digest(), "the hash is not that of the events"
+            assert data.endswith(self._place.line), "the last commit line is not that of the events"
+            assert len(data) == self._place.offset, (len(data), self._place.offset)
+
+    def close(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._closed = True
+            self._grown.notify_all()

@@ -1,0 +1,146 @@
+"""Reading a ledger file, from any process, while it is written. Takes no lock and never writes."""
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import TypeAlias
+
+from ezmsg.ledger.cursor import Cursor
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
+from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.lock import writer_of
+from ezmsg.ledger.scan import PIECE, Place, commits, last_commit, read_at
+from ezmsg.ledger.structural import Header
+from ezmsg.ledger.verify import Verification, verify_file
+
+Stop: TypeAlias = Callable[[], bool] | threading.Event | None
+"""What ends a ``tail``: a function that returns True, or an event that is set; None: nothing but closing."""
+
+SETTLE_S = 0.05
+"""How long a writer may take from the first byte of a commit to its last, before a reader calls it torn."""
+
+SEEK_PIECE = 16 * 1024
+"""Bytes read at a time while seeking: enough for many small commits, and little to pay for one step."""
+
+_seq_of = attrgetter("seq")
+
+
+def clip(batch: list[AnyEvent], after: int, until: int | None) -> list[AnyEvent]:
+    """The events of ``batch`` with ``after`` < seq <= ``until``. Cost: O(log(n)), plus the copy of what is kept."""
+    if batch and batch[0].seq <= after:
+        batch = batch[bisect_right(batch, after, key=_seq_of) :]
+    if until is not None and batch and batch[-1].seq > until:
+        batch = batch[: bisect_right(batch, until, key=_seq_of)]
+    return batch
+
+
+def is_set(stop: Stop) -> bool:
+    return stop is not None and (stop.is_set() if isinstance(stop, threading.Event) else stop())
+
+
+def pause(stop: Stop, seconds: float) -> None:
+    """Wait; a set event ends it at once."""
+    if isinstance(stop, threading.Event):
+        stop.wait(seconds)
+    else:
+        time.sleep(seconds)
+
+
+class Reader:
+    """Reads one open ledger file. Readers and their iterators are independent of each other."""
+
+    def __init__(self, disk: Disk, handle: int, path: str, header: Header, start: int) -> None:
+        self.path = path
+        self.header = header
+        self.closed = False
+        self._disk = disk
+        self._handle = handle
+        self._start = start
+
+    def last(self) -> Place:
+        """The place behind the last commit that looks sound, now. Cost: O(bytes of the tail)."""
+        place = last_commit(self._disk, self._handle, self._disk.size(self._handle), self._start)
+        return place if place is not None else Place(self._start, 0, b"")
+
+    def size(self) -> int:
+        """The bytes of the file now."""
+        return self._disk.size(self._handle)
+
+    def holds(self, place: Place) -> bool:
+        """True when the commit that ended at ``place`` still stands there."""
+        return read_at(self._disk, self._handle, place.offset - len(place.line), len(place.line)) == place.line
+
+    def verify(self) -> Verification:
+        """Check the file up to the last commit line of now, and what is behind it, unless it is being written."""
+        size, end = self.size(), self.last().offset
+        found = verify_file(self._disk, self._handle, self.path, self._start, size)
+        if found.tail_bytes and writer_of(self._disk, self.path) is not None:
+            time.sleep(SETTLE_S)
+            if self.last().offset > end:  # not torn: it was in the middle of being written
+                return verify_file(self._disk, self._handle, self.path, self._start, end)
+        return found
+
+    def verify_up_to(self, place: Place) -> Verification:
+        """Check the file up to ``place``: what a writer knows to be whole."""
+        return verify_file(self._disk, self._handle, self.path, self._start, place.offset)
+
+    def cursor(self, handle: int, after: int = 0) -> Cursor:
+        """A cursor at the last commit that ends at or before seq ``after``.
+
+        Cost: O(log(bytes)) reads of a piece: commit lines are places to start from wherever they stand.
+        """
+        low, high = Place(self._start, 0, b""), self._disk.size(handle)
+        while after > 0 and high - low.offset > PIECE:
+            middle = (low.offset + high) // 2
+            _, place = next(commits(self._disk, handle, middle, SEEK_PIECE), (None, None))
+            if place is None or place.seq > after or place.offset >= high:
+                high = middle
+            else:
+                low = place
+        return Cursor(self._disk, handle, self.path, low)
+
+    def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
+        """See ``Ledger.read``."""
+        handle = self._second_handle()
+        try:
+            size = self._disk.size(handle)
+            cursor = self.cursor(handle, after)
+            while cursor.place.offset < size and (until is None or cursor.place.seq < until):
+                batch = cursor.next()
+                if batch is None:
+                    return
+                if batch := clip(batch, after, until):
+                    yield batch
+        finally:
+            self._disk.close(handle)
+
+    def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
+        """See ``Ledger.tail``. ``wait`` returns when there may be more behind the place that it is given."""
+        handle = self._second_handle()
+        try:
+            cursor = self.cursor(handle, after)
+            while not is_set(stop):
+                self._check_same(handle, cursor)
+                closed = self.closed
+                batch = cursor.next()
+                if batch is None:
+                    if closed:
+                        return
+                    wait(cursor.place)
+                elif batch := clip(batch, after, None):
+                    yield batch
+        finally:
+            self._disk.close(handle)
+
+    def _check_same(self, handle: int, cursor: Cursor) -> None:
+        if self._disk.identity_at(self.path) != self._disk.identity(handle):
+            raise HistoryChanged(f"{self.path} was removed or replaced while it was followed")
+        cursor.check_place()
+
+    def _second_handle(self) -> int:
+        if self.closed:
+            raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
+        return self._disk.duplicate(self._handle, self.path)

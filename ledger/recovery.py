@@ -1,0 +1,183 @@
+"""Opening a ledger file for append: what is sound is kept, what is torn is put aside, damage is left alone."""
+
+import logging
+import os
+from collections.abc import Callable
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger, LogError
+from ezmsg.ledger.flusher import sync_file, write_all
+from ezmsg.ledger.hashing import Hash, hash_range
+from ezmsg.ledger.header import create, open_file, read_header
+from ezmsg.ledger.lock import WriterLock
+from ezmsg.ledger.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at
+from ezmsg.ledger.structural import Header, Recovered, encode_commit
+
+logger = logging.getLogger("ezmsg.ledger")
+
+
+class Opened(NamedTuple):
+    """A ledger file that is ready for its next append; all of it is durable. ``hash`` has seen every byte."""
+
+    handle: int
+    header: Header
+    start: int
+    place: Place
+    hash: Hash
+
+
+def open_for_append(disk: Disk, lock: WriterLock, clock: Callable[[], int]) -> Opened:
+    """Open the file that ``lock`` is for; make it when it is missing or empty, recover it when its end is torn.
+
+    Raises NotALedger, NewerFormat, DamagedLedger (nothing was cut), LogError when the system refuses. Cost: the file is
+    hashed once, at about 1.8 GB/s.
+    """
+    path = lock.path
+    if disk.kind(path) in (None, "file") and _is_missing_or_empty(disk, path):
+        create(disk, path, clock())
+    handle = open_file(disk, path, write=True)
+    lock.guard(handle)
+    header, start = read_header(disk, handle, path)
+    try:
+        place, digest, synced = sound_end(disk, handle, path, start)
+        return Opened(handle, header, start, *_recover(disk, handle, path, place, digest, synced, clock))
+    except OSError as error:
+        raise LogError(
+            f"{path} cannot be made ready for writing: {error.strerror or error}",
+            hint="Nothing of it is lost. Check the disk.",
+        ) from error
+
+
+def _is_missing_or_empty(disk: Disk, path: str) -> bool:
+    if disk.kind(path) is None:
+        return True
+    handle = open_file(disk, path)
+    try:
+        return disk.size(handle) == 0
+    finally:
+        disk.close(handle)
+
+
+def sound_end(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, Hash, int]:
+    """The place behind the last sound commit, the hash up to there, and how far the file is known to be durable.
+
+    A commit whose hash is right proves all before it, so the last one is tried first. Raises DamagedLedger when bytes
+    that some line states to be durable have changed.
+    """
+    window = Window(disk, handle)
+    place = last_commit(disk, handle, disk.size(handle), start)
+    if place is not None:
+        at = place.offset - len(place.line)
+        commit = parse_commit(place.line, at)
+        assert commit is not None
+        digest = hash_range(sha256(), window, 0, at)
+        if digest.hexdigest() == commit.sha256:
+            digest.update(place.line)
+            return place, digest, commit.synced
+    return _sound_end_commit_by_commit(disk, handle, path, start)
+
+
+def _sound_end_commit_by_commit(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, Hash, int]:
+    place, synced, stated = Place(start, 0, b""), 0, 0
+    window = Window(disk, handle)
+    digest = hash_range(sha256(), window, 0, start)
+    sound = True
+    for commit, behind in commits(disk, handle, start):
+        stated = max(stated, commit.synced)
+        if sound:
+            ahead = hash_range(digest.copy(), window, place.offset, commit.at)
+            sound = ahead.hexdigest() == commit.sha256
+        if sound:
+            ahead.update(behind.line)
+            place, digest, synced = behind, ahead, commit.synced
+    if place.offset < stated:
+        raise DamagedLedger(
+            f"{path} is damaged behind seq {place.seq} (offset {place.offset}): bytes up to offset {stated} were on "
+            "the disk, and they have changed",
+            offset=place.offset,
+            seq=place.seq,
+        )
+    return place, digest, synced
+
+
+def _recover(
+    disk: Disk, handle: int, path: str, place: Place, digest: Hash, synced: int, clock: Callable[[], int]
+) -> tuple[Place, Hash]:
+    """Cut a torn tail, bring the rest to the disk, and note what was done; the new end and its hash."""
+    size = disk.size(handle)
+    tail = size - place.offset
+    saved = f"{path}.tail-{place.offset}"
+    if tail:
+        saved = _save_tail(disk, handle, path, place.offset, size)
+        disk.truncate(handle, place.offset)
+    elif disk.kind(saved) is not None:  # a recovery was cut short between the truncation and its note
+        tail = _size_of(disk, saved)
+    _write_again(disk, handle, synced, place.offset)
+    sync_file(disk, handle)
+    if not tail:
+        return place, digest
+    logger.warning(
+        "%s: its last writer was interrupted. %d bytes behind seq %d were no whole commit; they are kept in %s",
+        path, tail, place.seq, saved,
+    )  # fmt: skip
+    note = Recovered(at=place.offset, bytes=tail, saved=os.path.basename(saved), time=clock())
+    data = msgspec.json.encode(note) + b"\n"
+    digest.update(data)
+    at = place.offset + len(data)
+    line = encode_commit(place.seq, 0, at, place.offset, digest.hexdigest())
+    digest.update(line)
+    write_all(disk, handle, data + line, place.offset)
+    sync_file(disk, handle)
+    return Place(at + len(line), place.seq, line), digest
+
+
+def _save_tail(disk: Disk, handle: int, path: str, begin: int, end: int) -> str:
+    """Copy what is about to be cut into a file of its own, durably; returns its name. An equal copy serves too."""
+    temporary = f"{path}.tail.new"
+    if disk.kind(temporary) is not None:
+        disk.remove(temporary)
+    copy = disk.create(temporary)
+    try:
+        for offset in range(begin, end, PIECE):
+            write_all(disk, copy, read_at(disk, handle, offset, min(PIECE, end - offset)), offset - begin)
+        sync_file(disk, copy)
+        wanted = hash_range(sha256(), Window(disk, copy), 0, end - begin).digest()
+    finally:
+        disk.close(copy)
+    number = 1
+    name = f"{path}.tail-{begin}"
+    while disk.kind(name) is not None:
+        if _hash_of(disk, name) == wanted:
+            disk.remove(temporary)
+            return name
+        number += 1
+        name = f"{path}.tail-{begin}.{number}"
+    disk.link(temporary, name)
+    disk.sync_folder(os.path.dirname(path))
+    return name
+
+
+def _write_again(disk: Disk, handle: int, begin: int, end: int) -> None:
+    """Write the bytes that are not known to be durable over themselves: a sync may have failed in the run before."""
+    for offset in range(begin, end, PIECE):
+        write_all(disk, handle, read_at(disk, handle, offset, min(PIECE, end - offset)), offset)
+
+
+def _size_of(disk: Disk, path: str) -> int:
+    handle = disk.open(path)
+    try:
+        return disk.size(handle)
+    finally:
+        disk.close(handle)
+
+
+def _hash_of(disk: Disk, path: str) -> bytes:
+    handle = disk.open(path)
+    try:
+        return hash_range(sha256(), Window(disk, handle), 0, disk.size(handle)).digest()
+    finally:
+        disk.close(handle)

@@ -1,0 +1,139 @@
+"""Finding commit lines in a file without decoding what is between them.
+
+A commit line states its own offset, so one that stands there, byte for byte as we would have written it, is a place to
+start from. None of this looks at events or hashes.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.structural import COMMIT_PREFIX, Commit, encode_commit
+
+PIECE = 256 * 1024
+"""Bytes read at a time. Larger buffers fall out of the processor's cache: 4 MiB decode at two thirds of the speed."""
+
+COMMIT_LINE = b"\n" + COMMIT_PREFIX
+"""Where a commit line begins. JSON has no raw newline inside, so this is never part of anything else."""
+
+COMMIT_LINE_MAX = 256
+"""Bytes of a commit line: 64 of the hash, four integers of at most 20 digits, and the names."""
+
+
+class Place(NamedTuple):
+    """Just behind a whole commit: the offset, the seq of the last event before it, and the commit line itself.
+
+    ``line`` is empty behind the header alone. It holds the hash of all before it: whoever comes back to a place can
+    tell by it whether the history before is still the same.
+    """
+
+    offset: int
+    seq: int
+    line: bytes
+
+
+_decoder = msgspec.json.Decoder(Commit)
+
+
+def parse_commit(line: bytes, at: int) -> Commit | None:
+    """The commit that ``line`` (newline included) is, if it is exactly what we would have written at offset ``at``."""
+    try:
+        commit = _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    exact = encode_commit(commit.upto, commit.count, commit.at, commit.synced, commit.sha256)
+    return commit if exact == line and commit.at == at and 0 <= commit.synced <= at else None
+
+
+def read_at(disk: Disk, handle: int, offset: int, size: int) -> bytes:
+    """The bytes from ``offset`` on, ``size`` of them, or fewer at the end of the file."""
+    buffer = bytearray(size)
+    return bytes(buffer[: fill(disk, handle, memoryview(buffer), offset)])
+
+
+def fill(disk: Disk, handle: int, view: memoryview, offset: int) -> int:
+    """Read into ``view`` until it is full or the file ends; returns the bytes read."""
+    size = 0
+    while size < len(view):
+        count = disk.read_into(handle, view[size:], offset + size)
+        if count == 0:
+            break
+        size += count
+    return size
+
+
+class Window:
+    """A file read forward, in pieces, of which ranges are handed out without copying."""
+
+    def __init__(self, disk: Disk, handle: int) -> None:
+        self._disk = disk
+        self._handle = handle
+        self._view = memoryview(bytearray(PIECE))
+        self._base = self._end = 0
+
+    def ranges(self, begin: int, end: int) -> Iterator[memoryview]:
+        """The bytes from ``begin`` to ``end``, in one or more views, each valid until the next."""
+        while begin < end:
+            if not self._base <= begin < self._end:
+                self._base = begin
+                self._end = begin + fill(self._disk, self._handle, self._view, begin)
+                if self._end == begin:
+                    return
+            stop = min(end, self._end)
+            yield self._view[begin - self._base : stop - self._base]
+            begin = stop
+
+
+def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator[tuple[Commit, Place]]:
+    """Every commit whose line begins at offset ``start`` or beyond and is exact at its offset, and the place behind it.
+
+    Cost: O(bytes), a search in C, ``piece`` bytes at a time.
+    """
+    buffer = bytearray(piece)
+    base = start - 1  # one byte back: a commit line is found by the newline before it
+    while (size := fill(disk, handle, memoryview(buffer), base)) > 0:
+        begin, consumed = buffer.find(COMMIT_LINE, 0, size), size
+        while begin >= 0:
+            end = buffer.find(b"\n", begin + 1, size)
+            if end < 0:
+                break
+            line = bytes(buffer[begin + 1 : end + 1])
+            if (commit := parse_commit(line, base + begin + 1)) is not None:
+                yield commit, Place(base + end + 1, commit.upto, line)
+            begin = buffer.find(COMMIT_LINE, end, size)
+        if size < len(buffer):
+            return
+        if begin >= 0 and size - begin <= COMMIT_LINE_MAX:
+            consumed = begin  # cut by the end of the piece
+        else:
+            consumed = size - len(COMMIT_LINE) + 1
+        base += consumed
+
+
+def last_commit(disk: Disk, handle: int, size: int, start: int) -> Place | None:
+    """The place behind the last exact commit line that lies between offsets ``start`` and ``size``; None without one.
+
+    Cost: O(bytes behind that line).
+    """
+    buffer = bytearray(PIECE)
+    end = size
+    while end > start:
+        base = max(start - 1, end - len(buffer))
+        view = memoryview(buffer)[: end - base]
+        count = fill(disk, handle, view, base)
+        begin = count
+        while (begin := buffer.rfind(COMMIT_LINE, 0, begin)) >= 0:
+            stop = buffer.find(b"\n", begin + 1, count)
+            if stop < 0:
+                line = read_at(disk, handle, base + begin + 1, min(COMMIT_LINE_MAX, size - base - begin - 1))
+                line = line[: line.find(b"\n") + 1]
+            else:
+                line = bytes(buffer[begin + 1 : stop + 1])
+            if (commit := parse_commit(line, base + begin + 1)) is not None:
+                return Place(commit.at + len(line), commit.upto, line)
+        if base < start:
+            return None
+        end = base + len(COMMIT_LINE) - 1
+    return None

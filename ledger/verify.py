@@ -1,0 +1,152 @@
+"""Checking all of a ledger: every byte hashed, every line read, every seq in its place."""
+
+from hashlib import sha256
+from operator import attrgetter
+
+import msgspec
+
+from ezmsg.ledger.cursor import Cursor, check_lines
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.header import read_header
+from ezmsg.ledger.scan import Place, Window, commits, last_commit, read_at
+from ezmsg.ledger.structural import Commit
+
+PROBLEMS_MAX = 20
+"""Problems listed. More of them say no more than that the file is damaged."""
+
+_seq_of = attrgetter("seq")
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``verify`` found.
+
+    ``offset`` and ``seq``: where the sound part ends, in bytes, and its last event. ``events`` and ``commits``: how
+    many it holds. ``sha256``: the hex digest of its bytes: ``head -c OFFSET FILE | sha256sum``. ``bytes``: of all.
+    ``sealed``: the last writer closed it in good order. ``tail_bytes``: what follows the last commit line: torn off,
+    it never happened. ``problems``: each names its offset and seq; none when ``sound``.
+    """
+
+    sound: bool
+    offset: int
+    seq: int
+    events: int
+    commits: int
+    bytes: int
+    sealed: bool
+    tail_bytes: int
+    sha256: str
+    problems: list[str]
+
+
+class BytesDisk(Disk):
+    """Bytes in memory, in place of a file that is read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        piece = self._data[offset : offset + len(view)]
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def size(self, handle: int) -> int:
+        return len(self._data)
+
+
+def verify_bytes(data: bytes, name: str) -> Verification:
+    """``verify_file`` for what a file would hold."""
+    disk = BytesDisk(data)
+    _, start = read_header(disk, 0, name)
+    return verify_file(disk, 0, name, start, len(data))
+
+
+def verify_file(disk: Disk, handle: int, path: str, start: int, size: int) -> Verification:
+    """Check the first ``size`` bytes of an open file whose header ends at ``start``.
+
+    Two passes: one reads every line, one hashes, commit by commit. Cost: about 1 us per event.
+    """
+    formed, problems = _check_lines(disk, handle, path, start, size)
+    end, last, events, count, digest, mismatch = _check_hashes(disk, handle, start, min(size, formed))
+    if mismatch:
+        problems.insert(0, mismatch)
+    shown = last_commit(disk, handle, size, start)
+    tail = size - (shown.offset if shown is not None else start)
+    if tail:
+        seq = shown.seq if shown is not None else 0
+        problems.append(
+            f"offset {size - tail}: {tail} bytes behind seq {seq} are no whole commit; opening the ledger for append "
+            "puts them aside"
+        )
+    elif end.offset < size and not problems:
+        problems.append(f"offset {end.offset}: what follows seq {end.seq} is not proven")
+    return Verification(
+        sound=not problems,
+        offset=end.offset,
+        seq=end.seq,
+        events=events,
+        commits=count,
+        bytes=size,
+        sealed=end.offset == size and last is not None and last.count == 0 and last.synced == last.at,
+        tail_bytes=tail,
+        sha256=digest,
+        problems=problems,
+    )
+
+
+def _check_lines(disk: Disk, handle: int, path: str, start: int, size: int) -> tuple[int, list[str]]:
+    """Read every line; the offset up to which all are in order, and what is wrong behind it."""
+    cursor = Cursor(disk, handle, path, Place(start, 0, b""))
+    problems: list[str] = []
+    formed = -1
+    while len(problems) < PROBLEMS_MAX:
+        _advance(cursor, disk, handle, size)
+        formed = cursor.place.offset if formed < 0 else formed
+        if cursor.place.offset >= size or not cursor.odd:
+            break
+        problems.append(f"behind seq {cursor.place.seq}, {cursor.odd}")
+        _, beyond = next(commits(disk, handle, cursor.place.offset), (None, None))
+        if beyond is None:
+            break
+        cursor.place = beyond
+    return formed, problems
+
+
+def _advance(cursor: Cursor, disk: Disk, handle: int, size: int) -> None:
+    """Move ``cursor`` on as far as every single line is in order; ``cursor.odd`` says what is wrong with the next."""
+    while (before := cursor.place).offset < size:
+        try:
+            batch = cursor.next()
+        except DamagedLedger:
+            return  # `odd` says what the error said
+        if batch is None:
+            return
+        if list(map(_seq_of, batch)) != list(range(before.seq + 1, before.seq + 1 + len(batch))):
+            data = read_at(disk, handle, before.offset, cursor.place.offset - before.offset)
+            _, cursor.place, cursor.odd = check_lines(data, before)
+            if cursor.odd:
+                return
+
+
+def _check_hashes(disk: Disk, handle: int, start: int, size: int) -> tuple[Place, Commit | None, int, int, str, str]:
+    """Hash commit by commit.
+
+    Returns the place behind the last whose hash is right, that commit, the events and commits up to there, the digest
+    of all these bytes, and what is wrong with the next one ("" for nothing).
+    """
+    place, last, events, count = Place(start, 0, b""), None, 0, 0  # the first commit line proves the header
+    window = Window(disk, handle)
+    digest = hash_range(sha256(), window, 0, start)
+    for commit, behind in commits(disk, handle, start):
+        if behind.offset > size:
+            break
+        ahead = hash_range(digest.copy(), window, place.offset, commit.at)
+        if ahead.hexdigest() != commit.sha256:
+            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no events, behind seq {place.seq}"
+            why = f"offset {place.offset} to {commit.at} ({what}): not the bytes whose hash the commit line states"
+            return place, last, events, count, digest.hexdigest(), why
+        ahead.update(behind.line)
+        place, digest, last = behind, ahead, commit
+        events, count = events + commit.count, count + 1
+    return place, last, events, count, digest.hexdigest(), ""

@@ -1,0 +1,223 @@
+"""The writer of a ledger file: stamps, encodes, hashes and writes whole commits, and takes back what did not fit."""
+
+import atexit
+import logging
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, WriteFailed
+from ezmsg.ledger.events import Event
+from ezmsg.ledger.flusher import Durability, Flusher, write_all
+from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.lock import WriterLock
+from ezmsg.ledger.recovery import Opened
+from ezmsg.ledger.scan import Place, Window, parse_commit
+from ezmsg.ledger.stamping import encode_stamped, stamp
+from ezmsg.ledger.structural import encode_commit
+
+logger = logging.getLogger("ezmsg.ledger")
+
+TOUCH_S = 1.0
+"""How often the lock file's time is renewed while events come: what is told later as the moment of last life."""
+
+
+class Writer:
+    """Appends to one open ledger file. Safe to use from several threads; a forked child can do nothing with it."""
+
+    def __init__(
+        self, disk: Disk, lock_file: WriterLock, opened: Opened, durability: Durability, clock: Callable[[], int]
+    ) -> None:
+        self.path = lock_file.path
+        self.durability = durability
+        self.lock_file = lock_file
+        self.place = opened.place
+        self.handle = opened.handle
+        self.lock = threading.Lock()
+        self.grown = threading.Condition(self.lock)
+        self.followers = 0
+        self.closed = False
+        self._disk = disk
+        self._clock = clock
+        self._hash = opened.hash
+        self._unfinished = False  # bytes of a commit that did not come to its end may stand behind the place
+        self._touched = 0.0
+        self.flusher = Flusher(
+            disk, opened.handle, self.path, self.lock, durability, self.place.offset, self.place.seq, self._died
+        )
+        _open.add(self)
+
+    def append(self, events: Iterable[Event], expected_seq: int | None, wait: bool) -> list[Event]:
+        """See ``Ledger.append``."""
+        batch = events if type(events) is list else list(events)
+        if self.lock_file.forked:
+            raise self._forked()
+        flusher = self.flusher
+        with self.lock:
+            self._check(expected_seq)
+            if not batch:
+                return []
+            stamped = stamp(batch, self.place.seq, self._clock())
+            end = self._commit(encode_stamped(stamped), stamped[-1].seq, len(stamped)).offset
+            inline = flusher.full or (wait and self.durability == "commit")
+            if not inline and self.durability != "none":
+                flusher.wake()
+            if self.followers:
+                self.grown.notify_all()
+            self._touch()
+        if inline:
+            flusher.sync(end)
+        return stamped
+
+    def _check(self, expected_seq: int | None) -> None:
+        if self.closed:
+            raise LedgerClosed(f"{self.path} is closed", hint="Open it again to append.")
+        if self.flusher.failure is not None:
+            raise self.flusher.died()
+        if expected_seq is not None and expected_seq != self.place.seq:
+            raise Conflict(f"{self.path} is at seq {self.place.seq}, not at {expected_seq}")
+
+    def _commit(self, data: bytes, upto: int, count: int) -> Place:
+        """Write the lines of ``count`` events and their commit line, all or nothing; returns the new end."""
+        offset = self.place.offset
+        at = offset + len(data)
+        digest = self._hash.copy()
+        digest.update(data)
+        line = encode_commit(upto, count, at, self.flusher.durable, digest.hexdigest())
+        digest.update(line)
+        block = data + line
+        self._put(block, offset)
+        self._hash = digest
+        self.place = place = Place(at + len(line), upto, line)
+        self.flusher.wrote(block, offset, upto)
+        self._unfinished = False
+        return place
+
+    def _put(self, block: bytes, offset: int) -> None:
+        try:
+            if self._unfinished:
+                self._cut(offset)
+            self._unfinished = True
+            write_all(self._disk, self.handle, block, offset)
+        except OSError as error:
+            self._take_back(offset)
+            raise WriteFailed(
+                f"{self.path}: {len(block)} bytes behind seq {self.place.seq} (offset {offset}) could not be written: "
+                f"{error.strerror or error}"
+            ) from error
+        except BaseException:  # a signal's handler raised: half a commit must not stay either
+            self._take_back(offset)
+            raise
+
+    def _take_back(self, offset: int) -> None:
+        try:
+            self._cut(offset)
+        except OSError as error:  # the next append tries again; readers do not show it, recovery would cut it
+            logger.warning("%s: an unfinished commit at offset %d could not be cut: %s", self.path, offset, error)
+
+    def _cut(self, offset: int) -> None:
+        self._disk.truncate(self.handle, offset)
+        self._unfinished = False
+
+    def _touch(self) -> None:
+        now = time.monotonic()
+        if now - self._touched >= TOUCH_S:
+            self._touched = now
+            try:
+                self.lock_file.touch()
+            except OSError as error:
+                logger.warning("%s: its time cannot be renewed: %s", self.lock_file.lock_path, error)
+
+    def _died(self) -> None:
+        """The flusher's last word, with the lock held. At level commit nothing beyond the durable part was promised."""
+        if self.durability == "commit":
+            self._take_back(self.flusher.durable)
+            self.place = Place(self.flusher.durable, self.flusher.durable_seq, b"")
+        self.grown.notify_all()
+
+    def _forked(self) -> ForkedWriter:
+        return ForkedWriter(f"{self.path} is written by the process that this one was forked from")
+
+    def check_usable(self) -> None:
+        """Raise ForkedWriter in a forked child, LedgerClosed after ``close``."""
+        if self.lock_file.forked:
+            raise self._forked()
+        if self.closed:
+            raise LedgerClosed(f"{self.path} is closed", hint="Open it again.")
+
+    def waiter(self, poll: float) -> Callable[[Place], None]:
+        """A function that returns when something was appended behind the place it is given, or after ``poll`` s."""
+        tried = -1
+
+        def wait(place: Place) -> None:
+            nonlocal tried
+            if self.lock_file.forked:
+                raise self._forked()
+            with self.lock:
+                self.followers += 1
+                # `tried`: should the file not show what was written, do not spin on it
+                self.grown.wait_for(lambda: self.place.offset not in (place.offset, tried) or self.closed, poll)
+                self.followers -= 1
+                tried = self.place.offset
+
+        return wait
+
+    def check(self) -> None:
+        """Assert that hash, place and durable part agree with the file."""
+        with self.lock:
+            if self.closed or self.lock_file.forked or self.flusher.failure is not None:
+                return
+            place, digest = self.place, self._hash.hexdigest()
+            self.flusher.check(place)
+        found = hash_range(sha256(), Window(self._disk, self.handle), 0, place.offset).hexdigest()
+        assert found == digest, f"the file up to offset {place.offset} has the hash {found}, not {digest}"
+
+    def close(self) -> None:
+        """Sync, seal, and let others write. Raises WriteFailed when that fails; the file is released all the same."""
+        if self.lock_file.forked:
+            self.closed = True
+            return
+        with self.lock:
+            if self.closed:
+                return
+            self.closed = True
+            self.grown.notify_all()
+        _open.discard(self)
+        self.flusher.close()
+        try:
+            if self.flusher.failure is None:
+                self.flusher.sync()
+                with self.lock:
+                    if not self._sealed():
+                        self._commit(b"", self.place.seq, 0)
+                self.flusher.sync()
+                self._touched = 0.0
+                self._touch()
+        finally:
+            self.lock_file.release()
+
+    def _sealed(self) -> bool:
+        commit = parse_commit(self.place.line, self.place.offset - len(self.place.line))
+        return commit is not None and commit.count == 0 and commit.synced == commit.at
+
+    def __del__(self) -> None:
+        if not getattr(self, "closed", True) and not self.lock_file.forked:
+            warnings.warn(f"{self.path} was never closed", ResourceWarning, stacklevel=2, source=self)
+            self.lock_file.release()
+
+
+_open: "weakref.WeakSet[Writer]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """A program that ends without closing its ledgers has them synced and sealed all the same."""
+    for writer in list(_open):
+        try:
+            writer.close()
+        except WriteFailed as error:
+            logger.error("%s", error)

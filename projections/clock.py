@@ -1,0 +1,120 @@
+"""Times as people write them and as they are shown: instants in ns, clock times with or without a day and a zone."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+SECOND = 10**9
+"""Nanoseconds."""
+
+UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
+_NAMES = {"ms": "millisecond", "s": "second", "m": "minute", "h": "hour", "d": "day"}
+
+_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
+_SPAN = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h|d))+", re.ASCII)
+_TIME = re.compile(
+    r"(?:(?P<day>\d{4}-\d\d-\d\d)(?:[T ](?=\d)|(?!\d)))?"
+    r"(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    r"(?:\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?|\[?[A-Za-z][\w+-]*(?:/[\w+-]+)*\]?))?",
+    re.ASCII,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_text(time: int, zone: tzinfo | None = None, digits: int = 3) -> str:
+    """``2026-11-24 14:03:20.123+01:00``: ``time`` (ns) in ``zone`` (None: the viewer's), cut to ``digits`` (0 to 9)."""
+    try:
+        shown = local(time, zone)
+    except (OverflowError, OSError, ValueError):  # beyond the years that datetime or the system knows
+        return f"{time / SECOND} s after 1970"
+    fraction = f".{time % SECOND:09d}"[: digits + 1] if digits else ""
+    offset = shown.strftime("%z")
+    return f"{shown:%Y-%m-%d %H:%M:%S}{fraction}{offset[:3]}:{offset[3:5]}"
+
+
+def local(time: int, zone: tzinfo | None = None) -> datetime:
+    """``time`` (ns) as a datetime in ``zone`` (None: the viewer's), cut to the second."""
+    return (_EPOCH + timedelta(seconds=time // SECOND)).astimezone(zone)
+
+
+def span(text: str) -> tuple[int, str] | None:
+    """How long ``5m``, ``1h30m`` or ``1.5s`` is, in ns, and in words; None when ``text`` is no such thing."""
+    if _SPAN.fullmatch(text) is None:
+        return None
+    parts = _PART.findall(text)
+    words = " ".join(f"{number} {_NAMES[unit]}{'' if number == '1' else 's'}" for number, unit in parts)
+    return sum(_nanoseconds(number, UNITS[unit]) for number, unit in parts), words
+
+
+def _nanoseconds(number: str, unit: int) -> int:
+    whole, _, fraction = number.partition(".")
+    return int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+
+
+class ClockTime(msgspec.Struct, frozen=True):
+    """A time as it was written. ``day`` is midnight of its date, None for a bare clock time; ``second``: of the day.
+
+    ``fraction`` are the digits behind the second; ``zone`` is None when none was given. ``width``: how long (ns) what
+    was written last is: a day, a minute, a second, or the place of the last digit.
+    """
+
+    day: datetime | None
+    second: int
+    fraction: str
+    zone: tzinfo | None
+    width: int
+
+    def instant(self, zone: tzinfo | None, day: datetime | None = None) -> int:
+        """The ns since the epoch, UTC, on ``day`` unless it has one of its own; ``zone`` (None: the viewer's) likewise.
+
+        Raises ValueError or OverflowError when the calendar has no such time.
+        """
+        midnight = self.day or day
+        assert midnight is not None, "a bare clock time needs a day"
+        naive = midnight + timedelta(seconds=self.second)
+        zone = self.zone or zone
+        try:
+            aware = naive.astimezone() if zone is None else naive.replace(tzinfo=zone)
+        except OSError as error:  # what a system says of years that it does not know
+            raise ValueError(f"{naive} is beyond what this system can tell") from error
+        return ((aware - _EPOCH) // timedelta(seconds=1)) * SECOND + int(self.fraction.ljust(9, "0"))
+
+
+def parse(text: str) -> ClockTime | None:
+    """Read a time; None when ``text`` does not look like one. Raises ValueError when there is no such time or zone."""
+    match = _TIME.fullmatch(text)
+    if match is None or not (match["day"] or match["hour"]):
+        return None
+    hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError("there is no such time of day")
+    fraction = match["fraction"] or ""
+    if match["second"]:
+        width = 10 ** (9 - len(fraction))
+    else:
+        width = UNITS["m" if match["hour"] else "d"]
+    return ClockTime(
+        datetime.fromisoformat(match["day"]) if match["day"] else None,
+        (hour * 60 + minute) * 60 + second,
+        fraction,
+        _zone(match["zone"]) if match["zone"] else None,
+        width,
+    )
+
+
+def _zone(text: str) -> tzinfo:
+    name = text.strip("[]")
+    if name == "Z":
+        return UTC
+    if name[0] in "+-":
+        digits = name[1:].replace(":", "").ljust(4, "0")
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        if int(digits[2:]) > 59 or offset >= timedelta(days=1):
+            raise ValueError(f"there is no offset {name}")
+        return timezone(-offset if name[0] == "-" else offset)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError) as error:
+        raise ValueError(f"there is no time zone {name} on this system") from error

@@ -1,0 +1,245 @@
+"""A moment as people name it, and the place in a ledger that is meant: ``42``, ``14:03:20``, ``-5m``, ``mark:NAME``."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, tzinfo
+from difflib import get_close_matches
+
+import msgspec
+
+from ezmsg.ledger.errors import UnknownMoment
+from ezmsg.ledger.events import AnyEvent, Gap, Mark
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections import clock
+from ezmsg.ledger.projections.clock import SECOND, UNITS, ClockTime, time_text
+from ezmsg.ledger.projections.landmarks import Landmarks, Run, SessionMark
+
+FORMS = (
+    "Moments are: a seq (42), a time (14:03:20, 2026-11-24T14:03:20+01:00), -5m, start, end, mark:NAME, session:ID, "
+    "run:N, run:last."
+)
+_WORDS = ("start", "end", "mark:", "session:", "run:", "run:last")
+
+NAMED_MAX = 10
+"""Names listed in a hint: enough to recognise the one that was meant."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A place in a ledger: the state as it is after event ``seq``.
+
+    ``text`` is what was asked and ``how`` what it was understood to mean; ``time`` (ns since the epoch, UTC) is the
+    instant that was asked for, else that of the event. ``since``: the first seq that belongs to "since this moment".
+    """
+
+    text: str
+    seq: int
+    time: int
+    how: str
+    since: int
+
+
+def is_ago(text: str) -> bool:
+    """Whether ``text`` is a moment such as ``-5m``, which a command line would take for an option."""
+    return text.startswith("-") and clock.span(text[1:]) is not None
+
+
+class Moments:
+    """Resolves moments of one ledger.
+
+    ``landmarks`` gives those of the ledger as of now. ``zone`` is the viewer's (None: the system's). ``now`` tells the
+    time (ns since the epoch, UTC) while a writer is at work, and None when there is none.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        landmarks: Callable[[], Landmarks],
+        zone: tzinfo | None = None,
+        now: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        self._ledger = ledger
+        self._landmarks = landmarks
+        self._zone = zone
+        self._now = now
+
+    def resolve(self, text: str, *, clamp: bool = False) -> Moment:
+        """The moment that ``text`` names. With ``clamp``, a time outside the ledger means its nearer end.
+
+        Raises UnknownMoment, with a hint of what there is. Cost: O(log n) for a seq, ``start`` and ``end``; else one
+        pass over the ledger the first time.
+        """
+        asked = text.strip()
+        if asked.isascii() and asked.isdigit():
+            return self._at_seq(text, int(asked))
+        if asked in ("start", "end"):
+            return self._at_end(text, asked == "start")
+        for kind, find in (("mark", self._at_mark), ("session", self._at_session), ("run", self._at_run)):
+            if asked.startswith(f"{kind}:"):
+                return find(text, asked.removeprefix(f"{kind}:"))
+        if is_ago(asked):
+            return self._ago(text, asked, clamp)
+        try:
+            written = clock.parse(asked)
+            if written is not None:
+                return self._at_time(text, written, clamp)
+        except (ValueError, OverflowError) as error:
+            raise UnknownMoment(f"{asked} is not a moment: {error}", hint=FORMS) from error
+        near = get_close_matches(asked, _WORDS, 1)
+        raise UnknownMoment(f"{asked!r} is not a moment", hint=(f"Did you mean {near[0]}? " if near else "") + FORMS)
+
+    # --- seqs and ends -----------------------------------------------------------------------------------------------
+
+    def _at_seq(self, text: str, seq: int) -> Moment:
+        if seq == 0:
+            return Moment(text, 0, self._ledger.created, "before the first event", 1)
+        if seq > self._ledger.head:
+            raise UnknownMoment(f"there is no seq {seq} in {self._ledger.location}", hint=self._extent())
+        event = self._event(seq)
+        if event.seq == seq:
+            return Moment(text, seq, event.time, f"seq {seq}", seq)
+        assert type(event) is Gap, f"seq {event.seq} stands in the place of {seq}"
+        how = f"seq {seq} was lost (seqs {event.first} to {event.last}: {event.reason}); the last one before"
+        return Moment(text, event.first - 1, event.time, how, event.seq)
+
+    def _at_end(self, text: str, start: bool) -> Moment:
+        head = self._ledger.head
+        if head == 0:
+            return Moment(text, 0, self._ledger.created, "a ledger without events", 1)
+        event = self._event(1 if start else head)
+        return Moment(text, event.seq, event.time, f"the {'first' if start else 'last'} event", event.seq)
+
+    def _event(self, seq: int) -> AnyEvent:
+        """Event ``seq``; the gap that names it when it was lost. Cost: O(log n)."""
+        return next(iter(self._ledger.read(seq - 1)))[0]
+
+    def _extent(self) -> str:
+        head = self._ledger.head
+        if head == 0:
+            return "The ledger holds no events yet."
+        first, last = self._event(1), self._event(head)
+        return (
+            f"The ledger holds seq {first.seq} ({self._show(first.time)}) to seq {last.seq} ({self._show(last.time)})."
+        )
+
+    def _show(self, time: int) -> str:
+        return time_text(time, self._zone)
+
+    # --- names -------------------------------------------------------------------------------------------------------
+
+    def _at_mark(self, text: str, name: str) -> Moment:
+        marks = self._landmarks().marks
+        found = [mark for mark in marks if mark.name == name]
+        if not found:
+            raise UnknownMoment(f"there is no mark {name!r}", hint=_near("marks", name, (mark.name for mark in marks)))
+        mark = found[-1]
+        by = f" by {mark.author}" if mark.author else ""
+        return Moment(text, mark.seq, mark.time, f'mark "{mark.name}"{by}{_which(found)}', mark.seq)
+
+    def _at_session(self, text: str, name: str) -> Moment:
+        sessions = self._landmarks().sessions
+        found = sessions_named(sessions, name)
+        if not found:
+            names = (session.label or str(session.seq) for session in sessions.values())
+            raise UnknownMoment(f"there is no session {name!r}", hint=_near("sessions", name, names))
+        session = found[-1]
+        label = f' "{session.label}"' if session.label else ""
+        how = f"session {session.seq}{label}, just after it opened{_which(found)}"
+        return Moment(text, session.seq, session.time, how, session.seq)
+
+    def _at_run(self, text: str, name: str) -> Moment:
+        landmarks = self._landmarks()
+        runs = landmarks.runs
+        number = len(runs) if name == "last" else int(name) if name.isascii() and name.isdigit() else 0
+        if not 1 <= number <= len(runs):
+            there = f"{len(runs)} runs: run:1 to run:{len(runs)}" if len(runs) > 1 else "one run: run:1"
+            there = f"The ledger holds {there}; run:last is the last one." if runs else "The ledger holds no run yet."
+            raise UnknownMoment(f"there is no run {name!r}", hint=there)
+        run = runs[number - 1]
+        seq = run.end if run.end is not None else landmarks.seq
+        return Moment(text, seq, self._event(seq).time, _run_end(run), run.start)
+
+    # --- times -------------------------------------------------------------------------------------------------------
+
+    def _ago(self, text: str, asked: str, clamp: bool) -> Moment:
+        length = clock.span(asked[1:])
+        assert length is not None, asked
+        now = self._now()
+        landmarks = self._landmarks()
+        time = (landmarks.last[1] if now is None else now) - length[0]
+        how = f"{length[1]} before {'the last event' if now is None else 'now'} ({self._show(time)})"
+        return self._at_instant(text, time, time, how, now, clamp)
+
+    def _at_time(self, text: str, written: ClockTime, clamp: bool) -> Moment:
+        now = self._now()
+        begin = written.instant(self._zone) if written.day else self._on_a_day(written, now)
+        # A time is as exact as it is written. Printed ones are cut, and whoever copies one means what he saw there.
+        end = begin + written.width - 1
+        shown = time_text(begin, written.zone or self._zone, len(written.fraction))
+        if written.width > SECOND:
+            shown += f" and the {'day' if written.width == UNITS['d'] else 'minute'} after it"
+        return self._at_instant(text, begin, end, shown, now, clamp)
+
+    def _on_a_day(self, written: ClockTime, now: int | None) -> int:
+        """A clock time without a date: on the last day of the ledger on which it is not in the future."""
+        landmarks = self._landmarks()
+        latest = max(landmarks.latest, now or 0)
+        last = clock.local(latest, written.zone or self._zone)
+        today = datetime(last.year, last.month, last.day)
+        begin = written.instant(self._zone, today)
+        if begin > latest:
+            yesterday = written.instant(self._zone, today - timedelta(days=1))
+            if yesterday + written.width > landmarks.earliest:
+                return yesterday
+        return begin
+
+    def _at_instant(self, text: str, begin: int, end: int, how: str, now: int | None, clamp: bool) -> Moment:
+        """The moment between ``begin`` and ``end``: its state has all up to the end, "since" it begins at the begin."""
+        landmarks = self._landmarks()
+        outside = ""
+        if landmarks.seq == 0 or end < landmarks.earliest:
+            outside = f"{how} is before the first event"
+        elif begin > max(landmarks.latest, now or 0):
+            outside = f"{how} is after the last event" if now is None else f"{how} is in the future"
+        if outside and not clamp:
+            raise UnknownMoment(outside, hint=self._extent())
+        return Moment(text, landmarks.seq_at(end), begin, how, landmarks.seq_at(begin - 1) + 1)
+
+
+def sessions_named(sessions: dict[int, SessionMark], name: str) -> list[SessionMark]:
+    """The sessions that ``name`` means, in their order: an id, else a label, else the beginning of a UUID.
+
+    Raises UnknownMoment when several UUIDs begin so.
+    """
+    if name.isascii() and name.isdigit() and int(name) in sessions:
+        return [sessions[int(name)]]
+    labelled = [session for session in sessions.values() if session.label == name]
+    if labelled or not name:
+        return labelled
+    begun = [session for session in sessions.values() if session.uuid.startswith(name.lower())]
+    if len(begun) > 1:
+        some = ", ".join(f"{session.seq} ({session.uuid})" for session in begun[:NAMED_MAX])
+        raise UnknownMoment(f"the UUIDs of {len(begun)} sessions begin with {name}", hint=f"They are {some}.")
+    return begun
+
+
+def _run_end(run: Run) -> str:
+    if run.end is None:
+        return f"run {run.number}, which goes on: its last event so far"
+    if run.ending == "lost":
+        return f"run {run.number}: its last event before it was lost"
+    return f"the end of run {run.number}"
+
+
+def _which(found: list[SessionMark] | list[Mark]) -> str:
+    return f", the last of {len(found)} of that name" if len(found) > 1 else ""
+
+
+def _near(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(dict.fromkeys(known))
+    if not names:
+        return f"The ledger holds no {what}."
+    lowered = {each.lower(): each for each in names}
+    close = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), 3, 0.5)]
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"The {what} are: {', '.join(names[:NAMED_MAX])}{more}."

@@ -1,0 +1,409 @@
+"""The one place where a command is decided: checked against the graph state, appended, applied."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Any, TypeVar
+from uuid import uuid1
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from ezmsg.ledger import __version__
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import (
+    AddressCollision,
+    CommandRefused,
+    CycleError,
+    InvalidEvent,
+    InvalidValue,
+    LedgerClosed,
+    OwnershipConflict,
+)
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.dag import DAG
+from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.records import ProcessRecord, Registration, SessionRecord
+from ezmsg.ledger.projections.snapshot import owner_names
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.references import check_references
+from ezmsg.ledger.runtime.refusals import Refusals
+from ezmsg.ledger.runtime.session import Session
+from ezmsg.ledger.values import Form, freeze, same
+
+PAYLOAD_KEPT = 64 * 1024
+"""Bytes of a routed request's payload that are recorded; real ones are a pickled field path and a value."""
+
+LISTED_MAX = 100
+"""Items of a list that the record of a refusal names: a cycle may run through a hundred thousand topics."""
+
+E = TypeVar("E", bound=ev.Event)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a command changed. ``topics``: those whose downstream subscribers now hear other publishers."""
+
+    topics: tuple[str, ...] = ()
+
+
+NOTHING = Outcome()
+
+
+class LiveGraph:
+    """A ledger, the state that is the fold of it, and the decisions that extend both.
+
+    Every method decides without waiting and without a lock: it checks the command against ``state``, appends what was
+    decided, applies it, and returns. A refused command raises a CommandRefused, which is recorded too; one that names
+    what is not there, or is malformed, raises InvalidEvent and leaves no trace: what is in the ledger can be folded.
+    Opening appends ``server.started``, after a ``server.lost`` when the run before never said that it ended; ``close``
+    ends the run, and every command after it raises LedgerClosed. One thread at a time.
+    """
+
+    def __init__(
+        self, ledger: Ledger, *, kind: str = "embedded", name: str = "ezmsg-ledger", address: str | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.state = fold(ledger.read(), GraphState())
+        self._watch: list[FeedEntry] = []
+        self.state.watch = self._watch
+        self.topology_feed: list[TopologyChanged] = []
+        self.settings_feed: list[SettingsChanged] = []
+        self.on_feed: Callable[[], None] | None = None
+        self._refusals = Refusals()
+        self.dag = DAG()
+        for (from_topic, to_topic), _ in sorted(self.state.ownership.edges(), key=lambda item: item[0]):
+            if _survives(self.state, (from_topic, to_topic)):
+                self.dag.add(from_topic, to_topic)
+        started = ev.ServerStarted(
+            uuid=str(uuid1()),
+            kind=kind,
+            name=name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            address=address,
+            versions={"ezmsg": version("ezmsg"), "ezmsg-ledger": __version__},
+            durability=ledger.durability,
+        )
+        lost = [ev.ServerLost(server=run, last_seen=ledger.previous_writer_seen) for run in self.state.runs]
+        self.run = int(self._store(*lost, started)[-1].seq)
+
+    # --- the one way a decision takes --------------------------------------------------------------------------------
+
+    def _commit(self, *events: ev.Event) -> list[Any]:
+        """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone."""
+        if self.run not in self.state.runs:
+            raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
+        check_references(events, self.state, self.ledger.next_seq)
+        return self._store(*events)
+
+    def _store(self, *events: ev.Event) -> list[Any]:
+        stored = self.ledger.append(list(events), wait=False)
+        self.state.apply_batch(stored)
+        if self._watch:
+            for entry in self._watch:
+                feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
+                feed.append(entry)
+            self._watch.clear()
+            if self.on_feed is not None:
+                self.on_feed()
+        return stored
+
+    def reject(
+        self, actor: int | None, peer: str | None, command: str, arguments: Any, reason: str, cause: Any = None
+    ) -> None:
+        """Record that a command was refused. ``arguments`` and ``cause`` may be any values."""
+        recorded = self._refusals.admit(
+            ev.CommandRejected(
+                actor=actor,
+                peer=peer,
+                command=command,
+                arguments=freeze(arguments),
+                reason=reason,
+                cause=freeze(cause),
+            )
+        )
+        if recorded:
+            self._commit(*recorded)
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    def session(self, label: str | None = None) -> Session:
+        """A session of this process, as a context manager: it clears what it owns at the end."""
+        return Session(self, self.open_session(label=label))
+
+    def open_session(self, peer: str | None = None, label: str | None = None) -> int:
+        """A new session; returns its id."""
+        return int(self._commit(ev.SessionOpened(uuid=str(uuid1()), peer=peer, label=label))[0].seq)
+
+    def close_session(self, session: int, reason: str | None = None, detail: str | None = None) -> Outcome:
+        """End a session and all it owns. ``reason`` is found when not given: lost if it held something, else closed."""
+        self._session(session)
+        vanished = self._alone(session)
+        if reason is None:
+            holds = session in self.state.registrations or bool(self.state.ownership.held(session))
+            reason = "lost" if holds else "closed"
+        pending = [ev.RequestAnswered(request=key, ok=False, error_code="SESSION_CLOSED")
+                   for key, request in self.state.requests.items() if request.session == session]  # fmt: skip
+        counted = self._refusals.flush(session)
+        self._commit(*counted, *pending, ev.SessionClosed(session=session, reason=reason, detail=detail))
+        return self._gone(vanished)
+
+    def clear(self, session: int) -> Outcome:
+        """Take all that a session owns away from it, at once. Nothing is recorded when it owns nothing."""
+        self._session(session)
+        if session not in self.state.registrations and not self.state.ownership.held(session):
+            return NOTHING
+        vanished = self._alone(session)
+        self._commit(ev.SessionCleared(session=session))
+        return self._gone(vanished)
+
+    def _session(self, session: int) -> SessionRecord:
+        record = self.state.sessions.get(session)
+        if record is None:
+            raise InvalidEvent(f"there is no open session {session}")
+        return record
+
+    def _alone(self, owner: int | None) -> list[tuple[str, str]]:
+        ownership = self.state.ownership
+        return [edge for edge in ownership.held(owner) if len(ownership.owners(edge)) == 1]
+
+    def _gone(self, vanished: Sequence[tuple[str, str]]) -> Outcome:
+        for from_topic, to_topic in vanished:
+            self.dag.remove(from_topic, to_topic)
+        return Outcome(tuple(sorted({to_topic for _, to_topic in vanished})))
+
+    # --- edges -------------------------------------------------------------------------------------------------------
+
+    def connect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
+        """Give ``owner`` (None: the persistent one) the edge. A second connect by the same owner changes nothing.
+
+        Raises CycleError when the edge would close a cycle. Cost: O(1), plus the cycle test for a new edge.
+        """
+        edge = (from_topic, to_topic)
+        if owner is not None:
+            self._session(owner)
+        owners = self.state.ownership.owners(edge)
+        if owner in owners:
+            return NOTHING
+        if not owners:
+            self._add_edge(edge, owner, by)
+        try:
+            self._commit(ev.EdgeConnected(from_topic=from_topic, to_topic=to_topic, owner=owner, by=by))
+        finally:
+            if edge not in self.state.ownership:
+                self.dag.remove(from_topic, to_topic)
+        return NOTHING if owners else Outcome((to_topic,))
+
+    def _add_edge(self, edge: tuple[str, str], owner: int | None, by: str | None) -> None:
+        try:
+            self.dag.add(*edge)
+        except CycleError as error:
+            names = {key: record.uuid for key, record in self.state.sessions.items()}
+            path = error.path[:LISTED_MAX]
+            owners = [owner_names(self.state.ownership.owners(step), names) for step in pairwise(path)]
+            cause: dict[str, Any] = {"path": list(path), "owners": owners}
+            if len(error.path) > LISTED_MAX:
+                cause["left_out"] = len(error.path) - LISTED_MAX
+            peer = by if owner is None else self.state.sessions[owner].peer
+            self.reject(owner, peer, "connect", list(edge), "cycle", cause)
+            raise
+
+    def disconnect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
+        """Take the edge from ``owner``. Nothing changes when it does not hold it."""
+        edge = (from_topic, to_topic)
+        if owner is not None:
+            self._session(owner)
+        owners = self.state.ownership.owners(edge)
+        if owner not in owners:
+            return NOTHING
+        self._commit(ev.EdgeDisconnected(from_topic=from_topic, to_topic=to_topic, owner=owner, by=by))
+        return self._gone([edge]) if len(owners) == 1 else NOTHING
+
+    def clear_persistent(self, by: str | None = None) -> Outcome:
+        """Drop all persistent edges at once."""
+        vanished = self._alone(None)
+        if not self.state.ownership.held(None):
+            return NOTHING
+        self._commit(ev.GraphCleared(by=by))
+        return self._gone(vanished)
+
+    # --- metadata and settings ---------------------------------------------------------------------------------------
+
+    def register(self, session: int, metadata: Form, raw: bytes | None = None) -> None:
+        """Register a session's components (the form of a GraphMetadata), in place of those it had.
+
+        Raises AddressCollision when another session holds one of the component addresses, InvalidEvent when this is not
+        what a GraphMetadata gives; then nothing changes.
+        """
+        peer = self._session(session).peer
+        registration = Registration(metadata, raw)
+        try:
+            keys = registration.components
+            registration.settings()
+        except (AttributeError, KeyError, TypeError, ValueError, InvalidValue) as error:
+            raise InvalidEvent(f"malformed metadata: {error!r}", hint=_METADATA_HINT) from error
+        holders = {key: self.state.components.get(key, session) for key in keys}
+        collisions = tuple(sorted(key for key, holder in holders.items() if holder != session))
+        if collisions:
+            others = sorted({self.state.sessions[holders[key]].uuid for key in collisions})
+            self.reject(
+                session,
+                peer,
+                "register",
+                {"root_name": metadata.get("root_name"), "components": len(keys)},
+                "collision",
+                {"addresses": list(collisions[:LISTED_MAX]), "sessions": others},
+            )
+            raise AddressCollision(collisions, holders[collisions[0]])
+        self._commit(ev.MetadataRegistered(session=session, metadata=metadata, raw=raw))
+
+    def update_settings(
+        self, process: int, component: str, value: ev.SettingsValue, reported_at: int | None = None
+    ) -> None:
+        """A process reports the settings of a component that it runs. ``reported_at``: ns, by its clock.
+
+        Raises OwnershipConflict when the process does not own the component.
+        """
+        peer = self._process(process).peer
+        if self.state.units.get(component) != process:
+            self.reject(process, peer, "update_settings", {"component": component}, "not_owner")
+            raise OwnershipConflict(f"process {process} does not own {component}, whose settings it reports")
+        before = self.state.settings.get(component)
+        schema = value.settings_schema
+        if before is not None and schema is not UNSET and same(schema, before.value.settings_schema):
+            value = replace(value, settings_schema=UNSET)
+        self._commit(ev.SettingsUpdated(process=process, component=component, value=value, reported_at=reported_at))
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    def open_process(self, peer: str | None = None) -> int:
+        """A new backend process; returns its id."""
+        return int(self._commit(ev.ProcessOpened(uuid=str(uuid1()), peer=peer))[0].seq)
+
+    def register_process(self, process: int, pid: int | None, host: str | None, units: Sequence[str]) -> None:
+        """A process says who it is; its whole unit set is replaced. Raises OwnershipConflict for others' units."""
+        self._refuse_conflicts(process, "register_process", units)
+        self._commit(ev.ProcessRegistered(process=process, pid=pid, host=host, units=_unique(units)))
+
+    def change_units(self, process: int, added: Sequence[str], removed: Sequence[str]) -> None:
+        """A process adds, then removes units. Raises OwnershipConflict when another owns one that is added."""
+        self._refuse_conflicts(process, "change_units", added)
+        self._commit(ev.ProcessOwnershipChanged(process=process, added=_unique(added), removed=_unique(removed)))
+
+    def _process(self, process: int) -> ProcessRecord:
+        record = self.state.processes.get(process)
+        if record is None:
+            raise InvalidEvent(f"there is no open process {process}")
+        return record
+
+    def _refuse_conflicts(self, process: int, command: str, units: Sequence[str]) -> None:
+        peer = self._process(process).peer
+        owners = {unit: self.state.units.get(unit, process) for unit in units}
+        conflicts = {unit: owner for unit, owner in sorted(owners.items()) if owner != process}
+        if conflicts:
+            uuids = {unit: self.state.processes[conflicts[unit]].uuid for unit in list(conflicts)[:LISTED_MAX]}
+            self.reject(process, peer, command, {"units": list(units[:LISTED_MAX])}, "conflict", {"units": uuids})
+            raise OwnershipConflict(f"unit(s) of another process: {', '.join(conflicts)}")
+
+    def close_process(self, process: int, reason: str = "closed", detail: str | None = None) -> None:
+        """End a process: its units are free, its settings fall back, its unanswered requests fail."""
+        failed = [
+            ev.RequestAnswered(request=key, ok=False, error_code="PROCESS_DISCONNECTED")
+            for key, request in self.state.requests.items()
+            if request.process == process
+        ]
+        self._process(process)
+        counted = self._refusals.flush(process)
+        self._commit(*counted, *failed, ev.ProcessClosed(process=process, reason=reason, detail=detail))
+
+    def route_request(
+        self, session: int, uuid: str, unit: str, operation: str, payload: bytes | None
+    ) -> tuple[int, int | None]:
+        """A session asks something of a unit. Returns the request's id and the process that runs the unit, or None."""
+        self._session(session)
+        process = self.state.units.get(unit)
+        routed = ev.RequestRouted(
+            uuid=uuid,
+            session=session,
+            unit=unit,
+            operation=operation,
+            process=process,
+            payload=None if payload is None else payload[:PAYLOAD_KEPT],
+            size=len(payload or b""),
+        )
+        if process is not None:
+            return int(self._commit(routed)[0].seq), process
+        answer = ev.RequestAnswered(request=self.ledger.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
+        return int(self._commit(routed, answer)[0].seq), None
+
+    def answer_request(self, request: int, ok: bool, error_code: str | None, took: int) -> None:
+        """A routed request ended. ``took``: ns. Nothing is recorded when it had ended already."""
+        if request in self.state.requests:
+            self._commit(ev.RequestAnswered(request=request, ok=ok, error_code=error_code, took=took))
+
+    # --- endpoints ---------------------------------------------------------------------------------------------------
+
+    def open_endpoint(self, event: ev.PublisherOpened | ev.SubscriberOpened | ev.ChannelOpened) -> int:
+        """A publisher, subscriber or channel is there; returns its id."""
+        return int(self._commit(event)[0].seq)
+
+    def close_endpoint(self, endpoint: int, reason: str = "closed") -> None:
+        """An endpoint ended."""
+        self._commit(ev.EndpointClosed(endpoint=endpoint, reason=reason))
+
+    def set_stalled(self, endpoint: int, stalled: bool) -> None:
+        """A subscriber did (not) apply its routing update in time. Recorded when that is new."""
+        record = self.state.endpoints.get(endpoint)
+        if record is None or record.stalled == stalled:
+            return
+        kind = ev.SubscriberStalled if stalled else ev.SubscriberRecovered
+        self._commit(kind(endpoint=endpoint, topic=record.topic or ""))
+
+    def note(self, event: ev.GraphPaused | ev.GraphResumed | ev.GraphSynced | ev.Mark) -> None:
+        """Record what happened to the graph as a whole, or a person's mark."""
+        self._commit(event)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, reason: str = "stopped", by: str | None = None) -> None:
+        """End the run: everything that is still open ends with it, in one append. Idempotent; the ledger stays open."""
+        if self.run not in self.state.runs:
+            return
+        state = self.state
+        self._commit(
+            *self._refusals.flush(everything=True),
+            *(ev.RequestAnswered(request=key, ok=False, error_code="SERVER_STOPPED") for key in state.requests),
+            *(ev.SessionClosed(session=key, reason="server_stopped") for key in state.sessions),
+            *(ev.ProcessClosed(process=key, reason="server_stopped") for key in state.processes),
+            *(ev.EndpointClosed(endpoint=key, reason="server_stopped") for key in state.endpoints),
+            ev.ServerStopped(server=self.run, reason=reason, by=by),
+        )
+        for from_topic, to_topic in list(self.dag.edges()):
+            if (from_topic, to_topic) not in state.ownership:
+                self.dag.remove(from_topic, to_topic)
+
+    def check(self) -> None:
+        """Assert every invariant, those between the state and the live indexes too. Cost: O(state)."""
+        self.state.check()
+        self.dag.check()
+        live, kept = set(self.dag.edges()), {edge for edge, _ in self.state.ownership.edges()}
+        assert live == kept, f"the cycle test and the state differ in {live ^ kept}"
+        assert self.state.seq == self.ledger.head, f"state at {self.state.seq}, ledger at {self.ledger.head}"
+
+
+_METADATA_HINT = "A component has a text as its address, and bytes or None beside a value as its initial settings."
+
+def _survives(state: GraphState, edge: tuple[str, str]) -> bool:
+    """Whether an edge stays when the run that was on is lost: only the persistent owner outlives a run."""
+    return not state.runs or None in state.ownership.owners(edge)
+
+
+def _unique(units: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(units))
+
+
+__all__ = ["NOTHING", "CommandRefused", "LiveGraph", "Outcome"]

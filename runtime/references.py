@@ -1,0 +1,46 @@
+"""What the ids in an event must name for the fold of it to hold."""
+
+from collections.abc import Sequence
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import InvalidEvent
+from ezmsg.ledger.projections.state import GraphState
+
+_NONE = ("", "")
+_REFERENCES: dict[type, tuple[str, str]] = {
+    ev.EdgeConnected: ("owner", "sessions"),
+    ev.EdgeDisconnected: ("owner", "sessions"),
+    ev.SessionCleared: ("session", "sessions"),
+    ev.SessionClosed: ("session", "sessions"),
+    ev.MetadataRegistered: ("session", "sessions"),
+    ev.ProcessRegistered: ("process", "processes"),
+    ev.ProcessOwnershipChanged: ("process", "processes"),
+    ev.ProcessClosed: ("process", "processes"),
+    ev.SettingsUpdated: ("process", "processes"),
+    ev.RequestRouted: ("session", "sessions"),
+    ev.RequestAnswered: ("request", "requests"),
+    ev.ChannelOpened: ("publisher", "endpoints"),
+    ev.EndpointClosed: ("endpoint", "endpoints"),
+    ev.SubscriberStalled: ("endpoint", "endpoints"),
+    ev.SubscriberRecovered: ("endpoint", "endpoints"),
+}
+"""By event type: the field that names something which is open, and where the state keeps such things."""
+
+
+def check_references(events: Sequence[ev.Event], state: GraphState, next_seq: int) -> None:
+    """Raise InvalidEvent unless what ``events`` name is open in ``state``, or opened by one of them.
+
+    An event that names what is not there would be stored for ever, and no fold could pass it. ``next_seq`` is the seq
+    that the first of them will get. Cost: O(events).
+    """
+    for place, event in enumerate(events):
+        field, table = _REFERENCES.get(type(event), _NONE)
+        if not field:
+            continue
+        key = getattr(event, field)
+        if key is None or key in getattr(state, table) or next_seq <= key < next_seq + place:
+            continue
+        raise InvalidEvent(
+            f"{ev.type_of(event)} names {field} {key}, which is not open",
+            hint="Ids are those that opening gave, until the thing is closed or the run ends.",
+        )

@@ -1,0 +1,77 @@
+"""Refused commands as facts, without letting a client that repeats itself fill the ledger."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from msgspec.structs import replace
+
+from ezmsg.ledger.events import CommandRejected
+
+BURST = 10
+"""Equal refusals recorded one by one within a WINDOW; the rest of them become a count."""
+
+WINDOW_S = 1.0
+
+KINDS_MAX = 1024
+"""Different refusals remembered at once; beyond this the oldest are written out and forgotten."""
+
+
+class Refusals:
+    """Decides for each refusal whether it is recorded now or counted.
+
+    Two refusals are equal when actor, command and reason are. The count goes out as ``repeated`` with the next one that
+    is recorded, or with ``flush``.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._windows: dict[tuple[int | None, str, str], _Window] = {}
+
+    def admit(self, refusal: CommandRejected) -> list[CommandRejected]:
+        """The events to record now: the refusal, with those held back before it counted in; none when it is counted.
+
+        One that had to make room for it may come first.
+        """
+        out = []
+        key = (refusal.actor, refusal.command, refusal.reason)
+        now = self._clock()
+        window = self._windows.get(key)
+        if window is None:
+            if len(self._windows) >= KINDS_MAX:
+                out += self._windows.pop(next(iter(self._windows))).rest()
+            window = self._windows[key] = _Window(now)
+        if now - window.start >= WINDOW_S:
+            window.start, window.recorded = now, 0
+        window.last = refusal
+        if window.recorded >= BURST:
+            window.held_back += 1
+            return out
+        window.recorded += 1
+        out.append(replace(refusal, repeated=1 + window.held_back))
+        window.held_back = 0
+        return out
+
+    def flush(self, actor: int | None = None, everything: bool = False) -> list[CommandRejected]:
+        """The events for what was only counted so far: of one actor that ends, or of all."""
+        out = []
+        for key in [key for key in self._windows if everything or key[0] == actor]:
+            out += self._windows.pop(key).rest()
+        return out
+
+
+class _Window:
+    """What is remembered of one kind of refusal."""
+
+    __slots__ = ("held_back", "last", "recorded", "start")
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+        self.recorded = 0
+        self.held_back = 0
+        self.last: CommandRejected | None = None
+
+    def rest(self) -> list[CommandRejected]:
+        """What was only counted so far, as an event."""
+        if self.last is None or not self.held_back:
+            return []
+        return [replace(self.last, repeated=self.held_back)]

@@ -1,0 +1,66 @@
+"""The recorder's own process: a graph server that says when it is ready and ends when whoever started it lets go.
+
+Started by ``ezmsg.ledger.runtime.recorder``; people use ``ezmsg-ledger serve``. One JSON line on standard output says
+where it listens or why it does not. The end of standard input is the sign to stop: it comes even when the parent is
+killed, so that no server is ever left behind.
+"""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+from typing import Any
+
+from ezmsg.core.netprotocol import Address
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.server.server import GraphServer
+
+DRAIN_TIMEOUT_S = 2.0
+"""How long clients that are still connected get to leave by themselves, so that their last words are recorded."""
+
+DRAIN_POLL_S = 0.01
+
+
+def main() -> int:
+    """Serve until standard input ends; 1 when the server could not be started."""
+    parser = argparse.ArgumentParser(prog="python -m ezmsg.ledger.runtime.server")
+    parser.add_argument("ledger")
+    parser.add_argument("--address", help="host:port; a free port when not given")
+    parser.add_argument("--durability", default="interval")
+    options = parser.parse_args()
+    # The end comes through standard input alone: a Ctrl-C is for the pipeline, which still needs its server to end well.
+    signal.signal(signal.SIGINT, _ignore)
+    logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    server = GraphServer(options.ledger, name="recorder", durability=options.durability)
+    try:
+        server.start(Address.from_string(options.address or "127.0.0.1:0"))
+    except (LedgerError, OSError, ValueError) as error:
+        _say(error=str(error), hint=getattr(error, "hint", ""), kind=type(error).__name__)
+        return 1
+    assert server.ledger is not None
+    _say(address=str(server.address), ledger=server.ledger.location)
+    sys.stdin.buffer.read()
+    _drain(server)
+    server.stop()
+    return 0
+
+
+def _drain(server: GraphServer) -> None:
+    deadline = time.monotonic() + DRAIN_TIMEOUT_S
+    while server.is_alive() and server.clients and time.monotonic() < deadline:
+        time.sleep(DRAIN_POLL_S)
+
+
+def _say(**words: Any) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def _ignore(signum: int, frame: object) -> None:
+    """A Python handler, not SIG_IGN: that one would be inherited."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Connections that ask for one thing: edges of the persistent owner, the graph as a whole, shared memory, shutdown."""
+
+import asyncio
+from collections import defaultdict
+from time import monotonic_ns
+from uuid import UUID
+
+from ezmsg.core.dag import DAG
+
+from ezmsg.ledger.errors import CycleError
+from ezmsg.ledger.events import GraphPaused, GraphResumed, GraphSynced
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.leases import LeaseRefused
+from ezmsg.ledger.runtime.server.pickles import dumps
+from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
+
+SYNC_TIMEOUT_S = 30.0
+"""How long SYNC waits for publishers to release their buffers; one that never answers delays only the asker."""
+
+
+async def connect(hub: Hub, connection: Connection) -> None:
+    """CONNECT: an edge for the persistent owner; acknowledged once those downstream have applied it."""
+    from_topic, to_topic = await connection.reader.texts(2)
+    try:
+        outcome = hub.live.connect(from_topic, to_topic, None, by=connection.peer)
+    except CycleError:
+        await hub.settled()
+        await connection.send(Command.CYCLIC)
+        return
+    await hub.settled()
+    await hub.router.notify(outcome.topics)
+    await connection.send(Command.COMPLETE)
+
+
+async def disconnect(hub: Hub, connection: Connection) -> None:
+    """DISCONNECT: the persistent owner gives an edge up."""
+    from_topic, to_topic = await connection.reader.texts(2)
+    outcome = hub.live.disconnect(from_topic, to_topic, None, by=connection.peer)
+    await hub.settled()
+    await hub.router.notify(outcome.topics)
+    await connection.send(Command.COMPLETE)
+
+
+async def pause(hub: Hub, connection: Connection) -> None:
+    """PAUSE: pass it to every publisher."""
+    hub.live.note(GraphPaused(by=connection.peer))
+    for link in hub.router.publishers.values():
+        link.connection.write(Command.PAUSE)
+
+
+async def resume(hub: Hub, connection: Connection) -> None:
+    """RESUME: pass it to every publisher."""
+    hub.live.note(GraphResumed(by=connection.peer))
+    for link in hub.router.publishers.values():
+        link.connection.write(Command.RESUME)
+
+
+async def sync(hub: Hub, connection: Connection) -> None:
+    """SYNC: ask every publisher to pause and release its buffers; acknowledged when all have, or time is up."""
+    started = monotonic_ns()
+    answers = {link.endpoint: link.sync() for link in hub.router.publishers.values()}
+    asker = asyncio.create_task(connection.reader.command())
+    waiting = asyncio.gather(*answers.values())
+    try:
+        await asyncio.wait({waiting, asker}, timeout=SYNC_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        silent = tuple(endpoint for endpoint, answer in answers.items() if not answer.done())
+        outcome = "complete" if not silent else "asker_left" if asker.done() else "timeout"
+    finally:
+        asker.cancel()
+        waiting.cancel()
+    hub.live.note(GraphSynced(by=connection.peer, outcome=outcome, took=monotonic_ns() - started, silent=silent))
+    await hub.settled()
+    if outcome != "asker_left":
+        await connection.send(Command.COMPLETE if outcome == "complete" else Command.ERROR)
+
+
+async def dag(hub: Hub, connection: Connection) -> None:
+    """DAG: the graph as ezmsg's own class."""
+    await hub.settled()
+    await connection.send(Command.DAG + encode_blob(dumps(ezmsg_dag(hub.live.state))) + Command.COMPLETE)
+
+
+def ezmsg_dag(state: GraphState) -> DAG:
+    """The graph of ``state`` as ezmsg's DAG, owners as UUIDs or None. Cost: O(edges)."""
+    out = DAG()
+    out.graph = defaultdict(set, {node: set(successors) for node, successors in state.ownership.graph().items()})
+    out.edge_owners = {
+        edge: {None if owner is None else UUID(state.sessions[owner].uuid) for owner in owners}
+        for edge, owners in state.ownership.edges()
+    }
+    return out
+
+
+async def shutdown(hub: Hub, connection: Connection) -> None:
+    """SHUTDOWN: stop the server."""
+    hub.stop("shutdown", connection.peer)
+
+
+async def create_segment(hub: Hub, connection: Connection) -> None:
+    """SHM_CREATE: a shared-memory segment and a lease on it, which lasts as long as the connection."""
+    num_buffers, buf_size = await connection.reader.integers(2)
+    try:
+        name = hub.leases.create(num_buffers, buf_size)
+    except LeaseRefused as error:
+        hub.reject(None, connection.peer, "shm_create", "refused", str(error))
+        return
+    await _hold_lease(hub, connection, name)
+
+
+async def attach_segment(hub: Hub, connection: Connection) -> None:
+    """SHM_ATTACH: one more lease on a segment; an end of file when there is none of that name."""
+    name = await connection.reader.text()
+    if hub.leases.attach(name):
+        await _hold_lease(hub, connection, name)
+    else:
+        hub.reject(None, connection.peer, "shm_attach", "unknown_segment", name)
+
+
+async def _hold_lease(hub: Hub, connection: Connection, name: str) -> None:
+    try:
+        await connection.send(Command.COMPLETE + encode_str(name))
+        while await connection.reader.command() is not None:
+            pass
+    finally:
+        hub.leases.release(name)

@@ -1,0 +1,114 @@
+"""Publishers, subscribers and channels: each lives exactly as long as its connection."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+from uuid import uuid1
+
+from ezmsg.ledger.events import ChannelOpened, PublisherOpened, SubscriberOpened
+from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.routing import PublisherLink, SubscriberLink
+from ezmsg.ledger.runtime.server.wire import Command, encode_str
+
+ADDRESS_TIMEOUT_S = 10.0
+"""How long a publisher may take to open its own socket and say where; it scans ports for a free one."""
+
+
+async def serve_subscriber(hub: Hub, connection: Connection) -> None:
+    """SUBSCRIBE: tell it its publishers, acknowledge once it has applied that, and keep it told until it leaves."""
+    topic = await connection.reader.text()
+    uuid = str(uuid1())
+    endpoint = hub.live.open_endpoint(SubscriberOpened(uuid=uuid, topic=topic, peer=connection.peer))
+    link = SubscriberLink(hub.router, connection, endpoint, topic)
+    hub.router.add_subscriber(link)
+    ready: asyncio.Task[None] | None = None
+    reason = "closed"
+    try:
+        await hub.settled()
+        connection.write(encode_str(uuid))
+        ready = asyncio.create_task(_acknowledge(connection, link.update()))
+        while (command := await connection.reader.command()) is not None:
+            if command == Command.COMPLETE:
+                link.acknowledged()
+    except ConnectionError:
+        reason = "lost"
+    finally:
+        hub.router.remove_subscriber(link)
+        if ready is not None:
+            ready.cancel()
+        _close(hub, endpoint, reason)
+
+
+async def serve_publisher(hub: Hub, connection: Connection) -> None:
+    """PUBLISH: name it, learn its address, tell those downstream, acknowledge; then pass SYNC, PAUSE, RESUME to it."""
+    topic = await connection.reader.text()
+    uuid = str(uuid1())
+    await connection.send(encode_str(uuid))
+    declared_host, port = await connection.reader.address(ADDRESS_TIMEOUT_S)
+    address = f"{connection.host}:{port}"
+    endpoint = hub.live.open_endpoint(
+        PublisherOpened(
+            uuid=uuid, topic=topic, declared=f"{declared_host}:{port}", advertised=address, peer=connection.peer
+        )
+    )
+    link = PublisherLink(connection, endpoint, uuid, topic, address)
+    hub.router.add_publisher(link)
+    ready: asyncio.Task[None] | None = None
+    reason = "closed"
+    try:
+        await hub.settled()
+        ready = asyncio.create_task(_acknowledge(connection, hub.router.notify((topic,))))
+        while (command := await connection.reader.command()) is not None:
+            if command == Command.COMPLETE:
+                link.acknowledged()
+    except ConnectionError:
+        reason = "lost"
+    finally:
+        hub.router.remove_publisher(link)
+        if ready is not None:
+            ready.cancel()
+        _close(hub, endpoint, reason)
+
+
+async def serve_channel(hub: Hub, connection: Connection) -> None:
+    """CHANNEL: say where a publisher is; an end of file for a UUID that is none. The channel lasts until it leaves."""
+    wanted = str(await connection.reader.uuid())
+    publisher = hub.router.publishers.get(wanted)
+    address = hub.router.departed(wanted) if publisher is None else publisher.address
+    if address is None:
+        hub.reject(None, connection.peer, "channel", "unknown_publisher", wanted)
+        return
+    uuid = str(uuid1())
+    reply = Command.COMPLETE + encode_str(uuid) + encode_str(address)
+    if publisher is None:  # it left a moment ago: the client will find its port closed, and survive that
+        await connection.send(reply)
+        await _until_gone(connection)
+        return
+    endpoint = hub.live.open_endpoint(
+        ChannelOpened(uuid=uuid, publisher=publisher.endpoint, peer=connection.peer)
+    )
+    reason = "closed"
+    try:
+        await hub.settled()
+        await connection.send(reply)
+        await _until_gone(connection)
+    except ConnectionError:
+        reason = "lost"
+    finally:
+        _close(hub, endpoint, reason)
+
+
+async def _acknowledge(connection: Connection, applied: Coroutine[Any, Any, None]) -> None:
+    await applied
+    connection.write(Command.COMPLETE)
+
+
+async def _until_gone(connection: Connection) -> None:
+    while await connection.reader.command() is not None:
+        pass
+
+
+def _close(hub: Hub, endpoint: int, reason: str) -> None:
+    if endpoint in hub.live.state.endpoints:
+        hub.live.close_endpoint(endpoint, reason)

@@ -1,0 +1,78 @@
+"""What the connections of one server share: the live graph, who is connected, and what is under way."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ezmsg.ledger.errors import InvalidEvent, InvalidValue
+from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.server.leases import Leases
+from ezmsg.ledger.runtime.server.requests import Requests
+from ezmsg.ledger.runtime.server.routing import Router
+from ezmsg.ledger.runtime.server.traces import Traces
+
+logger = logging.getLogger("ezmsg.ledger")
+
+
+class Hub:
+    """Shared by all connections of a server; used in its event loop only.
+
+    ``stop`` asks the server to stop: (reason, peer that asked).
+    """
+
+    def __init__(self, live: LiveGraph, version: str, stop: Callable[[str, str | None], None]) -> None:
+        self.live = live
+        self.version = version
+        self.stop = stop
+        self.router = Router(live)
+        self.leases = Leases()
+        self.requests = Requests(live)
+        self.traces = Traces()
+        self._loop = asyncio.get_running_loop()
+        self._feed_waiters: list[asyncio.Future[None]] = []
+        self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        live.on_feed = self._wake_feeds
+        self._waits = live.ledger.durability == "commit"
+        if self._waits:
+            live.ledger.on_durable(lambda seq: self._loop.call_soon_threadsafe(self._release_durable, seq))
+
+    async def settled(self) -> None:
+        """Return when all that was decided so far has reached the ledger's durability level.
+
+        Replies that acknowledge or show state wait for this. At the weaker levels that is so already.
+        """
+        if not self._waits:
+            return
+        seq = self.live.state.seq
+        if self.live.ledger.durable_seq < seq:
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._durable_waiters.append((seq, waiter))
+            await waiter
+
+    def _release_durable(self, seq: int) -> None:
+        while self._durable_waiters and self._durable_waiters[0][0] <= seq:
+            _, waiter = self._durable_waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def feed_grown(self) -> None:
+        """Return when a feed has a new entry."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._feed_waiters.append(waiter)
+        await waiter
+
+    def _wake_feeds(self) -> None:
+        for waiter in self._feed_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._feed_waiters.clear()
+
+    def reject(self, actor: int | None, peer: str, command: str, reason: str, arguments: Any = None) -> None:
+        """Record and log that something a client sent was refused."""
+        logger.warning("%s from %s refused: %s%s", command, peer, reason, f" ({arguments})" if arguments else "")
+        try:
+            self.live.reject(actor, peer, command, arguments, reason)
+        except (InvalidEvent, InvalidValue):
+            self.live.reject(actor, peer, command, None, reason)

@@ -1,0 +1,174 @@
+"""The stack machine that a pickle runs on here, and what its opcodes may do to it."""
+
+import enum
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from ezmsg.ledger.runtime.server.inert import Global, Inert
+from ezmsg.ledger.runtime.server.pickles.allowed import KNOWN, RECORDS, build_uuid, make
+from ezmsg.ledger.runtime.server.wire import Malformed
+
+NAME_MAX = 1024
+"""Characters of a module's and a class's name together."""
+
+GLOBALS_MAX = 10_000
+"""Different names in one pickle; every class is named once."""
+
+KEY_INT_MAX = 2**61 - 1
+"""Python's hash of an integer is its value modulo this: larger ones can be chosen to collide."""
+
+KEY_TUPLE_MAX = 64
+"""Items of a tuple that is a key of a dict or a member of a set: its hash is computed anew at every use."""
+
+KEYS_ODD_MAX = 1000
+"""Keys of one pickle whose hashes a sender can choose. As many as these cannot make a dict slow."""
+
+_SAFE_KEYS = frozenset({str, bytes, bool, float, type(None), Inert, Global})
+_COPIES = frozenset({set, frozenset, bytes, bytearray})
+_FLAT = frozenset({str, bytes, bool, float, int, type(None)})
+
+
+class BadPickle(Malformed):
+    """Bytes that are not a pickle, or one that no ezmsg client makes."""
+
+    hint = "Clients send pickles without persistent ids, extension codes or out-of-band buffers."
+
+
+class Machine:
+    """A pickle's stack, the places of its marks, its memo, and the names it has referred to.
+
+    Operands of the wrong kind raise BadPickle, TypeError, ValueError or IndexError; the reading makes one of them all.
+    """
+
+    __slots__ = ("_copied", "_odd_keys", "data", "globals", "marks", "memo", "protocol", "stack", "unfinished")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: list[Any] = []
+        self.globals: dict[tuple[str, str], Global] = {}
+        self.protocol = 0
+        self.unfinished = 0
+        self._odd_keys = 0
+        self._copied = 0
+
+    # --- containers --------------------------------------------------------------------------------------------------
+
+    def since_mark(self) -> list[Any]:
+        """All that was pushed since the last mark, taken off the stack with it."""
+        mark = self.marks.pop()
+        items = self.stack[mark:]
+        del self.stack[mark:]
+        return items
+
+    def extend(self, target: Any, items: list[Any]) -> None:
+        """Append items to a list."""
+        if type(target) is list:
+            target.extend(items)
+        else:
+            _foreign(target).steps.append(("append", items))
+
+    def set_items(self, target: Any, items: list[Any]) -> None:
+        """Set items of a dict: key, value, key, value, ..."""
+        if len(items) % 2:
+            raise BadPickle("a key without a value")
+        alternate = iter(items)
+        pairs = zip(alternate, alternate, strict=False)
+        if type(target) is dict:
+            for key, value in pairs:
+                if type(key) is not str:
+                    self._check_key(key)
+                target[key] = value
+        else:
+            _foreign(target).steps.append(("setitem", list(pairs)))
+
+    def add(self, target: Any, members: list[Any]) -> None:
+        """Add members to a set."""
+        if type(target) is set:
+            self.check_keys(members)
+            target.update(members)
+        else:
+            _foreign(target).steps.append(("add", members))
+
+    def check_keys(self, keys: Iterable[Any]) -> None:
+        """Refuse keys whose hash costs more than a glance, and many that may collide.
+
+        The hash of a tuple is not kept: one of tuples of tuples, each twice the same, takes a time beyond all bounds.
+        """
+        for key in keys:
+            if type(key) is not str:
+                self._check_key(key)
+
+    def _check_key(self, key: Any) -> None:
+        cls = type(key)
+        if cls in _SAFE_KEYS or (cls is int and -KEY_INT_MAX < key < KEY_INT_MAX) or isinstance(key, enum.Enum):
+            return
+        if isinstance(key, tuple):
+            if len(key) > KEY_TUPLE_MAX or not all(type(item) in _FLAT for item in key):
+                raise BadPickle("a tuple that is a key may hold a few numbers and texts, no more")
+        elif cls not in (int, complex, frozenset) and not (cls is UUID and hasattr(key, "int")):
+            raise BadPickle(f"a {cls.__name__} cannot be a key")
+        self._odd_keys += 1
+        if self._odd_keys > KEYS_ODD_MAX:
+            raise BadPickle(f"more than {KEYS_ODD_MAX} keys that are neither texts nor plain numbers")
+
+    # --- objects -----------------------------------------------------------------------------------------------------
+
+    def refer(self, module: Any, name: Any) -> None:
+        """Push what a name stands for: something of the allow-list, or the name itself."""
+        if type(module) is not str or type(name) is not str or len(module) + len(name) > NAME_MAX:
+            raise BadPickle("a reference whose module or name is not a short text")
+        key = (module, name)
+        if self.protocol < 3:  # these spell names as Python 2 did
+            key = NAME_MAPPING.get(key) or (IMPORT_MAPPING.get(module, module), name)
+        reference = self.globals.get(key)
+        if reference is None:
+            if len(self.globals) >= GLOBALS_MAX:
+                raise BadPickle(f"more than {GLOBALS_MAX} different names")
+            reference = self.globals[key] = KNOWN.get(key) or Global(*key)
+        self.stack.append(reference)
+
+    def create(self, maker: Any, args: Any, kwargs: Any = None, *, new: bool) -> None:
+        """Push the object that ``maker`` makes, called or (``new``) through ``__new__``; nothing foreign is called."""
+        if type(args) is not tuple or (kwargs is not None and type(kwargs) is not dict):
+            raise BadPickle("an object is made of something else than arguments")
+        made: Any = Inert
+        if type(maker) is not Global:
+            _foreign(maker)
+        elif not kwargs:
+            made = make(maker, args, self.check_keys, new=new)
+            if type(made) in _COPIES:
+                self._count_copy(len(made))
+        if type(made) is UUID:
+            self.unfinished += 1
+        self.stack.append(Inert(maker, args, new=new, kwargs=kwargs) if made is Inert else made)
+
+    def _count_copy(self, size: int) -> None:
+        """What is copied from an argument is as long as its bytes, unless one argument is copied again and again."""
+        self._copied += size
+        if self._copied > len(self.data):
+            raise BadPickle("one argument is copied into many objects")
+
+    def build(self, target: Any, state: Any) -> None:
+        """Give a new object its state. What else is on the stack, classes and enum members above all, takes none.
+
+        A record's ``__dict__`` may end up with any keys: whoever goes through it looks at them.
+        """
+        cls = type(target)
+        if cls in RECORDS and type(state) is dict:
+            target.__dict__.update(state)
+        elif cls is Inert:
+            target.steps.append(("state", state))
+        elif cls is UUID and build_uuid(target, state):
+            self.unfinished -= 1
+        else:
+            raise BadPickle(f"a state that a {cls.__name__} cannot have")
+
+
+def _foreign(value: Any) -> Inert:
+    if type(value) is not Inert:
+        raise BadPickle(f"something is done to a {type(value).__name__} that it does not allow")
+    return value

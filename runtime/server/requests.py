@@ -1,0 +1,129 @@
+"""Requests of sessions to the process that runs a unit: sent on, waited for, answered once."""
+
+import asyncio
+import logging
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid1
+
+from ezmsg.core.graphmeta import ProcessControlErrorCode, ProcessControlRequest, ProcessControlResponse
+
+from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.pickles import dumps
+from ezmsg.ledger.runtime.server.wire import Command, encode_blob
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.live import LiveGraph
+
+logger = logging.getLogger("ezmsg.ledger")
+
+TIMEOUT_MAX_S = 3600.0
+"""Longest wait for an answer, whatever the client asks for."""
+
+
+class ProcessLink:
+    """A connected backend process."""
+
+    def __init__(self, connection: Connection, process: int, uuid: str) -> None:
+        self.connection = connection
+        self.process = process
+        self.uuid = uuid
+
+
+class _Pending:
+    """A request that was sent on and is not answered yet."""
+
+    __slots__ = ("future", "owner", "request", "started")
+
+    def __init__(self, request: int, owner: ProcessLink, future: "asyncio.Future[ProcessControlResponse]") -> None:
+        self.request = request
+        self.owner = owner
+        self.future = future
+        self.started = monotonic_ns()
+
+
+class Requests:
+    """The connected processes, by id, and the requests that they owe an answer."""
+
+    def __init__(self, live: "LiveGraph") -> None:
+        self._live = live
+        self.processes: dict[int, ProcessLink] = {}
+        self._pending: dict[str, _Pending] = {}
+
+    async def ask(
+        self, session: int, unit: str, operation: str, timeout: float, payload: bytes | None
+    ) -> ProcessControlResponse:
+        """Send a request to the process that runs ``unit``; returns its answer, or why there is none.
+
+        ``timeout``: seconds. Never raises for what the process does or fails to do.
+        """
+        uuid = str(uuid1())
+        request, process = self._live.route_request(session, uuid, unit, operation, payload)
+        link = None if process is None else self.processes.get(process)
+        if link is None:
+            return _failure(uuid, f"No process owns unit '{unit}'", ProcessControlErrorCode.UNROUTABLE_UNIT)
+        pending = _Pending(request, link, asyncio.get_running_loop().create_future())
+        self._pending[uuid] = pending
+        message = dumps(ProcessControlRequest(uuid, unit, operation, payload))
+        try:
+            link.connection.write(Command.PROCESS_ROUTE_REQUEST + encode_blob(message))
+            async with asyncio.timeout(min(timeout, TIMEOUT_MAX_S)):
+                response = await pending.future
+        except ConnectionError as error:
+            response = _failure(
+                uuid,
+                f"The request could not be written to the process that owns the unit: {error}",
+                ProcessControlErrorCode.ROUTE_WRITE_FAILED,
+                link,
+            )
+        except TimeoutError:
+            response = _failure(
+                uuid,
+                f"Timed out waiting for process response (unit={unit}, operation={operation}, timeout={timeout}s)",
+                ProcessControlErrorCode.TIMEOUT,
+                link,
+            )
+        finally:
+            self._pending.pop(uuid, None)
+        code = None if response.error_code is None else response.error_code.value
+        self._live.answer_request(request, bool(response.ok), code, monotonic_ns() - pending.started)
+        return response
+
+    def answer(self, process: int, response: ProcessControlResponse) -> bool:
+        """A process answered; False when it was not asked, and then nothing changes: the one that was may still answer."""
+        pending = self._pending.get(response.request_id)
+        if pending is None or pending.owner.process != process:
+            return False
+        self._complete(pending, response)
+        return True
+
+    def _complete(self, pending: _Pending, response: ProcessControlResponse) -> None:
+        if not pending.future.done():
+            pending.future.set_result(response)
+
+    def gone(self, process: int) -> None:
+        """A process ended: what it owed is answered for it."""
+        link = self.processes.pop(process, None)
+        for uuid, pending in list(self._pending.items()):
+            if pending.owner.process == process:
+                self._complete(
+                    pending,
+                    _failure(
+                        uuid,
+                        "Owning process disconnected before response",
+                        ProcessControlErrorCode.PROCESS_DISCONNECTED,
+                        link,
+                    ),
+                )
+
+
+def _failure(
+    uuid: str, error: str, code: ProcessControlErrorCode, link: ProcessLink | None = None
+) -> ProcessControlResponse:
+    return ProcessControlResponse(
+        request_id=uuid,
+        ok=False,
+        error=error,
+        error_code=code,
+        process_id=None if link is None else UUID(link.uuid),
+    )

@@ -1,0 +1,180 @@
+"""Who hears whom: tells subscribers which publishers are upstream of them, and knows when they have applied it."""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.wire import Command, encode_str
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.live import LiveGraph
+
+logger = logging.getLogger("ezmsg.ledger")
+
+UPDATE_TIMEOUT_S = float(os.environ.get("EZMSG_SUBSCRIBER_UPDATE_TIMEOUT_SEC", "1.0"))
+"""How long a command waits for a subscriber to apply its update; ezmsg's variable and default."""
+
+DEPARTED_MAX = 1024
+"""Publishers remembered after they left, so that a channel asked for a moment too late meets a refused connection,
+which a subscriber survives, rather than an end of file, which kills it."""
+
+
+class PublisherLink:
+    """A connected publisher. ``address`` is what its channels are told: the host seen here, the port it declared."""
+
+    def __init__(self, connection: Connection, endpoint: int, uuid: str, topic: str, address: str) -> None:
+        self.connection = connection
+        self.endpoint = endpoint
+        self.uuid = uuid
+        self.topic = topic
+        self.address = address
+        self._syncs: deque[asyncio.Future[None]] = deque()
+
+    def sync(self) -> "asyncio.Future[None]":
+        """Ask it to pause and release its buffers; the future is done when it has, or is gone."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._syncs.append(future)
+        self.connection.write(Command.SYNC)
+        return future
+
+    def acknowledged(self) -> None:
+        """It answered the oldest SYNC."""
+        if self._syncs:
+            _release(self._syncs.popleft())
+
+    def gone(self) -> None:
+        """It will answer no more."""
+        while self._syncs:
+            _release(self._syncs.popleft())
+
+
+class SubscriberLink:
+    """A connected subscriber and its routing updates.
+
+    Acknowledgements carry no number, but each update gets exactly one, in order: they are counted, so a late one can
+    never pass for a later update. At most one update is on its way; what changes meanwhile goes into the next one, whose
+    list is made when it is written.
+    """
+
+    def __init__(self, router: "Router", connection: Connection, endpoint: int, topic: str) -> None:
+        self.topic = topic
+        self.endpoint = endpoint
+        self._router = router
+        self._connection = connection
+        self._wanted = 0
+        self._sent: deque[tuple[int, float]] = deque()
+        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._closed = False
+
+    async def update(self) -> None:
+        """Have the subscriber apply today's list; returns when it has, is gone, or UPDATE_TIMEOUT_S is over."""
+        if self._closed:
+            return
+        self._wanted += 1
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((self._wanted, waiter))
+        self._send_when_free()
+        try:
+            async with asyncio.timeout(UPDATE_TIMEOUT_S):
+                await waiter
+        except TimeoutError:
+            logger.warning(
+                "subscriber of %s did not apply its routing update within %g s", self.topic, UPDATE_TIMEOUT_S
+            )
+            self._router.live.set_stalled(self.endpoint, True)
+            self._send_when_free()
+
+    def _send_when_free(self) -> None:
+        if self._closed or (self._sent and self._sent[-1][0] == self._wanted):
+            return
+        now = asyncio.get_running_loop().time()
+        if self._sent and now - self._sent[-1][1] < UPDATE_TIMEOUT_S:
+            return
+        self._sent.append((self._wanted, now))
+        uuids = ",".join(self._router.upstream(self.topic))
+        self._connection.write(Command.UPDATE + encode_str(uuids))
+
+    def acknowledged(self) -> None:
+        """It applied the oldest update that it had not answered yet."""
+        if not self._sent:
+            return
+        applied, _ = self._sent.popleft()
+        while self._waiters and self._waiters[0][0] <= applied:
+            _release(self._waiters.popleft()[1])
+        self._send_when_free()
+        if not self._sent:
+            self._router.live.set_stalled(self.endpoint, False)
+
+    def gone(self) -> None:
+        """It will answer no more; whoever waits goes on."""
+        self._closed = True
+        while self._waiters:
+            _release(self._waiters.popleft()[1])
+
+
+class Router:
+    """The connected publishers and subscribers, and what the graph means for them."""
+
+    def __init__(self, live: "LiveGraph") -> None:
+        self.live = live
+        self.publishers: dict[str, PublisherLink] = {}
+        self.subscribers: dict[str, set[SubscriberLink]] = {}
+        self._departed: dict[str, str] = {}
+
+    def upstream(self, topic: str) -> list[str]:
+        """The UUIDs of the publishers on ``topic`` or upstream of it, in the order they came."""
+        topics = self.live.dag.upstream(topic)
+        return [link.uuid for link in self.publishers.values() if link.topic in topics]
+
+    def downstream(self, topics: Iterable[str]) -> set[SubscriberLink]:
+        """The subscribers on any of ``topics`` or downstream of them."""
+        reached: set[str] = set()
+        for topic in topics:
+            if topic not in reached:
+                reached |= self.live.dag.downstream(topic)
+        return {link for topic in reached for link in self.subscribers.get(topic, ())}
+
+    async def notify(self, topics: Iterable[str]) -> None:
+        """Update every subscriber that ``topics`` concern, all at the same time; returns when each is done."""
+        links = self.downstream(topics)
+        if len(links) == 1:
+            await links.pop().update()
+        elif links:
+            await asyncio.gather(*(link.update() for link in links))
+
+    def add_publisher(self, link: PublisherLink) -> None:
+        """A publisher can be heard from now on."""
+        self.publishers[link.uuid] = link
+
+    def remove_publisher(self, link: PublisherLink) -> None:
+        """A publisher is gone; it is listed no more."""
+        link.gone()
+        self.publishers.pop(link.uuid, None)
+        if len(self._departed) >= DEPARTED_MAX:
+            del self._departed[next(iter(self._departed))]
+        self._departed[link.uuid] = link.address
+
+    def departed(self, uuid: str) -> str | None:
+        """The address that a publisher had which left a while ago."""
+        return self._departed.get(uuid)
+
+    def add_subscriber(self, link: SubscriberLink) -> None:
+        """A subscriber is there."""
+        self.subscribers.setdefault(link.topic, set()).add(link)
+
+    def remove_subscriber(self, link: SubscriberLink) -> None:
+        """A subscriber is gone."""
+        link.gone()
+        links = self.subscribers[link.topic]
+        links.discard(link)
+        if not links:
+            del self.subscribers[link.topic]
+
+
+def _release(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

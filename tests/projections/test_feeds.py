@@ -1,0 +1,215 @@
+"""ezmsg's two event streams, written down by hand for a scripted history."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.events import stamped
+from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
+from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.values import freeze
+
+SCHEMA = freeze(SettingsSchemaMetadata(provider="msgspec", settings_type="Gain"))
+
+
+def form(**gains: Any) -> Any:
+    units = {
+        name: UnitMetadata(
+            address=name, initial_settings=(b"%s" % name.encode(), {"gain": gain}), settings_schema=None
+        )
+        for name, gain in gains.items()
+    }
+    return freeze(GraphMetadata(components=units))
+
+
+def initial(name: str, gain: Any) -> ev.SettingsValue:
+    settings = {"gain": gain}
+    return ev.SettingsValue(
+        serialized=name.encode(), repr_value=settings, structured_value=settings, settings_schema=None
+    )
+
+
+def reported(gain: Any, **fields: Any) -> ev.SettingsValue:
+    return ev.SettingsValue(serialized=b"new", repr_value=f"Gain({gain})", **fields)
+
+
+def connect(a: str, b: str, owner: int | None) -> ev.EdgeConnected:
+    return ev.EdgeConnected(from_topic=a, to_topic=b, owner=owner)
+
+
+def disconnect(a: str, b: str, owner: int | None) -> ev.EdgeDisconnected:
+    return ev.EdgeDisconnected(from_topic=a, to_topic=b, owner=owner)
+
+
+def numbered(events: list[Any]) -> list[Any]:
+    return [stamped(event, seq, 10 * seq) for seq, event in enumerate(events, 1)]
+
+
+def graph(number: int, seq: int, topics: list[str], session: str | None = None) -> TopologyChanged:
+    return TopologyChanged(number, 10 * seq, "GRAPH_CHANGED", topics, session, None)
+
+
+def process(number: int, seq: int, uuid: str) -> TopologyChanged:
+    return TopologyChanged(number, 10 * seq, "PROCESS_CHANGED", [], None, uuid)
+
+
+def setting(
+    number: int, seq: int, kind: str, name: str, value: ev.SettingsValue, session: str | None, source: str | None = None
+) -> SettingsChanged:
+    return SettingsChanged(number, 10 * seq, kind, name, value, session, source)
+
+
+STARTED = ev.ServerStarted(uuid="run", kind="server", name="s", host="h", pid=1)
+
+# Each event with the entries that it brings.
+SCRIPT: list[tuple[Any, list[Any]]] = [
+    (STARTED, []),
+    (ev.SessionOpened(uuid="s2"), []),
+    (ev.SessionOpened(uuid="s3"), []),
+    # edges: only an edge's first owner and its last one are told of
+    (connect("A", "Z", 2), [graph(1, 4, ["Z"], "s2")]),
+    (connect("A", "Z", 3), []),
+    (connect("A", "Z", None), []),
+    (disconnect("A", "Z", 2), []),
+    (connect("B", "Y", None), [graph(2, 8, ["Y"])]),
+    (disconnect("B", "Y", None), [graph(3, 9, ["Y"])]),
+    # settings: once per component, in the registration's order, whatever value is in force
+    (
+        ev.MetadataRegistered(session=2, metadata=form(V=1, U=2)),
+        [
+            setting(1, 10, "INITIAL_SETTINGS", "V", initial("V", 1), "s2"),
+            setting(2, 10, "INITIAL_SETTINGS", "U", initial("U", 2), "s2"),
+        ],
+    ),
+    (ev.ProcessOpened(uuid="p11"), []),
+    (ev.ProcessRegistered(process=11, pid=1, host="h", units=()), []),
+    (ev.ProcessRegistered(process=11, pid=1, host="h", units=("U", "X")), [process(4, 13, "p11")]),
+    (ev.ProcessRegistered(process=11, pid=2, host="other", units=("X", "U")), []),
+    (ev.ProcessOwnershipChanged(process=11, added=("X",), removed=("W",)), []),
+    (
+        ev.SettingsUpdated(process=11, component="U", value=reported(5, settings_schema=SCHEMA), reported_at=77),
+        [SettingsChanged(3, 77, "SETTINGS_UPDATED", "U", reported(5, settings_schema=SCHEMA), "s2", "p11")],
+    ),
+    # a reported value stays in force, but the feed tells the initial one; V goes without a word
+    (
+        ev.MetadataRegistered(session=2, metadata=form(W=3, U=4)),
+        [
+            setting(4, 17, "INITIAL_SETTINGS", "W", initial("W", 3), "s2"),
+            setting(5, 17, "INITIAL_SETTINGS", "U", initial("U", 4), "s2"),
+        ],
+    ),
+    (
+        ev.SettingsUpdated(process=11, component="U", value=reported(6)),
+        [setting(6, 18, "SETTINGS_UPDATED", "U", reported(6, settings_schema=SCHEMA), "s2", "p11")],
+    ),
+    (
+        ev.SettingsUpdated(process=11, component="X", value=reported(7)),
+        [setting(7, 19, "SETTINGS_UPDATED", "X", reported(7, settings_schema=None), None, "p11")],
+    ),
+    (ev.ProcessOwnershipChanged(process=11, added=(), removed=("U",)), [process(5, 20, "p11")]),
+    # its end: U falls back to the initial value, X goes without a word, and the process is always told of
+    (
+        ev.ProcessClosed(process=11, reason="closed"),
+        [setting(8, 21, "SETTINGS_UPDATED", "U", initial("U", 4), "s2"), process(6, 21, "p11")],
+    ),
+    (ev.ProcessOpened(uuid="p22"), []),
+    (ev.ProcessClosed(process=22, reason="closed"), [process(7, 23, "p22")]),
+    # the end of a session: one entry with the sorted, distinct targets of the edges that really went
+    (connect("A", "Q", 2), [graph(8, 24, ["Q"], "s2")]),
+    (connect("C", "Q", 2), [graph(9, 25, ["Q"], "s2")]),
+    (connect("C", "B", 2), [graph(10, 26, ["B"], "s2")]),
+    (connect("A", "Z", 2), []),
+    (ev.SessionCleared(session=2), [graph(11, 28, ["B", "Q"], "s2")]),
+    (ev.SessionClosed(session=2, reason="closed"), []),
+    (ev.SessionOpened(uuid="s30"), []),
+    (ev.SessionClosed(session=30, reason="closed"), []),
+    (connect("D", "E", 3), [graph(12, 32, ["E"], "s3")]),
+    (ev.SessionClosed(session=3, reason="lost"), [graph(13, 33, ["E"], "s3")]),
+    # what is in neither feed
+    (ev.PublisherOpened(uuid="e34", topic="A"), []),
+    (ev.SubscriberOpened(uuid="e35", topic="Z"), []),
+    (ev.ChannelOpened(uuid="e36", publisher=34), []),
+    (ev.SubscriberStalled(endpoint=35, topic="Z"), []),
+    (ev.EndpointClosed(endpoint=34, reason="closed"), []),
+    (ev.GraphPaused(), []),
+    (ev.GraphSynced(outcome="complete"), []),
+    (ev.GraphResumed(), []),
+    (ev.Mark(name="m"), []),
+    (ev.CommandRejected(actor=None, command="connect", reason="cycle"), []),
+    # a run that was lost: each session and each process by itself; settings of both go without a word
+    (ev.SessionOpened(uuid="s44"), []),
+    (connect("D", "E", 44), [graph(14, 45, ["E"], "s44")]),
+    (ev.SessionOpened(uuid="s46"), []),
+    (connect("F", "E", 46), [graph(15, 47, ["E"], "s46")]),
+    (
+        ev.MetadataRegistered(session=46, metadata=form(U=8)),
+        [setting(9, 48, "INITIAL_SETTINGS", "U", initial("U", 8), "s46")],
+    ),
+    (ev.ProcessOpened(uuid="p49"), []),
+    (ev.ProcessRegistered(process=49, pid=1, host="h", units=("U",)), [process(16, 50, "p49")]),
+    (
+        ev.SettingsUpdated(process=49, component="U", value=reported(9)),
+        [setting(10, 51, "SETTINGS_UPDATED", "U", reported(9, settings_schema=None), "s46", "p49")],
+    ),
+    (
+        ev.ServerLost(server=1),
+        [graph(17, 52, ["E"], "s44"), graph(18, 52, ["E"], "s46"), process(19, 52, "p49")],
+    ),
+    # the numbers go on in the next run; the persistent edge A -> Z is still there
+    (STARTED, []),
+    (ev.Mark(name="before anything of the new run"), []),
+    (connect("A", "Y", None), [graph(20, 55, ["Y"])]),
+    (ev.GraphCleared(), [graph(21, 56, ["Y", "Z"])]),
+    (ev.GraphCleared(), []),
+    (ev.ServerStopped(server=53, reason="stopped"), []),
+]
+
+EVENTS = numbered([event for event, _ in SCRIPT])
+ENTRIES = [entry for _, entries in SCRIPT for entry in entries]
+
+
+def test_each_event_brings_its_entries() -> None:
+    watch: list[Any] = []
+    state = GraphState(watch)
+    for event, (_, entries) in zip(EVENTS, SCRIPT, strict=True):
+        state.apply(event)
+        state.check()
+        assert watch == entries, event
+        watch.clear()
+    assert (state.topology, state.settings_changes) == (21, 10)
+
+
+def test_the_feed_of_a_ledger_is_all_of_them() -> None:
+    assert list(feed([EVENTS])) == ENTRIES
+
+
+@given(st.sets(st.integers(0, len(EVENTS))))
+def test_how_a_ledger_is_cut_into_batches_does_not_matter(cuts: set[int]) -> None:
+    places = sorted(cuts)
+    batches = [EVENTS[a:b] for a, b in zip([0, *places], [*places, len(EVENTS)], strict=True)]
+    assert list(feed(batches)) == ENTRIES
+
+
+def test_a_run_knows_where_its_entries_begin() -> None:
+    state = fold([EVENTS[:55]], GraphState())
+    assert state.run is not None
+    assert (state.run[1].topology_start, state.run[1].settings_start) == (19, 10)
+    first = [entry for entry in ENTRIES if type(entry) is TopologyChanged and entry.number > 19]
+    assert [entry.time for entry in first] == [550, 560]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_each_feed_counts_from_one_without_a_hole(
+    data: st.DataObject, histories: st.SearchStrategy[list[Any]]
+) -> None:
+    events = data.draw(histories)
+    entries = list(feed([events]))
+    state = fold([events], GraphState())
+    for kind, count in ((TopologyChanged, state.topology), (SettingsChanged, state.settings_changes)):
+        assert [entry.number for entry in entries if type(entry) is kind] == list(range(1, count + 1))

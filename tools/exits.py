@@ -1,0 +1,62 @@
+"""The exit codes of ``ezmsg-ledger``, and which error ends in which. docs/cli.md has the table for people."""
+
+from ezmsg.ledger import errors
+from ezmsg.ledger.errors import LedgerError
+
+OK = 0
+NO = 1
+"""The answer is no, or what was asked for could not be done: unsound, refused, nothing recorded."""
+USAGE = 2
+"""Bad arguments, no such file, no such moment, an address that is taken."""
+NOT_A_LEDGER = 3
+"""It is something else, or empty, or of a format that this version does not know."""
+DAMAGED = 4
+"""What was on the disk has changed, or the events contradict each other."""
+LOCKED = 5
+"""Another writer holds the ledger."""
+DISK = 6
+"""The system refused to read or to write: permissions, no space, a broken disk."""
+FAULT = 70
+"""A fault of this program; it prints a traceback."""
+SIGNALLED = 128
+"""128 plus the number of the signal that ended it, as shells have it."""
+INTERRUPTED = SIGNALLED + 2
+"""Ctrl-C."""
+PIPE = SIGNALLED + 13
+"""Whoever read the output has stopped to, as ``| head`` does."""
+
+
+class Misuse(LedgerError):
+    """The command line asks for something that cannot be: the base of errors that end in USAGE."""
+
+
+_CODES: dict[str, int] = {
+    errors.NotALedger.__name__: NOT_A_LEDGER,
+    errors.NewerFormat.__name__: NOT_A_LEDGER,
+    errors.UnknownEvents.__name__: NOT_A_LEDGER,
+    errors.DamagedLedger.__name__: DAMAGED,
+    errors.HistoryChanged.__name__: DAMAGED,
+    errors.EventError.__name__: DAMAGED,
+    errors.LedgerLocked.__name__: LOCKED,
+    errors.LogError.__name__: DISK,
+    errors.CommandRefused.__name__: NO,
+    errors.UnknownMoment.__name__: USAGE,
+    Misuse.__name__: USAGE,
+    OSError.__name__: DISK,
+    LedgerError.__name__: NO,
+}
+
+
+def code_of(error: BaseException) -> int:
+    """The exit code for an error: that of its class, or of the nearest class that it derives from.
+
+    An error that came out of another process names its class as ``kind``, and counts as that. FAULT for errors that
+    nobody raises on purpose.
+    """
+    kind = getattr(error, "kind", None)
+    if isinstance(kind, str) and kind in _CODES:
+        return _CODES[kind]
+    for cls in type(error).__mro__:
+        if cls.__name__ in _CODES:
+            return _CODES[cls.__name__]
+    return FAULT

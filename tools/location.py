@@ -1,0 +1,77 @@
+"""Which ledger is meant, and opening it to look."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.page import Page
+
+ENVIRONMENT = "EZMSG_LEDGER"
+PATTERN = "*.ledger"
+
+
+class NoSuchLedger(Misuse):
+    """No file of that name, or none to choose from."""
+
+
+def locate(path: Path | None, page: Page) -> Path:
+    """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder.
+
+    A note says which one was chosen. Raises NoSuchLedger.
+    """
+    if path is not None:
+        return _existing(path, "")
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        page.note(f"reading {named} (${ENVIRONMENT})")
+        return _existing(Path(named), f", which ${ENVIRONMENT} names")
+    newest = _newest(Path())
+    if newest is None:
+        raise NoSuchLedger(
+            f"no ledger was named, and there is no {PATTERN} in {Path.cwd()}",
+            hint=f"Name one, set {ENVIRONMENT}, or record one: ezmsg-ledger run SCRIPT.py",
+        )
+    page.note(f"reading {newest} (the newest {PATTERN} here)")
+    return newest
+
+
+@contextmanager
+def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
+    """The ledger that ``locate`` finds, open for reading."""
+    with Ledger.open(locate(path, page), "r") as ledger:
+        yield ledger
+
+
+def _existing(path: Path, which: str) -> Path:
+    path = path.expanduser()
+    if os.path.lexists(path):
+        return path
+    beside = [each.name for each in _ledgers(path.parent)]
+    near = get_close_matches(path.name, beside, 1) or [name for name in beside if name == f"{path.name}.ledger"]
+    if near:
+        hint = f"Did you mean {path.parent / near[0]}?"
+    elif beside:
+        hint = f"There is {path.parent / beside[0]}" + (f", and {len(beside) - 1} more." if beside[1:] else ".")
+    else:
+        hint = "Record one: ezmsg-ledger run SCRIPT.py"
+    raise NoSuchLedger(f"there is no file {path}{which}", hint=hint)
+
+
+def _newest(folder: Path) -> Path | None:
+    return next(iter(_ledgers(folder)), None)
+
+
+def _ledgers(folder: Path) -> list[Path]:
+    """The ledgers in a folder, the one that was written last first."""
+    found = []
+    try:
+        for path in folder.glob(PATTERN):
+            if path.is_file():
+                found.append((path.stat().st_mtime_ns, path))
+    except OSError:  # a folder that cannot be listed has nothing to choose from
+        return []
+    return [path for _, path in sorted(found, key=lambda item: (-item[0], str(item[1])))]

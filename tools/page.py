@@ -1,0 +1,110 @@
+"""What a command prints: lines for people, documents for programs, notes beside both.
+
+Colour only where a person looks (a terminal, without NO_COLOR). Names in a ledger come from other programs: whatever in
+them could move the cursor or fake a line is shown as an escape.
+"""
+
+import os
+import re
+import sys
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+
+Part: TypeAlias = str | tuple[str, str]
+"""A piece of a line: plain text, or (style, text)."""
+
+STYLES = {
+    "head": "bold",
+    "dim": "dim",
+    "add": "green",
+    "drop": "red",
+    "change": "yellow",
+    "warn": "yellow",
+    "bad": "red",
+    "name": "cyan",
+}
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def clean(text: str) -> str:
+    """``text`` on one line: control characters, and those that turn the direction of writing, as escapes."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+class Page:
+    """Writes to stdout, and notes to stderr."""
+
+    def line(self, *parts: Part) -> None:
+        """Print one line. Nothing is wrapped or cut."""
+        if not self._coloured:
+            text = "".join(part if isinstance(part, str) else part[1] for part in parts)
+            sys.stdout.write(clean(text) + "\n")
+            return
+        from rich.text import Text
+
+        pieces = [clean(part) if isinstance(part, str) else (clean(part[1]), STYLES[part[0]]) for part in parts]
+        self._console.print(Text.assemble(*pieces, overflow="ignore"), soft_wrap=True)
+
+    def document(self, value: Any) -> None:
+        """Print one JSON document."""
+        self.data(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+    def data(self, lines: bytes) -> None:
+        """Print bytes as they are: JSON is UTF-8, whatever the terminal speaks."""
+        sys.stdout.flush()
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:  # a stream in memory stands in for stdout
+            sys.stdout.write(lines.decode("utf-8"))
+        else:
+            buffer.write(lines)
+            buffer.flush()
+
+    def note(self, text: str) -> None:
+        """Say something beside the answer."""
+        sys.stdout.flush()
+        print(f"ezmsg-ledger: {clean(text)}", file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        """Let a reader at the other end of a pipe see what there is."""
+        sys.stdout.flush()
+
+    @cached_property
+    def _coloured(self) -> bool:
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    @cached_property
+    def _console(self) -> Any:
+        from rich.console import Console  # a quarter of the start-up time, and only needed here
+
+        return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, force_terminal=True)
+
+
+def table(rows: list[list[str]], gap: int = 2) -> list[str]:
+    """Rows as lines, their columns aligned. Cost: O(cells)."""
+    widths = [max(len(clean(row[column])) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return [
+        (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def listed(items: list[str], most: int, joint: str = ", ") -> str:
+    """``a, b, c and 4 more``: at most ``most`` of the items by name."""
+    if len(items) <= most + 1:  # "and 1 more" is no shorter than the one
+        return joint.join(items)
+    return f"{joint.join(items[:most])} and {len(items) - most} more"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """``1 edge``, ``3 edges``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

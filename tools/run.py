@@ -1,0 +1,89 @@
+"""``run``: what did my pipeline wire up, and why did it change? Run a script recorded, without changing a line of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.recorder import Recorder, RecorderFailed
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.summary import summarise
+
+ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
+ADDRESS_DEFAULT = "127.0.0.1:25978"
+"""ezmsg's own variable and default, so that dashboards and other terminals see the same graph."""
+
+FORWARDED = ("SIGTERM", "SIGHUP")
+"""Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
+
+
+class CannotRun(LedgerError):
+    """The script cannot be run recorded."""
+
+
+def default_ledger(script: str) -> Path:
+    """``NAME-YYYYmmdd-HHMMSS.ledger`` in the current folder."""
+    return Path(f"{Path(script).stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
+
+
+def run(script: list[str], ledger: Path | None, address: str | None, durability: str, module: bool) -> int:
+    """Run ``script`` (and its arguments) as a child with a recorder beside it; returns the child's exit code.
+
+    A signal that ended the child gives 128 + its number. Raises CannotRun and RecorderFailed before anything ran.
+    """
+    if not module and not Path(script[0]).is_file():
+        raise CannotRun(f"no such script: {script[0]}", hint="Give the path of a Python script, or -m and a module.")
+    name = script[0].rpartition(".")[2] if module else script[0]
+    location = ledger or default_ledger(name)
+    wanted = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
+    recorder = Recorder(location, wanted, durability)
+    try:
+        recorder.start()
+    except RecorderFailed as error:
+        raise _explain(error, wanted) from error
+    print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
+    try:
+        code = _run_child([sys.executable, *(["-m"] if module else []), *script], recorder.address)
+    finally:
+        recorder.stop()
+    summarise(recorder.location, sys.stderr)
+    return code
+
+
+def _run_child(command: list[str], address: str) -> int:
+    child: subprocess.Popen[bytes] | None = None
+
+    def forward(signum: int, frame: FrameType | None) -> None:
+        if child is not None:
+            child.send_signal(signum)
+
+    def leave_to_child(signum: int, frame: FrameType | None) -> None:
+        """The terminal sends Ctrl-C to the script as well. Never SIG_IGN here: the script would inherit it."""
+
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave_to_child)}
+    for name in FORWARDED:
+        if hasattr(signal, name):
+            number = getattr(signal, name)
+            before[number] = signal.signal(number, forward)
+    try:
+        child = subprocess.Popen(command, env={**os.environ, ADDRESS_ENV: address})
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else exits.SIGNALLED - code
+
+
+def _explain(error: RecorderFailed, address: str) -> LedgerError:
+    if error.kind != "OSError":
+        return error
+    return CannotRun(
+        f"cannot listen on {address}: {error}",
+        hint="A graph server is probably running there. Stop it (`ezmsg shutdown`), choose another address "
+        "(`--address 127.0.0.1:0` takes a free one), or record that server's graph by running `ezmsg-ledger serve` "
+        "in its place.",
+    )
