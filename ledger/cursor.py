@@ -16,7 +16,18 @@ from ezmsg.ledger.codec import Line
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
 from ezmsg.ledger.events import AnyEvent, Gap
-from ezmsg.ledger.scan import COMMIT_LINE, PIECE, Place, commits, fill, last_commit, parse_commit, read_at
+from ezmsg.ledger.scan import (
+    COMMIT_LINE,
+    PIECE,
+    Place,
+    commits,
+    fill,
+    last_commit,
+    parse_commit,
+    piece_of,
+    read_at,
+    stated_durable,
+)
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     STRUCTURAL_PREFIX,
@@ -49,7 +60,7 @@ class Cursor:
         self._disk = disk
         self._handle = handle
         self._path = path
-        self._buffer = bytearray(PIECE)
+        self._buffer = bytearray()
         self.odd = ""
 
     def next(self) -> list[AnyEvent] | None:
@@ -71,7 +82,7 @@ class Cursor:
             if place != self.place:
                 self.place = place
                 return events
-            if not any(commit.synced > place.offset for commit, _ in commits(self._disk, self._handle, place.offset)):
+            if stated_durable(self._disk, self._handle, place.offset) <= place.offset:
                 return None
             if suspected:
                 raise DamagedLedger(
@@ -92,9 +103,10 @@ class Cursor:
 
         0 when there is none. The buffer grows for a commit that is longer, if that commit has an end.
         """
-        if len(self._buffer) > PIECE:
-            self._buffer = bytearray(PIECE)
         start = self.place.offset - 1
+        wanted = piece_of(self._disk, self._handle, start)
+        if not wanted <= len(self._buffer) <= PIECE:
+            self._buffer = bytearray(wanted)
         size = fill(self._disk, self._handle, memoryview(self._buffer), start)
         end = self._last_line(size)
         if end == 0 and size == len(self._buffer):
@@ -240,15 +252,11 @@ def fits(disk: Disk, handle: int, start: int, place: Place) -> bool:
     commit = parse_commit(place.line, at)
     if commit is None or not _ends_a_commit(disk, handle, start, commit.synced):
         return False
-    before = last_commit(disk, handle, at, start) or Place(start, 0, b"")
-    data = read_at(disk, handle, before.offset, at - before.offset)
-    if commit.upto == before.seq + commit.count and b"\n" + STRUCTURAL_PREFIX not in b"\n" + data:
-        if data.count(b"\n") != commit.count:
-            return False
-        data = data[data.rfind(b"\n", 0, -1) + 1 :]  # the last seq stands for all: only the one who counts is in doubt
-        before = Place(at - len(data), commit.upto - 1, b"")
-        return not data or check_lines(data, before)[2] == f"offset {at}: 1 events without a commit"
-    return check_lines(data + place.line, before)[1] == place
+    cursor = Cursor(disk, handle, "", last_commit(disk, handle, at, start) or Place(start, 0, b""))
+    try:
+        return cursor.next() is not None and cursor.place.offset >= place.offset
+    except DamagedLedger:
+        return False
 
 
 def _ends_a_commit(disk: Disk, handle: int, start: int, offset: int) -> bool:

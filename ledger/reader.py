@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TypeAlias
 
-from ezmsg.ledger.cursor import Cursor
+from ezmsg.ledger.cursor import Cursor, fits
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
@@ -61,9 +61,13 @@ class Reader:
         self._start = start
 
     def last(self) -> Place:
-        """The place behind the last commit that looks sound, now. Cost: O(bytes of the tail)."""
-        place = last_commit(self._disk, self._handle, self._disk.size(self._handle), self._start)
-        return place if place is not None else Place(self._start, 0, b"")
+        """The place behind the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
+        size = self._disk.size(self._handle)
+        while (place := last_commit(self._disk, self._handle, size, self._start)) is not None:
+            if fits(self._disk, self._handle, self._start, place):
+                return place
+            size = place.offset - len(place.line)
+        return Place(self._start, 0, b"")
 
     def size(self) -> int:
         """The bytes of the file now."""

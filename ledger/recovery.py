@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from ezmsg.ledger.cursor import fits
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.flusher import sync_file, write_all
 from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.header import create, open_file, read_header
 from ezmsg.ledger.lock import WriterLock
-from ezmsg.ledger.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at
+from ezmsg.ledger.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at, stated_durable
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -65,35 +66,11 @@ def _is_missing_or_empty(disk: Disk, path: str) -> bool:
 def sound_end(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, Hash, int]:
     """The place behind the last sound commit, the hash up to there, and how far the file is known to be durable.
 
-    A commit whose hash is right proves all before it, so the last one is tried first. Raises DamagedLedger when bytes
-    that some line states to be durable have changed.
+    Raises DamagedLedger when bytes that some line states to be durable have changed.
     """
-    window = Window(disk, handle)
-    place = last_commit(disk, handle, disk.size(handle), start)
-    if place is not None:
-        at = place.offset - len(place.line)
-        commit = parse_commit(place.line, at)
-        assert commit is not None
-        digest = hash_range(sha256(), window, 0, at)
-        if digest.hexdigest() == commit.sha256:
-            digest.update(place.line)
-            return place, digest, commit.synced
-    return _sound_end_commit_by_commit(disk, handle, path, start)
-
-
-def _sound_end_commit_by_commit(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, Hash, int]:
-    place, synced, stated = Place(start, 0, b""), 0, 0
-    window = Window(disk, handle)
-    digest = hash_range(sha256(), window, 0, start)
-    sound = True
-    for commit, behind in commits(disk, handle, start):
-        stated = max(stated, commit.synced)
-        if sound:
-            ahead = hash_range(digest.copy(), window, place.offset, commit.at)
-            sound = ahead.hexdigest() == commit.sha256
-        if sound:
-            ahead.update(behind.line)
-            place, digest, synced = behind, ahead, commit.synced
+    found = _last_if_sound(disk, handle, start) or _last_sound(disk, handle, path, start)
+    place = found[0]
+    stated = stated_durable(disk, handle, place.offset)
     if place.offset < stated:
         raise DamagedLedger(
             f"{path} is damaged behind seq {place.seq} (offset {place.offset}): bytes up to offset {stated} were on "
@@ -101,7 +78,42 @@ def _sound_end_commit_by_commit(disk: Disk, handle: int, path: str, start: int) 
             offset=place.offset,
             seq=place.seq,
         )
-    return place, digest, synced
+    return found
+
+
+def _last_if_sound(disk: Disk, handle: int, start: int) -> tuple[Place, Hash, int] | None:
+    """The last commit, when its hash is right: that proves all before it, at the speed of hashing."""
+    place = last_commit(disk, handle, disk.size(handle), start)
+    if place is None:
+        return None
+    at = place.offset - len(place.line)
+    commit = parse_commit(place.line, at)
+    assert commit is not None
+    digest = hash_range(sha256(), Window(disk, handle), 0, at)
+    if digest.hexdigest() != commit.sha256 or not fits(disk, handle, start, place):
+        return None
+    digest.update(place.line)
+    return place, digest, commit.synced
+
+
+def _last_sound(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, Hash, int]:
+    """The last commit before the first unsound one: hashed commit by commit."""
+    window = Window(disk, handle)
+    before = now = (Place(start, 0, b""), hash_range(sha256(), window, 0, start), 0)
+    for commit, behind in commits(disk, handle, start):
+        place, digest, _ = now
+        ahead = hash_range(digest.copy(), window, place.offset, commit.at)
+        if ahead.hexdigest() != commit.sha256:
+            if commit.at == start:  # header and first commit line were on the disk before the file had its name
+                raise DamagedLedger(
+                    f"{path} is damaged at offset 0: its header, or the line that proves it, has changed", offset=0, seq=0
+                )
+            break
+        ahead.update(behind.line)
+        before, now = now, (behind, ahead, commit.synced)
+    if now[0].line and not fits(disk, handle, start, now[0]):
+        return before  # the hash of the last one proves all but what it says of itself
+    return now
 
 
 def _recover(

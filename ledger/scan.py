@@ -15,6 +15,9 @@ from ezmsg.ledger.structural import COMMIT_PREFIX, Commit, encode_commit
 PIECE = 256 * 1024
 """Bytes read at a time. Larger buffers fall out of the processor's cache: 4 MiB decode at two thirds of the speed."""
 
+FIRST_PIECE = 4096
+"""Bytes read at first when looking back from the end of a file: the last commit line is mostly among them."""
+
 COMMIT_LINE = b"\n" + COMMIT_PREFIX
 """Where a commit line begins. JSON has no raw newline inside, so this is never part of anything else."""
 
@@ -64,19 +67,27 @@ def fill(disk: Disk, handle: int, view: memoryview, offset: int) -> int:
     return size
 
 
+def piece_of(disk: Disk, handle: int, offset: int) -> int:
+    """How much to read at ``offset``: a PIECE, or one page more than what is left, so that small files cost little."""
+    return min(PIECE, max(0, disk.size(handle) - offset) + FIRST_PIECE)
+
+
 class Window:
     """A file read forward, in pieces, of which ranges are handed out without copying."""
 
     def __init__(self, disk: Disk, handle: int) -> None:
         self._disk = disk
         self._handle = handle
-        self._view = memoryview(bytearray(PIECE))
+        self._view = memoryview(b"")
         self._base = self._end = 0
 
     def ranges(self, begin: int, end: int) -> Iterator[memoryview]:
         """The bytes from ``begin`` to ``end``, in one or more views, each valid until the next."""
         while begin < end:
             if not self._base <= begin < self._end:
+                wanted = piece_of(self._disk, self._handle, begin)
+                if len(self._view) < wanted:
+                    self._view = memoryview(bytearray(wanted))
                 self._base = begin
                 self._end = begin + fill(self._disk, self._handle, self._view, begin)
                 if self._end == begin:
@@ -91,25 +102,35 @@ def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator
 
     Cost: O(bytes), a search in C, ``piece`` bytes at a time.
     """
-    buffer = bytearray(piece)
-    base = start - 1  # one byte back: a commit line is found by the newline before it
+    return _search(disk, handle, start, piece, COMMIT_LINE)
+
+
+def stated_durable(disk: Disk, handle: int, start: int) -> int:
+    """How far the file was on the disk, by what the commit lines from ``start`` on state; 0 without any.
+
+    A commit line counts as well when the newline before it has changed: what it states of its offset is proof enough.
+    """
+    return max((commit.synced for commit, _ in _search(disk, handle, start, PIECE, COMMIT_PREFIX)), default=0)
+
+
+def _search(disk: Disk, handle: int, start: int, piece: int, needle: bytes) -> Iterator[tuple[Commit, Place]]:
+    ahead = len(needle) - len(COMMIT_PREFIX)
+    base = start - ahead
+    buffer = bytearray(min(piece, piece_of(disk, handle, base)))
     while (size := fill(disk, handle, memoryview(buffer), base)) > 0:
-        begin, consumed = buffer.find(COMMIT_LINE, 0, size), size
+        begin = buffer.find(needle, 0, size)
         while begin >= 0:
             end = buffer.find(b"\n", begin + 1, size)
             if end < 0:
                 break
-            line = bytes(buffer[begin + 1 : end + 1])
-            if (commit := parse_commit(line, base + begin + 1)) is not None:
+            line = bytes(buffer[begin + ahead : end + 1])
+            if (commit := parse_commit(line, base + begin + ahead)) is not None:
                 yield commit, Place(base + end + 1, commit.upto, line)
-            begin = buffer.find(COMMIT_LINE, end, size)
+            begin = buffer.find(needle, begin + 1, size)
         if size < len(buffer):
             return
-        if begin >= 0 and size - begin <= COMMIT_LINE_MAX:
-            consumed = begin  # cut by the end of the piece
-        else:
-            consumed = size - len(COMMIT_LINE) + 1
-        base += consumed
+        cut = begin >= 0 and size - begin <= COMMIT_LINE_MAX  # a commit line goes on in the next piece
+        base += begin if cut else size - len(needle) + 1
 
 
 def last_commit(disk: Disk, handle: int, size: int, start: int) -> Place | None:
@@ -117,7 +138,7 @@ def last_commit(disk: Disk, handle: int, size: int, start: int) -> Place | None:
 
     Cost: O(bytes behind that line).
     """
-    buffer = bytearray(PIECE)
+    buffer = bytearray(FIRST_PIECE)
     end = size
     while end > start:
         base = max(start - 1, end - len(buffer))
@@ -136,4 +157,5 @@ def last_commit(disk: Disk, handle: int, size: int, start: int) -> Place | None:
         if base < start:
             return None
         end = base + len(COMMIT_LINE) - 1
+        buffer = bytearray(PIECE)
     return None

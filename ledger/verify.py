@@ -1,5 +1,6 @@
 """Checking all of a ledger: every byte hashed, every line read, every seq in its place."""
 
+from collections import deque
 from hashlib import sha256
 from operator import attrgetter
 
@@ -8,7 +9,7 @@ import msgspec
 from ezmsg.ledger.cursor import Cursor, check_lines
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.header import read_header
 from ezmsg.ledger.scan import Place, Window, commits, last_commit, read_at
 from ezmsg.ledger.structural import Commit
@@ -80,7 +81,7 @@ def verify_file(disk: Disk, handle: int, path: str, start: int, size: int) -> Ve
             "puts them aside"
         )
     elif end.offset < size and not problems:
-        problems.append(f"offset {end.offset}: what follows seq {end.seq} is not proven")
+        problems.append(f"offset {end.offset}, seq {end.seq}: no commit line proves what follows")
     return Verification(
         sound=not problems,
         offset=end.offset,
@@ -135,17 +136,24 @@ def _check_hashes(disk: Disk, handle: int, start: int, size: int) -> tuple[Place
     Returns the place behind the last whose hash is right, that commit, the events and commits up to there, the digest
     of all these bytes, and what is wrong with the next one ("" for nothing).
     """
-    place, last, events, count = Place(start, 0, b""), None, 0, 0  # the first commit line proves the header
+    place, last, events, count = Place(0, 0, b""), None, 0, 0  # the first commit line proves the header too
+    ends = deque([0, start])
     window = Window(disk, handle)
-    digest = hash_range(sha256(), window, 0, start)
+    digest: Hash = sha256()
     for commit, behind in commits(disk, handle, start):
         if behind.offset > size:
             break
         ahead = hash_range(digest.copy(), window, place.offset, commit.at)
         if ahead.hexdigest() != commit.sha256:
-            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no events, behind seq {place.seq}"
+            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no event, behind seq {place.seq}"
             why = f"offset {place.offset} to {commit.at} ({what}): not the bytes whose hash the commit line states"
             return place, last, events, count, digest.hexdigest(), why
+        while ends and ends[0] < commit.synced:
+            ends.popleft()  # what is stated to be durable never shrinks
+        if not ends or ends[0] != commit.synced:
+            why = f"offset {commit.at} (seq {commit.upto}): a commit line that was synced where none ends"
+            return place, last, events, count, digest.hexdigest(), why
+        ends.append(behind.offset)
         ahead.update(behind.line)
         place, digest, last = behind, ahead, commit
         events, count = events + commit.count, count + 1

@@ -50,7 +50,7 @@ def span(text: str) -> tuple[int, str] | None:
 
 def _nanoseconds(number: str, unit: int) -> int:
     whole, _, fraction = number.partition(".")
-    return int(whole) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
+    return int(whole) * unit + int(fraction.ljust(9, "0")) * unit // SECOND
 
 
 class ClockTime(msgspec.Struct, frozen=True):
@@ -118,3 +118,17 @@ def _zone(text: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError) as error:
         raise ValueError(f"there is no time zone {name} on this system") from error
+
+
+def elapsed_text(ns: int) -> str:
+    """``12.345``, ``3:25.120``, ``1:03:25.120``, ``2d 1:03:25.120``: a length of time, cut to the millisecond."""
+    sign, ms = "-" if ns < 0 else "", abs(ns) // (SECOND // 1000)
+    seconds, ms = divmod(ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{sign}{days}d {hours}:{minutes:02d}:{seconds:02d}.{ms:03d}"
+    if hours:
+        return f"{sign}{hours}:{minutes:02d}:{seconds:02d}.{ms:03d}"
+    return f"{sign}{minutes}:{seconds:02d}.{ms:03d}" if minutes else f"{sign}{seconds}.{ms:03d}"

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.projection import follows
+from ezmsg.ledger.projections.projection import contradiction, follows
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.seqtime import TimeStack
 
@@ -66,7 +66,10 @@ class Landmarks:
                 follows(event, self.seq)
             handler = handlers.get(type(event))
             if handler is not None:
-                handler(self, event)
+                try:
+                    handler(self, event)
+                except KeyError as error:
+                    raise contradiction(event.seq, error) from error
             self.seq = event.seq
         if events:
             self._note_times(events)

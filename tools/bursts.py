@@ -100,7 +100,7 @@ def _together(group: list[Sentence], text: str) -> Line:
 def _edges(group: list[Sentence]) -> str:
     _, verb, after, also = group[0].told.burst or ("", "", "", False)
     edges = [" -> ".join(sentence.told.words[:2]) for sentence in group]
-    what = ", which others already held" if also else ""
+    what = ", already held by others" if also else ""
     return f"{verb} {len(edges)} edges{after}{what}: {listed(edges, SHOWN_MAX)}"
 
 

@@ -46,6 +46,14 @@ def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
         yield ledger
 
 
+def shortened(location: str) -> str:
+    """A path as seen from this folder, where that is shorter."""
+    try:
+        return min(os.path.relpath(location), location, key=len)
+    except ValueError:  # another drive on Windows
+        return location
+
+
 def _existing(path: Path, which: str) -> Path:
     path = path.expanduser()
     if os.path.lexists(path):

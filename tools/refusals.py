@@ -51,7 +51,7 @@ def _collision(state: GraphState, who: str, event: CommandRejected, most: int) -
     addresses = tuple(event.cause["addresses"])
     holders = ", ".join(names.by_uuid(state, uuid) for uuid in event.cause["sessions"])
     wanted = f"{who} wanted to register {count(event.arguments['components'], 'component')}"
-    return f"{wanted}, but {listed(list(addresses), most)} is registered by {holders}", addresses
+    return f"{wanted}, but {holders} has registered {listed(list(addresses), most)}", addresses
 
 
 def _conflict(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:

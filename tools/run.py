@@ -1,4 +1,4 @@
-"""``run``: what did my pipeline wire up, and why did it change? Run a script recorded, without changing a line of it."""
+"""``run``: run a script recorded, without changing a line of it."""
 
 import os
 import signal
@@ -7,21 +7,21 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
+
+import typer
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.recorder import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, Address, Durability
 from ezmsg.ledger.tools.summary import summarise
-
-ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
-ADDRESS_DEFAULT = "127.0.0.1:25978"
-"""ezmsg's own variable and default, so that dashboards and other terminals see the same graph."""
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
 
 
-class CannotRun(LedgerError):
+class CannotRun(exits.Misuse):
     """The script cannot be run recorded."""
 
 
@@ -30,10 +30,28 @@ def default_ledger(script: str) -> Path:
     return Path(f"{Path(script).stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
 
 
-def run(script: list[str], ledger: Path | None, address: str | None, durability: str, module: bool) -> int:
-    """Run ``script`` (and its arguments) as a child with a recorder beside it; returns the child's exit code.
+def run(
+    script: Annotated[list[str], typer.Argument(help="A Python script and its own arguments.", show_default=False)],
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", "-l", metavar="FILE", help="Where to record; SCRIPT-DATE-TIME.ledger by default."),
+    ] = None,
+    address: Address = None,
+    durability: Durability = "interval",
+    module: Annotated[bool, typer.Option("--module", "-m", help="SCRIPT is the name of a module.")] = False,
+) -> int:
+    """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
+    happens to its graph: who connected what, which settings were in force, what was lost and why. Not one sample.
 
-    A signal that ended the child gives 128 + its number. Raises CannotRun and RecorderFailed before anything ran.
+    Options of ours come before the script; all that follows it is the script's own. The exit code is the script's, or
+    128 plus the number of the signal that ended it. The recorder listens where the pipeline looks for its graph server
+    ($EZMSG_GRAPHSERVER_ADDR, else 127.0.0.1:25978), so dashboards and other terminals see the same graph.
+
+    \b
+    Examples:
+      ezmsg-ledger run pipeline.py
+      ezmsg-ledger run --ledger monday.ledger pipeline.py --subject 7
+      ezmsg-ledger run -m mylab.pipeline
     """
     if not module and not Path(script[0]).is_file():
         raise CannotRun(f"no such script: {script[0]}", hint="Give the path of a Python script, or -m and a module.")

@@ -123,9 +123,9 @@ def _holdings(state: GraphState, session: int, most: int) -> tuple[str, tuple[st
     edges = state.ownership.held(session)
     registration = state.registrations.get(session)
     components = list(registration.components) if registration is not None else []
-    parts = [_released(state, edges, session, most)] if edges else []
-    if components:
-        parts.append(count(len(components), "component"))
+    parts = [count(len(components), "component")] if components else []
+    if edges:
+        parts.append(_released(state, edges, session, most))
     return " and ".join(parts), (*topics(edges), *components)
 
 
@@ -148,7 +148,7 @@ def _released(state: GraphState, edges: list[EdgeKey], owner: Owner, most: int) 
 def _edge_connected(state: GraphState, event: ev.EdgeConnected, most: int) -> Told:
     edge = (event.from_topic, event.to_topic)
     holders = state.ownership.owners(edge)
-    also = f", which {names.owners(state, holders)} already held" if holders else ""
+    also = f", already held by {names.owners(state, holders)}" if holders else ""
     who = names.owner(state, event.owner) if event.owner is not None else event.by or "somebody"
     kept = " (persistent)" if event.owner is None else ""
     return Told(

@@ -1,29 +1,50 @@
-"""``serve``: which graph do several programs share, and what became of it? A recording graph server in the foreground."""
+"""``serve``: a recording graph server in the foreground."""
 
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
+import typer
 from ezmsg.core.netprotocol import Address
 
-from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, Durability
+from ezmsg.ledger.tools.options import Address as AddressOption
 from ezmsg.ledger.tools.summary import summarise
 
 
-class CannotServe(LedgerError):
+class CannotServe(exits.Misuse):
     """The server cannot listen where it should."""
 
 
-def serve(ledger: Path | None, address: str, durability: str, fresh: bool) -> int:
-    """Serve until Ctrl-C, SIGTERM or a client's SHUTDOWN; returns the exit code.
+def serve(
+    ledger: Annotated[
+        Path | None,
+        typer.Argument(help="Where to record; serve-DATE-TIME.ledger by default.", show_default=False),
+    ] = None,
+    address: AddressOption = None,
+    durability: Durability = "interval",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the persistent edges that the ledger brings.")] = False,
+) -> int:
+    """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
+    Ctrl-C, SIGTERM, or `ezmsg shutdown`.
 
-    Raises CannotServe when the address is no address or taken, LedgerError when the ledger cannot be opened.
+    A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended.
+
+    \b
+    Examples:
+      ezmsg-ledger serve rig.ledger
+      ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
+      ezmsg-ledger serve rig.ledger --fresh
     """
+    address = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     location = ledger or Path(f"serve-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
     server = GraphServer(location, name="serve", durability=durability, fresh=fresh)
@@ -40,7 +61,10 @@ def serve(ledger: Path | None, address: str, durability: str, fresh: bool) -> in
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: _stop(server, stopped, number, frame))
     print(f"ezmsg-ledger: graph server at {server.address}, recording to {server.ledger.location}", file=sys.stderr)
-    print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={server.address} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
+    print(
+        f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={server.address} points ezmsg programs here; Ctrl-C stops",
+        file=sys.stderr,
+    )
     while server.is_alive():
         server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
     summarise(server.ledger.location, sys.stderr)

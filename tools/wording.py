@@ -18,7 +18,10 @@ DEPTH_MAX = 3
 
 def value_text(form: Form, most: int = TEXT_MAX) -> str:
     """A value form in a few words, cut at ``most`` characters. Cost: O(what is shown)."""
-    text = _text(form, 0)
+    try:
+        text = _text(form, 0)
+    except (AttributeError, KeyError, TypeError, ValueError):  # no value form, of a tag that this version does not know
+        text = json.dumps(form)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
@@ -34,7 +37,8 @@ def _text(form: Form, depth: int) -> str:
 
 
 def _tagged(form: dict[str, Any], depth: int) -> str:
-    tag, value = form["$"], form.get("v")
+    tag = form["$"]
+    value: Any = form.get("v")
     if tag in ("f", "i"):
         return str(int(value, 16)) if tag == "i" else str(value)
     if tag == "b":

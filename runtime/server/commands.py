@@ -1,6 +1,7 @@
 """Connections that ask for one thing: edges of the persistent owner, the graph as a whole, shared memory, shutdown."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from time import monotonic_ns
 from uuid import UUID
@@ -15,6 +16,8 @@ from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.leases import LeaseRefused
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
+
+logger = logging.getLogger("ezmsg.ledger")
 
 SYNC_TIMEOUT_S = 30.0
 """How long SYNC waits for publishers to release their buffers; one that never answers delays only the asker."""
@@ -47,21 +50,21 @@ async def pause(hub: Hub, connection: Connection) -> None:
     """PAUSE: pass it to every publisher."""
     hub.live.note(GraphPaused(by=connection.peer))
     for link in hub.router.publishers.values():
-        link.connection.write(Command.PAUSE)
+        link.tell(Command.PAUSE)
 
 
 async def resume(hub: Hub, connection: Connection) -> None:
     """RESUME: pass it to every publisher."""
     hub.live.note(GraphResumed(by=connection.peer))
     for link in hub.router.publishers.values():
-        link.connection.write(Command.RESUME)
+        link.tell(Command.RESUME)
 
 
 async def sync(hub: Hub, connection: Connection) -> None:
     """SYNC: ask every publisher to pause and release its buffers; acknowledged when all have, or time is up."""
     started = monotonic_ns()
     answers = {link.endpoint: link.sync() for link in hub.router.publishers.values()}
-    asker = asyncio.create_task(connection.reader.command())
+    asker = asyncio.create_task(_until_gone(connection))
     waiting = asyncio.gather(*answers.values())
     try:
         await asyncio.wait({waiting, asker}, timeout=SYNC_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +124,14 @@ async def attach_segment(hub: Hub, connection: Connection) -> None:
 async def _hold_lease(hub: Hub, connection: Connection, name: str) -> None:
     try:
         await connection.send(Command.COMPLETE + encode_str(name))
-        while await connection.reader.command() is not None:
-            pass
+        await _until_gone(connection)
     finally:
         hub.leases.release(name)
+
+
+async def _until_gone(connection: Connection) -> None:
+    try:
+        while await connection.reader.command() is not None:
+            pass
+    except ConnectionError as error:
+        logger.debug("%s left: %r", connection.peer, error)

@@ -1,7 +1,8 @@
 """Publishers, subscribers and channels: each lives exactly as long as its connection."""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import uuid1
 
@@ -10,6 +11,8 @@ from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.routing import PublisherLink, SubscriberLink
 from ezmsg.ledger.runtime.server.wire import Command, encode_str
+
+logger = logging.getLogger("ezmsg.ledger")
 
 ADDRESS_TIMEOUT_S = 10.0
 """How long a publisher may take to open its own socket and say where; it scans ports for a free one."""
@@ -21,13 +24,13 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
     uuid = str(uuid1())
     endpoint = hub.live.open_endpoint(SubscriberOpened(uuid=uuid, topic=topic, peer=connection.peer))
     link = SubscriberLink(hub.router, connection, endpoint, topic)
-    hub.router.add_subscriber(link)
     ready: asyncio.Task[None] | None = None
     reason = "closed"
     try:
         await hub.settled()
         connection.write(encode_str(uuid))
-        ready = asyncio.create_task(_acknowledge(connection, link.update()))
+        hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
+        ready = asyncio.create_task(_acknowledge(connection, link.update(), lambda: connection.write(Command.COMPLETE)))
         while (command := await connection.reader.command()) is not None:
             if command == Command.COMPLETE:
                 link.acknowledged()
@@ -58,7 +61,7 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
     reason = "closed"
     try:
         await hub.settled()
-        ready = asyncio.create_task(_acknowledge(connection, hub.router.notify((topic,))))
+        ready = asyncio.create_task(_acknowledge(connection, hub.router.notify((topic,)), link.ready))
         while (command := await connection.reader.command()) is not None:
             if command == Command.COMPLETE:
                 link.acknowledged()
@@ -99,9 +102,18 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
         _close(hub, endpoint, reason)
 
 
-async def _acknowledge(connection: Connection, applied: Coroutine[Any, Any, None]) -> None:
-    await applied
-    connection.write(Command.COMPLETE)
+async def _acknowledge(
+    connection: Connection, applied: Coroutine[Any, Any, None], acknowledge: Callable[[], None]
+) -> None:
+    """Nobody awaits this beside the connection's reader, so it ends the connection when it cannot do its work."""
+    try:
+        await applied
+        acknowledge()
+    except ConnectionError as error:
+        logger.debug("%s left before it was acknowledged: %r", connection.peer, error)
+    except Exception:
+        logger.exception("%s could not be acknowledged and was cut off", connection.peer)
+        connection.abort()
 
 
 async def _until_gone(connection: Connection) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ezmsg.ledger.errors import InvalidEvent, InvalidValue
+from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.requests import Requests
@@ -36,17 +36,29 @@ class Hub:
         live.on_feed = self._wake_feeds
         self._waits = live.ledger.durability == "commit"
         if self._waits:
-            live.ledger.on_durable(lambda seq: self._loop.call_soon_threadsafe(self._release_durable, seq))
+            live.ledger.on_durable(
+                lambda seq: self._from_any_thread(self._release_durable, seq),
+                lambda error: self._from_any_thread(self._fail_durable, error),
+            )
+
+    def _from_any_thread(self, act: Callable[[Any], None], argument: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(act, argument)
+        except RuntimeError:  # the loop is closed: the ledger may outlive the server, and nobody waits any more
+            logger.debug("the ledger reports %r to a server that has stopped", argument)
 
     async def settled(self) -> None:
         """Return when all that was decided so far has reached the ledger's durability level.
 
-        Replies that acknowledge or show state wait for this. At the weaker levels that is so already.
+        Replies that acknowledge or show state wait for this. At the weaker levels that is so already. Raises WriteFailed
+        when it never will: then there is nothing to acknowledge.
         """
         if not self._waits:
             return
         seq = self.live.state.seq
         if self.live.ledger.durable_seq < seq:
+            if self.live.ledger.failure is not None:
+                raise self.live.ledger.failure
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._durable_waiters.append((seq, waiter))
             await waiter
@@ -56,6 +68,12 @@ class Hub:
             _, waiter = self._durable_waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _fail_durable(self, error: LedgerError) -> None:
+        while self._durable_waiters:
+            _, waiter = self._durable_waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
 
     async def feed_grown(self) -> None:
         """Return when a feed has a new entry."""

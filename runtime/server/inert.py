@@ -4,26 +4,32 @@ Nothing here imports, looks up or calls what it stands for. A stand-in can be wr
 that object, and gives a plain value where the bytes alone tell one.
 """
 
+import enum
 import pickle
 import struct
+from itertools import islice
 from typing import Any, ClassVar
+from uuid import UUID
 
 import msgspec
 
 from ezmsg.ledger.values import Opaque
 
-OPAQUE_MAX = 2**20
+OPAQUE_MAX = 256 * 1024
 """Bytes of one foreign object's pickle that are kept. Those that clients really send, enum members and numbers, take a
-hundred; they are written by a slow pickler, and a hostile one must not occupy the server."""
+hundred; the pickler that writes them is slow, and a hostile object must not occupy the server."""
 
 REPR_MAX = 200
 """Characters of the text that stands for a foreign object; enough to recognise it, harmless in a snapshot."""
 
-REPR_DEPTH = 4
+REPR_DEPTH = 6
 """Levels of arguments that such a text shows."""
 
 REPR_ITEMS = 8
-"""Items of a container, arguments of a call, or bytes that such a text shows."""
+"""Items of a container or arguments of a call that such a text shows."""
+
+REPR_PARTS = 64
+"""Parts of all levels together that such a text shows."""
 
 
 class Global(msgspec.Struct, frozen=True):
@@ -55,7 +61,7 @@ class Inert:
     __slots__ = ("args", "kwargs", "maker", "new", "steps")
 
     def __init__(
-        self, maker: "Global | Inert", args: tuple[Any, ...], *, new: bool, kwargs: dict[str, Any] | None = None
+        self, maker: "Global | Inert", args: tuple[Any, ...], *, new: bool, kwargs: dict[Any, Any] | None = None
     ) -> None:
         self.maker = maker
         self.args = args
@@ -121,21 +127,27 @@ _NUMPY_NAMES = {
 
 def class_of(value: "Global | Inert") -> Global:
     """The class of the object that ``value`` stands for, as far as the pickle tells; a Global stands for itself."""
-    for _ in range(REPR_DEPTH):  # a maker can be made by a maker; nobody's real class is
-        if isinstance(value, Global):
-            return value
-        maker = value.maker
-        if isinstance(maker, Global):
-            if maker.ref in _NUMPY_SCALAR:
-                return Global("numpy", _numpy_name(value))
-            if maker.ref in _CLASS_OF_FUNCTION:
-                return _CLASS_OF_FUNCTION[maker.ref]
-            first = value.args[0] if value.args else None
-            if maker.ref in _CLASS_IN_FIRST_ARGUMENT and isinstance(first, Global | Inert):
-                value = first
-                continue
-        value = maker
-    return value if isinstance(value, Global) else Global("", "?")
+    if isinstance(value, Global):
+        return value
+    maker = _named(value.maker)
+    if maker.ref in _NUMPY_SCALAR:
+        return Global("numpy", _numpy_name(value))
+    first = value.args[0] if value.args else None
+    if maker.ref in _CLASS_IN_FIRST_ARGUMENT and isinstance(first, Global | Inert):
+        return _named(first)
+    return _CLASS_OF_FUNCTION.get(maker.ref, maker)
+
+
+def _named(value: "Global | Inert", depth: int = REPR_DEPTH) -> Global:
+    """The name of something that is called: itself, or where ``getattr``, as old protocols have it, would find it."""
+    if isinstance(value, Global):
+        return value
+    if isinstance(value.maker, Global) and value.maker.ref == "builtins:getattr" and len(value.args) == 2 and depth:
+        owner, name = value.args
+        if isinstance(owner, Global | Inert) and type(name) is str:
+            outer = _named(owner, depth - 1)
+            return Global(outer.module, f"{outer.name}.{name[:REPR_MAX]}")
+    return Global("", "?")
 
 
 def plain(value: "Global | Inert") -> int | float | str | bool:
@@ -144,16 +156,20 @@ def plain(value: "Global | Inert") -> int | float | str | bool:
     The number or text behind a numpy scalar, and behind an object that its class makes of one number or text alone, as
     enum members and subclasses of int, float and str are; else a short text such as ``my.mod:Point(1, 2)``.
     """
-    if isinstance(value, Inert) and isinstance(value.maker, Global):
-        if value.maker.ref in _NUMPY_SCALAR:
-            scalar = _numpy_scalar(value)
-            if scalar is not None:
-                return scalar
-        elif len(value.args) == 1 and not value.kwargs and _is_class_name(value.maker.name):
-            only = value.args[0]
-            if type(only) in (int, float, str, bool):
-                return only  # type: ignore[no-any-return]
+    if isinstance(value, Inert):
+        maker = _named(value.maker)
+        scalar = _numpy_scalar(value) if maker.ref in _NUMPY_SCALAR else _only_argument(value, maker)
+        if scalar is not None:
+            return scalar
     return brief(value)
+
+
+def _only_argument(value: Inert, maker: Global) -> int | float | str | bool | None:
+    """The number or text that an object is made of, if that is all there is to it."""
+    if len(value.args) != 1 or value.kwargs or (value.steps and not value.new) or not _is_class_name(maker.name):
+        return None
+    only = value.args[0]
+    return only if type(only) in (int, float, str, bool) else None
 
 
 def _is_class_name(name: str) -> bool:
@@ -202,80 +218,83 @@ def _numpy_scalar(scalar: Inert) -> int | float | str | bool | None:
 
 def brief(value: Any) -> str:
     """A short text for a stand-in or what is inside it: at most REPR_MAX characters, valid UTF-8, whatever the size."""
-    text = _brief(value, REPR_DEPTH)
+    text = _Brief().text(value, REPR_DEPTH)
     if len(text) > REPR_MAX:
         text = text[: REPR_MAX - 3] + "..."
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _brief(value: Any, depth: int) -> str:
-    cls = type(value)
-    if cls is Global:
-        return str(value.ref)
-    if depth == 0:
-        return "..."
-    if cls is Inert:
-        return _brief_inert(value, depth)
-    if cls in (str, bytes, bytearray):
-        return repr(value[:REPR_MAX])
-    if cls is dict:
-        pairs = [f"{_brief(key, depth - 1)}: {_brief(value[key], depth - 1)}" for key in _first(value)]
-        return f"{{{_listed(pairs, len(value))}}}"
-    brackets = _BRACKETS.get(cls)
-    if brackets is not None:
-        items = [_brief(item, depth - 1) for item in _first(value)]
-        if cls is tuple and len(items) == 1:
-            items.append("")
-        return f"{brackets[0]}{_listed(items, len(value)).rstrip()}{brackets[1]}"
-    if cls is int and value.bit_length() > 256:
-        return f"<int of {value.bit_length()} bits>"
-    if value is None or cls in (bool, int, float, complex):
-        return repr(value)
-    return f"<{cls.__name__}>"
+class _Brief:
+    """Writes one short text, of no more than REPR_PARTS parts."""
+
+    def __init__(self) -> None:
+        self._left = REPR_PARTS
+
+    def text(self, value: Any, depth: int) -> str:
+        cls = type(value)
+        self._left -= 1
+        if depth == 0 or self._left < 0:
+            return "..."
+        if cls is Global:
+            return f"{value.module}:{value.name}"
+        if cls is Inert:
+            return self._inert(value, depth)
+        if cls in (str, bytes, bytearray):
+            return repr(value[:REPR_MAX])
+        if cls is int and value.bit_length() > 256:
+            return f"<int of {value.bit_length()} bits>"
+        if value is None or cls in (bool, int, float, complex):
+            return repr(value)
+        return self._container(value, depth - 1)
+
+    def _container(self, value: Any, depth: int) -> str:
+        cls = type(value)
+        first = list(islice(value, REPR_ITEMS)) if cls in _BRACKETS else []
+        more = ", ..." if cls in _BRACKETS and len(value) > len(first) else ""
+        if cls is dict:
+            texts = [f"{self.text(key, depth)}: {self.text(value[key], depth)}" for key in first]
+        elif cls in _BRACKETS:
+            texts = [self.text(item, depth) for item in first]
+            more = more or ("," if cls is tuple and len(value) == 1 else "")
+        else:
+            return repr(value) if cls is UUID or isinstance(value, enum.Enum) else f"<{cls.__name__}>"
+        return _BRACKETS[cls][0] + ", ".join(texts) + more + _BRACKETS[cls][1]
+
+    def _inert(self, value: Inert, depth: int) -> str:
+        member = _named(value)
+        if member.module:
+            return member.ref
+        parts = [("", item) for item in value.args[: REPR_ITEMS + 1]]
+        for named in (value.kwargs, value.state):
+            if type(named) is dict:
+                parts += [(f"{str(key)[:REPR_MAX]}=", named[key]) for key in islice(named, REPR_ITEMS + 1)]
+        for kind, payload in value.steps[: REPR_ITEMS + 1]:
+            if kind in ("append", "add", "setitem"):
+                parts += [("", item) for item in payload[: REPR_ITEMS + 1]]
+        texts = [name + self.text(item, depth - 1) for name, item in parts[:REPR_ITEMS]]
+        texts += ["..."] if len(parts) > REPR_ITEMS else []
+        return f"{class_of(value).ref}({', '.join(texts)})"
 
 
-def _brief_inert(value: Inert, depth: int) -> str:
-    maker = value.maker
-    if isinstance(maker, Global) and maker.ref == "builtins:getattr" and len(value.args) == 2:
-        owner, name = value.args
-        if isinstance(owner, Global | Inert) and type(name) is str:
-            return f"{_brief(owner, depth - 1)}.{name[:REPR_MAX]}"
-    state = value.state
-    args = [_brief(item, depth - 1) for item in value.args[:REPR_ITEMS]]
-    count = len(value.args)
-    named = dict(value.kwargs or {}) | (state if type(state) is dict else {})
-    args += [f"{key}={_brief(named[key], depth - 1)}" for key in _first(named)]
-    count += len(named)
-    rest = value.all("append")[:REPR_ITEMS] + [pair[1] for pair in value.all("setitem")[:REPR_ITEMS]]
-    args += [_brief(item, depth - 1) for item in rest]
-    return f"{class_of(value).ref}({_listed(args, max(count, len(args)))})"
-
-
-_BRACKETS: dict[Any, str] = {list: "[]", tuple: "()", set: "{}", frozenset: "{}"}
-
-
-def _first(items: Any) -> list[Any]:
-    return [item for item, _ in zip(items, range(REPR_ITEMS), strict=False)]
-
-
-def _listed(texts: list[str], count: int) -> str:
-    more = ", ..." if count > len(texts) else ""
-    return ", ".join(texts) + more
+_BRACKETS: dict[Any, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: "{}"}
 
 
 # --- written out again -----------------------------------------------------------------------------------------------
 
 
-def opaque(value: "Global | Inert") -> Opaque:
-    """A stand-in as an Opaque: its class, a pickle of exactly this object, and what stands for it.
+def opaque(value: Any) -> Opaque:
+    """A stand-in, or another object that is no plain value, as an Opaque.
 
-    There is no pickle (b"") when it would take more than OPAQUE_MAX bytes or nests too deeply to be written.
+    It has the object's class, a pickle of exactly this object, and what stands for it. There is no pickle (b"") when it
+    would take more than OPAQUE_MAX bytes or nests too deeply to be written.
     """
     try:
         data = emit(value)
     except (_SinkFull, RecursionError):
         data = b""
-    return Opaque(class_of(value).ref, data, plain(value))
+    if isinstance(value, Inert | Global):
+        return Opaque(class_of(value).ref, data, plain(value))
+    return Opaque(f"{type(value).__module__}:{type(value).__qualname__}", data, brief(value))
 
 
 def emit(value: Any) -> bytes:

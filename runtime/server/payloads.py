@@ -33,6 +33,9 @@ T = TypeVar("T")
 Check: TypeAlias = Callable[[Any], Any]
 """Returns the value to go on with, or _Wrong."""
 
+INT_MAX = 2**63 - 1
+"""The largest integer in any message: what JSON lines and floats can take."""
+
 TIME_MAX_S = 9_223_372_036
 """Seconds since the epoch whose nanoseconds still fit in 64 bits: the year 2262."""
 
@@ -145,12 +148,18 @@ def _is_clean_sample(had: dict[str, Any]) -> bool:
     return kinds in _CLEAN_SAMPLES and tuple(had) == _SAMPLE_FIELDS
 
 
-_NUMBER = _of(int, float)
+def _integer(value: Any) -> Any:
+    return value if type(value) is int and -INT_MAX <= value <= INT_MAX else _Wrong
+
+
+def _number(value: Any) -> Any:
+    return value if type(value) is float else _integer(value)
+
 
 _CHECKS: dict[type, dict[str, Check]] = {
-    ProcessRegistration: {"pid": _optional(_of(int)), "host": _optional(_text), "units": _texts},
+    ProcessRegistration: {"pid": _optional(_integer), "host": _optional(_text), "units": _texts},
     ProcessOwnershipUpdate: {"added_units": _texts, "removed_units": _texts},
-    ProcessSettingsUpdate: {"component_address": _text, "value": _of(SettingsSnapshotValue), "timestamp": _NUMBER},
+    ProcessSettingsUpdate: {"component_address": _text, "value": _of(SettingsSnapshotValue), "timestamp": _number},
     ProcessControlResponse: {
         "request_id": _text,
         "ok": _of(bool),
@@ -161,23 +170,23 @@ _CHECKS: dict[type, dict[str, Check]] = {
     },
     ProcessProfilingTraceBatch: {
         "process_id": _optional(_of(UUID, int, str)),
-        "pid": _optional(_of(int)),
+        "pid": _optional(_integer),
         "host": _optional(_text),
-        "timestamp": _NUMBER,
+        "timestamp": _number,
         "samples": _samples,
     },
     ProfilingTraceSample: {
-        "timestamp": _NUMBER,
+        "timestamp": _number,
         "endpoint_id": _of(str),
         "topic": _of(str),
         "metric": _of(str),
-        "value": _NUMBER,
+        "value": _number,
         "channel_kind": _known_member(ProfileChannelType),
-        "sample_seq": _optional(_of(int)),
+        "sample_seq": _optional(_integer),
     },
     ProfilingStreamControl: {
-        "interval": _NUMBER,
-        "max_samples": _of(int),
+        "interval": _number,
+        "max_samples": _integer,
         "process_ids": _optional(_uuids),
         "include_empty_batches": _of(bool),
     },

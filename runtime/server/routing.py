@@ -32,13 +32,27 @@ class PublisherLink:
         self.uuid = uuid
         self.topic = topic
         self.address = address
+        self._ready = False
+        self._early = b""
         self._syncs: deque[asyncio.Future[None]] = deque()
+
+    def tell(self, command: bytes) -> None:
+        """Pass SYNC, PAUSE or RESUME on. Until ``ready`` it is kept: the publisher would take it for its acknowledgement."""
+        if self._ready:
+            self.connection.write(command)
+        else:
+            self._early += command
+
+    def ready(self) -> None:
+        """Acknowledge its creation: those downstream know of it."""
+        self._ready = True
+        self.connection.write(Command.COMPLETE + self._early)
 
     def sync(self) -> "asyncio.Future[None]":
         """Ask it to pause and release its buffers; the future is done when it has, or is gone."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._syncs.append(future)
-        self.connection.write(Command.SYNC)
+        self.tell(Command.SYNC)
         return future
 
     def acknowledged(self) -> None:
@@ -66,6 +80,7 @@ class SubscriberLink:
         self._router = router
         self._connection = connection
         self._wanted = 0
+        self._written = 0
         self._sent: deque[tuple[int, float]] = deque()
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
@@ -85,18 +100,24 @@ class SubscriberLink:
             logger.warning(
                 "subscriber of %s did not apply its routing update within %g s", self.topic, UPDATE_TIMEOUT_S
             )
+            self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
             self._router.live.set_stalled(self.endpoint, True)
             self._send_when_free()
 
     def _send_when_free(self) -> None:
-        if self._closed or (self._sent and self._sent[-1][0] == self._wanted):
+        if self._closed or self._written == self._wanted:
             return
         now = asyncio.get_running_loop().time()
         if self._sent and now - self._sent[-1][1] < UPDATE_TIMEOUT_S:
             return
-        self._sent.append((self._wanted, now))
+        self._written = self._wanted
+        self._sent.append((self._written, now))
         uuids = ",".join(self._router.upstream(self.topic))
-        self._connection.write(Command.UPDATE + encode_str(uuids))
+        try:
+            self._connection.write(Command.UPDATE + encode_str(uuids))
+        except ConnectionError as error:  # its own fault, and no reason for whoever changed the graph to fail
+            logger.warning("subscriber of %s is lost: %s", self.topic, error)
+            self.gone()
 
     def acknowledged(self) -> None:
         """It applied the oldest update that it had not answered yet."""
@@ -167,12 +188,12 @@ class Router:
         self.subscribers.setdefault(link.topic, set()).add(link)
 
     def remove_subscriber(self, link: SubscriberLink) -> None:
-        """A subscriber is gone."""
+        """A subscriber is gone, perhaps before it was there."""
         link.gone()
-        links = self.subscribers[link.topic]
+        links = self.subscribers.get(link.topic, set())
         links.discard(link)
         if not links:
-            del self.subscribers[link.topic]
+            self.subscribers.pop(link.topic, None)
 
 
 def _release(future: "asyncio.Future[None]") -> None:

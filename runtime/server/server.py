@@ -36,6 +36,12 @@ OPENER_TIMEOUT_S = 60.0
 
 SIBLINGS_MAX = 1000
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted: a system of many units starts all at once."""
+
+TOUCH_S = 1.0
+"""How often an idle server renews the time of its lock file, which is what the next one takes for its last moment."""
+
 STOP_TIMEOUT_S = 1.5
 """How long connections may take to end when the server stops; after that they are left behind."""
 
@@ -68,6 +74,7 @@ class GraphServer(threading.Thread):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
         self.ledger: Ledger | None = None
         self.live: LiveGraph | None = None
 
@@ -86,26 +93,35 @@ class GraphServer(threading.Thread):
         """Open the ledger, bind, and return when connections are accepted.
 
         Without an address it takes the first free port from ``$EZMSG_SERVER_PORT_START`` (10000), as ezmsg does. Raises
-        OSError when the address cannot be bound, LedgerError when the ledger cannot be opened.
+        OSError when the address cannot be bound, LedgerError when the ledger cannot be opened, RuntimeError when it was
+        started before.
         """
+        if self.ident is not None:
+            raise RuntimeError("a graph server can be started only once; make another one")
         if address is None:
             first = int(os.environ.get(SERVER_PORT_START_ENV, SERVER_PORT_START_DEFAULT))
             self._socket = create_socket(start_port=first)
         else:
             self._socket = create_socket(*address)
         try:
+            self._socket.listen(BACKLOG)  # a port that another one listens on shows here, before anything is recorded
             self._address = Address(*self._socket.getsockname())
             self.ledger = self._open_ledger()
             self.live = LiveGraph(self.ledger, kind=self._kind, name=self.name, address=str(self._address))
             if self._fresh:
                 self.live.clear_persistent()
             super().start()
+            self._ready.wait()
+            if self._failure is not None:
+                raise self._failure
         except BaseException:
+            if self.is_alive():
+                self.stop()
+            self._address = None
             self._socket.close()
             if self.ledger is not None and self.ledger is not self._given:
                 self.ledger.close()
             raise
-        self._ready.wait()
 
     def _open_ledger(self) -> Ledger:
         if isinstance(self._given, Ledger):
@@ -143,8 +159,11 @@ class GraphServer(threading.Thread):
             self._reason = (reason, by)
             self._stopping.set()
         loop, wake = self._loop, self._wake
-        if loop is not None and wake is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(wake.set)
+        if loop is not None and wake is not None:
+            try:
+                loop.call_soon_threadsafe(wake.set)
+            except RuntimeError:  # closed: it has stopped already
+                logger.debug("the graph server had stopped before it was asked to")
 
     # --- in the server's thread --------------------------------------------------------------------------------------
 
@@ -153,6 +172,10 @@ class GraphServer(threading.Thread):
         assert self.ledger is not None
         try:
             asyncio.run(self._serve())
+        except BaseException as error:
+            if self._ready.is_set():
+                raise
+            self._failure = error  # for ``start``, which is waiting
         finally:
             self._ready.set()
             if self.ledger is not self._given:
@@ -169,16 +192,29 @@ class GraphServer(threading.Thread):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        server = await asyncio.start_server(accept, sock=self._socket, backlog=1024)
+        server = await asyncio.start_server(accept, sock=self._socket, backlog=BACKLOG)
         logger.info("graph server at %s, recording to %s", self.address, self.live.ledger.location)
         self._ready.set()
         if self._stopping.is_set():
             self._wake.set()
+        touching = asyncio.create_task(self._touch())
         await self._wake.wait()
+        touching.cancel()
         server.close()
-        self.live.close(*self._reason)
-        await self._end_connections()
-        hub.leases.close()
+        try:
+            self.live.close(*self._reason)
+        finally:  # also when the ledger cannot be written
+            await self._end_connections()
+            hub.leases.close()
+
+    async def _touch(self) -> None:
+        assert self.ledger is not None
+        while True:
+            await asyncio.sleep(TOUCH_S)
+            try:
+                self.ledger.touch()
+            except OSError as error:
+                logger.warning("%s: the time of its lock file cannot be renewed: %s", self.ledger.location, error)
 
     async def _end_connections(self) -> None:
         for task in self._tasks:

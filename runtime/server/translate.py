@@ -21,7 +21,7 @@ from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.runtime.server.inert import Global, Inert, opaque, plain
+from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, Global, Inert, opaque, plain
 from ezmsg.ledger.runtime.server.payloads import WrongType, is_text, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import RECORDS
 from ezmsg.ledger.runtime.server.wire import Malformed
@@ -51,6 +51,9 @@ so often that it stands for a value of any size."""
 
 NODE_ROOM = 32
 """What one value is estimated at, beside its text."""
+
+EMIT_ROOM = 16
+"""What a byte of a foreign object's pickle is estimated at: the time it takes to write one is worth as much."""
 
 SETTINGS_KEPT = 64 * 1024
 """Bytes of one component's settings that are kept whatever happens; see ``graph_metadata``."""
@@ -189,6 +192,7 @@ class _Inward:
     def __init__(self) -> None:
         self.exact = True
         self._room = ROOM
+        self._opaques: dict[int, tuple[Form, int]] = {}
 
     def whole(self, value: Any) -> Form:
         """The form of ``value``."""
@@ -273,12 +277,15 @@ class _Inward:
         self.exact = False
         if type(value) is Inert and (known := _ezmsg_object(value)) is not None:
             return self._record(*known, depth)
-        self._spend(0)
-        if type(value) is Inert or type(value) is Global:
-            stand_in = opaque(value)
-            self._spend(len(stand_in.data) * 4 // 3)
-            return freeze(stand_in)
-        return freeze(values.opaque(value))  # UUIDs, byte arrays, complex numbers, members of ezmsg's enums
+        form, cost = self._opaques.get(id(value)) or self._opaque(value)
+        self._spend(cost)
+        return form
+
+    def _opaque(self, value: Any) -> tuple[Form, int]:
+        """The form of a foreign object, and what it costs; made once for each: an enum member comes again and again."""
+        stand_in = opaque(value)
+        made = self._opaques[id(value)] = freeze(stand_in), EMIT_ROOM * (len(stand_in.data) or OPAQUE_MAX)
+        return made
 
 
 def _check_names(name: str, had: dict[Any, Any]) -> None:

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,19 @@ def faulty() -> FaultyDisk:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: for tests that write a file a thousand times."""
+    if not os.access("/dev/shm", os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
     """Where a test's ledger goes."""
-    return tmp_path / "x.ledger"
+    return folder / "x.ledger"
 
 
 @pytest.fixture

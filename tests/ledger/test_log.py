@@ -298,14 +298,12 @@ def test_seq_at_survives_a_reopening_and_other_writers(path: Path, marks: Callab
             assert [writer.seq_at(time) for time in (9, 10, 20, 30)] == expected
 
 
-def test_seq_at_when_the_file_was_replaced_in_place(
-    path: Path, tmp_path: Path, marks: Callable[..., list[Mark]]
-) -> None:
+def test_seq_at_when_the_file_was_replaced_in_place(path: Path, marks: Callable[..., list[Mark]]) -> None:
     for name, times in (("x.ledger", [0, 10, 20]), ("y.ledger", [0, 5, 6, 7])):
-        with Ledger.open(tmp_path / name, clock=iter(times).__next__) as ledger:
+        with Ledger.open(path.with_name(name), clock=iter(times).__next__) as ledger:
             for _ in times[1:]:
                 ledger.append(marks("x"))
     with Ledger.open(path, "r") as reader:
         assert reader.seq_at(10) == 1
-        path.write_bytes((tmp_path / "y.ledger").read_bytes())
+        path.write_bytes(path.with_name("y.ledger").read_bytes())
         assert reader.seq_at(10) == 3

@@ -221,8 +221,8 @@ def test_a_cyclic_value_is_refused() -> None:
 
 def test_a_value_that_shares_its_parts_is_weighed_as_it_would_be_written() -> None:
     doubling: Any = []
-    for _ in range(DEPTH_MAX - 1):
-        doubling = [doubling, doubling]  # 2**63 lists, from a pickle of a few hundred bytes
+    for _ in range(20):  # a pickle of a few hundred bytes; 2**20 lists, and with 40 more the memory of any machine
+        doubling = [doubling, doubling]
     with pytest.raises(InvalidValue, match="larger than"):
         freeze(doubling)
 
@@ -264,6 +264,7 @@ class Unregistered(Model, frozen=True, kw_only=True):
         UnknownModel("lower", {}),
         UnknownModel("", {}),
         UnknownModel("_Hidden", {}),
+        UnknownModel("Über", {}),
         UnknownModel("f", {"v": "nan"}),
         UnknownModel("TaskMetadata", {}),
         UnknownModel("New\ud800", {}),
@@ -322,6 +323,11 @@ class Mode(enum.StrEnum):
         raise RuntimeError("never asked")
 
 
+class Label(str):
+    def __str__(self) -> str:
+        raise RuntimeError("never asked")
+
+
 class Volts(float):
     def __float__(self) -> float:
         raise RuntimeError("never asked")
@@ -363,6 +369,7 @@ class Pretender:
         (Colour.PAIR, "<Colour.PAIR: (1, 2)>"),
         (Level.HIGH, 3),
         (Mode.FAST, "fast"),
+        (Label("left"), "left"),
         (Volts(1.5), 1.5),
         (Volts("-inf"), -inf),
         (Mute(), "<Mute: repr raised RuntimeError>"),

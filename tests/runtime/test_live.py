@@ -378,11 +378,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule(number=NUMBER, place=NUMBER)
     def disconnect(self, number: int, place: int) -> None:
-        owner = self.owner(number)
         edges = sorted(self.model.owners)
         if not edges:
             return
         a, b = edges[place % len(edges)]
+        holders = sorted(self.model.owners[a, b], key=str)
+        owner = holders[number % len(holders)] if place % 3 else self.owner(number)
         if owner not in self.model.owners[a, b]:
             self.does_nothing(lambda: self.live.disconnect(a, b, owner))
             assert not self.ezmsg.remove_edge(a, b, owner)
@@ -510,6 +511,33 @@ class Machine(RuleBasedStateMachine):
         head = self.ledger.head
         self.live.answer_request(request, True, None, 5)
         assert self.ledger.head == head
+
+    @precondition(lambda self: self.model.metadata)
+    @rule(number=NUMBER, gain=NUMBER, end=st.sampled_from(("", "rival", "process", "session", "both")))
+    def use_a_system(self, number: int, gain: int, end: str) -> None:
+        """What a pipeline does, in one step: chance alone seldom puts these in a row."""
+        if not self.model.processes:
+            self.open_process()
+        process = number % len(self.model.processes)
+        self.register(number, 1 + gain % 3, gain)
+        self.register_process(process, ["SYS/U", "SYS/V"])
+        self.connect(("A", "B"), number)
+        self.update_settings(process, "SYS/U", gain)
+        if end == "rival":
+            self.register(number + 1, 4, gain)
+        if end in ("session", "both"):
+            self.close_session(number, True)
+        if end in ("process", "both"):
+            self.close_process(process)
+
+    @precondition(lambda self: self.model.metadata)
+    @rule(number=NUMBER, pair=PAIRS, again=st.booleans())
+    def clear_and_connect(self, number: int, pair: EdgeKey, again: bool) -> None:
+        session = 1 + number % len(self.model.metadata)
+        self.connect(pair, session)
+        self.clear(session - 1)
+        if again:
+            self.connect(pair, session)
 
     # --- endpoints and the rest ---
 
@@ -710,7 +738,7 @@ def reached() -> Counter[str]:
     """What came about while the machine ran; it runs once, the same way each time."""
     REACHED.clear()
     chosen = settings(
-        max_examples=80,
+        max_examples=100,
         stateful_step_count=80,
         derandomize=True,
         database=None,

@@ -26,7 +26,17 @@ UNITS = {
 }
 SHARED = ("RIG/AMP/OUTPUT", "RIG/MONITOR/INPUT")
 OWN = ("RIG/AMP/OUTPUT", "VISITOR/SCOPE")
-LAST_GAIN = 4.0
+GAINS = (2.0, 4.0)
+RIG_EDGES = {
+    ("RIG/AMP/SOURCE/OUTPUT", "RIG/AMP/GAIN/INPUT"),
+    ("RIG/AMP/INPUT_SETTINGS", "RIG/AMP/GAIN/INPUT_SETTINGS"),
+    ("RIG/AMP/GAIN/OUTPUT", "RIG/AMP/OUTPUT"),
+    ("RIG/AMP/OUTPUT", "RIG/MONITOR/INPUT"),
+    ("RIG/TUNER/OUTPUT_SETTINGS", "RIG/AMP/INPUT_SETTINGS"),
+    ("RIG/MONITOR/INPUT", "RIG/MONITOR/__relay_in_INPUT/INPUT"),
+    ("RIG/MONITOR/__relay_in_INPUT/OUTPUT", "RIG/MONITOR/SINK/INPUT"),
+}
+"""What the system wires up; ezmsg itself puts a unit into a relay."""
 
 
 class DemoFailed(LedgerError):
@@ -58,7 +68,7 @@ def record_demo(location: Path, say: Callable[[str], None]) -> Moments:
             moments.system_pid = system.pid
             moments.wired = watch.until(_all_units(), "the system is up")
             say("a unit turns the gain of another one up, while it runs ...")
-            watch.until(_gain_is(LAST_GAIN), "the gain was changed")
+            watch.until(_gain_is(GAINS[-1]), "the gain was changed")
             say("a second program connects: an edge that the system has already, and one of its own ...")
             visitor = _start("visitor.py", recorder.address, *SHARED, *OWN)
             children.append(visitor)

@@ -1,6 +1,6 @@
 """The demonstration's second session: it shares an edge with the pipeline, adds one of its own, and never says goodbye.
 
-    python visitor.py FROM TO OWN_FROM OWN_TO
+python visitor.py FROM TO OWN_FROM OWN_TO
 """
 
 import asyncio

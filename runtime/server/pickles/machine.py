@@ -131,9 +131,9 @@ class Machine:
             reference = self.globals[key] = KNOWN.get(key) or Global(*key)
         self.stack.append(reference)
 
-    def create(self, maker: Any, args: Any, kwargs: Any = None, *, new: bool) -> None:
+    def create(self, maker: Any, args: Any, kwargs: dict[Any, Any] | None = None, *, new: bool) -> None:
         """Push the object that ``maker`` makes, called or (``new``) through ``__new__``; nothing foreign is called."""
-        if type(args) is not tuple or (kwargs is not None and type(kwargs) is not dict):
+        if type(args) is not tuple:
             raise BadPickle("an object is made of something else than arguments")
         made: Any = Inert
         if type(maker) is not Global:

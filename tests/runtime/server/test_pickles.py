@@ -36,6 +36,8 @@ def same(a: Any, b: Any) -> bool:
         return False
     if isinstance(a, float):
         return struct.pack("d", a) == struct.pack("d", b) or (a != a and b != b)
+    if isinstance(a, complex):
+        return same(a.real, b.real) and same(a.imag, b.imag)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
@@ -58,7 +60,7 @@ scalars = (
 )
 keys = st.text() | st.integers(-(2**40), 2**40) | st.booleans() | st.none() | st.tuples(st.integers(), st.text())
 values = st.recursive(
-    scalars | st.complex_numbers() | st.builds(bytearray, st.binary()) | st.uuids(),
+    scalars | st.complex_numbers() | st.builds(bytearray, st.binary()),
     lambda inner: (
         st.lists(inner, max_size=5)
         | st.tuples(inner, inner)
@@ -84,7 +86,8 @@ def test_builtin_values_are_read_as_python_reads_them(
 
 
 def test_long_values() -> None:
-    value = ["x" * 300, "y" * 70_000, b"z" * 300, b"z" * 70_000, list(range(3000)), dict.fromkeys(map(str, range(3000)))]
+    many = [str(number) for number in range(3000)]
+    value = ["x" * 300, "y" * 70_000, b"z" * 300, b"z" * 70_000, list(range(3000)), dict.fromkeys(many)]
     for protocol in PROTOCOLS:
         assert same(loads(pickle.dumps(value, protocol)), value)
     by_eight_bytes = b"\x80\x04\x8d" + struct.pack("<Q", 5) + b"hello."
@@ -194,14 +197,14 @@ def test_attributes_of_allowed_classes_are_out_of_reach() -> None:
     for name in ("mro", "__init_subclass__", "__members__", "_value2member_map_"):
         data = b"cbuiltins\ngetattr\n(cezmsg.core.graphmeta\nProfileChannelType\nV" + name.encode() + b"\ntR."
         assert isinstance(loads(data), Inert)
-    dotted = b"\x80\x04\x8c\x14ezmsg.core.graphmeta\x8c\x15GraphMetadata.__init__\x93."
+    dotted = b"\x80\x04\x8c\x14ezmsg.core.graphmeta\x8c\x16GraphMetadata.__init__\x93."
     assert isinstance(loads(dotted), Global)
 
 
 def test_imports_do_not_happen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a_module_that_bites.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
-    read = loads(b"\x80\x04\x8c\x14a_module_that_bites\x8c\x03Cls\x93)\x81.")
+    read = loads(b"\x80\x04\x8c\x13a_module_that_bites\x8c\x03Cls\x93)\x81.")
     assert isinstance(read, Inert)
     assert read.maker == Global("a_module_that_bites", "Cls")
 
@@ -345,14 +348,20 @@ SHARED_TUPLES = b"\x80\x04K\x01\x94" + b"".join(
 """(x, x) sixty levels deep: a pickle of 350 bytes whose last tuple has 2**60 leaves."""
 
 
-@pytest.mark.parametrize("use", [b"}h\x3cK\x01s.", b"\x8f(h\x3c\x90.", b"(h\x3c\x91.", b"cbuiltins\nset\n](h\x3ce\x85R."])
+KEY = b"h\x3c"
+
+
+IN_A_SET = b"cbuiltins\nset\n](" + KEY + b"e\x85R."
+
+
+@pytest.mark.parametrize("use", [b"}" + KEY + b"Ns.", b"\x8f(" + KEY + b"\x90.", b"(" + KEY + b"\x91.", IN_A_SET])
 def test_a_key_whose_hash_would_never_end_is_refused(use: bytes) -> None:
     with pytest.raises(BadPickle, match="key"):
         loads(SHARED_TUPLES + b"0" + use)
 
 
 def test_a_key_nested_beyond_the_c_stack_is_refused() -> None:
-    deep = b")" + b"\x85" * 500_000
+    deep = b")" + b"\x85" * 200_000
     with pytest.raises(BadPickle, match="key"):
         loads(b"\x80\x04}" + deep + b"K\x01s.")
     assert isinstance(loads(b"\x80\x04" + deep + b"."), tuple)  # a value may: nobody hashes it
@@ -475,7 +484,7 @@ opcodes = st.sampled_from([op.code.encode("latin-1") for op in pickletools.opcod
 
 
 @settings(max_examples=500)
-@given(st.lists(opcodes | st.binary(max_size=3) | st.sampled_from([b"cuuid\nUUID\n", b"h\x00", b"K\x01"])).map(b"".join))
+@given(st.lists(opcodes | st.binary(max_size=3) | st.sampled_from([b"cuuid\nUUID\n", b"h\0", b"K\1"])).map(b"".join))
 def test_any_opcodes_are_read_or_refused(data: bytes) -> None:
     try:
         loads(data + b".")

@@ -1,0 +1,174 @@
+"""From the state that was logged to the one that was lived, by ordinary events: what follows a gap that lost some."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.ownership import BORN
+from ezmsg.ledger.projections.records import EndpointRecord, Registration
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.values import same
+
+UNSEEN = "unseen"
+
+
+class Bridge:
+    """The events that lead from ``logged`` to a state like ``lived``.
+
+    ``events`` are stamped with seqs behind ``logged.seq`` and ``time``; ``logged`` itself is folded on by each of them.
+    ``ids`` gives the new id of each thing that was opened while nothing could be written: its old one is the seq of an
+    event that is lost. Closings have the reason ``unseen``, openings ``observed``. What no event can say again stays
+    lost: the label that a session had from a registration which is lost and was given up. Cost: O(both states).
+    """
+
+    def __init__(self, logged: GraphState, lived: GraphState, time: int) -> None:
+        self.events: list[Any] = []
+        self.ids: dict[int, int] = {}
+        self._state = logged
+        self._lived = lived
+        self._time = time
+        self._close()
+        self._open()
+        self._connect()
+        self._run_units()
+        self._register()
+        self._set()
+        if lived.paused != logged.paused:
+            self._emit(ev.GraphPaused() if lived.paused else ev.GraphResumed())
+
+    def _emit(self, event: ev.Event) -> int:
+        stamped = replace(event, seq=self._state.seq + 1, time=self._time)
+        self._state.apply(stamped)
+        self.events.append(stamped)
+        return int(stamped.seq)
+
+    def _new(self, key: int) -> int:
+        return self.ids.get(key, key)
+
+    # --- what has ended, and what has come ---------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        state, lived = self._state, self._lived
+        for key in [key for key in state.requests if key not in lived.requests]:
+            self._emit(ev.RequestAnswered(request=key, ok=False, error_code="UNSEEN"))
+        for key in [key for key in state.endpoints if key not in lived.endpoints]:
+            self._emit(ev.EndpointClosed(endpoint=key, reason=UNSEEN))
+        for key in [key for key in state.sessions if key not in lived.sessions]:
+            self._emit(ev.SessionClosed(session=key, reason=UNSEEN))
+        for key in [key for key in state.processes if key not in lived.processes]:
+            self._emit(ev.ProcessClosed(process=key, reason=UNSEEN))
+        for key, registration in list(state.registrations.items()):
+            if not _same_registration(registration, lived.registrations.get(key)):
+                self._emit(ev.SessionCleared(session=key))  # its edges come back below
+
+    def _open(self) -> None:
+        state, lived = self._state, self._lived
+        for key, session in lived.sessions.items():
+            if key not in state.sessions:
+                self.ids[key] = self._emit(
+                    ev.SessionOpened(uuid=session.uuid, peer=session.peer, label=session.label, observed=True)
+                )
+        for key, process in lived.processes.items():
+            if key not in state.processes:
+                self.ids[key] = self._emit(ev.ProcessOpened(uuid=process.uuid, peer=process.peer, observed=True))
+        for key, endpoint in lived.endpoints.items():
+            if key not in state.endpoints:
+                self.ids[key] = self._emit(self._opening(endpoint))
+            if endpoint.stalled != state.endpoints[self._new(key)].stalled:
+                kind = ev.SubscriberStalled if endpoint.stalled else ev.SubscriberRecovered
+                self._emit(kind(endpoint=self._new(key), topic=endpoint.topic or ""))
+        for key, request in lived.requests.items():
+            if key not in state.requests:
+                process = None if request.process is None else self._new(request.process)
+                self.ids[key] = self._emit(
+                    ev.RequestRouted(
+                        uuid=request.uuid,
+                        session=self._new(request.session),
+                        unit=request.unit,
+                        operation=request.operation,
+                        process=process,
+                    )
+                )
+
+    def _opening(self, record: EndpointRecord) -> ev.Event:
+        if record.kind == "channel":
+            assert record.publisher is not None
+            publisher = self._new(record.publisher)
+            return ev.ChannelOpened(uuid=record.uuid, publisher=publisher, peer=record.peer, observed=True)
+        topic = record.topic or ""
+        if record.kind == "subscriber":
+            return ev.SubscriberOpened(uuid=record.uuid, topic=topic, peer=record.peer, observed=True)
+        return ev.PublisherOpened(
+            uuid=record.uuid,
+            topic=topic,
+            declared=record.declared,
+            advertised=record.advertised,
+            peer=record.peer,
+            observed=True,
+        )
+
+    # --- edges, units, components, settings --------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        held = {(edge, owner) for edge, owners in self._state.ownership.edges() for owner in owners}
+        nodes = self._lived.ownership.nodes
+        wanted = {
+            (edge, None if owner is None else self._new(owner))
+            for edge, owners in self._lived.ownership.edges()
+            for owner in owners
+        }
+        for edge, owner in sorted(held - wanted, key=_order):
+            self._emit(ev.EdgeDisconnected(from_topic=edge[0], to_topic=edge[1], owner=owner, reason=UNSEEN))
+        by_birth = sorted(
+            wanted - held, key=lambda hold: (max(nodes[hold[0][0]][BORN], nodes[hold[0][1]][BORN]), _order(hold))
+        )
+        for edge, owner in by_birth:
+            self._emit(ev.EdgeConnected(from_topic=edge[0], to_topic=edge[1], owner=owner, observed=True))
+
+    def _run_units(self) -> None:
+        state = self._state
+        differing = {
+            self._new(key): record
+            for key, record in self._lived.processes.items()
+            if _who(record) != _who(state.processes[self._new(key)])
+        }
+        for key, record in differing.items():  # first let go: a unit may have moved from one process to another
+            gone = tuple(sorted(set(state.processes[key].units) - set(record.units)))
+            if gone:
+                self._emit(ev.ProcessOwnershipChanged(process=key, added=(), removed=gone))
+        for key, record in differing.items():
+            self._emit(ev.ProcessRegistered(process=key, pid=record.pid, host=record.host, units=record.units))
+
+    def _register(self) -> None:
+        for key, registration in self._lived.registrations.items():
+            session = self._new(key)
+            if not _same_registration(registration, self._state.registrations.get(session)):
+                self._emit(
+                    ev.MetadataRegistered(
+                        session=session, metadata=registration.metadata, raw=registration.raw, observed=True
+                    )
+                )
+
+    def _set(self) -> None:
+        for component, setting in self._lived.settings.items():
+            if setting.process is None:
+                continue
+            process = self._new(setting.process)
+            before = self._state.settings.get(component)
+            if before is None or before.process != process or not same(before.value, setting.value):
+                self._emit(
+                    ev.SettingsUpdated(process=process, component=component, value=setting.value, observed=True)
+                )
+
+
+def _order(hold: tuple[tuple[str, str], int | None]) -> tuple[tuple[str, str], int]:
+    return hold[0], hold[1] or 0
+
+
+def _who(record: Any) -> tuple[Any, ...]:
+    return record.pid, record.host, record.units
+
+
+def _same_registration(a: Registration, b: Registration | None) -> bool:
+    return b is not None and a.raw == b.raw and same(a.metadata, b.metadata)

@@ -1,0 +1,254 @@
+"""``ezmsg-ledger``: the table of commands, and what they have in common: help, errors, exit codes.
+
+A command is a line in COMMANDS and a function in a file of its own, which is imported when the command is invoked, and
+not before: help and completion come at once, however many commands there are.
+"""
+
+import functools
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import cleandoc
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.page import clean
+
+NAME = "ezmsg-ledger"
+RECORD, LOOK, KEEP = "Record", "Look", "Keep"
+
+
+class Command(NamedTuple):
+    """One command: its group in the help, the question it answers, and the function that does it.
+
+    ``function`` is ``module:name`` below ezmsg.ledger.tools; its docstring goes on where the question ends, and its
+    parameters are declared in typer's way. It returns an exit code, or None for 0. ``moments``: it takes moments as
+    arguments, and ``-5m`` is one of them rather than an option. ``passes_on``: what follows its first argument is not
+    for us, options included.
+    """
+
+    name: str
+    group: str
+    question: str
+    function: str
+    moments: bool = False
+    passes_on: bool = False
+
+
+COMMANDS = (
+    Command("run", RECORD, "What does my pipeline wire up, and what becomes of it?", "run:run", passes_on=True),
+    Command("serve", RECORD, "What becomes of a graph that several programs share?", "serve:serve"),
+    Command("demo", RECORD, "What does all this look like?", "demo.story:demo"),
+    Command("log", LOOK, "What happened, and in what order?", "log:log"),
+    Command("show", LOOK, "What was the graph like at a moment?", "show:show"),
+    Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
+    Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
+    Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
+)
+
+
+class PipeClosed(Exception):
+    """Whoever read the output does so no more."""
+
+
+class Plain(TyperCommand):
+    """A command whose arguments can be moments: ``-5m`` is one, and no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from ezmsg.ledger.projections.moments import is_ago
+
+        # A space in front hides the dash from the parser; a moment's text is stripped.
+        return super().parse_args(ctx, [f" {arg}" if is_ago(arg) else arg for arg in args])
+
+
+class Group(TyperGroup):
+    """The commands of the table. Only the one that is invoked is imported."""
+
+    listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [command.name for command in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        for command in COMMANDS:
+            if command.name == cmd_name:
+                return _listed(command) if self.listing else _loaded(command)
+        return None
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        with self._listed():
+            super().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        with self._listed():
+            return super().shell_complete(ctx, incomplete)
+
+    @contextmanager
+    def _listed(self) -> Iterator[None]:
+        self.listing = True
+        try:
+            yield
+        finally:
+            self.listing = False
+
+
+app = typer.Typer(
+    name=NAME,
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+        from platform import python_version
+
+        from ezmsg.ledger import __version__
+
+        try:
+            ezmsg = f"ezmsg {version('ezmsg')}"
+        except PackageNotFoundError:
+            ezmsg = "no ezmsg"
+        print(f"{NAME} {__version__} ({ezmsg}, Python {python_version()})")
+        raise typer.Exit(exits.OK)
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Records what happens to the graph of an ezmsg pipeline, and answers questions about it.
+
+    A command that looks takes the ledger of $EZMSG_LEDGER, else the newest *.ledger of this folder, when none is named.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (that of the process when it is None); returns the exit code. Prints errors, raises none."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end in a traceback
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(None if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except (PipeClosed, BrokenPipeError):
+        _give_up_stdout()
+        code = exits.PIPE
+    except KeyboardInterrupt:
+        code = exits.INTERRUPTED
+    except SystemExit as done:  # completion ends so
+        code = done.code if isinstance(done.code, int) else exits.OK
+    except LedgerError as error:
+        _report(str(error), error.hint)
+        code = exits.code_of(error)
+    except OSError as error:
+        _give_up_stdout()
+        where = f"{error.filename}: " if error.filename else ""
+        _report(f"the system refused: {where}{error.strerror or error}", "")
+        code = exits.code_of(error)
+    except Exception as error:
+        code = _refuse(error)
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
+    command: Any = typer.main.get_command(app)
+    code = command.main(args=arguments, prog_name=NAME, standalone_mode=False)
+    return code if isinstance(code, int) else exits.OK
+
+
+def _refuse(error: Exception) -> int:
+    """Say what was wrong with the command line; or, when nothing was, that this is a fault."""
+    if not hasattr(error, "format_message"):
+        traceback.print_exception(error)
+        _report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
+        return exits.FAULT
+    message = error.format_message().strip().replace("\n", " ")
+    context = getattr(error, "ctx", None)
+    if message:
+        _report(message[:1].lower() + message[1:], f"{context.command_path} --help" if context else f"{NAME} --help")
+    elif context is not None:  # no command at all: its help is the answer
+        print(context.get_help(), file=sys.stderr)
+    return exits.USAGE
+
+
+def _report(message: str, hint: str) -> None:
+    sys.stdout.flush()
+    print(f"{NAME}: {clean(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {clean(hint)}", file=sys.stderr)
+
+
+def _give_up_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain at its own end otherwise."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # stdout is no file here
+        pass
+
+
+def _listed(command: Command) -> Any:
+    """What the help of all commands needs to know of one."""
+    return _command(command, lambda: None, command.question)
+
+
+def _loaded(command: Command) -> Any:
+    """The command itself."""
+    module, _, name = command.function.partition(":")
+    function = getattr(importlib.import_module(f"ezmsg.ledger.tools.{module}"), name)
+    return _command(command, _guarded(function), _help_text(command, function.__doc__ or ""))
+
+
+def _command(command: Command, function: Callable[..., Any], text: str) -> Any:
+    shell = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    shell.command(
+        command.name,
+        cls=Plain if command.moments else TyperCommand,
+        help=text,
+        rich_help_panel=command.group,
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "allow_interspersed_args": not command.passes_on,
+        },
+    )(function)
+    return typer.main.get_command(shell)
+
+
+def _help_text(command: Command, text: str) -> str:
+    """The question and the docstring, its paragraphs unwrapped (but not its examples), nothing in it markup."""
+    paragraphs = re.split(r"\n\s*\n", cleandoc(text))
+    unwrapped = [each if "\n  " in each else " ".join(each.split("\n")) for each in paragraphs]
+    return "\n\n".join([command.question, *unwrapped]).replace("[", "\\[")
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, with a closed pipe reported in a way that typer does not catch."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
+
+    return guarded
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Whether the demonstration's ledger says what the demonstration did."""
+
+from collections.abc import Iterator
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RIG_EDGES, SHARED, UNITS, Moments
+
+
+def mistakes(ledger: Ledger, moments: Moments) -> Iterator[str]:
+    """What is recorded otherwise than it was done; nothing when all is well. Cost: a few replays."""
+    timeline = Timeline(ledger)
+    wired, visited, lost = (timeline.at(str(seq)) for seq in (moments.wired, moments.visited, moments.lost))
+    yield from _wiring(wired)
+    yield from _visit(visited, moments)
+    yield from _loss(ledger, lost, moments)
+    yield from _settings(ledger)
+    yield from _end(ledger, timeline.at("end"))
+
+
+def _wiring(state: GraphState) -> Iterator[str]:
+    edges = {edge for edge, _ in state.ownership.edges()}
+    if edges != RIG_EDGES:
+        yield f"the system's edges differ: {sorted(edges ^ RIG_EDGES)}"
+    owners = {owner for _, each in state.ownership.edges() for owner in each}
+    if len(owners) != 1 or None in owners:
+        yield f"the system's edges belong to {owners} and not to its one session"
+    missing = UNITS - set(state.units)
+    if missing:
+        yield f"no process runs {sorted(missing)}"
+    if len(state.processes) != 3:
+        yield f"{len(state.processes)} processes are there and not 3"
+
+
+def _visit(state: GraphState, moments: Moments) -> Iterator[str]:
+    shared, own = state.ownership.owners(SHARED), state.ownership.owners(OWN)
+    if len(shared) != 2 or moments.visitor_session not in shared:
+        yield f"the shared edge belongs to {set(shared)} while the second session is there"
+    if own != {moments.visitor_session}:
+        yield f"the second session's own edge belongs to {set(own)}"
+
+
+def _loss(ledger: Ledger, state: GraphState, moments: Moments) -> Iterator[str]:
+    closed = [
+        event
+        for event in ledger.entries()
+        if isinstance(event, ev.SessionClosed) and event.session == moments.visitor_session
+    ]
+    if [event.reason for event in closed] != ["lost"]:
+        yield f"the killed session ended as {[event.reason for event in closed]} and not as lost"
+    if OWN in state.ownership:
+        yield "the killed session's own edge is still there"
+    if len(state.ownership.owners(SHARED)) != 1:
+        yield f"the shared edge belongs to {set(state.ownership.owners(SHARED))} after the loss"
+
+
+def _settings(ledger: Ledger) -> Iterator[str]:
+    updates = [event for event in ledger.entries() if isinstance(event, ev.SettingsUpdated)]
+    gains = tuple(event.value.structured_value.get("gain") for event in updates)
+    if gains != GAINS:
+        yield f"the gain went {gains} and not {GAINS}"
+
+
+def _end(ledger: Ledger, state: GraphState) -> Iterator[str]:
+    if state.sessions or state.processes or state.endpoints or list(state.ownership.edges()):
+        yield "something is left when all has ended"
+    reasons = [event.reason for event in ledger.entries() if isinstance(event, ev.SessionClosed)]
+    if sorted(reasons) != ["closed", "lost"]:
+        yield f"the sessions ended as {reasons}"
+    report = ledger.verify()
+    if not report.sound:
+        yield f"the ledger does not verify: {report.problems}"

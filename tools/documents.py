@@ -1,0 +1,150 @@
+"""The JSON documents of the commands that look. docs/cli.md describes each; names are ezmsg's where ezmsg has one."""
+
+from typing import Any
+
+from msgspec import UNSET
+
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.projections.landmarks import Run
+from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
+from ezmsg.ledger.projections.snapshot import edge_owners
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.timeline import Timeline
+
+Document = dict[str, Any]
+
+
+def ledger_document(timeline: Timeline) -> Document:
+    """Which ledger: what every document begins with."""
+    return {"ledger": timeline.ledger.location, "id": timeline.ledger.id}
+
+
+def moment_document(moment: Moment) -> Document:
+    return {"text": moment.text, "how": moment.how, "seq": moment.seq, "time": moment.time}
+
+
+def run_document(run: Run) -> Document:
+    return {
+        "number": run.number,
+        "id": run.start,
+        "name": run.name,
+        "started": run.began,
+        "last_seq": run.end,
+        "ended": run.ended,
+        "reason": run.ending,
+    }
+
+
+def state_document(timeline: Timeline, moment: Moment, state: GraphState) -> Document:
+    """What ``show --json`` prints. Cost: O(state log state)."""
+    run = timeline.landmarks.run_at(state.seq)
+    return {
+        **ledger_document(timeline),
+        "moment": moment_document(moment),
+        "seq": state.seq,
+        "time": state.time,
+        "run": None if run is None else run_document(run),
+        "paused": state.paused,
+        "unknown": state.unknown,
+        "graph": state.ownership.graph(),
+        "edge_owners": [
+            {"from_topic": edge.from_topic, "to_topic": edge.to_topic, "owners": owners}
+            for edge, owners in edge_owners(state).items()
+        ],
+        "sessions": {
+            record.uuid: {
+                **session_document(key, record),
+                "edges": [edge_document(edge) for edge in state.ownership.held(key)],
+                "metadata": state.registrations[key].metadata if key in state.registrations else None,
+            }
+            for key, record in state.sessions.items()
+        },
+        "processes": {record.uuid: process_document(key, record) for key, record in state.processes.items()},
+        "settings": {address: setting_document(state, setting) for address, setting in state.settings.items()},
+        "endpoints": [endpoint_document(key, record) for key, record in state.endpoints.items()],
+        "requests": [
+            {
+                "id": key,
+                "uuid": record.uuid,
+                "session": _uuid(state.sessions, record.session),
+                "unit": record.unit,
+                "operation": record.operation,
+                "process": _uuid(state.processes, record.process),
+                "routed": record.routed,
+            }
+            for key, record in state.requests.items()
+        ],
+    }
+
+
+def edge_document(edge: EdgeKey) -> Document:
+    return {"from_topic": edge[0], "to_topic": edge[1]}
+
+
+def session_document(key: int, record: SessionRecord) -> Document:
+    return {
+        "id": key,
+        "uuid": record.uuid,
+        "label": record.label,
+        "peer": record.peer,
+        "opened": record.opened,
+    }
+
+
+def process_document(key: int, record: ProcessRecord) -> Document:
+    return {
+        "id": key,
+        "process_id": record.uuid,
+        "pid": record.pid,
+        "host": record.host,
+        "units": record.units,
+        "peer": record.peer,
+        "opened": record.opened,
+    }
+
+
+def endpoint_document(key: int, record: EndpointRecord) -> Document:
+    return {
+        "id": key,
+        "kind": record.kind,
+        "uuid": record.uuid,
+        "topic": record.topic,
+        "publisher": record.publisher,
+        "declared": record.declared,
+        "advertised": record.advertised,
+        "peer": record.peer,
+        "stalled": record.stalled,
+        "opened": record.opened,
+    }
+
+
+def setting_document(state: GraphState, setting: SettingRecord) -> Document:
+    """A settings value under ezmsg's names, its values in the form of docs/FORMAT.md, and where it comes from."""
+    return {
+        **value_document(setting.value),
+        "session": _uuid(state.sessions, setting.session),
+        "process": _uuid(state.processes, setting.process),
+        "since": setting.since,
+    }
+
+
+def value_document(value: SettingsValue) -> Document:
+    return {
+        "serialized": value.serialized,
+        "repr_value": value.repr_value,
+        "structured_value": value.structured_value,
+        "settings_schema": None if value.settings_schema is UNSET else value.settings_schema,
+    }
+
+
+def owner_documents(state: GraphState, owners: frozenset[Owner]) -> list[str]:
+    """Owners as in ezmsg's snapshots: ``persistent``, then UUIDs."""
+    persistent = ["persistent"] if None in owners else []
+    return persistent + sorted(state.sessions[owner].uuid for owner in owners if owner is not None)
+
+
+def _uuid(records: Any, key: int | None) -> str | None:
+    record = None if key is None else records.get(key)
+    return None if record is None else str(record.uuid)

@@ -1,0 +1,34 @@
+"""Where a graph was last whole: the moment before it was torn down.
+
+An ezmsg program clears what it owns when it ends, so the end of a recording shows next to nothing.
+"""
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import Ledger
+
+_BUILDS = frozenset(
+    {
+        ev.EdgeConnected,
+        ev.MetadataRegistered,
+        ev.ProcessRegistered,
+        ev.ProcessOwnershipChanged,
+        ev.SettingsUpdated,
+        ev.PublisherOpened,
+        ev.SubscriberOpened,
+        ev.ChannelOpened,
+    }
+)
+
+
+def last_built(ledger: Ledger, until: int) -> int:
+    """The seq of the last event up to ``until`` that added anything to the graph; 0 without one.
+
+    What comes behind it only took away: endpoints and processes end one by one before the edges go. Cost: O(events).
+    """
+    built = 0
+    for batch in ledger.read(until=until):
+        for event in reversed(batch):
+            if type(event) in _BUILDS:
+                built = event.seq
+                break
+    return built

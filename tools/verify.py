@@ -1,0 +1,111 @@
+"""``verify``: whether a ledger is as it was written."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.timeline import has_writer
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.location import locate
+from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.verify import Verification
+
+PROGRESS_MIN = 64 * 2**20
+"""Bytes from which on the progress is shown: smaller files take less than a second."""
+
+PASSES = 2
+"""How often verifying reads a file: once for the lines, once for the hashes."""
+
+
+def verify(
+    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger to check.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
+
+    The exit code is 0 when the ledger is sound; 1 when only its end is torn, as a killed recorder or a power cut leaves
+    it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk.
+
+    Examples:
+      ezmsg-ledger verify run.ledger
+      ezmsg-ledger verify run.ledger --json | jq .sha256
+    """
+    page = Page()
+    path = locate(ledger, page)
+    with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
+        found = source.verify()
+        writer = has_writer(source)
+        if json:
+            fields = msgspec.structs.asdict(found)
+            page.document({"ledger": source.location, "id": source.id, **fields, "torn": torn(found), "writer": writer})
+        else:
+            _report(page, source, found, writer)
+    if found.sound:
+        return exits.OK
+    return exits.NO if torn(found) else exits.DAMAGED
+
+
+def torn(found: Verification) -> bool:
+    """Whether nothing is wrong but an end that is no whole commit."""
+    return not found.sound and found.offset + found.tail_bytes == found.bytes and len(found.problems) == 1
+
+
+def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> None:
+    if found.sound:
+        page.line(("add", "sound"), f": {source.location}")
+    else:
+        page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {source.location}")
+    page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
+    page.line(f"  {found.bytes:,} bytes" + ("" if found.sound else f", of which the first {found.offset:,} are sound"))
+    page.line(f"  sha256 {found.sha256}  (head -c {found.offset} FILE | sha256sum)")
+    if writer:
+        page.line("  a writer is at work")
+    elif found.sound or torn(found):
+        sealed = "sealed: its last writer closed it" if found.sealed else "not sealed: its last writer was interrupted"
+        page.line(f"  {sealed}")
+    for problem in found.problems:
+        page.line("  ", ("bad", problem))
+    if writer and torn(found):
+        page.line("  (what is being written just now looks so, too: verify again)")
+
+
+class CountingDisk(Disk):
+    """The operating system's disk, which tells how many bytes were read."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        size = super().read_into(handle, view, offset)
+        self.done += size
+        return size
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[Disk]:
+    """A disk to read from; with a bar on stderr while a person waits for a large file."""
+    disk = CountingDisk()
+    size = path.stat().st_size if path.is_file() else 0
+    if size < PROGRESS_MIN or not sys.stderr.isatty():
+        yield disk
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verifying", total=PASSES * size)
+
+        class ShownDisk(CountingDisk):
+            def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+                read = super().read_into(handle, view, offset)
+                progress.update(task, completed=self.done)
+                return read
+
+        yield ShownDisk()
