@@ -15,7 +15,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
-from ezmsg.ledger.events import AnyEvent, Gap
+from ezmsg.ledger.events import AnyEvent, Event, Gap
 from ezmsg.ledger.scan import (
     COMMIT_LINE,
     PIECE,
@@ -201,7 +201,7 @@ class Cursor:
         return None
 
 
-def follows(event: AnyEvent, seq: int) -> bool:
+def follows(event: AnyEvent | Event, seq: int) -> bool:
     """True when ``event`` may come next behind ``seq``: by one, or as a gap that names what was lost."""
     if event.seq == seq + 1:
         return not (type(event) is Gap and event.lost > 0)

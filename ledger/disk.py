@@ -187,3 +187,25 @@ def _full_sync(handle: int) -> None:
 _sync = _sync_call()
 
 OS_DISK = Disk()
+
+
+def write_all(disk: Disk, handle: int, data: bytes, offset: int) -> None:
+    """Write all of ``data`` at ``offset``, in as many goes as the system takes. Raises OSError."""
+    written = 0
+    while written < len(data):
+        try:
+            count = disk.write(handle, memoryview(data)[written:] if written else data, offset + written)
+        except InterruptedError:
+            continue
+        if count == 0:
+            raise OSError(f"nothing could be written at offset {offset + written}")
+        written += count
+
+
+def sync_file(disk: Disk, handle: int) -> None:
+    """Sync, again if a signal came in between. Raises OSError."""
+    while True:
+        try:
+            return disk.sync(handle)
+        except InterruptedError:
+            continue

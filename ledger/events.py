@@ -318,7 +318,8 @@ class Gap(Event, frozen=True, gc=False, kw_only=True, tag="gap"):
     """The recorder could not write, or was not there.
 
     Seqs ``first`` to ``last`` were given out meanwhile; ``lost`` of them are not in the ledger, ``late`` were written
-    afterwards. When anything was lost, the gap's own seq is ``last + 1``, the only legal jump.
+    afterwards. When anything was lost, the gap's own seq is ``last + 1``, the only legal jump. ``topology`` and
+    ``settings``: the numbers that the feeds had reached, so that none is given out twice.
     """
 
     first: int
@@ -326,6 +327,8 @@ class Gap(Event, frozen=True, gc=False, kw_only=True, tag="gap"):
     lost: int
     late: int
     reason: str
+    topology: int = 0
+    settings: int = 0
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):

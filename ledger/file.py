@@ -87,6 +87,18 @@ class ReadLedger(Ledger):
     def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
         self._refuse()
 
+    def append_late(self, events: list[Event]) -> None:
+        self._refuse()
+
+    def reopen(self) -> Ledger:
+        self._refuse()
+
+    @property
+    def in_place(self) -> bool:
+        if self._reader.closed:
+            return False
+        return self._disk.identity_at(self.location) == self._disk.identity(self._handle)
+
     def sync(self) -> None:
         self._refuse()
 
@@ -114,12 +126,16 @@ class FileLedger(Ledger):
         self.location = path
         self.durability = durability
         self._disk = disk
+        self._clock = clock
         file_system = network_file_system(path)
         if file_system is not None:
             logger.warning("%s is on a network file system (%s). %s", path, file_system, _NETWORK)
         lock = WriterLock(disk, path)
         try:
             opened = open_for_append(disk, lock, clock)
+            # a handle of its own: iterators duplicate it, and a duplicate in a forked child would keep the writer's lock
+            reading = open_file(disk, path)
+            lock.guard(reading)
         except BaseException:
             lock.release()
             raise
@@ -127,12 +143,28 @@ class FileLedger(Ledger):
         self.header = opened.header
         self._writer = writer = Writer(disk, lock, opened, durability, clock)
         self._flusher = writer.flusher
-        self._reader = Reader(disk, opened.handle, path, opened.header, opened.start)
+        self._reader = Reader(disk, reading, path, opened.header, opened.start)
 
     # --- write ---
 
     def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
         return self._writer.append(events, expected_seq, wait)
+
+    def append_late(self, events: list[Event]) -> None:
+        self._writer.append_late(events)
+
+    def reopen(self) -> Ledger:
+        try:
+            self.close()
+        except LedgerError as error:
+            logger.warning("%s: not closed in good order: %s", self.location, error)
+        return FileLedger(self._disk, self.location, self.durability, self._clock)
+
+    @property
+    def in_place(self) -> bool:
+        if self._writer.closed:
+            return False
+        return self._disk.identity_at(self.location) == self._disk.identity(self._writer.handle)
 
     def sync(self) -> None:
         self._writer.check_usable()

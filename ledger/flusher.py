@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.scan import Place
 
@@ -27,28 +27,6 @@ IDLE_S = 2.0
 
 UNSYNCED_MAX = 64 * 2**20
 """Bytes kept in memory until synced. Beyond it a writer waits for the disk."""
-
-
-def write_all(disk: Disk, handle: int, data: bytes, offset: int) -> None:
-    """Write all of ``data`` at ``offset``, in as many goes as the system takes. Raises OSError."""
-    written = 0
-    while written < len(data):
-        try:
-            count = disk.write(handle, memoryview(data)[written:] if written else data, offset + written)
-        except InterruptedError:
-            continue
-        if count == 0:
-            raise OSError(f"nothing could be written at offset {offset + written}")
-        written += count
-
-
-def sync_file(disk: Disk, handle: int) -> None:
-    """Sync, again if a signal came in between. Raises OSError."""
-    while True:
-        try:
-            return disk.sync(handle)
-        except InterruptedError:
-            continue
 
 
 class Flusher:

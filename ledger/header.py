@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import msgspec
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.structural import COMMIT_PREFIX, FORMAT, HEADER_PREFIX, Header, encode_commit
 
@@ -45,11 +45,8 @@ def create(disk: Disk, path: str, created: int) -> None:
             disk.remove(temporary)  # of a creation that died here; the lock says that it is nobody's now
         handle = disk.create(temporary)
         try:
-            data = first_bytes(new_header(created))
-            written = 0
-            while written < len(data):
-                written += disk.write(handle, data[written:], written)
-            disk.sync(handle)
+            write_all(disk, handle, first_bytes(new_header(created)), 0)
+            sync_file(disk, handle)
         finally:
             disk.close(handle)
         if disk.kind(path) is None:
@@ -59,7 +56,7 @@ def create(disk: Disk, path: str, created: int) -> None:
         disk.sync_folder(os.path.dirname(path))
     except OSError as error:
         raise LogError(
-            f"{path} cannot be created: {error.strerror}",
+            f"{path} cannot be created: {error.strerror or error}",
             hint="Record into a folder that exists, that you may write to, and that has space left.",
         ) from error
 

@@ -107,8 +107,17 @@ class WriterLock:
             logger.warning("%s: the lock file cannot say who holds it: %s", self.lock_path, error)
 
     def guard(self, handle: int) -> None:
-        """From now on ``handle`` is closed in every forked child as well."""
+        """From now on ``handle`` belongs to the lock: it is closed with it, and in every forked child."""
         self._guarded.append(handle)
+
+    def lock_file(self, handle: int) -> None:
+        """Guard and lock the ledger file itself: people delete lock files. Raises LedgerLocked.
+
+        Readers are not kept out; on Windows they would be, so it is not done there.
+        """
+        self.guard(handle)
+        if sys.platform != "win32" and not self._disk.lock(handle):
+            raise LedgerLocked(f"{self.path} is being written by another process, whose lock file was removed")
 
     def touch(self) -> None:
         """Say that this writer is alive. Does nothing in a forked child, nor after the release. Raises OSError."""
@@ -122,7 +131,7 @@ class WriterLock:
                 return
             del _held[self._identity]
             for handle in self._guarded:
-                self._disk.close(handle)
+                self._disk.close(handle)  # and with it the lock of the file: no other handle shares it
             try:
                 self._disk.truncate(self._handle, 0)  # nobody holds it any more; the time it was held stays
             except OSError as error:

@@ -88,6 +88,27 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    def append_late(self, events: list[Event]) -> None:
+        """Add events that were given their seqs and time while nothing could be written, as one commit, unchanged.
+
+        Their seqs follow the head (a ``Gap`` with losses stands at ``last + 1``). Raises as ``append`` does, and
+        InvalidEvent when they do not follow.
+        """
+
+    @abstractmethod
+    def reopen(self) -> "Ledger":
+        """This ledger closed, as far as it can be, and the one at its location opened anew, in the same way.
+
+        For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
+        the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
+        """
+
+    @property
+    @abstractmethod
+    def in_place(self) -> bool:
+        """Whether the file that is written is still the one at ``location``."""
+
+    @abstractmethod
     def sync(self) -> None:
         """Return when all that was appended is on the disk. Raises WriteFailed."""
 

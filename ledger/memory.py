@@ -17,7 +17,7 @@ from ezmsg.ledger.lock import Holder
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.reader import Stop, clip, is_set
 from ezmsg.ledger.scan import Place
-from ezmsg.ledger.stamping import encode_stamped, stamp
+from ezmsg.ledger.stamping import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 from ezmsg.ledger.verify import Verification, verify_bytes
 
@@ -58,24 +58,40 @@ class MemoryLedger(Ledger):
 
     def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
         batch = events if type(events) is list else list(events)
-        if os.getpid() != self._pid:
-            raise ForkedWriter("a ledger in memory is not shared with the process that this one was forked from")
+        self._refuse_fork()
         with self._lock:
-            if self._closed:
-                raise LedgerClosed("the ledger in memory is closed", hint="Make a new one.")
+            self._check_open()
             if expected_seq is not None and expected_seq != self._place.seq:
                 raise Conflict(f"the ledger in memory is at seq {self._place.seq}, not at {expected_seq}")
             if not batch:
                 return []
             stamped = stamp(batch, self._place.seq, self._clock())
-            self._place, self._hash = self._next(self._place, self._hash, encode_stamped(stamped), stamped)
-            self._events += stamped  # type: ignore[arg-type]
-            self._ends.append(len(self._events))
-            if self._followers:
-                self._grown.notify_all()
-            for callback in self._callbacks:
-                callback(self._place.seq)
+            self._store(encode_stamped(stamped), stamped)
         return stamped
+
+    def append_late(self, events: list[Event]) -> None:
+        self._refuse_fork()
+        with self._lock:
+            self._check_open()
+            if events:
+                self._store(encode_late(events, self._place.seq), events)
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedWriter("a ledger in memory is not shared with the process that this one was forked from")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LedgerClosed("the ledger in memory is closed", hint="Make a new one.")
+
+    def _store(self, data: bytes, events: list[Event]) -> None:
+        self._place, self._hash = self._next(self._place, self._hash, data, events)
+        self._events += events  # type: ignore[arg-type]
+        self._ends.append(len(self._events))
+        if self._followers:
+            self._grown.notify_all()
+        for callback in self._callbacks:
+            callback(self._place.seq)
 
     @staticmethod
     def _next(place: Place, digest: Hash, data: bytes, events: list[Event]) -> tuple[Place, Hash]:
@@ -85,6 +101,12 @@ class MemoryLedger(Ledger):
         line = encode_commit(events[-1].seq, len(events), at, 0, ahead.hexdigest())
         ahead.update(line)
         return Place(at + len(line), events[-1].seq, line), ahead
+
+    def reopen(self) -> Ledger:
+        """Memory neither breaks nor goes away."""
+        return self
+
+    in_place = True
 
     def sync(self) -> None:
         """There is no disk."""

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from ezmsg.ledger.cursor import fits
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.flusher import sync_file, write_all
 from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.header import create, open_file, read_header
 from ezmsg.ledger.lock import WriterLock
@@ -41,7 +40,7 @@ def open_for_append(disk: Disk, lock: WriterLock, clock: Callable[[], int]) -> O
     if disk.kind(path) in (None, "file") and _is_missing_or_empty(disk, path):
         create(disk, path, clock())
     handle = open_file(disk, path, write=True)
-    lock.guard(handle)
+    lock.lock_file(handle)
     header, start = read_header(disk, handle, path)
     try:
         place, digest, synced = sound_end(disk, handle, path, start)
@@ -106,7 +105,9 @@ def _last_sound(disk: Disk, handle: int, path: str, start: int) -> tuple[Place, 
         if ahead.hexdigest() != commit.sha256:
             if commit.at == start:  # header and first commit line were on the disk before the file had its name
                 raise DamagedLedger(
-                    f"{path} is damaged at offset 0: its header, or the line that proves it, has changed", offset=0, seq=0
+                    f"{path} is damaged at offset 0: its header, or the line that proves it, has changed",
+                    offset=0,
+                    seq=0,
                 )
             break
         ahead.update(behind.line)

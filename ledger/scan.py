@@ -4,6 +4,7 @@ A commit line states its own offset, so one that stands there, byte for byte as 
 start from. None of this looks at events or hashes.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -108,9 +109,25 @@ def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator
 def stated_durable(disk: Disk, handle: int, start: int) -> int:
     """How far the file was on the disk, by what the commit lines from ``start`` on state; 0 without any.
 
-    A commit line counts as well when the newline before it has changed: what it states of its offset is proof enough.
+    Whatever else is wrong with a line, it counts: were bytes put in or taken out before it, it stands in another place.
+    Without a newline before it, it counts where its offset is right: elsewhere it may be a part of somebody's settings.
     """
-    return max((commit.synced for commit, _ in _search(disk, handle, start, PIECE, COMMIT_PREFIX)), default=0)
+    in_place = (commit.synced for commit, _ in _search(disk, handle, start, PIECE, COMMIT_PREFIX))
+    anywhere = (int(synced) for synced in _find_all(_STATED, disk, handle, start - 1))
+    return max(max(in_place, default=0), max(anywhere, default=0))
+
+
+_STATED = re.compile(re.escape(COMMIT_LINE) + rb'[^\n]{0,99}"synced":(\d{1,19}),')
+
+
+def _find_all(pattern: re.Pattern[bytes], disk: Disk, handle: int, base: int) -> Iterator[bytes]:
+    """The first group of each match from offset ``base`` on; a match is at most COMMIT_LINE_MAX bytes long."""
+    buffer = bytearray(piece_of(disk, handle, base))
+    while (size := fill(disk, handle, memoryview(buffer), base)) > 0:
+        yield from pattern.findall(buffer[:size])
+        if size < len(buffer):
+            return
+        base += size - COMMIT_LINE_MAX
 
 
 def _search(disk: Disk, handle: int, start: int, piece: int, needle: bytes) -> Iterator[tuple[Commit, Place]]:

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import codec
+from ezmsg.ledger.cursor import follows
 from ezmsg.ledger.errors import EventError, InvalidEvent
 from ezmsg.ledger.events import EVENT_TYPES, Event, Gap
 
@@ -61,6 +62,27 @@ def _stamp_with_gaps(events: Sequence[Event], seq: int, time: int) -> list[Event
             seq = event.last + 1
         stamped.append(replace(event, seq=seq, time=time))
     return stamped
+
+
+def check_late(events: Sequence[Event], seq: int) -> None:
+    """Raise InvalidEvent unless ``events`` have their seqs already, and these follow ``seq``."""
+    for event in events:
+        if not follows(event, seq):
+            raise InvalidEvent(
+                f"event {event.seq} cannot be stored behind seq {seq}",
+                hint="Late events are stored in their order, each behind the one before it.",
+            )
+        seq = event.seq
+
+
+def encode_late(events: Sequence[Event], seq: int) -> bytes:
+    """The lines of events that have their seqs and times already. Raises InvalidEvent unless they follow ``seq``."""
+    if not set(map(type, events)) <= _CLASSES:
+        raise _not_ours(events)
+    check_late(events, seq)
+    data = codec.encode(events)
+    check_readable(list(events), data)
+    return data
 
 
 def encode_stamped(stamped: list[Event]) -> bytes:

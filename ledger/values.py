@@ -37,6 +37,9 @@ EXACT_INT_MAX = 2**53 - 1
 
 TAG = "$"
 
+_NAN_BITS = "7ff8000000000000"
+_PLAIN_TYPES = (bool, int, float, str)
+
 
 class Opaque(msgspec.Struct, frozen=True):
     """An object of a class that the form does not know, kept without ever being opened.
@@ -71,6 +74,7 @@ MODELS: dict[str, type[Model]] = {}
 _FIELDS: dict[type[Model], tuple[str, ...]] = {}
 
 M = TypeVar("M", bound=type[Model])
+T = TypeVar("T")
 
 
 def model(cls: M) -> M:
@@ -147,9 +151,6 @@ def _freeze_int(value: int, depth: int, scale: _Scale) -> Form:
     return {TAG: "i", "v": hex(value)}
 
 
-_NAN_BITS = "7ff8000000000000"
-
-
 def _freeze_float(value: float, depth: int, scale: _Scale) -> Form:
     if math.isfinite(value):
         return value
@@ -165,10 +166,6 @@ def _freeze_bytes(value: bytes, depth: int, scale: _Scale) -> Form:
 def _freeze_list(value: Collection[Any], depth: int, scale: _Scale) -> list[Form]:
     scale.add(ITEM_WEIGHT * len(value))
     return [_freeze(item, depth + 1, scale) for item in value]
-
-
-def _freeze_tuple(value: tuple[Any, ...], depth: int, scale: _Scale) -> Form:
-    return {TAG: "t", "v": _freeze_list(value, depth, scale)}
 
 
 def _freeze_set(value: set[Any] | frozenset[Any], depth: int, scale: _Scale) -> Form:
@@ -228,7 +225,7 @@ _FREEZERS: dict[type, Callable[[Any, int, _Scale], Form]] = {
     float: _freeze_float,
     list: _freeze_list,
     dict: _freeze_dict,
-    tuple: _freeze_tuple,
+    tuple: lambda value, depth, scale: {TAG: "t", "v": _freeze_list(value, depth, scale)},
     set: _freeze_set,
     frozenset: _freeze_set,
     bytes: _freeze_bytes,
@@ -245,9 +242,6 @@ def opaque(value: object) -> Opaque:
     except Exception:  # whatever a foreign __reduce__ raises: such an object still has a class and a repr
         data = b""
     return Opaque(class_ref=f"{cls.__module__}:{cls.__qualname__}", data=data, plain=_plain(value))
-
-
-_PLAIN_TYPES = (bool, int, float, str)
 
 
 def _plain(value: Any) -> bool | int | float | str:
@@ -301,14 +295,14 @@ def _thaw(form: Form, depth: int) -> Any:
     if cls is not dict:
         raise TypeError(f"JSON has no {cls.__name__}")
     if TAG not in form:
-        return {_text(key): _thaw(item, depth + 1) for key, item in form.items()}
-    tag = _text(form[TAG])
+        return {_is(str, key): _thaw(item, depth + 1) for key, item in form.items()}
+    tag = _is(str, form[TAG])
     thawer = _THAWERS.get(tag)
     if thawer is not None:
         return thawer(form, depth)
     if not _is_model_name(tag):
         raise ValueError(f"unknown tag {tag[:40]!r}")
-    return _thaw_model(tag, {_text(name): _thaw(item, depth + 1) for name, item in form.items() if name != TAG})
+    return _thaw_model(tag, {_is(str, name): _thaw(item, depth + 1) for name, item in form.items() if name != TAG})
 
 
 def _is_model_name(name: str) -> bool:
@@ -324,7 +318,7 @@ def _thaw_model(name: str, fields: dict[str, Any]) -> Model | UnknownModel:
 
 
 def _thaw_float(form: dict[str, Any], depth: int) -> float:
-    text = _text(form["v"])
+    text = _is(str, form["v"])
     if text in ("nan", "inf", "-inf"):
         return float(text)  # a new object each time: in a set, one NaN would swallow the others
     value: float = struct.unpack(">d", bytes.fromhex(text))[0]
@@ -334,21 +328,22 @@ def _thaw_float(form: dict[str, Any], depth: int) -> float:
 
 
 def _thaw_items(form: dict[str, Any], depth: int) -> list[Any]:
-    return [_thaw(item, depth + 1) for item in _list(form["v"])]
+    return [_thaw(item, depth + 1) for item in _is(list, form["v"])]
 
 
 def _thaw_map(form: dict[str, Any], depth: int) -> dict[Any, Any]:
-    return {_thaw(key, depth + 1): _thaw(item, depth + 1) for key, item in map(_list, _list(form["v"]))}
+    pairs = (_is(list, pair) for pair in _is(list, form["v"]))
+    return {_thaw(key, depth + 1): _thaw(item, depth + 1) for key, item in pairs}
 
 
 def _thaw_opaque(form: dict[str, Any], depth: int) -> Opaque:
-    return Opaque(_text(_thaw(form["class"], depth)), _unb64(form["v"]), _thaw(form["as"], depth + 1))
+    return Opaque(_is(str, _thaw(form["class"], depth)), _unb64(form["v"]), _thaw(form["as"], depth + 1))
 
 
 _THAWERS: dict[str, Callable[[dict[str, Any], int], Any]] = {
     "f": _thaw_float,
     "b": lambda form, depth: _unb64(form["v"]),
-    "i": lambda form, depth: int(_text(form["v"]), 16),
+    "i": lambda form, depth: int(_is(str, form["v"]), 16),
     "s": lambda form, depth: _unb64(form["v"]).decode("utf-8", "surrogatepass"),
     "t": lambda form, depth: tuple(_thaw_items(form, depth)),
     "set": lambda form, depth: set(_thaw_items(form, depth)),
@@ -358,15 +353,9 @@ _THAWERS: dict[str, Callable[[dict[str, Any], int], Any]] = {
 }
 
 
-def _text(form: Form) -> str:
-    if type(form) is not str:
-        raise TypeError(f"a text was expected, not {type(form).__name__}")
-    return form
-
-
-def _list(form: Form) -> list[Any]:
-    if type(form) is not list:
-        raise TypeError(f"a list was expected, not {type(form).__name__}")
+def _is(cls: type[T], form: Form) -> T:
+    if type(form) is not cls:
+        raise TypeError(f"{cls.__name__} was expected, not {type(form).__name__}")
     return form
 
 
@@ -415,4 +404,4 @@ def _b64(data: bytes) -> str:
 
 
 def _unb64(text: Form) -> bytes:
-    return base64.b64decode(_text(text), validate=True)
+    return base64.b64decode(_is(str, text), validate=True)

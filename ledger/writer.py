@@ -9,15 +9,15 @@ import weakref
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import Disk, write_all
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, WriteFailed
 from ezmsg.ledger.events import Event
-from ezmsg.ledger.flusher import Durability, Flusher, write_all
+from ezmsg.ledger.flusher import Durability, Flusher
 from ezmsg.ledger.hashing import hash_range
 from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.recovery import Opened
 from ezmsg.ledger.scan import Place, Window, parse_commit
-from ezmsg.ledger.stamping import encode_stamped, stamp
+from ezmsg.ledger.stamping import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -64,14 +64,28 @@ class Writer:
             stamped = stamp(batch, self.place.seq, self._clock())
             end = self._commit(encode_stamped(stamped), stamped[-1].seq, len(stamped)).offset
             inline = flusher.full or (wait and self.durability == "commit")
-            if not inline and self.durability != "none":
-                flusher.wake()
-            if self.followers:
-                self.grown.notify_all()
-            self._touch()
+            self._tell(wake=not inline and self.durability != "none")
         if inline:
             flusher.sync(end)
         return stamped
+
+    def append_late(self, events: list[Event]) -> None:
+        """See ``Ledger.append_late``."""
+        if self.lock_file.forked:
+            raise self._forked()
+        with self.lock:
+            self._check(None)
+            if events:
+                self._commit(encode_late(events, self.place.seq), events[-1].seq, len(events))
+                self._tell(wake=self.durability != "none")
+
+    def _tell(self, *, wake: bool) -> None:
+        """Something was appended: tell the flusher, the followers, and whoever asks later when this writer lived."""
+        if wake:
+            self.flusher.wake()
+        if self.followers:
+            self.grown.notify_all()
+        self._touch()
 
     def _check(self, expected_seq: int | None) -> None:
         if self.closed:
@@ -191,14 +205,21 @@ class Writer:
         try:
             if self.flusher.failure is None:
                 self.flusher.sync()
-                with self.lock:
-                    if not self._sealed():
-                        self._commit(b"", self.place.seq, 0)
-                self.flusher.sync()
-                self._touched = 0.0
-                self._touch()
+                self._seal()
         finally:
             self.lock_file.release()
+
+    def _seal(self) -> None:
+        try:
+            with self.lock:
+                if not self._sealed():
+                    self._commit(b"", self.place.seq, 0)
+                self._touched = 0.0
+                self._touch()
+        except WriteFailed as error:  # all events are on the disk; the next writer will look for a tail, and find none
+            logger.warning("%s; it is closed without a seal", error)
+        else:
+            self.flusher.sync()
 
     def _sealed(self) -> bool:
         commit = parse_commit(self.place.line, self.place.offset - len(self.place.line))

@@ -17,7 +17,7 @@ _SPAN = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h|d))+", re.ASCII)
 _TIME = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d)(?:[T ](?=\d)|(?!\d)))?"
     r"(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"(?:\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?|\[?[A-Za-z][\w+-]*(?:/[\w+-]+)*\]?))?",
+    r"(?:\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?|(?<=\s)[A-Za-z][\w+/-]*|\[[A-Za-z][\w+/-]*\]))?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -239,7 +239,7 @@ def _near(what: str, name: str, known: Iterable[str]) -> str:
         return f"The ledger holds no {what}."
     lowered = {each.lower(): each for each in names}
     close = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), 3, 0.5)]
-    if close:
+    if close and not name.isdigit():  # one id is no more like another than the rest
         return f"Did you mean {' or '.join(close)}?"
     more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
     return f"The {what} are: {', '.join(names[:NAMED_MAX])}{more}."

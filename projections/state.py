@@ -137,6 +137,10 @@ class GraphState:
         self.requests.clear()
         self.paused = False
 
+    def _gap(self, event: ev.Gap) -> None:
+        self.topology = max(self.topology, event.topology)
+        self.settings_changes = max(self.settings_changes, event.settings)
+
     # --- sessions ----------------------------------------------------------------------------------------------------
 
     def _session_opened(self, event: ev.SessionOpened) -> None:
@@ -407,6 +411,7 @@ _HANDLERS: dict[type, Callable[[GraphState, Any], None]] = {
     ev.EndpointClosed: GraphState._endpoint_closed,
     ev.SubscriberStalled: GraphState._subscriber_stalled,
     ev.SubscriberRecovered: GraphState._subscriber_recovered,
+    ev.Gap: GraphState._gap,
     ev.GraphPaused: GraphState._graph_paused,
     ev.GraphResumed: GraphState._graph_resumed,
 }

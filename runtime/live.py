@@ -1,7 +1,9 @@
 """The one place where a command is decided: checked against the graph state, appended, applied."""
 
+import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import pairwise
@@ -21,6 +23,7 @@ from ezmsg.ledger.errors import (
     InvalidEvent,
     InvalidValue,
     LedgerClosed,
+    LedgerError,
     OwnershipConflict,
 )
 from ezmsg.ledger.log import Ledger
@@ -30,6 +33,8 @@ from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.records import ProcessRecord, Registration, SessionRecord
 from ezmsg.ledger.projections.snapshot import owner_names
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.journal import Degraded, Journal
+from ezmsg.ledger.runtime.reconcile import Bridge
 from ezmsg.ledger.runtime.references import check_references
 from ezmsg.ledger.runtime.refusals import Refusals
 from ezmsg.ledger.runtime.session import Session
@@ -52,6 +57,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 NOTHING = Outcome()
 
+logger = logging.getLogger("ezmsg.ledger")
+
 
 class LiveGraph:
     """A ledger, the state that is the fold of it, and the decisions that extend both.
@@ -61,12 +68,23 @@ class LiveGraph:
     what is not there, or is malformed, raises InvalidEvent and leaves no trace: what is in the ledger can be folded.
     Opening appends ``server.started``, after a ``server.lost`` when the run before never said that it ended; ``close``
     ends the run, and every command after it raises LedgerClosed. One thread at a time.
+
+    ``served``: a pipeline depends on it. Then no command waits or fails for the disk's sake: while the ledger cannot be
+    written, decisions go on and their events wait (``degraded``); ``tend``, called now and then, writes them when that
+    works again. Otherwise a command at level ``commit`` returns when it is on the disk, and WriteFailed is raised.
     """
 
     def __init__(
-        self, ledger: Ledger, *, kind: str = "embedded", name: str = "ezmsg-ledger", address: str | None = None
+        self,
+        ledger: Ledger,
+        *,
+        kind: str = "embedded",
+        name: str = "ezmsg-ledger",
+        address: str | None = None,
+        served: bool = False,
     ) -> None:
-        self.ledger = ledger
+        self.journal = Journal(ledger, wait=not served, keep_going=served)
+        self._renamed: dict[int, int] = {}
         self.state = fold(ledger.read(), GraphState())
         self._watch: list[FeedEntry] = []
         self.state.watch = self._watch
@@ -74,6 +92,8 @@ class LiveGraph:
         self.settings_feed: list[SettingsChanged] = []
         self.on_feed: Callable[[], None] | None = None
         self._refusals = Refusals()
+        self.topology_start = self.state.topology
+        self.settings_start = self.state.settings_changes
         self.dag = DAG()
         for (from_topic, to_topic), _ in sorted(self.state.ownership.edges(), key=lambda item: item[0]):
             if _survives(self.state, (from_topic, to_topic)):
@@ -97,12 +117,16 @@ class LiveGraph:
         """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone."""
         if self.run not in self.state.runs:
             raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
-        check_references(events, self.state, self.ledger.next_seq)
+        check_references(events, self.state, self.journal.next_seq)
         return self._store(*events)
 
     def _store(self, *events: ev.Event) -> list[Any]:
-        stored = self.ledger.append(list(events), wait=False)
+        stored = self.journal.append(list(events))
         self.state.apply_batch(stored)
+        self._report()
+        return stored
+
+    def _report(self) -> None:
         if self._watch:
             for entry in self._watch:
                 feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
@@ -110,12 +134,94 @@ class LiveGraph:
             self._watch.clear()
             if self.on_feed is not None:
                 self.on_feed()
-        return stored
+
+    # --- the disk ----------------------------------------------------------------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is written. It can be another one after a failure: see ``Ledger.reopen``."""
+        return self.journal.ledger
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """Why nothing is written at the moment; None when all is well."""
+        return self.journal.degraded
+
+    def tend(self) -> None:
+        """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
+
+        Costs next to nothing when all is well. After events were lost: one replay.
+        """
+        self.journal.look()
+        if not self.journal.resume():
+            return
+        degraded, missing = self.journal.degraded, self.journal.missing
+        assert degraded is not None
+        if missing is None:
+            late = self.journal.late
+            if late:
+                first, last = self.journal.head - late + 1, self.journal.head
+                gap = ev.Gap(first=first, last=last, lost=0, late=late, reason=degraded.error)
+                self._write_over_gap([replace(gap, seq=self.journal.next_seq, time=time.time_ns())], self.state, 0)
+        else:
+            self._bridge(missing, degraded.error)
+
+    def _bridge(self, missing: tuple[int, int], reason: str) -> None:
+        """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
+        first, last = missing
+        now = time.time_ns()
+        logged = fold(self.ledger.read(), GraphState())
+        topology, settings = self.state.topology, self.state.settings_changes
+        gap = ev.Gap(
+            seq=last + 1,
+            time=now,
+            first=first,
+            last=last,
+            lost=last - first + 1,
+            late=self.journal.late,
+            reason=reason,
+            topology=topology,
+            settings=settings,
+        )
+        logged.watch = self._watch
+        logged.apply(gap)
+        bridge = Bridge(logged, self.state, now)
+        self._write_over_gap([gap, *bridge.events], logged, gap.lost)
+        self.run = bridge.ids.get(self.run, self.run)
+        self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
+
+    def current(self, key: int) -> int:
+        """The id that a thing has now. It has another one only after the event that gave the first was lost.
+
+        The old one is never given out again, so every method takes either.
+        """
+        return self._renamed.get(key, key) if self._renamed else key
+
+    def is_open(self, key: int) -> bool:
+        """Whether the session, process or endpoint of that id is still there."""
+        key = self.current(key)
+        return key in self.state.sessions or key in self.state.processes or key in self.state.endpoints
+
+    def _write_over_gap(self, events: list[Any], state: GraphState, lost: int) -> None:
+        try:
+            self.ledger.append_late(events)
+        except LedgerError as error:  # it works for a moment and fails again: nothing was written, all is as before
+            logger.debug("%s: still not: %s", self.ledger.location, error)
+            self._watch.clear()
+            return
+        if state is self.state:
+            state.apply_batch(events)
+        self.state = state
+        self.journal.resumed(lost)
+        self._report()
+
+    # --- refusals ----------------------------------------------------------------------------------------------------
 
     def reject(
         self, actor: int | None, peer: str | None, command: str, arguments: Any, reason: str, cause: Any = None
     ) -> None:
         """Record that a command was refused. ``arguments`` and ``cause`` may be any values."""
+        actor = None if actor is None else self.current(actor)
         recorded = self._refusals.admit(
             ev.CommandRejected(
                 actor=actor,
@@ -141,6 +247,7 @@ class LiveGraph:
 
     def close_session(self, session: int, reason: str | None = None, detail: str | None = None) -> Outcome:
         """End a session and all it owns. ``reason`` is found when not given: lost if it held something, else closed."""
+        session = self.current(session)
         self._session(session)
         vanished = self._alone(session)
         if reason is None:
@@ -154,6 +261,7 @@ class LiveGraph:
 
     def clear(self, session: int) -> Outcome:
         """Take all that a session owns away from it, at once. Nothing is recorded when it owns nothing."""
+        session = self.current(session)
         self._session(session)
         if session not in self.state.registrations and not self.state.ownership.held(session):
             return NOTHING
@@ -183,6 +291,7 @@ class LiveGraph:
 
         Raises CycleError when the edge would close a cycle. Cost: O(1), plus the cycle test for a new edge.
         """
+        owner = None if owner is None else self.current(owner)
         edge = (from_topic, to_topic)
         if owner is not None:
             self._session(owner)
@@ -214,6 +323,7 @@ class LiveGraph:
 
     def disconnect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
         """Take the edge from ``owner``. Nothing changes when it does not hold it."""
+        owner = None if owner is None else self.current(owner)
         edge = (from_topic, to_topic)
         if owner is not None:
             self._session(owner)
@@ -239,6 +349,7 @@ class LiveGraph:
         Raises AddressCollision when another session holds one of the component addresses, InvalidEvent when this is not
         what a GraphMetadata gives; then nothing changes.
         """
+        session = self.current(session)
         peer = self._session(session).peer
         registration = Registration(metadata, raw)
         try:
@@ -268,6 +379,7 @@ class LiveGraph:
 
         Raises OwnershipConflict when the process does not own the component.
         """
+        process = self.current(process)
         peer = self._process(process).peer
         if self.state.units.get(component) != process:
             self.reject(process, peer, "update_settings", {"component": component}, "not_owner")
@@ -286,11 +398,13 @@ class LiveGraph:
 
     def register_process(self, process: int, pid: int | None, host: str | None, units: Sequence[str]) -> None:
         """A process says who it is; its whole unit set is replaced. Raises OwnershipConflict for others' units."""
+        process = self.current(process)
         self._refuse_conflicts(process, "register_process", units)
         self._commit(ev.ProcessRegistered(process=process, pid=pid, host=host, units=_unique(units)))
 
     def change_units(self, process: int, added: Sequence[str], removed: Sequence[str]) -> None:
         """A process adds, then removes units. Raises OwnershipConflict when another owns one that is added."""
+        process = self.current(process)
         self._refuse_conflicts(process, "change_units", added)
         self._commit(ev.ProcessOwnershipChanged(process=process, added=_unique(added), removed=_unique(removed)))
 
@@ -311,6 +425,7 @@ class LiveGraph:
 
     def close_process(self, process: int, reason: str = "closed", detail: str | None = None) -> None:
         """End a process: its units are free, its settings fall back, its unanswered requests fail."""
+        process = self.current(process)
         failed = [
             ev.RequestAnswered(request=key, ok=False, error_code="PROCESS_DISCONNECTED")
             for key, request in self.state.requests.items()
@@ -322,8 +437,9 @@ class LiveGraph:
 
     def route_request(
         self, session: int, uuid: str, unit: str, operation: str, payload: bytes | None
-    ) -> tuple[int, int | None]:
-        """A session asks something of a unit. Returns the request's id and the process that runs the unit, or None."""
+    ) -> tuple[int, str | None]:
+        """A session asks something of a unit. Returns the request's id and the UUID of the process that runs the unit."""
+        session = self.current(session)
         self._session(session)
         process = self.state.units.get(unit)
         routed = ev.RequestRouted(
@@ -336,12 +452,13 @@ class LiveGraph:
             size=len(payload or b""),
         )
         if process is not None:
-            return int(self._commit(routed)[0].seq), process
-        answer = ev.RequestAnswered(request=self.ledger.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
+            return int(self._commit(routed)[0].seq), self.state.processes[process].uuid
+        answer = ev.RequestAnswered(request=self.journal.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
         return int(self._commit(routed, answer)[0].seq), None
 
     def answer_request(self, request: int, ok: bool, error_code: str | None, took: int) -> None:
         """A routed request ended. ``took``: ns. Nothing is recorded when it had ended already."""
+        request = self.current(request)
         if request in self.state.requests:
             self._commit(ev.RequestAnswered(request=request, ok=ok, error_code=error_code, took=took))
 
@@ -349,14 +466,18 @@ class LiveGraph:
 
     def open_endpoint(self, event: ev.PublisherOpened | ev.SubscriberOpened | ev.ChannelOpened) -> int:
         """A publisher, subscriber or channel is there; returns its id."""
+        if isinstance(event, ev.ChannelOpened):
+            event = replace(event, publisher=self.current(event.publisher))
         return int(self._commit(event)[0].seq)
 
     def close_endpoint(self, endpoint: int, reason: str = "closed") -> None:
         """An endpoint ended."""
+        endpoint = self.current(endpoint)
         self._commit(ev.EndpointClosed(endpoint=endpoint, reason=reason))
 
     def set_stalled(self, endpoint: int, stalled: bool) -> None:
         """A subscriber did (not) apply its routing update in time. Recorded when that is new."""
+        endpoint = self.current(endpoint)
         record = self.state.endpoints.get(endpoint)
         if record is None or record.stalled == stalled:
             return
@@ -396,6 +517,7 @@ class LiveGraph:
 
 
 _METADATA_HINT = "A component has a text as its address, and bytes or None beside a value as its initial settings."
+
 
 def _survives(state: GraphState, edge: tuple[str, str]) -> bool:
     """Whether an edge stays when the run that was on is lost: only the persistent owner outlives a run."""

@@ -28,6 +28,7 @@ class Bridge:
         self._state = logged
         self._lived = lived
         self._time = time
+        self._start()
         self._close()
         self._open()
         self._connect()
@@ -45,6 +46,22 @@ class Bridge:
 
     def _new(self, key: int) -> int:
         return self.ids.get(key, key)
+
+    def _start(self) -> None:
+        for key, run in self._lived.runs.items():
+            if key not in self._state.runs:  # the file itself was lost
+                self.ids[key] = self._emit(
+                    ev.ServerStarted(
+                        uuid=run.uuid,
+                        kind=run.kind,
+                        name=run.name,
+                        host=run.host,
+                        pid=run.pid,
+                        address=run.address,
+                        versions=run.versions,
+                        durability=run.durability,
+                    )
+                )
 
     # --- what has ended, and what has come ---------------------------------------------------------------------------
 
@@ -157,9 +174,7 @@ class Bridge:
             process = self._new(setting.process)
             before = self._state.settings.get(component)
             if before is None or before.process != process or not same(before.value, setting.value):
-                self._emit(
-                    ev.SettingsUpdated(process=process, component=component, value=setting.value, observed=True)
-                )
+                self._emit(ev.SettingsUpdated(process=process, component=component, value=setting.value, observed=True))
 
 
 def _order(hold: tuple[tuple[str, str], int | None]) -> tuple[tuple[str, str], int]:

@@ -4,12 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
 
 STOP_TIMEOUT_S = 10.0
 """How long it may take to drain, stop and seal the ledger before it is killed (which loses nothing but the seal)."""
+
+FOR_CLIENTS = ("EZMSG_GRAPHSERVER_ADDR",)
+"""Variables that are no business of the recorder's: ezmsg cannot even be imported when the address is malformed."""
 
 
 class RecorderFailed(LedgerError):
@@ -24,7 +28,8 @@ class Recorder:
     """A graph server in a process of its own, recording to a ledger.
 
     In its own process, because a pipeline that is busy, hung or killed must not take its recorder along. It does not
-    get the terminal's Ctrl-C, and stops when ``stop`` is called or this process ends, however it ends.
+    get the terminal's Ctrl-C, and stops when ``stop`` is called or this process ends, however it ends. A process that
+    is forked from this one has no part in it.
     """
 
     def __init__(
@@ -38,8 +43,16 @@ class Recorder:
         self.location = ""
 
     def start(self) -> "Recorder":
-        """Start it and return when it accepts connections; raises RecorderFailed when it does not."""
-        command = [sys.executable, "-m", "ezmsg.ledger.runtime.server", self._ledger, "--durability", self._durability]
+        """Start it and return when it accepts connections; raises RecorderFailed when it does not, or is on already."""
+        if self._process is not None:
+            raise RecorderFailed(
+                f"{self.location} is being recorded to by this recorder already",
+                hint="Stop it first, or make another one.",
+                kind="LedgerLocked",
+            )
+        # -P: a json.py in the folder where a pipeline is started is the pipeline's, and none of ours
+        command = [sys.executable, "-P", "-m", "ezmsg.ledger.runtime.server"]
+        command += [self._ledger, "--durability", self._durability]
         if self._address is not None:
             command += ["--address", self._address]
         apart: dict[str, Any] = (
@@ -47,9 +60,14 @@ class Recorder:
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **apart)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        environment = {name: value for name, value in os.environ.items() if name not in FOR_CLIENTS}
+        process = subprocess.Popen(
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **apart
+        )
+        self._process = process
+        _started.add(self)
+        assert process.stdout is not None
+        line = process.stdout.readline()
         answer = json.loads(line) if line.strip() else {"error": "the recorder ended before it was ready", "kind": ""}
         if "error" in answer:
             self.stop()
@@ -59,16 +77,18 @@ class Recorder:
         return self
 
     @property
-    def alive(self) -> bool:
-        """Whether it is running."""
-        return self._process is not None and self._process.poll() is None
+    def ended(self) -> int | None:
+        """The exit code of its process (-N: signal N), when that has ended before ``stop``; None while it runs."""
+        return None if self._process is None else self._process.poll()
 
     def stop(self) -> None:
         """Let clients that are still there leave, end the run, seal the ledger. Idempotent."""
         process, self._process = self._process, None
+        _started.discard(self)
         if process is None:
             return
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         try:
             process.wait(STOP_TIMEOUT_S)
@@ -76,3 +96,24 @@ class Recorder:
             process.kill()
             process.wait()
         process.stdout.close()
+
+    def _in_forked_child(self) -> None:
+        # The recorder ends when nobody holds the other end of its standard input: a child that lives on must not.
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None and process.stdout is not None:
+            process.stdin.close()
+            process.stdout.close()
+            process.returncode = 0  # not a child of this process: nobody here waits for it
+
+
+_started: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_started):
+        recorder._in_forked_child()
+    _started.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

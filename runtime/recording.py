@@ -1,7 +1,10 @@
 """``record``: put a recorder around an existing ``ez.run(...)`` without changing it."""
 
+import multiprocessing
 import os
+import sys
 from types import TracebackType
+from typing import Any
 
 from ezmsg.core import channelmanager, netprotocol
 
@@ -9,8 +12,10 @@ from ezmsg.ledger.runtime.recorder import Recorder
 
 ADDRESS_ENV = netprotocol.GRAPHSERVER_ADDR_ENV
 
+_READ_AT_IMPORT: tuple[Any, ...] = (netprotocol, channelmanager)
 
-class record:  # noqa: N801 - it reads as a verb: with record("x.ledger"): ...
+
+class record:
     """Record every ezmsg program that runs inside the ``with`` (or ``async with``), its child processes too.
 
         with record("session.ledger"):
@@ -25,26 +30,29 @@ class record:  # noqa: N801 - it reads as a verb: with record("x.ledger"): ...
         self, ledger: str | os.PathLike[str], *, address: str | None = None, durability: str = "interval"
     ) -> None:
         self._recorder = Recorder(ledger, address, durability)
-        self._before: tuple[str | None, str, str] | None = None
+        self._before: tuple[str | None, list[str]] = None, []
 
     def __enter__(self) -> Recorder:
         self._recorder.start()
-        self._before = (os.environ.get(ADDRESS_ENV), netprotocol.GRAPHSERVER_ADDR, channelmanager.GRAPHSERVER_ADDR)
+        self._before = os.environ.get(ADDRESS_ENV), [module.GRAPHSERVER_ADDR for module in _READ_AT_IMPORT]
         # ezmsg reads the variable once, at import, into two modules: children inherit the one, this process the others.
         os.environ[ADDRESS_ENV] = self._recorder.address
-        netprotocol.GRAPHSERVER_ADDR = self._recorder.address
-        channelmanager.GRAPHSERVER_ADDR = self._recorder.address
+        for module in _READ_AT_IMPORT:
+            module.GRAPHSERVER_ADDR = self._recorder.address
+        _renew_forkserver()
         return self._recorder
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._before is not None
-        variable, netprotocol.GRAPHSERVER_ADDR, channelmanager.GRAPHSERVER_ADDR = self._before
+        variable, addresses = self._before
+        for module, address in zip(_READ_AT_IMPORT, addresses, strict=True):
+            module.GRAPHSERVER_ADDR = address
         if variable is None:
             os.environ.pop(ADDRESS_ENV, None)
         else:
             os.environ[ADDRESS_ENV] = variable
+        _renew_forkserver()
         self._recorder.stop()
 
     async def __aenter__(self) -> Recorder:
@@ -54,3 +62,15 @@ class record:  # noqa: N801 - it reads as a verb: with record("x.ledger"): ...
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, error, trace)
+
+
+def _renew_forkserver() -> None:
+    """Let the next process of the start method ``forkserver`` have the environment of now.
+
+    Python keeps one server that forks, with the environment that it was started in: a second recording would send its
+    processes to the first one's address, where they hang. It is started again on demand. One that has children at work
+    stays: they would be orphans, whose exit codes nobody learns.
+    """
+    module: Any = sys.modules.get("multiprocessing.forkserver")
+    if module is not None and not multiprocessing.active_children():
+        module._forkserver._stop()

@@ -38,9 +38,9 @@ def _process_ownership_changed(state: GraphState, event: ev.ProcessOwnershipChan
 def _process_closed(state: GraphState, event: ev.ProcessClosed, most: int) -> Told:
     record = state.processes[event.process]
     how, tone = {
-        "closed": ("ended", "drop"),
+        "closed": ("ended", "gone"),
         "lost": ("was lost", "bad"),
-        "server_stopped": ("ended with the server", "drop"),
+        "server_stopped": ("ended with the server", "gone"),
     }.get(event.reason, (f"ended ({event.reason})", "warn"))
     detail = f" ({event.detail})" if event.detail and event.detail != "eof" else ""
     units = f"; it ran {listed(list(record.units), most)}" if record.units else ""
@@ -126,7 +126,7 @@ def _endpoint_closed(state: GraphState, event: ev.EndpointClosed, most: int) -> 
         event.reason, f"ended ({event.reason})"
     )
     words = (topic,) if topic else ()
-    tone = "warn" if event.reason == "lost" else "drop"
+    tone = "warn" if event.reason == "lost" else "gone"
     return Told(f"{names.endpoint(state, event.endpoint)} {how}", tone, (), words, ("endpoints", how, record.kind))
 
 

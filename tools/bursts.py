@@ -20,6 +20,9 @@ QUIET_NS = 500_000_000
 LONG_NS = 10_000_000_000
 """However busy a graph is, nothing is held back for longer."""
 
+HELD_MAX = 10_000
+"""Nor are more sentences than this: a few megabytes."""
+
 SHOWN_MAX = 3
 """Edges or components that a folded line names."""
 
@@ -28,7 +31,7 @@ ALONE = frozenset({"head", "warn", "bad", "name"})
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What is shown: one sentence, or several in one. ``first`` and ``last`` are seqs; ``time`` is that of the first."""
+    """What is shown: one sentence, or several as one. ``first`` and ``last`` are seqs; ``time`` is the first one's."""
 
     first: int
     last: int
@@ -66,7 +69,10 @@ class Bursts:
         return self._held[-1].time if self._held else None
 
     def _is_over(self, time: int) -> bool:
-        return not 0 <= time - self._held[-1].time <= QUIET_NS or time - self._held[0].time > LONG_NS
+        held = self._held
+        if len(held) >= HELD_MAX or time - held[0].time > LONG_NS:
+            return True
+        return not 0 <= time - held[-1].time <= QUIET_NS
 
 
 def _alone(sentence: Sentence) -> Line:

@@ -59,7 +59,7 @@ class PipeClosed(Exception):
     """Whoever read the output does so no more."""
 
 
-class Plain(TyperCommand):
+class MomentCommand(TyperCommand):
     """A command whose arguments can be moments: ``-5m`` is one, and no option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -80,7 +80,7 @@ class Group(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         for command in COMMANDS:
             if command.name == cmd_name:
-                return _listed(command) if self.listing else _loaded(command)
+                return _named(command) if self.listing else _loaded(command)
         return None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -139,9 +139,7 @@ def root(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (that of the process when it is None); returns the exit code. Prints errors, raises none."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end in a traceback
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     try:
         code = _run(None if arguments is None else list(arguments))
         sys.stdout.flush()
@@ -156,13 +154,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(str(error), error.hint)
         code = exits.code_of(error)
     except OSError as error:
-        _give_up_stdout()
         where = f"{error.filename}: " if error.filename else ""
         _report(f"the system refused: {where}{error.strerror or error}", "")
         code = exits.code_of(error)
     except Exception as error:
-        code = _refuse(error)
+        code = _refuse(error, sys.argv[1:] if arguments is None else list(arguments))
     return code
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end in a traceback
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -171,23 +177,27 @@ def _run(arguments: list[str] | None) -> int:
     return code if isinstance(code, int) else exits.OK
 
 
-def _refuse(error: Exception) -> int:
+def _refuse(error: Exception, arguments: list[str]) -> int:
     """Say what was wrong with the command line; or, when nothing was, that this is a fault."""
     if not hasattr(error, "format_message"):
         traceback.print_exception(error)
         _report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
         return exits.FAULT
-    message = error.format_message().strip().replace("\n", " ")
-    context = getattr(error, "ctx", None)
-    if message:
-        _report(message[:1].lower() + message[1:], f"{context.command_path} --help" if context else f"{NAME} --help")
-    elif context is not None:  # no command at all: its help is the answer
-        print(context.get_help(), file=sys.stderr)
+    message = error.format_message().strip()
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, unless rich has printed that already
+        print(message)
+    else:
+        message = message[:1].lower() + message[1:].replace("\n", " ")
+        known = [command.name for command in COMMANDS if command.name in arguments[:1]]
+        _report(message, " ".join([NAME, *known, "--help"]))
     return exits.USAGE
 
 
 def _report(message: str, hint: str) -> None:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # it may be what is being reported
+        _give_up_stdout()
     print(f"{NAME}: {clean(message)}", file=sys.stderr)
     if hint:
         print(f"  hint: {clean(hint)}", file=sys.stderr)
@@ -203,7 +213,7 @@ def _give_up_stdout() -> None:
         pass
 
 
-def _listed(command: Command) -> Any:
+def _named(command: Command) -> Any:
     """What the help of all commands needs to know of one."""
     return _command(command, lambda: None, command.question)
 
@@ -219,7 +229,7 @@ def _command(command: Command, function: Callable[..., Any], text: str) -> Any:
     shell = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     shell.command(
         command.name,
-        cls=Plain if command.moments else TyperCommand,
+        cls=MomentCommand if command.moments else TyperCommand,
         help=text,
         rich_help_panel=command.group,
         context_settings={
@@ -232,7 +242,7 @@ def _command(command: Command, function: Callable[..., Any], text: str) -> Any:
 
 def _help_text(command: Command, text: str) -> str:
     """The question and the docstring, its paragraphs unwrapped (but not its examples), nothing in it markup."""
-    paragraphs = re.split(r"\n\s*\n", cleandoc(text))
+    paragraphs = re.split(r"\n\s*\n", cleandoc(re.sub(r"(?:\x08|\\b)\n", "\n", text)))
     unwrapped = [each if "\n  " in each else " ".join(each.split("\n")) for each in paragraphs]
     return "\n\n".join([command.question, *unwrapped]).replace("[", "\\[")
 

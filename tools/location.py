@@ -21,7 +21,7 @@ class NoSuchLedger(Misuse):
 def locate(path: Path | None, page: Page) -> Path:
     """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder.
 
-    A note says which one was chosen. Raises NoSuchLedger.
+    A note says which one was chosen. Raises NoSuchLedger, and OSError when a folder on the way cannot be entered.
     """
     if path is not None:
         return _existing(path, "")
@@ -56,7 +56,11 @@ def shortened(location: str) -> str:
 
 def _existing(path: Path, which: str) -> Path:
     path = path.expanduser()
-    if os.path.lexists(path):
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    else:
         return path
     beside = [each.name for each in _ledgers(path.parent)]
     near = get_close_matches(path.name, beside, 1) or [name for name in beside if name == f"{path.name}.ledger"]

@@ -304,4 +304,4 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
 def _say_open_end(page: Page, timeline: Timeline) -> None:
     runs = timeline.landmarks.runs
     if runs and runs[-1].end is None and not has_writer(timeline.ledger):
-        page.note(f"run {runs[-1].number} breaks off here: its recorder was killed, or lost its power")
+        page.note(f"run {runs[-1].number} breaks off here: its server never said that it ended")

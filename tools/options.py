@@ -1,8 +1,13 @@
 """Options that several commands share."""
 
+import os
 from typing import Annotated, Literal, TypeAlias
 
 import typer
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import CannotListen, parse_address
+from ezmsg.ledger.tools import exits
 
 ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
 ADDRESS_DEFAULT = "127.0.0.1:25978"
@@ -26,3 +31,25 @@ Durability: TypeAlias = Annotated[
         help="What a power cut may lose: nothing (commit), 50 ms (interval), or what the system holds (none).",
     ),
 ]
+
+
+class NoListening(exits.Misuse):
+    """A graph server cannot listen where it should."""
+
+
+def address_or_default(address: str | None) -> str:
+    """The address that was asked for, else that of ezmsg's variable, else its default. Raises NoListening."""
+    chosen = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
+    try:
+        parse_address(chosen)
+    except CannotListen as error:
+        raise no_listening(error, address) from error
+    return chosen
+
+
+def no_listening(error: LedgerError, address: str | None) -> NoListening:
+    """``error``, said with where the address came from when it was not an option."""
+    origin = ""
+    if address is None:
+        origin = f" (the address of ${ADDRESS_ENV})" if os.environ.get(ADDRESS_ENV) else " (ezmsg's usual address)"
+    return NoListening(f"{error}{origin}", hint=error.hint)

@@ -22,7 +22,8 @@ STYLES = {
     "drop": "red",
     "change": "yellow",
     "warn": "yellow",
-    "bad": "red",
+    "bad": "bold red",
+    "gone": "magenta",
     "name": "cyan",
 }
 
@@ -92,7 +93,8 @@ class Page:
 
 def table(rows: list[list[str]], gap: int = 2) -> list[str]:
     """Rows as lines, their columns aligned. Cost: O(cells)."""
-    widths = [max(len(clean(row[column])) for row in rows) for column in range(len(rows[0]))] if rows else []
+    rows = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     return [
         (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

@@ -1,24 +1,32 @@
 """``run``: run a script recorded, without changing a line of it."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from types import FrameType, TracebackType
+from typing import Annotated, Any
 
 import typer
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import CannotListen
 from ezmsg.ledger.runtime.recorder import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, Address, Durability
+from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
+
+
+NOTHING_OF_A_SCRIPT = """\
+  Likely causes: it never came to ez.run(...); it names a graph_address of its own; or it sets EZMSG_GRAPHSERVER_ADDR
+  itself. Let it use the address that $EZMSG_GRAPHSERVER_ADDR has when it starts."""
 
 
 class CannotRun(exits.Misuse):
@@ -27,7 +35,7 @@ class CannotRun(exits.Misuse):
 
 def default_ledger(script: str) -> Path:
     """``NAME-YYYYmmdd-HHMMSS.ledger`` in the current folder."""
-    return Path(f"{Path(script).stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
+    return Path(f"{Path(script).absolute().stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
 
 
 def run(
@@ -53,55 +61,110 @@ def run(
       ezmsg-ledger run --ledger monday.ledger pipeline.py --subject 7
       ezmsg-ledger run -m mylab.pipeline
     """
-    if not module and not Path(script[0]).is_file():
-        raise CannotRun(f"no such script: {script[0]}", hint="Give the path of a Python script, or -m and a module.")
-    name = script[0].rpartition(".")[2] if module else script[0]
-    location = ledger or default_ledger(name)
-    wanted = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
+    if not module:
+        _refuse_unless_runnable(script[0])
+    location = ledger or _free(default_ledger(script[0].rpartition(".")[2] if module else script[0]))
+    wanted = address_or_default(address)
     recorder = Recorder(location, wanted, durability)
     try:
         recorder.start()
     except RecorderFailed as error:
-        raise _explain(error, wanted) from error
-    print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
-    try:
-        code = _run_child([sys.executable, *(["-m"] if module else []), *script], recorder.address)
-    finally:
-        recorder.stop()
-    summarise(recorder.location, sys.stderr)
-    return code
-
-
-def _run_child(command: list[str], address: str) -> int:
-    child: subprocess.Popen[bytes] | None = None
-
-    def forward(signum: int, frame: FrameType | None) -> None:
-        if child is not None:
-            child.send_signal(signum)
-
-    def leave_to_child(signum: int, frame: FrameType | None) -> None:
-        """The terminal sends Ctrl-C to the script as well. Never SIG_IGN here: the script would inherit it."""
-
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, leave_to_child)}
-    for name in FORWARDED:
-        if hasattr(signal, name):
-            number = getattr(signal, name)
-            before[number] = signal.signal(number, forward)
-    try:
-        child = subprocess.Popen(command, env={**os.environ, ADDRESS_ENV: address})
-        code = child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if error.kind == CannotListen.__name__:
+            raise no_listening(error, address) from error
+        raise
+    with Signals() as signals:
+        print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
+        try:
+            command = [sys.executable, *(["-m"] if module else []), *script]
+            code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address})
+        finally:
+            ended = recorder.ended
+            recorder.stop()
+        _conclude(code, ended, recorder.location)
     return code if code >= 0 else exits.SIGNALLED - code
 
 
-def _explain(error: RecorderFailed, address: str) -> LedgerError:
-    if error.kind != "OSError":
-        return error
-    return CannotRun(
-        f"cannot listen on {address}: {error}",
-        hint="A graph server is probably running there. Stop it (`ezmsg shutdown`), choose another address "
-        "(`--address 127.0.0.1:0` takes a free one), or record that server's graph by running `ezmsg-ledger serve` "
-        "in its place.",
-    )
+def _refuse_unless_runnable(script: str) -> None:
+    path = Path(script)
+    if path.is_dir() and not (path / "__main__.py").is_file():
+        raise CannotRun(f"{script} is a folder", hint="Give the path of a Python script, or -m and a module.")
+    if not path.exists():
+        raise CannotRun(f"no such script: {script}", hint="Give the path of a Python script, or -m and a module.")
+
+
+def _free(path: Path) -> Path:
+    """``path``, or one numbered beside it: what was recorded in the same second is another recording."""
+    numbers = itertools.count(2)
+    free = path
+    while free.exists():
+        free = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return free
+
+
+class Signals:
+    """Between this process and the script, while it runs: it gets what was meant for it, and we stay to the end."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Signals":
+        # Never SIG_IGN: the script would inherit it. But what is ignored already, as after nohup, stays so for both.
+        self._handle(signal.SIGINT, _leave_to_script)
+        for name in FORWARDED:
+            if hasattr(signal, name):
+                self._handle(getattr(signal, name), self._forward)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def run(self, command: list[str], environment: dict[str, str]) -> int:
+        """Run the script; returns its exit code, -N when signal N ended it."""
+        self._child = subprocess.Popen(command, env=environment)
+        for number in self._early:
+            self._child.send_signal(number)
+        return self._child.wait()
+
+    def _handle(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            self._before[number] = signal.signal(number, handler)
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+
+def _leave_to_script(number: int, frame: FrameType | None) -> None:
+    """The terminal sends Ctrl-C to the script as well."""
+
+
+def _conclude(code: int, recorder_ended: int | None, location: str) -> None:
+    """Say what ended the script, whether it was recorded to its end, and what was recorded."""
+    if code < 0 and code != -signal.SIGINT:
+        print(f"ezmsg-ledger: the script was ended by {_signal_name(-code)}", file=sys.stderr)
+    if recorder_ended is not None:
+        how = f"killed by {_signal_name(-recorder_ended)}" if recorder_ended < 0 else f"exit code {recorder_ended}"
+        print(
+            f"ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.",
+            file=sys.stderr,
+        )
+    try:
+        summarise(location, sys.stderr, NOTHING_OF_A_SCRIPT)
+    except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
+        print(f"ezmsg-ledger: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

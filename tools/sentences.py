@@ -40,7 +40,11 @@ class Story:
 
         Cost: that of applying it, and O(what it speaks of).
         """
-        told = _TELLERS[type(event)](self.state, event, self._most)
+        try:
+            told = _TELLERS[type(event)](self.state, event, self._most)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            self.state.apply(event)  # says what is wrong when the event contradicts the state; else it is our fault
+            raise
         self.state.apply(event)
         return Sentence(event.seq, event.time, ev.type_of(event), told)
 
@@ -101,16 +105,16 @@ def _session_opened(state: GraphState, event: ev.SessionOpened, most: int) -> To
 def _session_cleared(state: GraphState, event: ev.SessionCleared, most: int) -> Told:
     held, words = _holdings(state, event.session, most)
     who = names.session(state, event.session)
-    return Told(f"{who} gave up all it held: {held or 'nothing'}", "drop", (event.session,), words)
+    return Told(f"{who} gave up all it held: {held or 'nothing'}", "gone", (event.session,), words)
 
 
 def _session_closed(state: GraphState, event: ev.SessionClosed, most: int) -> Told:
     held, words = _holdings(state, event.session, most)
     detail = f" ({event.detail})" if event.detail and event.detail != "eof" else ""
     how, tone = {
-        "closed": ("closed", "drop"),
+        "closed": ("closed", "gone"),
         "lost": ("was lost", "bad"),
-        "server_stopped": ("ended with the server", "drop"),
+        "server_stopped": ("ended with the server", "gone"),
         "error": ("ended with an error", "bad"),
         "unseen": ("ended while nobody recorded", "warn"),
     }.get(event.reason, (f"ended ({event.reason})", "warn"))
@@ -169,7 +173,7 @@ def _edge_disconnected(state: GraphState, event: ev.EdgeDisconnected, most: int)
     kept = " (persistent)" if event.owner is None else ""
     return Told(
         f"{who} {verb} {names.edge(edge)}{kept}, {what}",
-        "drop",
+        "gone",
         () if event.owner is None else (event.owner,),
         edge,
         ("edges", f"{who} {verb}", f"{kept}, {what}", False),
@@ -180,7 +184,7 @@ def _graph_cleared(state: GraphState, event: ev.GraphCleared, most: int) -> Told
     edges = state.ownership.held(None)
     held = _released(state, edges, None, most) if edges else "there were none"
     by = f" by {event.by}" if event.by else ""
-    return Told(f"all persistent edges were dropped{by}: {held}", "drop", (), topics(edges))
+    return Told(f"all persistent edges were dropped{by}: {held}", "gone", (), topics(edges))
 
 
 def _metadata_registered(state: GraphState, event: ev.MetadataRegistered, most: int) -> Told:

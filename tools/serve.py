@@ -8,20 +8,18 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from ezmsg.core.netprotocol import Address
 
-from ezmsg.ledger.runtime.server import GraphServer
-from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, Durability
-from ezmsg.ledger.tools.options import Address as AddressOption
+from ezmsg.ledger.runtime.listening import CannotListen, start_at
+from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.server import GraphServer
 
-class CannotServe(exits.Misuse):
-    """The server cannot listen where it should."""
+NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."
 
 
 def serve(
@@ -29,7 +27,7 @@ def serve(
         Path | None,
         typer.Argument(help="Where to record; serve-DATE-TIME.ledger by default.", show_default=False),
     ] = None,
-    address: AddressOption = None,
+    address: Address = None,
     durability: Durability = "interval",
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the persistent edges that the ledger brings.")] = False,
 ) -> int:
@@ -44,22 +42,23 @@ def serve(
       ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
       ezmsg-ledger serve rig.ledger --fresh
     """
-    address = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
+    wanted = address_or_default(address)
+    os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
+    from ezmsg.ledger.runtime.server import GraphServer
+
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     location = ledger or Path(f"serve-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
     server = GraphServer(location, name="serve", durability=durability, fresh=fresh)
     try:
-        server.start(Address.from_string(address))
-    except (OSError, ValueError, OverflowError) as error:
-        raise CannotServe(
-            f"cannot listen on {address}: {error}",
-            hint="Stop the server that listens there (`ezmsg shutdown`), or choose another --address HOST:PORT.",
-        ) from error
+        start_at(server, wanted)
+    except CannotListen as error:
+        raise no_listening(error, address) from error
     assert server.ledger is not None
     stopped = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: _stop(server, stopped, number, frame))
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
+            signal.signal(number, lambda number, frame: _stop(server, stopped, number, frame))
     print(f"ezmsg-ledger: graph server at {server.address}, recording to {server.ledger.location}", file=sys.stderr)
     print(
         f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={server.address} points ezmsg programs here; Ctrl-C stops",
@@ -67,11 +66,11 @@ def serve(
     )
     while server.is_alive():
         server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
-    summarise(server.ledger.location, sys.stderr)
+    summarise(server.ledger.location, sys.stderr, NOTHING_OF_ANYONE)
     return 0
 
 
-def _stop(server: GraphServer, stopped: threading.Event, number: int, frame: FrameType | None) -> None:
+def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:
     if not stopped.is_set():
         stopped.set()
         server.request_stop("signal", signal.Signals(number).name)

@@ -32,6 +32,9 @@ ROWS_MAX = 60
 TARGETS_MAX = 4
 """Targets of one source topic that a line of a large graph names."""
 
+OWNERS_MAX = 2
+"""And owners of its edges."""
+
 
 def show(
     ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
@@ -107,9 +110,7 @@ class Picture:
             return
         record = state.run[1]
         at = f", at {record.address}" if record.address else ""
-        since = (
-            f"{span_text(state.time - record.started)} after its start" if state.seq != run.start else "just begun"
-        )
+        since = f"{span_text(state.time - record.started)} after its start" if state.seq != run.start else "just begun"
         self._page.line(f'run {run.number}: "{record.name}" on {record.host} (pid {record.pid}){at}, {since}')
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
@@ -178,9 +179,13 @@ class Picture:
             owners.setdefault(from_topic, set()).update(holders)
         return [
             f"{topic} -> {listed(found, TARGETS_MAX)}"
-            + (f"  [{names.owners(self._state, owners[topic])}]" if owned else "")
+            + (f"  [{self._some_owners(owners[topic])}]" if owned else "")
             for topic, found in targets.items()
         ]
+
+    def _some_owners(self, owners: set[Owner]) -> str:
+        order = sorted(owners, key=lambda owner: owner or 0)
+        return listed([names.owner(self._state, owner) for owner in order], OWNERS_MAX)
 
     def _components(self) -> None:
         state = self._state

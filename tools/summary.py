@@ -7,22 +7,39 @@ from typing import TextIO
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 
-NO_SESSION = """\
-ezmsg-ledger: NOTHING WAS RECORDED: no session reached the recorder.
-  Likely causes: the script names a graph_address of its own; it never came to ez.run(...);
-  or it set EZMSG_GRAPHSERVER_ADDR itself. Point it at the recorder, or use `ezmsg-ledger serve`."""
+RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
+"""What a run is even when nobody came."""
+
+ADDED = (
+    ev.SessionOpened,
+    ev.EdgeConnected,
+    ev.MetadataRegistered,
+    ev.ProcessRegistered,
+    ev.PublisherOpened,
+    ev.SubscriberOpened,
+    ev.ChannelOpened,
+    ev.SettingsUpdated,
+)
+"""After the last of these nothing but ends came: the graph was whole."""
 
 
 class Counts:
-    """What happened since a seq: sessions, distinct edges, refusals, losses."""
+    """What happened in a run: sessions, distinct edges, refusals, losses.
+
+    ``events`` leaves out the run's own beginning and end; ``built`` is the seq after which nothing was added any more.
+    """
 
     def __init__(self) -> None:
         self.sessions = self.refusals = self.lost = self.processes = 0
         self.edges: set[tuple[str, str]] = set()
-        self.settings = 0
+        self.settings = self.events = self.built = 0
 
     def add(self, event: object) -> None:
         """Count one event."""
+        if not isinstance(event, RUN):
+            self.events += 1
+        if isinstance(event, ADDED):
+            self.built = event.seq
         if isinstance(event, ev.SessionOpened):
             self.sessions += 1
         elif isinstance(event, ev.EdgeConnected):
@@ -37,17 +54,24 @@ class Counts:
             self.settings += 1
 
 
-def summarise(location: str, out: TextIO) -> None:
-    """Print the summary of the last run of a ledger."""
+def summarise(location: str, out: TextIO, nothing: str) -> None:
+    """Print the summary of the last run of a ledger; ``nothing`` says what may be the cause when it is empty."""
     counts = Counts()
+    shutdown: ev.ServerStopped | None = None
     with Ledger.open(location, "r") as ledger:
         for event in ledger.entries():
             if isinstance(event, ev.ServerStarted):
                 counts = Counts()
+            elif isinstance(event, ev.ServerStopped):
+                shutdown = event if event.reason == "shutdown" else None
             counts.add(event)
         head = ledger.head
-    if not counts.sessions and not counts.processes:
-        print(NO_SESSION, file=out)
+    shown = _shorten(location)
+    if shutdown is not None:
+        print(f"ezmsg-ledger: the graph server was shut down from {shutdown.by}", file=out)
+    if not counts.events:
+        print(f"ezmsg-ledger: NOTHING WAS RECORDED in {shown}: no program reached the graph server.", file=out)
+        print(nothing, file=out)
         return
     parts = [
         _count(counts.sessions, "session"),
@@ -57,9 +81,8 @@ def summarise(location: str, out: TextIO) -> None:
         _count(counts.refusals, "refusal"),
         f"{counts.lost} lost",
     ]
-    shown = _shorten(location)
-    print(f"ezmsg-ledger: recorded {', '.join(parts)}; {head} events in {shown}", file=out)
-    for command in ("log", "show --at -10s", "sessions"):
+    print(f"ezmsg-ledger: recorded {', '.join(parts)}; {_count(head, 'event')} in {shown}", file=out)
+    for command in ("log", f"show --at {counts.built or head}", "sessions"):
         verb, *options = command.split()
         print("  " + " ".join(["ezmsg-ledger", verb, shlex.quote(shown), *options]), file=out)
 

@@ -13,9 +13,8 @@ import sys
 import time
 from typing import Any
 
-from ezmsg.core.netprotocol import Address
-
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import start_at
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 DRAIN_TIMEOUT_S = 2.0
@@ -31,21 +30,39 @@ def main() -> int:
     parser.add_argument("--address", help="host:port; a free port when not given")
     parser.add_argument("--durability", default="interval")
     options = parser.parse_args()
-    # The end comes through standard input alone: a Ctrl-C is for the pipeline, which still needs its server to end well.
+    # A Ctrl-C is for the pipeline, which still needs its server to end well.
     signal.signal(signal.SIGINT, _ignore)
+    signal.signal(signal.SIGTERM, _end)
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     server = GraphServer(options.ledger, name="recorder", durability=options.durability)
+    reason = "stopped"
     try:
-        server.start(Address.from_string(options.address or "127.0.0.1:0"))
-    except (LedgerError, OSError, ValueError) as error:
-        _say(error=str(error), hint=getattr(error, "hint", ""), kind=type(error).__name__)
-        return 1
-    assert server.ledger is not None
-    _say(address=str(server.address), ledger=server.ledger.location)
-    sys.stdin.buffer.read()
+        if not _start(server, options.address or "127.0.0.1:0"):
+            return 1
+        sys.stdin.buffer.read()
+    except BrokenPipeError:  # whoever started it is gone already
+        pass
+    except _Ended:
+        reason = "signal"
     _drain(server)
+    server.request_stop(reason, signal.SIGTERM.name if reason == "signal" else None)
     server.stop()
     return 0
+
+
+def _start(server: GraphServer, address: str) -> bool:
+    """Start it, and say where it listens or why it does not."""
+    try:
+        start_at(server, address)
+    except LedgerError as error:
+        _say(error=str(error), hint=error.hint, kind=type(error).__name__)
+        return False
+    except OSError as error:
+        _say(error=f"the system refused: {error.filename}: {error.strerror}", hint="", kind=OSError.__name__)
+        return False
+    assert server.ledger is not None
+    _say(address=str(server.address), ledger=server.ledger.location)
+    return True
 
 
 def _drain(server: GraphServer) -> None:
@@ -56,6 +73,15 @@ def _drain(server: GraphServer) -> None:
 
 def _say(**words: Any) -> None:
     print(json.dumps(words), flush=True)
+
+
+class _Ended(BaseException):
+    """SIGTERM came: the machine shuts down, or somebody cleans up."""
+
+
+def _end(signum: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, _ignore)
+    raise _Ended
 
 
 def _ignore(signum: int, frame: object) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Iterable
 from time import monotonic_ns
 from uuid import UUID
 
@@ -65,10 +66,10 @@ async def sync(hub: Hub, connection: Connection) -> None:
     started = monotonic_ns()
     answers = {link.endpoint: link.sync() for link in hub.router.publishers.values()}
     asker = asyncio.create_task(_until_gone(connection))
-    waiting = asyncio.gather(*answers.values())
+    waiting = asyncio.create_task(_all(answers.values()))
     try:
         await asyncio.wait({waiting, asker}, timeout=SYNC_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        silent = tuple(endpoint for endpoint, answer in answers.items() if not answer.done())
+        silent = tuple(hub.live.current(endpoint) for endpoint, answer in answers.items() if not answer.done())
         outcome = "complete" if not silent else "asker_left" if asker.done() else "timeout"
     finally:
         asker.cancel()
@@ -77,6 +78,11 @@ async def sync(hub: Hub, connection: Connection) -> None:
     await hub.settled()
     if outcome != "asker_left":
         await connection.send(Command.COMPLETE if outcome == "complete" else Command.ERROR)
+
+
+async def _all(answers: Iterable["asyncio.Future[None]"]) -> None:
+    for answer in answers:
+        await answer
 
 
 async def dag(hub: Hub, connection: Connection) -> None:

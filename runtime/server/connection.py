@@ -21,7 +21,8 @@ class ClientTooSlow(ConnectionError):
 class Connection:
     """A connected client.
 
-    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``.
+    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``; ``cut_off``
+    says why the server ended it before its client did.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,13 +31,15 @@ class Connection:
         peer = writer.get_extra_info("peername") or ("unknown", 0)
         self.host: str = peer[0]
         self.peer = f"{peer[0]}:{peer[1]}"
+        self.cut_off: str | None = None
 
     def write(self, data: bytes) -> None:
         """Hand ``data`` to the transport; raises ClientTooSlow when too much is waiting already."""
         transport = self._writer.transport
         if transport.get_write_buffer_size() > PENDING_MAX:
             transport.abort()
-            raise ClientTooSlow(f"{self.peer} left {PENDING_MAX} bytes unread and was cut off")
+            self.cut_off = f"more than {PENDING_MAX} bytes were left unread"
+            raise ClientTooSlow(f"{self.peer} was cut off: {self.cut_off}")
         if not transport.is_closing():
             self._writer.write(data)
 

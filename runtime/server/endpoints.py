@@ -34,6 +34,8 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
         while (command := await connection.reader.command()) is not None:
             if command == Command.COMPLETE:
                 link.acknowledged()
+        if connection.cut_off is not None:
+            reason = "lost"
     except ConnectionError:
         reason = "lost"
     finally:
@@ -122,5 +124,5 @@ async def _until_gone(connection: Connection) -> None:
 
 
 def _close(hub: Hub, endpoint: int, reason: str) -> None:
-    if endpoint in hub.live.state.endpoints:
+    if hub.live.is_open(endpoint):
         hub.live.close_endpoint(endpoint, reason)

@@ -36,7 +36,7 @@ class Hub:
         live.on_feed = self._wake_feeds
         self._waits = live.ledger.durability == "commit"
         if self._waits:
-            live.ledger.on_durable(
+            live.journal.on_durable(
                 lambda seq: self._from_any_thread(self._release_durable, seq),
                 lambda error: self._from_any_thread(self._fail_durable, error),
             )
@@ -50,15 +50,13 @@ class Hub:
     async def settled(self) -> None:
         """Return when all that was decided so far has reached the ledger's durability level.
 
-        Replies that acknowledge or show state wait for this. At the weaker levels that is so already. Raises WriteFailed
-        when it never will: then there is nothing to acknowledge.
+        Replies that acknowledge or show state wait for this. At the weaker levels that is so already; and while the
+        ledger cannot be written no level is promised, for the pipeline goes on.
         """
         if not self._waits:
             return
         seq = self.live.state.seq
-        if self.live.ledger.durable_seq < seq:
-            if self.live.ledger.failure is not None:
-                raise self.live.ledger.failure
+        if self.live.degraded is None and self.live.ledger.durable_seq < seq:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._durable_waiters.append((seq, waiter))
             await waiter
@@ -70,10 +68,11 @@ class Hub:
                 waiter.set_result(None)
 
     def _fail_durable(self, error: LedgerError) -> None:
+        self.live.tend()  # takes notice
         while self._durable_waiters:
             _, waiter = self._durable_waiters.popleft()
             if not waiter.done():
-                waiter.set_exception(error)
+                waiter.set_result(None)
 
     async def feed_grown(self) -> None:
         """Return when a feed has a new entry."""

@@ -15,9 +15,12 @@ import msgspec
 
 from ezmsg.ledger.values import Opaque
 
-OPAQUE_MAX = 256 * 1024
+OPAQUE_MAX = 64 * 1024
 """Bytes of one foreign object's pickle that are kept. Those that clients really send, enum members and numbers, take a
 hundred; the pickler that writes them is slow, and a hostile object must not occupy the server."""
+
+NUMPY_MAX = 16 * 1024
+"""Bytes of a numpy text that are decoded, four to a character."""
 
 REPR_MAX = 200
 """Characters of the text that stands for a foreign object; enough to recognise it, harmless in a snapshot."""
@@ -55,10 +58,10 @@ class Inert:
     ``maker`` (a Global, or the Inert that a call returned) was called with ``args`` and ``kwargs``, or, where ``new``
     is set, its ``__new__`` was. ``steps`` are what was done to the object afterwards, in order: ``("state", state)``,
     ``("append", items)``, ``("setitem", pairs)``, ``("add", members)``, ``("effect", call)``, the last for a call whose
-    result was dropped. Compared by identity.
+    result was dropped. ``state`` is the last state, or None. Compared by identity.
     """
 
-    __slots__ = ("args", "kwargs", "maker", "new", "steps")
+    __slots__ = ("args", "kwargs", "maker", "new", "state", "steps")
 
     def __init__(
         self, maker: "Global | Inert", args: tuple[Any, ...], *, new: bool, kwargs: dict[Any, Any] | None = None
@@ -67,22 +70,17 @@ class Inert:
         self.args = args
         self.kwargs = kwargs
         self.new = new
+        self.state: Any = None
         self.steps: list[tuple[str, Any]] = []
 
     def __repr__(self) -> str:
         return brief(self)
 
-    def all(self, step: str) -> list[Any]:
-        """What all steps of one kind brought, in order: states, or appended items, (key, value) pairs, members."""
-        if step in ("state", "effect"):
-            return [payload for kind, payload in self.steps if kind == step]
-        return [item for kind, payload in self.steps if kind == step for item in payload]
-
-    @property
-    def state(self) -> Any:
-        """The last state that was set; None when there was none."""
-        states = self.all("state")
-        return states[-1] if states else None
+    def record(self, step: str, payload: Any) -> None:
+        """Note what is done to the object next."""
+        if step == "state":
+            self.state = payload
+        self.steps.append((step, payload))
 
 
 # --- what it is ------------------------------------------------------------------------------------------------------
@@ -125,6 +123,10 @@ _NUMPY_NAMES = {
 """numpy's dtype codes: the name of the scalar's class, and the code of the same number in ``struct``."""
 
 
+_NAMELESS = Global("builtins", "object")
+"""The class of what is made by something that has no name itself."""
+
+
 def class_of(value: "Global | Inert") -> Global:
     """The class of the object that ``value`` stands for, as far as the pickle tells; a Global stands for itself."""
     if isinstance(value, Global):
@@ -147,25 +149,29 @@ def _named(value: "Global | Inert", depth: int = REPR_DEPTH) -> Global:
         if isinstance(owner, Global | Inert) and type(name) is str:
             outer = _named(owner, depth - 1)
             return Global(outer.module, f"{outer.name}.{name[:REPR_MAX]}")
-    return Global("", "?")
+    return _NAMELESS
 
 
 def plain(value: "Global | Inert") -> int | float | str | bool:
-    """What a program without the class can use.
+    """What a program without the class can use: the scalar behind it, else a short text such as ``my.mod:C(1, 2)``."""
+    found = scalar(value)
+    return brief(value) if found is None else found
 
-    The number or text behind a numpy scalar, and behind an object that its class makes of one number or text alone, as
-    enum members and subclasses of int, float and str are; else a short text such as ``my.mod:Point(1, 2)``.
+
+def scalar(value: "Global | Inert") -> int | float | str | bool | None:
+    """The number or text that a foreign object is, in other clothes; None when it is more, or something else.
+
+    That is what a numpy scalar holds, and what its class alone makes an object of: an enum member, or an object of a
+    subclass of int, float or str. Cost: O(1), NUMPY_MAX bytes of a text at most.
     """
-    if isinstance(value, Inert):
-        maker = _named(value.maker)
-        scalar = _numpy_scalar(value) if maker.ref in _NUMPY_SCALAR else _only_argument(value, maker)
-        if scalar is not None:
-            return scalar
-    return brief(value)
+    if not isinstance(value, Inert):
+        return None
+    maker = _named(value.maker)
+    return _numpy_scalar(value) if maker.ref in _NUMPY_SCALAR else _only_argument(value, maker)
 
 
 def _only_argument(value: Inert, maker: Global) -> int | float | str | bool | None:
-    """The number or text that an object is made of, if that is all there is to it."""
+    """The only argument that an object is made of, if that is all there is to it."""
     if len(value.args) != 1 or value.kwargs or (value.steps and not value.new) or not _is_class_name(maker.name):
         return None
     only = value.args[0]
@@ -177,9 +183,9 @@ def _is_class_name(name: str) -> bool:
     return name.rpartition(".")[2].lstrip("_")[:1].isupper()
 
 
-def _numpy_code(scalar: Inert) -> tuple[str, str] | None:
+def _numpy_code(value: Inert) -> tuple[str, str] | None:
     """The dtype code and byte order of a numpy scalar, such as ``("f8", "<")``."""
-    dtype = scalar.args[0] if scalar.args else None
+    dtype = value.args[0] if value.args else None
     if not isinstance(dtype, Inert) or not dtype.args or type(dtype.args[0]) is not str:
         return None
     state = dtype.state
@@ -187,18 +193,18 @@ def _numpy_code(scalar: Inert) -> tuple[str, str] | None:
     return dtype.args[0].lstrip("<>|="), order
 
 
-def _numpy_name(scalar: Inert) -> str:
-    code = _numpy_code(scalar)
+def _numpy_name(value: Inert) -> str:
+    code = _numpy_code(value)
     if code is None:
         return "generic"
     return "str_" if code[0].startswith("U") else _NUMPY_NAMES.get(code[0], ("generic", ""))[0]
 
 
-def _numpy_scalar(scalar: Inert) -> int | float | str | bool | None:
+def _numpy_scalar(value: Inert) -> int | float | str | bool | None:
     """The value of a numpy scalar of a numeric, bool or text type, read from its bytes; None for any other."""
-    code = _numpy_code(scalar)
-    data = scalar.args[1] if len(scalar.args) > 1 else None
-    if code is None or type(data) is not bytes:
+    code = _numpy_code(value)
+    data = value.args[1] if len(value.args) > 1 else None
+    if code is None or type(data) is not bytes or len(data) > NUMPY_MAX:
         return None
     kind, order = code
     try:
@@ -262,7 +268,7 @@ class _Brief:
 
     def _inert(self, value: Inert, depth: int) -> str:
         member = _named(value)
-        if member.module:
+        if member is not _NAMELESS:
             return member.ref
         parts = [("", item) for item in value.args[: REPR_ITEMS + 1]]
         for named in (value.kwargs, value.state):
@@ -290,38 +296,39 @@ def opaque(value: Any) -> Opaque:
     """
     try:
         data = emit(value)
-    except (_SinkFull, RecursionError):
+    except (SinkFull, RecursionError):
         data = b""
     if isinstance(value, Inert | Global):
         return Opaque(class_of(value).ref, data, plain(value))
     return Opaque(f"{type(value).__module__}:{type(value).__qualname__}", data, brief(value))
 
 
-def emit(value: Any) -> bytes:
+def emit(value: Any, most: int = OPAQUE_MAX) -> bytes:
     """A pickle (protocol 4) of a value that holds stand-ins, each written as the reference or the steps it records.
 
-    A process that has the classes loads from it what was pickled first. Cost: O(distinct objects).
+    A process that has the classes loads from it what was pickled first. Raises SinkFull beyond ``most`` bytes. Cost:
+    O(distinct objects).
     """
-    sink = _Sink()
+    sink = _Sink(most)
     _Emitter(sink, protocol=4).dump(value)
     return b"".join(sink.parts)
 
 
-class _SinkFull(Exception):
+class SinkFull(Exception):
     """A pickle has become too long."""
 
 
 class _Sink:
-    """Takes what a pickler writes, up to OPAQUE_MAX bytes."""
+    """Takes what a pickler writes, up to ``room`` bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         self.parts: list[bytes] = []
-        self._room = OPAQUE_MAX
+        self._room = room
 
     def write(self, data: bytes) -> None:
         self._room -= len(data)
         if self._room < 0:
-            raise _SinkFull
+            raise SinkFull
         self.parts.append(bytes(data))
 
 

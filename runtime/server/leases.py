@@ -1,7 +1,10 @@
 """Shared-memory segments: created here, for the clients of this host, and kept while anyone holds a lease."""
 
+import logging
 import os
 from multiprocessing.shared_memory import SharedMemory
+
+logger = logging.getLogger("ezmsg.ledger")
 
 BUFFERS_MAX = 1 << 16
 """Buffers of one segment; ezmsg's default is 32."""
@@ -65,7 +68,10 @@ class Leases:
             return
         del self._segments[name]
         segment.close()
-        segment.unlink()
+        try:
+            segment.unlink()
+        except FileNotFoundError:  # whoever tidied the folder up spared us the work; the others must still go
+            logger.warning("the shared-memory segment %s was already gone", name)
 
     def close(self) -> None:
         """Unlink every segment, whoever holds it."""

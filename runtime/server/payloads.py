@@ -24,7 +24,7 @@ from ezmsg.core.graphmeta import (
     SettingsSnapshotValue,
 )
 
-from ezmsg.ledger.runtime.server.inert import Global, Inert, class_of, plain
+from ezmsg.ledger.runtime.server.inert import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.pickles import loads
 from ezmsg.ledger.runtime.server.wire import Malformed
 
@@ -78,8 +78,8 @@ def _checked(value: Any) -> Any:
     clean = {}
     for name, (check, default) in _FIELDS[cls].items():
         given = had.get(name, default)
-        if type(given) is Inert:
-            given = plain(given)
+        if type(given) is Inert and (found := scalar(given)) is not None:
+            given = found
         taken = _Wrong if given is MISSING else check(given)
         if taken is _Wrong:
             raise WrongType(f"{cls.__name__}.{name} is not what it should be, but {_what(had.get(name))}")
@@ -110,7 +110,7 @@ def _text(value: Any) -> Any:
 def _texts(value: Any) -> Any:
     if type(value) not in (list, tuple, set, frozenset):
         return _Wrong
-    texts = [plain(item) if type(item) is Inert else item for item in value]
+    texts = [scalar(item) if type(item) is Inert else item for item in value]
     return texts if all(map(is_text, texts)) else _Wrong
 
 
@@ -207,8 +207,7 @@ _AS_THEY_ARE = frozenset({GraphMetadata, SettingsSnapshotValue})
 
 _SAMPLE_FIELDS = tuple(_CHECKS[ProfilingTraceSample])
 _CLEAN_SAMPLES = frozenset(
-    (float, str, str, str, value, kind, number)
-    for value in (float, int)
+    (float, str, str, str, float, kind, number)
     for kind in (ProfileChannelType, type(None))
     for number in (int, type(None))
 )

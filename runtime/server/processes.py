@@ -31,7 +31,7 @@ class ProcessConnection:
         self._reader = connection.reader
         self._id = self._live.open_process(peer=connection.peer)
         self._uuid = self._live.state.processes[self._id].uuid
-        hub.requests.processes[self._id] = ProcessLink(connection, self._id, self._uuid)
+        hub.requests.processes[self._uuid] = ProcessLink(connection, self._uuid)
         hub.traces.open(self._uuid)
 
     async def serve(self) -> None:
@@ -50,14 +50,16 @@ class ProcessConnection:
                 if command in _ACKNOWLEDGED:
                     await self._hub.settled()
                     await self._connection.send(Command.COMPLETE if accepted else Command.ERROR)
+            if self._connection.cut_off is not None:
+                reason, detail = "lost", self._connection.cut_off
         except WireError as error:
             reason, detail = "error", f"malformed: {error}"
         except ConnectionError as error:
             reason, detail = "lost", str(error) or type(error).__name__
         finally:
-            self._hub.requests.gone(self._id)
+            self._hub.requests.gone(self._uuid)
             self._hub.traces.close(self._uuid)
-            if self._id in self._live.state.processes:
+            if self._live.is_open(self._id):
                 self._live.close_process(self._id, reason, detail)
 
     def _reject(self, command: str, reason: str, arguments: Any = None) -> None:
@@ -100,7 +102,7 @@ class ProcessConnection:
 
     async def _answer(self) -> None:
         response = await self._load(ProcessControlResponse, PAYLOAD_MAX)
-        if not self._hub.requests.answer(self._id, response):
+        if not self._hub.requests.answer(self._uuid, response):
             self._reject("PROCESS_ROUTE_RESPONSE", "not_asked", str(response.request_id)[:100])
 
 

@@ -24,9 +24,8 @@ TIMEOUT_MAX_S = 3600.0
 class ProcessLink:
     """A connected backend process."""
 
-    def __init__(self, connection: Connection, process: int, uuid: str) -> None:
+    def __init__(self, connection: Connection, uuid: str) -> None:
         self.connection = connection
-        self.process = process
         self.uuid = uuid
 
 
@@ -43,11 +42,11 @@ class _Pending:
 
 
 class Requests:
-    """The connected processes, by id, and the requests that they owe an answer."""
+    """The connected processes, by UUID, and the requests that they owe an answer."""
 
     def __init__(self, live: "LiveGraph") -> None:
         self._live = live
-        self.processes: dict[int, ProcessLink] = {}
+        self.processes: dict[str, ProcessLink] = {}
         self._pending: dict[str, _Pending] = {}
 
     async def ask(
@@ -89,10 +88,10 @@ class Requests:
         self._live.answer_request(request, bool(response.ok), code, monotonic_ns() - pending.started)
         return response
 
-    def answer(self, process: int, response: ProcessControlResponse) -> bool:
+    def answer(self, process: str, response: ProcessControlResponse) -> bool:
         """A process answered; False when it was not asked, and then nothing changes: the one that was may still answer."""
         pending = self._pending.get(response.request_id)
-        if pending is None or pending.owner.process != process:
+        if pending is None or pending.owner.uuid != process:
             return False
         self._complete(pending, response)
         return True
@@ -101,11 +100,11 @@ class Requests:
         if not pending.future.done():
             pending.future.set_result(response)
 
-    def gone(self, process: int) -> None:
+    def gone(self, process: str) -> None:
         """A process ended: what it owed is answered for it."""
         link = self.processes.pop(process, None)
         for uuid, pending in list(self._pending.items()):
-            if pending.owner.process == process:
+            if pending.owner.uuid == process:
                 self._complete(
                     pending,
                     _failure(

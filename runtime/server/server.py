@@ -16,7 +16,7 @@ from ezmsg.core.netprotocol import (
     create_socket,
 )
 
-from ezmsg.ledger.errors import LedgerLocked
+from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
@@ -39,8 +39,9 @@ SIBLINGS_MAX = 1000
 BACKLOG = 1024
 """Connections that may wait to be accepted: a system of many units starts all at once."""
 
-TOUCH_S = 1.0
-"""How often an idle server renews the time of its lock file, which is what the next one takes for its last moment."""
+TEND_S = 0.25
+"""How often the server looks after its ledger: whether the disk still takes what it is given, and the time of the lock
+file, which is what the next server takes for this one's last moment."""
 
 STOP_TIMEOUT_S = 1.5
 """How long connections may take to end when the server stops; after that they are left behind."""
@@ -107,7 +108,7 @@ class GraphServer(threading.Thread):
             self._socket.listen(BACKLOG)  # a port that another one listens on shows here, before anything is recorded
             self._address = Address(*self._socket.getsockname())
             self.ledger = self._open_ledger()
-            self.live = LiveGraph(self.ledger, kind=self._kind, name=self.name, address=str(self._address))
+            self.live = LiveGraph(self.ledger, kind=self._kind, name=self.name, address=str(self._address), served=True)
             if self._fresh:
                 self.live.clear_persistent()
             super().start()
@@ -169,7 +170,7 @@ class GraphServer(threading.Thread):
 
     def run(self) -> None:
         """The thread's body."""
-        assert self.ledger is not None
+        assert self.live is not None
         try:
             asyncio.run(self._serve())
         except BaseException as error:
@@ -178,8 +179,15 @@ class GraphServer(threading.Thread):
             self._failure = error  # for ``start``, which is waiting
         finally:
             self._ready.set()
+            self.ledger = self.live.ledger  # another one than at the start, if the disk failed in between
             if self.ledger is not self._given:
-                self.ledger.close()
+                self._close_ledger(self.ledger)
+
+    def _close_ledger(self, ledger: Ledger) -> None:
+        try:
+            ledger.close()
+        except LedgerError as error:
+            logger.error("%s could not be closed in good order: %s", ledger.location, error)
 
     async def _serve(self) -> None:
         assert self.live is not None
@@ -197,9 +205,9 @@ class GraphServer(threading.Thread):
         self._ready.set()
         if self._stopping.is_set():
             self._wake.set()
-        touching = asyncio.create_task(self._touch())
+        tending = asyncio.create_task(self._tend(self.live))
         await self._wake.wait()
-        touching.cancel()
+        tending.cancel()
         server.close()
         try:
             self.live.close(*self._reason)
@@ -207,14 +215,15 @@ class GraphServer(threading.Thread):
             await self._end_connections()
             hub.leases.close()
 
-    async def _touch(self) -> None:
-        assert self.ledger is not None
+    async def _tend(self, live: LiveGraph) -> None:
         while True:
-            await asyncio.sleep(TOUCH_S)
-            try:
-                self.ledger.touch()
-            except OSError as error:
-                logger.warning("%s: the time of its lock file cannot be renewed: %s", self.ledger.location, error)
+            await asyncio.sleep(TEND_S)
+            live.tend()
+            if live.degraded is None:
+                try:
+                    live.ledger.touch()
+                except OSError as error:
+                    logger.warning("%s: the time of its lock file cannot be renewed: %s", live.ledger.location, error)
 
     async def _end_connections(self) -> None:
         for task in self._tasks:

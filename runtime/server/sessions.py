@@ -68,7 +68,7 @@ class SessionConnection:
     async def _end(self, detail: str) -> None:
         if self._ahead is not None:
             self._ahead.cancel()
-        if self._id in self._live.state.sessions:
+        if self._live.is_open(self._id):
             outcome = self._live.close_session(self._id, detail=detail)
             await self._hub.router.notify(outcome.topics)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID, uuid1
 
@@ -63,8 +63,7 @@ async def settings_events(live: LiveGraph, after: int) -> list[SettingsChangedEv
 
 
 def _run_start(live: LiveGraph, kind: type) -> int:
-    run = live.state.runs[live.run]
-    return run.topology_start if kind is TopologyChanged else run.settings_start
+    return live.topology_start if kind is TopologyChanged else live.settings_start
 
 
 async def _earlier(live: LiveGraph, after: int, kind: type, start: int) -> list[Any]:
@@ -73,10 +72,18 @@ async def _earlier(live: LiveGraph, after: int, kind: type, start: int) -> list[
         return []
 
     def replay() -> list[Any]:
-        entries = feed(live.ledger.read())
+        entries = feed(_while_running(live))
         return [entry for entry in entries if type(entry) is kind and after < entry.number <= start]
 
     return await asyncio.to_thread(replay)
+
+
+def _while_running(live: LiveGraph) -> Iterator[Sequence[Any]]:
+    """The ledger's batches until the run is closed: a long replay must not hold up the end of the server."""
+    for batch in live.ledger.read():
+        if live.run not in live.state.runs:
+            return
+        yield batch
 
 
 async def serve_topology(hub: Hub, connection: Connection) -> None:
@@ -94,18 +101,25 @@ async def _serve_feed(
 ) -> None:
     [after] = await connection.reader.arguments(NUMBER)
     await hub.settled()
+    # A number that this feed has not reached comes from another server: what happens from now on is told all the same.
+    index = min(max(0, after - _run_start(hub.live, kind)), len(entries))
     await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-    sender = asyncio.create_task(_send_feed(hub, connection, kind, entries, convert, after))
+    sender = asyncio.create_task(_send_feed(hub, connection, kind, entries, convert, after, index))
     await _until_either(connection, sender)
 
 
 async def _send_feed(
-    hub: Hub, connection: Connection, kind: type, entries: list[Any], convert: Callable[[Any], object], after: int
+    hub: Hub,
+    connection: Connection,
+    kind: type,
+    entries: list[Any],
+    convert: Callable[[Any], object],
+    after: int,
+    index: int,
 ) -> None:
-    start = _run_start(hub.live, kind)
-    for entry in await _earlier(hub.live, after, kind, start):
+    """What earlier runs have after number ``after``, then this run's ``entries`` from ``index`` on, as they come."""
+    for entry in await _earlier(hub.live, after, kind, _run_start(hub.live, kind)):
         await connection.send(encode_blob(dumps(convert(entry))))
-    index = max(0, after - start)
     while True:
         while index < len(entries):
             piece = bytearray()

@@ -68,7 +68,7 @@ class Traces:
     def collect(self, control: ProfilingStreamControl, read: dict[str, int]) -> ProfilingTraceStreamBatch:
         """What a stream has not read yet; ``read`` holds its place in each buffer and is moved on."""
         now = time()
-        wanted = self._buffers if control.process_ids is None else map(str, control.process_ids)
+        wanted = self._buffers if control.process_ids is None else {*map(str, control.process_ids)}
         most = max(1, int(control.max_samples))
         batches: dict[UUID, ProcessProfilingTraceBatch] = {}
         for uuid in sorted(wanted):

@@ -21,7 +21,7 @@ from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, Global, Inert, opaque, plain
+from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.payloads import WrongType, is_text, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import RECORDS
 from ezmsg.ledger.runtime.server.wire import Malformed
@@ -49,10 +49,14 @@ ROOM = 4 * LINE_MAX
 """Bytes, by estimate, at which a value is given up while it is taken apart: a pickle of a kilobyte can share its parts
 so often that it stands for a value of any size."""
 
-NODE_ROOM = 32
-"""What one value is estimated at, beside its text."""
+ITEM_ROOM = 16
+"""What one value inside another is estimated at, beside its text."""
 
-EMIT_ROOM = 16
+PART_ROOM = 256
+"""What a container or object is estimated at, beside its items: a quarter of a million of them is all that fits. A
+component of a real system has about 20."""
+
+EMIT_ROOM = 64
 """What a byte of a foreign object's pickle is estimated at: the time it takes to write one is worth as much."""
 
 SETTINGS_KEPT = 64 * 1024
@@ -221,7 +225,7 @@ class _Inward:
             self._spend(len(value) * 4 // 3)
             return freeze(value)
         if cls in _TAGS:
-            self._spend(NODE_ROOM * len(value))
+            self._spend(PART_ROOM + ITEM_ROOM * len(value))
             items = [self.form(item, depth + 1) for item in value]
             if cls is set or cls is frozenset:
                 items.sort(key=_encode)  # as values.freeze has it: bytes give an order that never changes
@@ -229,7 +233,7 @@ class _Inward:
         return self._foreign(value, depth)
 
     def _spend(self, size: int) -> None:
-        self._room -= NODE_ROOM + size
+        self._room -= size
         if self._room < 0:
             raise Malformed(
                 f"a value takes more than {ROOM} bytes when it is written out",
@@ -237,14 +241,14 @@ class _Inward:
             )
 
     def _dict(self, value: dict[Any, Any], depth: int) -> Form:
-        self._spend(2 * NODE_ROOM * len(value))
+        self._spend(PART_ROOM + 2 * ITEM_ROOM * len(value))
         if TAG not in value and all(map(is_text, value)):
             self._room -= sum(map(len, value))
             return {key: self.form(item, depth + 1) for key, item in value.items()}
         return {TAG: "m", "v": [[self.form(key, depth + 1), self.form(item, depth + 1)] for key, item in value.items()]}
 
     def _record(self, name: str, had: dict[str, Any], depth: int) -> Form:
-        self._spend(2 * NODE_ROOM * len(had))
+        self._spend(PART_ROOM + 2 * ITEM_ROOM * len(had))
         plan = _PLANS.get(name)
         if plan is None or had.keys() != plan.exact:
             self.exact = False
@@ -267,7 +271,7 @@ class _Inward:
 
     def _reshaped(self, what: str, value: Any, shape: type) -> Form:
         """A text of a foreign class (a StrEnum, numpy's) as a plain one; all else of another shape is refused."""
-        text = plain(value) if shape is str and type(value) is Inert else None
+        text = scalar(value) if shape is str and type(value) is Inert else None
         if not is_text(text):
             wrong = "a text that is not valid UTF-8" if type(value) is str else f"a {type(value).__name__}"
             raise WrongType(f"{what} is {wrong}, where a {shape.__name__} belongs")

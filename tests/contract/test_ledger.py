@@ -149,10 +149,65 @@ def test_a_gap_with_losses_jumps(ledger: Ledger) -> None:
     ledger.check()
 
 
+def test_late_events_keep_their_seqs_and_times(ledger: Ledger) -> None:
+    ledger.append(marks("a"))
+    late = [Mark(seq=2, time=70, name="b"), Gap(seq=6, time=80, first=3, last=5, lost=3, late=0, reason="full")]
+    ledger.append_late(late)
+    ledger.append_late([Mark(seq=7, time=60, name="c")])
+    ledger.append_late([])
+    ledger.append(marks("d"))
+    assert list(ledger.entries(after=1, until=7)) == [*late, Mark(seq=7, time=60, name="c")]
+    assert ledger.head == 8
+    ledger.check()
+    assert ledger.verify().sound
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        [Mark(seq=3, name="not next")],
+        [Mark(name="no seq")],
+        [Mark(seq=2, name="x"), Mark(seq=2, name="twice")],
+        [Gap(seq=2, first=2, last=5, lost=4, late=0, reason="not at last + 1")],
+        [Mark(seq=2, name=7)],  # type: ignore[arg-type]
+        [UnknownEvent(seq=2, time=0, tag="of.tomorrow", raw=b"{}")],
+    ],
+    ids=repr,
+)
+def test_late_events_that_do_not_follow(ledger: Ledger, late: list[Any]) -> None:
+    ledger.append(marks("a"))
+    receipt = ledger.receipt
+    with pytest.raises(InvalidEvent):
+        ledger.append_late(late)
+    assert ledger.receipt == receipt
+    ledger.check()
+
+
+def test_reopen(ledger: Ledger) -> None:
+    ledger.append(marks("a"))
+    assert ledger.in_place
+    again = ledger.reopen()
+    assert (again.id, again.head, again.durability) == (ledger.id, 1, ledger.durability)
+    again.append(marks("b"))
+    assert names(again) == ["a", "b"]
+    again.close()
+
+
 def test_read_from_and_to(ledger: Ledger) -> None:
     for start in range(1, 100, 3):
         ledger.append(marks(*map(str, range(start, start + 3))))
-    for after, until in [(0, None), (0, 1), (1, 2), (4, 50), (98, 99), (99, None), (500, None), (5, 3), (0, 0), (7, 999)]:
+    for after, until in [
+        (0, None),
+        (0, 1),
+        (1, 2),
+        (4, 50),
+        (98, 99),
+        (99, None),
+        (500, None),
+        (5, 3),
+        (0, 0),
+        (7, 999),
+    ]:
         expected = [str(n) for n in range(1, 100) if n > after and (until is None or n <= until)]
         assert names(ledger, after, until) == expected, (after, until)
 

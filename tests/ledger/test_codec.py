@@ -186,6 +186,7 @@ def test_a_codec_of_fewer_types_does_not_know_the_others() -> None:
         (b'{"type":"mark","seq":1,"na', "not a line of a ledger"),
         (b'{"type":"mark","seq":1,"name":"\xff"}', "a malformed mark line"),
         (b'{"type":"mark","seq":1,"name":"\\ud800"}', "not a line of a ledger"),
+        (b'{"type":"\xff","seq":1}', "not a line of a ledger"),
         (b"[]", "not a line of a ledger"),
         (b"\x00\x00", "not a line of a ledger"),
         (b'{"type":"x","seq":1,"deep":' + b"[" * 10**5 + b"]" * 10**5 + b"}", "not a line of a ledger"),
@@ -244,7 +245,8 @@ def test_blank_lines_are_passed_over_whatever_stands_beside_them() -> None:
     ids=["topic", "unit", "key"],
 )
 def test_half_a_surrogate_pair_is_refused(event: Event) -> None:
-    for batch in ([event], [MARK, event], [UNKNOWN, event]):
+    batches: list[list[Event | UnknownEvent]] = [[event], [MARK, event], [UNKNOWN, event]]
+    for batch in batches:
         with pytest.raises(InvalidEvent, match="surrogates not allowed") as caught:
             encode(batch)
         assert "UTF-8" in caught.value.hint
@@ -260,7 +262,7 @@ def test_half_a_surrogate_pair_is_refused(event: Event) -> None:
         if field.type in (int, int | None) and field.name not in ("seq", "time", "owner")  # the log's own numbers
     ],
 )
-def test_an_integer_beyond_64_bits_is_refused(cls: type[Event], name: str, value: int) -> None:
+def test_an_integer_beyond_64_bits_is_refused(cls: type[Any], name: str, value: int) -> None:
     defaults: dict[Any, Any] = {
         int: 0,
         str: "",
@@ -392,7 +394,7 @@ def test_the_catalogue_does_not_know_them() -> None:
 
 
 def test_a_batch_of_many_kinds_keeps_its_order() -> None:
-    batch = [
+    batch: list[Event | UnknownEvent] = [
         MARK,
         EdgeConnected(seq=2, time=5, from_topic="A", to_topic="B", owner=None, by="h:1"),
         UnknownEvent(seq=3, time=5, tag="x", raw=b'{"type":"x","seq":3,"time":5}'),

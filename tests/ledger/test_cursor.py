@@ -80,13 +80,15 @@ def forge(path: Path, lines: bytes, upto: int, count: int) -> None:
     """Append a commit as some other program would, with a right hash."""
     data = path.read_bytes()
     at = len(data) + len(lines)
-    path.write_bytes(data + lines + encode_commit(upto, count, at, 0, sha256(data + lines).hexdigest()))
+    path.write_bytes(data + lines + encode_commit(upto, count, at, len(data), sha256(data + lines).hexdigest()))
 
 
 def test_events_of_tomorrow_keep_their_place(path: Path) -> None:
     write(path, [2, 1])
     odd = b'{"type":"of.tomorrow","seq":5,"time":9,"more":{"deep":[1]}}\n'
-    forge(path, codec.encode([Mark(seq=4, time=9, name="x")]) + odd + codec.encode([Mark(seq=6, time=9, name="y")]), 6, 3)
+    forge(
+        path, codec.encode([Mark(seq=4, time=9, name="x")]) + odd + codec.encode([Mark(seq=6, time=9, name="y")]), 6, 3
+    )
     forge(path, b'{"type":"ledger.tomorrow","text":"?"}\n' + codec.encode([Mark(seq=7, time=9, name="z")]), 7, 1)
     with Ledger.open(path, "r") as ledger:
         events = list(ledger.entries())
@@ -112,7 +114,6 @@ def test_events_of_tomorrow_keep_their_place(path: Path) -> None:
         ([], 3, -1),
         ([Gap(seq=9, first=4, last=9, lost=6, late=0, reason="its seq is last + 1")], 9, 1),
         ([Gap(seq=10, first=5, last=9, lost=5, late=0, reason="not next")], 10, 1),
-        ([Gap(seq=4, first=4, last=3, lost=1, late=0, reason="lost nothing")], 4, 1),
     ],
 )
 def test_a_commit_that_does_not_add_up_is_not_shown(path: Path, lines: list[Any], upto: int, count: int) -> None:

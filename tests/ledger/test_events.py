@@ -75,12 +75,13 @@ def test_an_event_is_frozen_and_nothing_for_the_garbage_collector(cls: type[Even
 def test_what_events_hold_is_frozen_and_nothing_for_the_garbage_collector() -> None:
     for thing in (EXAMPLES[SettingsValue], UnknownEvent(seq=1, time=1, tag="x", raw=b"{}")):
         assert not gc.is_tracked(thing)
-        with pytest.raises(AttributeError):
-            thing.time = 2
+        for name in thing.__struct_fields__:
+            with pytest.raises(AttributeError):
+                setattr(thing, name, getattr(thing, name))
 
 
 @each_type
-def test_seq_and_time_come_first_and_the_rest_only_by_name(cls: type[Event]) -> None:
+def test_seq_and_time_come_first_and_the_rest_only_by_name(cls: type[Any]) -> None:
     assert cls.__struct_fields__[:2] == ("seq", "time")
     required = {field.name: EXAMPLES[field.type] for field in msgspec.structs.fields(cls) if field.required}
     event = cls(1, 2, **required)
@@ -99,7 +100,7 @@ NOTHING: dict[Any, Any] = {int: 0, str: "", bool: False, tuple[str, ...]: (), Se
 
 
 @each_type
-def test_defaults_are_left_out_but_required_fields_never(cls: type[Event]) -> None:
+def test_defaults_are_left_out_but_required_fields_never(cls: type[Any]) -> None:
     required = [field for field in msgspec.structs.fields(cls) if field.required]
     event = cls(**{field.name: NOTHING.get(field.type) for field in required})
     line = codec.encode([event])

@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from ezmsg.ledger import codec, events, header, metadata, structural, values
 from ezmsg.ledger.errors import EventError, InvalidValue
+from ezmsg.ledger.log import Ledger
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "FORMAT.md").read_text(encoding="utf-8")
@@ -321,6 +322,31 @@ def test_the_complete_ledger_is_what_our_code_writes() -> None:
         offset += len(line)
     assert isinstance(entry, structural.Commit)
     assert (entry.count, entry.synced) == (0, entry.at), "it ends in a seal"
+
+
+def test_the_log_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.ledger"
+    path.write_bytes(LEDGER)
+    with Ledger.open(path, "r") as ledger:
+        assert codec.encode(ledger.entries()) == b"".join(
+            line for line in LEDGER.splitlines(keepends=True) if not line.startswith(structural.STRUCTURAL_PREFIX)
+        )
+        ledger.verify()
+        ledger.check()
+    with Ledger.open(path) as ledger:
+        assert ledger.head == 6
+    assert path.read_bytes().startswith(LEDGER)
+    assert b"ledger.recovered" not in path.read_bytes()
+
+
+def test_the_small_reader_reads_what_the_log_writes(tmp_path: Path) -> None:
+    path = tmp_path / "run.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([events.Mark(name="one"), events.Mark(name="two")])
+        ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    found, end = small_reader()(path.read_bytes())
+    assert end == path.stat().st_size
+    assert [entry["seq"] for entry in found] == [1, 2, 3]
 
 
 def test_the_small_reader_reads_it() -> None:

@@ -180,16 +180,18 @@ def test_a_forked_child_cannot_write(path: Path, level: str) -> None:
 @needs_fork
 def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
     """The child outlives its parent, and yet the ledger can be opened: it closed what it inherited."""
-    read_end, write_end = os.pipe()
+    (read_end, write_end), (gate, gate_opener) = os.pipe(), os.pipe()
     parent = os.fork()
     if parent == 0:
         try:
             ledger = Ledger.open(path, durability="none")
             ledger.append([Mark(name="of the parent")])
+            tail = ledger.tail()
+            next(tail)  # has a handle of its own, which the child inherits
             child = os.fork()
             if child == 0:
-                os.close(write_end)
-                os.read(read_end, 1)  # until the test lets it go
+                os.close(gate_opener)
+                os.read(gate, 1)  # until the test lets it go
                 os._exit(0)
             os.write(write_end, str(child).encode().ljust(16))
             os.kill(os.getpid(), signal.SIGKILL)
@@ -200,8 +202,9 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
     os.kill(child, 0)  # it lives
     with Ledger.open(path) as ledger:
         assert ledger.head == 1
-    os.close(write_end)
-    os.close(read_end)
+    os.kill(child, 0)
+    for end in (read_end, write_end, gate, gate_opener):
+        os.close(end)
 
 
 @needs_fork

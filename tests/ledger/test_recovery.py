@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LogError, NotALedger
-from ezmsg.ledger.events import Mark
+from ezmsg.ledger.events import Mark, MetadataRegistered
 
 COMMIT = b'{"type":"ledger.commit"'
 
@@ -174,7 +174,11 @@ def test_damage_and_tail(small: Path, hasty: Any) -> None:
         small.write_bytes(flipped)
         unsound = max(end for end in ends if end <= offset)
         stated = max(
-            (line["synced"] for line in lines if not line["at"] <= offset < line["at"] + _line_length(data, line["at"])),
+            (
+                line["synced"]
+                for line in lines
+                if not line["at"] <= offset < line["at"] + _line_length(data, line["at"])
+            ),
             default=0,
         )
         try:
@@ -204,13 +208,47 @@ def test_a_damaged_ledger_can_be_read_up_to_the_damage(small: Path) -> None:
     where = data.index(b'"name":"two"')
     small.write_bytes(data[:where] + b'"name";"two"' + data[where + 12 :])
     with Ledger.open(small, "r") as ledger:
-        shown = []
+        batches = ledger.read()
+        assert [event.seq for event in next(batches)] == [1, 2, 3]
         with pytest.raises(DamagedLedger, match="damaged behind seq 3") as info:
-            for batch in ledger.read():
-                shown += batch
-        assert [event.seq for event in shown] == [1, 2, 3]
+            next(batches)
         assert info.value.seq == 3
         assert info.value.offset == commit_ends(data)[4]
+
+
+@pytest.mark.parametrize(("old", "new"), [(b'"label":"DEMO"', b'"label":"DEMONSTRATION"'), (b',"label":"DEMO"', b"")])
+def test_an_edit_that_moves_all_that_follows_is_damage(small: Path, old: bytes, new: bytes) -> None:
+    """A text editor was at it: no later commit line stands where it says, and yet each tells of bytes on the disk."""
+    edited = small.read_bytes().replace(old, new)
+    small.write_bytes(edited)
+    with pytest.raises(DamagedLedger) as info:
+        Ledger.open(small)
+    assert info.value.seq == 0
+    assert small.read_bytes() == edited
+    with Ledger.open(small, "r") as ledger, pytest.raises(DamagedLedger):
+        list(ledger.read())
+
+
+def test_a_torn_event_that_speaks_of_commits_is_no_damage(small: Path) -> None:
+    """What somebody's settings hold cannot make a ledger that was torn there refuse to open."""
+    claim = {"type": "ledger.commit", "upto": 9, "count": 1, "at": 9999, "synced": 9999, "sha256": "0" * 64}
+    event = MetadataRegistered(session=1, metadata={"a": claim}, raw=None)
+    with Ledger.open(small, durability="none") as ledger:
+        before = ledger.receipt
+        ledger.append([event])
+        assert list(ledger.entries(after=6)) == [MetadataRegistered(seq=7, time=ledger_time(ledger), **fields(event))]
+    data = small.read_bytes()
+    small.write_bytes(data[: data.index(before.encode()) + len(before) + 1 + 300])
+    with Ledger.open(small) as ledger:
+        assert ledger.head == 6
+
+
+def ledger_time(ledger: Ledger) -> int:
+    return next(ledger.entries(after=ledger.head - 1)).time
+
+
+def fields(event: MetadataRegistered) -> dict[str, Any]:
+    return {"session": event.session, "metadata": event.metadata}
 
 
 def test_the_lock_is_free_after_a_refusal(small: Path) -> None:

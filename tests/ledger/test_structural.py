@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import codec, structural
+from ezmsg.ledger.errors import EventError
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     HEADER_PREFIX,
@@ -72,5 +73,5 @@ def test_no_field_of_a_structural_line_may_be_missing(line: Any) -> None:
     fields = msgspec.to_builtins(line)
     for name in line.__struct_fields__:
         short = msgspec.json.encode({key: item for key, item in fields.items() if key != name})
-        with pytest.raises(codec.EventError, match=f"malformed {fields['type']} line"):
+        with pytest.raises(EventError, match=f"malformed {fields['type']} line"):
             codec.decode_line(short)

@@ -20,27 +20,23 @@ from ezmsg.ledger import Ledger, events
 with Ledger.open(sys.argv[1], durability="none") as ledger:
     for n in range(1, 1501):
         ledger.append([events.Mark(name="x" * (n % 40))] * (1 + n % 7) * (300 if n % 500 == 0 else 1))
-    print(ledger.head, flush=True)
 """
 
 
 def test_across_processes_while_a_writer_appends(path: Path) -> None:
     Ledger.open(path).close()
-    stop = threading.Event()
     seqs: list[int] = []
     commits: list[int] = []
     with Ledger.open(path, "r") as reader:
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
-        with process:
-            last = None
-            for batch in reader.tail(poll=0.002, stop=stop):
-                seqs += [event.seq for event in batch]
-                commits.append(batch[-1].seq)
-                if process.poll() is not None:
-                    assert process.stdout is not None
-                    last = last if last is not None else int(process.stdout.read())
-                    if seqs[-1] == last:
-                        stop.set()
+        process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
+
+        def all_seen() -> bool:
+            return process.poll() is not None and len(seqs) == reader.head
+
+        for batch in reader.tail(poll=0.002, stop=all_seen):
+            seqs.extend(event.seq for event in batch)
+            commits.append(batch[-1].seq)
+        assert process.wait() == 0
         assert seqs == list(range(1, len(seqs) + 1)), "gapless, in order"
         assert len(seqs) == reader.head
     assert len(commits) > 3, "it followed while it was written"

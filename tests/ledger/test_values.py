@@ -177,7 +177,7 @@ def nested(wrap: Any, levels: int, innermost: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("innermost", [None, True, 1, 1.5, "", b"", [], (), {}, frozenset(), TaskMetadata(name=None)])
+@pytest.mark.parametrize("innermost", [None, True, 1, 1.5, "", b"", [], (), {}, frozenset(), TaskMetadata(name="")])
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 def test_the_depth_is_bounded_for_every_container_and_whatever_is_innermost(wrap: Any, innermost: Any) -> None:
     levels = DEPTH_MAX - isinstance(innermost, Model)
@@ -354,7 +354,7 @@ class Unpicklable:
 class Pretender:
     """Says that it is an int; such proxies exist."""
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return int
 

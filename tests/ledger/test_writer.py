@@ -42,7 +42,7 @@ def test_a_full_disk(path: Path, faulty: Any, marks: Callable[..., list[Mark]], 
 def test_a_full_disk_that_does_not_even_truncate(path: Path, faulty: Any, marks: Callable[..., list[Mark]]) -> None:
     with Ledger.open(path, disk=faulty) as ledger:
         ledger.append(marks("a"))
-        faulty.space, faulty.fail["truncate"] = 200, 2
+        faulty.space, faulty.fail["truncate"] = 200, 3
         for _ in range(2):  # the second finds the rest of the first, and cannot cut it either
             with pytest.raises(WriteFailed):
                 ledger.append(marks("long" * 100))
@@ -54,6 +54,14 @@ def test_a_full_disk_that_does_not_even_truncate(path: Path, faulty: Any, marks:
         with Ledger.open(path, "r") as reader:
             assert (names(reader), reader.tail_bytes) == (["a", "b"], 0)
         ledger.check()
+
+
+def test_a_disk_too_full_for_the_seal(path: Path, faulty: Any, marks: Callable[..., list[Mark]]) -> None:
+    with Ledger.open(path, disk=faulty) as ledger:
+        ledger.append(marks("a"))
+        faulty.space = 30
+    found = Ledger.open(path, "r").verify()
+    assert (found.sound, found.sealed, found.seq) == (True, False, 1)
 
 
 def test_an_interrupt_in_the_middle_leaves_nothing_half(
@@ -195,6 +203,34 @@ def test_no_acknowledgement_rests_on_a_failed_sync(path: Path, faulty: Any, mark
             assert again.verify().sound
 
 
+def test_a_broken_writer_can_be_opened_anew(path: Path, faulty: Any, marks: Callable[..., list[Mark]]) -> None:
+    ledger = Ledger.open(path, durability="commit", disk=faulty)
+    ledger.append(marks("a"))
+    faulty.fail["sync"] = 2
+    with pytest.raises(WriteFailed):
+        ledger.append(marks("b"))
+    with ledger.reopen() as again:
+        assert again.failure is None
+        again.append(marks("c"))
+        assert names(again) == ["a", "c"]
+        again.check()
+
+
+def test_a_file_that_was_taken_away(path: Path, marks: Callable[..., list[Mark]]) -> None:
+    ledger = Ledger.open(path)
+    ledger.append(marks("a"))
+    assert ledger.in_place
+    path.rename(path.with_name("y.ledger"))
+    assert not ledger.in_place
+    ledger.append(marks("b"))
+    with ledger.reopen() as again:
+        assert (again.head, again.in_place) == (0, True)
+    assert not ledger.in_place
+    moved = Ledger.open(path.with_name("y.ledger"), "r")
+    assert names(moved) == ["a", "b"]
+    assert moved.verify().sealed
+
+
 # --- levels ---
 
 
@@ -313,8 +349,7 @@ def test_a_disk_that_is_really_full(tiny_disk: Path, marks: Callable[..., list[M
     ballast.write_bytes(bytes(30_000))
     with Ledger.open(path) as ledger:
         with pytest.raises(WriteFailed, match="No space left on device"):
-            while True:
-                ledger.append(marks("x" * 3000))
+            [ledger.append(marks("x" * 3000)) for _ in range(100)]
         head = ledger.head
         assert head > 0
         assert [event.seq for event in ledger.entries()] == list(range(1, head + 1))

@@ -128,7 +128,7 @@ class Account:
 
 
 def account(path: Path, sealed: bool = True) -> Account:
-    """Check that the ledger is whole and can be replayed, and give its account. Nothing but persistent edges is left."""
+    """Check that the ledger is whole and can be replayed, and give its account; nothing but persistent edges is left."""
     with Ledger.open(path, "r") as ledger:
         report = ledger.verify()
         assert report.sound, report.problems
@@ -143,7 +143,7 @@ def account(path: Path, sealed: bool = True) -> Account:
         assert re.fullmatch("[0-9a-f]{64}", digest)
         assert digest == once_more
     if sealed:
-        assert not (state.sessions or state.processes or state.endpoints or state.runs)
+        assert {} == state.sessions == state.processes == state.endpoints == state.runs
         assert all(owners == {None} for _, owners in state.ownership.edges())
     return _told(events)
 

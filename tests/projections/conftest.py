@@ -274,7 +274,8 @@ class Writer:
 
     def gap(self, x: int, y: int, z: int) -> None:
         first = self.events[-1].seq + 1
-        self.add(ev.Gap(first=first, last=first + x, lost=x + 1, late=0, reason="write_failed"))
+        reached = {"topology": 5 * y, "settings": 5 * z}
+        self.add(ev.Gap(first=first, last=first + x, lost=x + 1, late=0, reason="write_failed", **reached))
 
     def late(self, x: int, y: int, z: int) -> None:
         last = self.events[-1].seq
@@ -294,7 +295,7 @@ class Writer:
 
 
 OP = st.tuples(st.sampled_from(KINDS), st.integers(0, 7), st.integers(0, 7), st.integers(0, 7))
-# The length is drawn first: lists without a least size have five items on average, and little comes about in five steps.
+# The length is drawn first: lists without a least size have five items on average, too few for much to come about.
 OPS = st.integers(0, 80).flatmap(lambda size: st.lists(OP, min_size=size, max_size=size))
 
 

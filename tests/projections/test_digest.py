@@ -40,7 +40,9 @@ def rich() -> list[Any]:
     graph = GraphMetadata(root_name="SYS", components={"SYS/U": unit, "SYS/V": other})
     value = ev.SettingsValue(serialized=b"q", repr_value={"gain": 2.0}, structured_value={"gain": 2.0})
     return [
-        ev.ServerStarted(uuid="run", kind="server", name="s", host="h", pid=1, address="a:1", versions={"ezmsg": "3.9"}),
+        ev.ServerStarted(
+            uuid="run", kind="server", name="s", host="h", pid=1, address="a:1", versions={"ezmsg": "3.9"}
+        ),
         ev.SessionOpened(uuid="s2", peer="127.0.0.1:2"),
         ev.SessionOpened(uuid="s3", peer="127.0.0.1:3", label="rig"),
         ev.EdgeConnected(from_topic="A", to_topic="B", owner=2),
@@ -219,7 +221,9 @@ DIFFERENT_SHAPES: dict[str, list[Any]] = {
     "a session less": [ev.SessionClosed(session=3, reason="closed")],
     "a session cleared": [ev.RequestAnswered(request=15, ok=True), ev.SessionCleared(session=2)],
     "another setting": [
-        ev.SettingsUpdated(process=8, component="SYS/U", value=ev.SettingsValue(serialized=b"q", repr_value={"gain": 3.0}))
+        ev.SettingsUpdated(
+            process=8, component="SYS/U", value=ev.SettingsValue(serialized=b"q", repr_value={"gain": 3.0})
+        )
     ],
     "a setting more": [
         ev.SettingsUpdated(process=8, component="SYS/W", value=ev.SettingsValue(serialized=None, repr_value=""))

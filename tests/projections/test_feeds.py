@@ -19,9 +19,7 @@ SCHEMA = freeze(SettingsSchemaMetadata(provider="msgspec", settings_type="Gain")
 
 def form(**gains: Any) -> Any:
     units = {
-        name: UnitMetadata(
-            address=name, initial_settings=(b"%s" % name.encode(), {"gain": gain}), settings_schema=None
-        )
+        name: UnitMetadata(address=name, initial_settings=(b"%s" % name.encode(), {"gain": gain}), settings_schema=None)
         for name, gain in gains.items()
     }
     return freeze(GraphMetadata(components=units))
@@ -205,11 +203,29 @@ def test_a_run_knows_where_its_entries_begin() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_each_feed_counts_from_one_without_a_hole(
+def test_each_feed_counts_by_one_but_for_what_a_gap_took(
     data: st.DataObject, histories: st.SearchStrategy[list[Any]]
 ) -> None:
     events = data.draw(histories)
-    entries = list(feed([events]))
+    watch: list[Any] = []
+    state = GraphState(watch)
+    last = {TopologyChanged: 0, SettingsChanged: 0}
+    for event in events:
+        state.apply(event)
+        if isinstance(event, ev.Gap):
+            last[TopologyChanged] = max(last[TopologyChanged], event.topology)
+            last[SettingsChanged] = max(last[SettingsChanged], event.settings)
+        for entry in watch:
+            last[type(entry)] += 1
+            assert entry.number == last[type(entry)]
+        watch.clear()
+    assert (state.topology, state.settings_changes) == tuple(last.values())
+
+
+def test_numbers_that_were_lost_are_not_given_out_again() -> None:
+    lost = ev.Gap(first=3, last=9, lost=7, late=0, reason="overflow", topology=8, settings=1)
+    events = [*numbered([STARTED, connect("A", "B", None)]), stamped(lost, 10, 100)]
+    events += [stamped(connect("B", "C", None), 11, 110)]
+    assert list(feed([events])) == [graph(1, 2, ["B"]), graph(9, 11, ["C"])]
     state = fold([events], GraphState())
-    for kind, count in ((TopologyChanged, state.topology), (SettingsChanged, state.settings_changes)):
-        assert [entry.number for entry in entries if type(entry) is kind] == list(range(1, count + 1))
+    assert (state.topology, state.settings_changes) == (9, 1)

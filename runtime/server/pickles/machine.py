@@ -69,7 +69,7 @@ class Machine:
         if type(target) is list:
             target.extend(items)
         else:
-            _foreign(target).steps.append(("append", items))
+            _foreign(target).record("append", items)
 
     def set_items(self, target: Any, items: list[Any]) -> None:
         """Set items of a dict: key, value, key, value, ..."""
@@ -83,7 +83,7 @@ class Machine:
                     self._check_key(key)
                 target[key] = value
         else:
-            _foreign(target).steps.append(("setitem", list(pairs)))
+            _foreign(target).record("setitem", list(pairs))
 
     def add(self, target: Any, members: list[Any]) -> None:
         """Add members to a set."""
@@ -91,7 +91,7 @@ class Machine:
             self.check_keys(members)
             target.update(members)
         else:
-            _foreign(target).steps.append(("add", members))
+            _foreign(target).record("add", members)
 
     def check_keys(self, keys: Iterable[Any]) -> None:
         """Refuse keys whose hash costs more than a glance, and many that may collide.
@@ -161,7 +161,7 @@ class Machine:
         if cls in RECORDS and type(state) is dict:
             target.__dict__.update(state)
         elif cls is Inert:
-            target.steps.append(("state", state))
+            target.record("state", state)
         elif cls is UUID and build_uuid(target, state):
             self.unfinished -= 1
         else:

@@ -180,7 +180,7 @@ def _pop(machine: Machine, at: int) -> int:
         return at
     dropped = machine.stack.pop()
     if type(dropped) is Inert and dropped.args and type(dropped.args[0]) is Inert:
-        dropped.args[0].steps.append(("effect", dropped))  # a function was called for what it does to its argument
+        dropped.args[0].record("effect", dropped)  # a function was called for what it does to its argument
     return at
 
 

@@ -11,7 +11,7 @@ print(
             "folder": os.getcwd(),
             "input": sys.stdin.read(),
             "path": sys.path[0],
-            "python": sys.executable,
+            "python": sys.prefix,
         }
     )
 )

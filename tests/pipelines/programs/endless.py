@@ -1,6 +1,6 @@
 """A pipeline that goes on until somebody ends it; the hearer says how many messages it heard, one line for each 20.
 
-    endless.py [--split START_METHOD] [--root NAME]
+endless.py [--split START_METHOD] [--root NAME]
 """
 
 import argparse

@@ -100,7 +100,8 @@ class Sink(ez.Unit):
         self.STATE.heard += 1
         self.STATE.with_gain += block.gain == GAIN
         if self.STATE.with_gain == self.SETTINGS.messages:
-            ways = {c.channel_kind.value for cs in CHANNELS._registry.values() for c in cs.values() if c.clients}
+            channels = [channel for by_id in list(CHANNELS._registry.values()) for channel in list(by_id.values())]
+            ways = {channel.channel_kind.value for channel in channels if channel.clients}
             print(json.dumps({"wrong": self.STATE.wrong, "gain": block.gain, "ways": sorted(ways)}), flush=True)
             raise ez.NormalTermination
 

@@ -100,7 +100,10 @@ def _check_stopped(server: GraphServer) -> None:
     assert not asyncio.all_tasks(server._loop), "tasks were left behind"
     state = live.state
     assert not (state.sessions or state.processes or state.endpoints or state.requests or state.runs)
-    live.check()
+    if state.seq == ledger.head:
+        live.check()
+    else:  # a ledger that was given to others since
+        state.check()
     assert state.digest() == _replayed(server), "the last state is not the fold of the file"
     if ledger.location != "memory":
         with Ledger.open(ledger.location, "r") as reader:

@@ -40,7 +40,7 @@ def foreign(module: str, name: str, *args: Any) -> Inert:
 def sent(cls: type, fields: dict[str, Any]) -> bytes:
     """The pickle of an object of ``cls`` with these fields, whatever they are."""
     made = Inert(Global(cls.__module__, cls.__name__), (), new=True)
-    made.steps.append(("state", fields))
+    made.record("state", fields)
     return emit(made)
 
 
@@ -111,6 +111,27 @@ def test_a_field_of_another_type_is_refused(cls: type, field: str, wrong: Any) -
         load(pickle.dumps(value), asked)
 
 
+@pytest.mark.parametrize("field", ["error", "payload", "process_id", "ok", "request_id"])
+def test_a_foreign_object_is_no_field(field: str) -> None:
+    fields = vars(SOUND[3]) | {field: foreign("m", "C", 1, 2)}
+    with pytest.raises(WrongType, match=field):
+        load(sent(gm.ProcessControlResponse, fields), gm.ProcessControlResponse)
+
+
+def test_many_foreign_units_are_refused_in_time() -> None:
+    """Each is the same object, to which much was done."""
+    unit = b"\x80\x04cm\nC\n)\x81\x94" + b"}b" * 200_000
+    units = b"](" + b"h\0" * 200_000 + b"e"
+    data = unit + b"0" + RECORD + b"}(Vpid\nNVhost\nNVunits\n" + units + b"ub."
+    started = time.perf_counter()
+    with pytest.raises(WrongType, match="units"):
+        load(data, gm.ProcessRegistration)
+    assert time.perf_counter() - started < 10.0
+
+
+RECORD = b"cezmsg.core.graphmeta\nProcessRegistration\n)\x81"
+
+
 def test_a_missing_field_is_refused_unless_it_has_a_default() -> None:
     with pytest.raises(WrongType, match="units"):
         load(sent(gm.ProcessRegistration, {"pid": 1, "host": "h"}), gm.ProcessRegistration)
@@ -121,10 +142,10 @@ def test_a_missing_field_is_refused_unless_it_has_a_default() -> None:
 
 def test_foreign_numbers_and_texts_become_plain() -> None:
     dtype = foreign("numpy", "dtype", "f8", False, True)
-    dtype.steps.append(("state", (3, "<", None, None, None, -1, -1, 0)))
+    dtype.record("state", (3, "<", None, None, None, -1, -1, 0))
     half = foreign("numpy._core.multiarray", "scalar", dtype, b"\0\0\0\0\0\0\xe0\x3f")
     sample = Inert(Global(gm.__name__, "ProfilingTraceSample"), (), new=True)
-    sample.steps.append(("state", vars(SAMPLE) | {"value": half, "topic": foreign("lab", "Topic", "A/OUT")}))
+    sample.record("state", vars(SAMPLE) | {"value": half, "topic": foreign("lab", "Topic", "A/OUT")})
     fields = {"process_id": PROCESS, "pid": foreign("lab", "Pid", 5), "host": "h", "timestamp": half}
     data = sent(gm.ProcessProfilingTraceBatch, fields | {"samples": [sample]})
     batch = load(data, gm.ProcessProfilingTraceBatch)

@@ -5,6 +5,7 @@ import math
 import pickle
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 from uuid import UUID, uuid1
@@ -67,8 +68,8 @@ def stored(form: Any) -> Any:
 texts = st.text(max_size=8)
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.integers(-(2**80), 2**80) | st.floats() | texts | st.binary(max_size=8)
-    | st.text(st.characters(exclude_categories=()), max_size=3)
+    st.none() | st.booleans() | st.integers() | st.integers(-(2**80), 2**80) | st.floats() | texts
+    | st.binary(max_size=8) | st.text(st.characters(exclude_categories=()), max_size=3)
 )  # fmt: skip
 plain_keys = st.integers(-(2**40), 2**40) | st.booleans() | st.none() | st.tuples(st.integers(), texts)
 free = st.recursive(
@@ -93,7 +94,8 @@ field = st.builds(
     gm.SettingsFieldMetadata, names, names, st.booleans(), free, st.none() | texts, bounds, choices, optional
 )
 schema = st.builds(gm.SettingsSchemaMetadata, names, names, st.lists(field, max_size=3))
-outputs = {"host": optional, "port": ports, "num_buffers": ports, "buf_size": ports, "force_tcp": st.none() | st.booleans()}
+flags = st.none() | st.booleans()
+outputs = {"host": optional, "port": ports, "num_buffers": ports, "buf_size": ports, "force_tcp": flags}
 inputs = {"leaky": st.booleans(), "max_queue": ports}
 streams = (
     st.builds(gm.StreamMetadata, names, names, names)
@@ -134,7 +136,7 @@ addresses = names.filter(lambda name: name != "$")
 metadata = st.builds(gm.GraphMetadata, st.integers(1, 3), optional, st.dictionaries(addresses, components, max_size=3))
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(metadata)
 def test_metadata_comes_back_exactly(value: gm.GraphMetadata) -> None:
     data = pickle.dumps(value)
@@ -214,7 +216,11 @@ class Chain(ez.Collection):
     SECOND = Gain(GainSettings(gain=3.0, label="last"))
 
     def network(self) -> ez.NetworkDefinition:
-        return ((self.INPUT, self.FIRST.INPUT), (self.FIRST.OUTPUT, self.SECOND.INPUT), (self.SECOND.OUTPUT, self.OUTPUT))
+        return (
+            (self.INPUT, self.FIRST.INPUT),
+            (self.FIRST.OUTPUT, self.SECOND.INPUT),
+            (self.SECOND.OUTPUT, self.OUTPUT),
+        )
 
 
 class System(ez.Collection):
@@ -283,18 +289,19 @@ def test_a_snapshot_is_what_ezmsgs_clients_expect(real: gm.GraphMetadata) -> Non
 # --- foreign classes -------------------------------------------------------------------------------------------------
 
 
-def foreign(module: str, name: str, *args: Any, new: bool = False, **state: Any) -> Inert:
-    made = Inert(Global(module, name), args, new=new)
+def foreign(module: str, qualname: str, *args: Any, new: bool = False, **state: Any) -> Inert:
+    made = Inert(Global(module, qualname), args, new=new)
     if state:
-        made.steps.append(("state", state))
+        made.record("state", state)
     return made
 
 
 def unit(**changes: Any) -> gm.UnitMetadata:
     given = {
         "address": "SYS/A", "name": "A", "component_type": "m.A", "settings_type": "m.S",
-        "initial_settings": (b"\x80\x04N.", {"a": 1}), "dynamic_settings": gm.DynamicSettingsMetadata(False, None, None),
-        "settings_schema": None, "streams": {}, "tasks": [], "main": None, "threads": [],
+        "initial_settings": (b"\x80\x04N.", {"a": 1}), "settings_schema": None,
+        "dynamic_settings": gm.DynamicSettingsMetadata(False, None, None),
+        "streams": {}, "tasks": [], "main": None, "threads": [],
     }  # fmt: skip
     return gm.UnitMetadata(**(given | changes))
 
@@ -304,7 +311,7 @@ def system(**changes: Any) -> gm.GraphMetadata:
 
 
 def through_the_wire(value: Any) -> Any:
-    return loads(emit(value))
+    return loads(emit(value, 2**24))
 
 
 def test_foreign_values_are_kept_and_go_out_plain() -> None:
@@ -331,7 +338,8 @@ def test_other_objects_of_ours_are_foreign_to_a_value_too() -> None:
     form = to_form(value)
     assert [part["$"] for part in form] == ["o"] * 6
     refs = [part["class"] for part in form]
-    assert refs[1:5] == ["builtins:bytearray", "builtins:complex", f"{gm.__name__}:ProfileChannelType", f"{gm.__name__}:Edge"]
+    ezmsg = gm.__name__
+    assert refs[1:5] == ["builtins:bytearray", "builtins:complex", f"{ezmsg}:ProfileChannelType", f"{ezmsg}:Edge"]
     assert pickle.loads(thaw(form)[0].data) == value[0]
     assert references(dumps(form_to_ezmsg(form))) == set()
 
@@ -480,7 +488,7 @@ def test_a_field_without_a_proper_name_is_refused(name: Any) -> None:
 
 def _with_state(state: dict[Any, Any]) -> Inert:
     made = foreign(gm.__name__, "OfTomorrow", new=True)
-    made.steps.append(("state", state))
+    made.record("state", state)
     return made
 
 
@@ -512,34 +520,37 @@ def laughing_inert() -> Any:
     return value
 
 
-BOMBS = {
-    "deep list": deep(100_000),
-    "deep enough": deep(70),
-    "cyclic list": cyclic(),
-    "lists": laughing(lambda part: [part, part]),
-    "dicts": laughing(lambda part: {"a": part, "b": part}),
-    "tuples": laughing(lambda part: (part, part)),
-    "objects": laughing(lambda part: gm.TaskMetadata("t", part, [part])),
-    "one long text again and again": ["x" * 100_000] * 100_000,
-    "one long odd text again and again": ["\ud800" * 100_000] * 100_000,
-    "long bytes again and again": [b"x" * 100_000] * 100_000,
-    "long keys again and again": [{"x" * 100_000: 1}] * 100_000,
-    "many small values again and again": [["x"] * 1000] * 10_000,
-    "many foreign objects of one large part": [foreign("lab", "C", "x" * 200_000, n) for n in range(1000)],
-    "many foreign objects too large to be kept": [foreign("lab", "C", [None] * 300_000, n) for n in range(1000)],
+BOMBS: dict[str, Callable[[], Any]] = {
+    "deep list": lambda: deep(100_000),
+    "deep enough": lambda: deep(70),
+    "cyclic list": cyclic,
+    "lists": lambda: laughing(lambda part: [part, part]),
+    "dicts": lambda: laughing(lambda part: {"a": part, "b": part}),
+    "tuples": lambda: laughing(lambda part: (part, part)),
+    "objects": lambda: laughing(lambda part: gm.TaskMetadata("t", part, [part])),
+    "one long text again and again": lambda: ["x" * 100_000] * 100_000,
+    "one long odd text again and again": lambda: ["\ud800" * 100_000] * 100_000,
+    "long bytes again and again": lambda: [b"x" * 100_000] * 100_000,
+    "long keys again and again": lambda: [{"x" * 100_000: 1}] * 100_000,
+    "many small values again and again": lambda: [["x"] * 1000] * 10_000,
+    "many foreign objects of one large part": lambda: [foreign("lab", "C", "x" * 60_000, n) for n in range(1000)],
+    "many foreign objects too large": lambda: [foreign("lab", "C", LARGE, n) for n in range(1000)],
 }
+LARGE = [None] * 100_000
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_what_stands_for_too_much_is_refused_in_time(name: str) -> None:
-    started = time.perf_counter()
-    with pytest.raises(Malformed):
-        to_form(BOMBS[name])
-    with pytest.raises(Malformed):
-        graph_metadata(system(initial_settings=(None, BOMBS[name])))
-    with pytest.raises(Malformed):
-        settings_value(gm.SettingsSnapshotValue(None, BOMBS[name]))
-    assert time.perf_counter() - started < 30.0
+    bomb = BOMBS[name]()
+    for explode in (
+        lambda: to_form(bomb),
+        lambda: graph_metadata(system(initial_settings=(None, bomb))),
+        lambda: settings_value(gm.SettingsSnapshotValue(None, bomb)),
+    ):
+        started = time.perf_counter()
+        with pytest.raises(Malformed):
+            explode()
+        assert time.perf_counter() - started < 20.0  # below 1 s each on an idle machine
 
 
 def test_a_foreign_object_of_doubling_parts_is_small_all_the_same() -> None:
@@ -571,7 +582,7 @@ def test_settings_that_do_not_fit_are_left_out_and_the_rest_is_recorded() -> Non
     for key in ("SYS/L", "SYS/V"):
         serialized, text = reply.components[key].initial_settings
         assert serialized is None
-        assert text.startswith("<left out: settings of 1")
+        assert text.startswith("<left out: settings of ")
     assert reply.components["SYS/S"].initial_settings == (b"\x80\x04N.", {"a": 1})
     assert reply.components["SYS/S"].settings_schema is None
 
@@ -586,7 +597,7 @@ def test_the_pickle_is_kept_only_where_both_fit() -> None:
     value = through_the_wire(system(initial_settings=(b"x" * 6_000_000, foreign("lab", "C", 1))))
     assert graph_metadata(value, 5_000_000)[1]
     assert not graph_metadata(value, 7_000_000)[1]
-    assert 8_000_000 + 5_000_000 * 4 // 3 < LINE_MAX
+    assert LINE_MAX > 8_000_000 + 5_000_000 * 4 // 3
 
 
 def test_a_settings_value_that_does_not_fit_is_left_out() -> None:
@@ -616,16 +627,20 @@ def test_settings_come_back_exactly(value: gm.SettingsSnapshotValue) -> None:
 def test_a_schema_that_changed_is_stated() -> None:
     one = gm.SettingsSchemaMetadata("dataclass", "m.S", [])
     two = gm.SettingsSchemaMetadata("dataclass", "m.T", [])
-    in_force = settings_value(gm.SettingsSnapshotValue(None, "", None, one)).settings_schema
-    assert settings_value(gm.SettingsSnapshotValue(None, "", None, one), in_force).settings_schema is UNSET
-    assert settings_value(gm.SettingsSnapshotValue(None, "", None, two), in_force).settings_schema == freeze(to_model(two))
-    assert settings_value(gm.SettingsSnapshotValue(None, "", None, None), in_force).settings_schema is None
-    assert settings_value(gm.SettingsSnapshotValue(None, "", None, None), None).settings_schema is UNSET
+
+    def stated(schema_: Any, *in_force: Any) -> Any:
+        return settings_value(gm.SettingsSnapshotValue(None, "", None, schema_), *in_force).settings_schema
+
+    assert stated(one) == to_form(one)
+    assert stated(one, to_form(one)) is UNSET
+    assert stated(two, to_form(one)) == to_form(two)
+    assert stated(None, to_form(one)) is None
+    assert stated(None, None) is UNSET
 
 
 def test_foreign_settings_go_out_plain() -> None:
-    value = through_the_wire(gm.SettingsSnapshotValue(None, {"a": foreign("lab", "Level", 3)}, {"a": foreign("lab", "L")}))
-    reply = settings_to_ezmsg(settings_value(value))
+    value = gm.SettingsSnapshotValue(None, {"a": foreign("lab", "Level", 3)}, {"a": foreign("lab", "L")})
+    reply = settings_to_ezmsg(settings_value(through_the_wire(value)))
     assert reply == gm.SettingsSnapshotValue(None, {"a": 3}, {"a": "lab:L()"}, None)
 
 

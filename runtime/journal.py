@@ -1,0 +1,175 @@
+"""The ledger as the live graph sees it: when it cannot be written, the pipeline goes on and the events wait."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from ezmsg.ledger import codec
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.stamping import stamp
+
+logger = logging.getLogger("ezmsg.ledger")
+
+QUEUE_MAX = 64 * 2**20
+"""Bytes of events that wait for a disk: hours of ordinary life, and no burden for the server."""
+
+RETRY_S = 0.5
+"""How often writing is tried again. A full disk is freed by people, so there is no hurry."""
+
+
+class Degraded(msgspec.Struct, frozen=True):
+    """Why and since when (ns) nothing is written. ``waiting``: events in memory; ``lost``: some no longer are."""
+
+    since: int
+    error: str
+    waiting: int
+    lost: bool
+
+
+class Journal:
+    """Appends to a ledger and, if ``keep_going``, never fails for the disk's sake.
+
+    While the ledger cannot be written, events are numbered as ever and kept. ``resume`` writes them when that works
+    again, unchanged; what had to be dropped, or was gone when the ledger was opened anew, it reports as missing.
+    ``wait``: whether an append at level ``commit`` returns only when it is on the disk.
+    """
+
+    def __init__(self, ledger: Ledger, *, wait: bool, keep_going: bool) -> None:
+        self.ledger = ledger
+        self.head = ledger.head
+        self.late = 0
+        self._wait = wait
+        self._keep_going = keep_going
+        self._keeps = keep_going and ledger.durability != "none"
+        self._kept: deque[list[ev.Event]] = deque()  # not known to be durable, oldest first
+        self._bytes = 0
+        self._since = 0
+        self._error: LedgerError | None = None
+        self._dropped = False
+        self._broken = False  # this ledger object can write no more: it is to be opened anew
+        self._tried = 0.0
+        self._callbacks: tuple[Callable[[int], None], Callable[[LedgerError], None]] | None = None
+
+    def on_durable(self, durable: Callable[[int], None], failed: Callable[[LedgerError], None]) -> None:
+        """See ``Ledger.on_durable``; holds for the ledger that ``resume`` may open as well."""
+        self._callbacks = (durable, failed)
+        self.ledger.on_durable(durable, failed)
+
+    @property
+    def next_seq(self) -> int:
+        """The seq that the next event will get."""
+        return self.head + 1
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """What is wrong while nothing is written; None when all is well."""
+        if self._error is None:
+            return None
+        return Degraded(self._since, str(self._error), sum(map(len, self._kept)), self._dropped)
+
+    def append(self, events: list[ev.Event]) -> list[ev.Event]:
+        """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going."""
+        if self._error is None:
+            try:
+                stored = self.ledger.append(events, wait=self._wait)
+            except WriteFailed as error:
+                if not self._keep_going:
+                    raise
+                self.give_up(error)
+            else:
+                self.head = stored[-1].seq
+                if self._keeps:
+                    self._keep(stored)
+                return stored
+        stored = stamp(events, self.head, time.time_ns())
+        size = len(codec.encode(stored))
+        self.head = stored[-1].seq
+        self._kept.append(stored)
+        self._bytes += size
+        if self._bytes > QUEUE_MAX:
+            self._drop()
+        return stored
+
+    def _keep(self, stored: list[ev.Event]) -> None:
+        """Keep what a failed sync could still take back: a few batches at most, until the flusher has been there."""
+        durable = self.ledger.durable_seq
+        while self._kept and self._kept[0][-1].seq <= durable:
+            self._kept.popleft()
+        self._kept.append(stored)
+
+    def _drop(self) -> None:
+        if not self._dropped:
+            logger.error("%s: %d bytes of events wait; events are LOST from here on", self.ledger.location, QUEUE_MAX)
+        self._kept.clear()
+        self._bytes = 0
+        self._dropped = True
+
+    def give_up(self, error: LedgerError) -> None:
+        """Stop writing for now; said once, loudly."""
+        self._error = error
+        self._broken = self.ledger.failure is not None or not self.ledger.in_place
+        self._since = time.time_ns()
+        self._tried = time.monotonic()
+        logger.error(
+            "CANNOT RECORD: %s. The pipeline goes on; its events wait in memory (up to %d MiB) until writing works.",
+            error,
+            QUEUE_MAX // 2**20,
+        )
+
+    def look(self) -> None:
+        """Notice what no append would: a sync that failed in the background, a file that was removed or replaced."""
+        if self._error is not None or not self._keep_going:
+            return
+        failure = self.ledger.failure
+        if failure is not None:
+            self.give_up(failure)
+        elif not self.ledger.in_place:
+            self.give_up(LogError(f"{self.ledger.location} is no longer there: it was removed or replaced"))
+
+    def resume(self) -> bool:
+        """Try to write again, at most every RETRY_S; whether the ledger can be written now.
+
+        Then all that waited and follows what the ledger has is in it; ``missing`` says what is not.
+        """
+        now = time.monotonic()
+        if self._error is None or now - self._tried < RETRY_S:
+            return False
+        self._tried = now
+        try:
+            if self._broken:
+                self._reopen()
+            while self._kept and self._kept[0][-1].seq <= self.ledger.head:
+                self._kept.popleft()
+            while self._kept and self._kept[0][0].seq == self.ledger.next_seq:
+                self.ledger.append_late(self._kept[0])
+                self.late += len(self._kept.popleft())
+        except (LedgerError, OSError) as error:
+            logger.debug("%s: still not: %s", self.ledger.location, error)
+            return False
+        return True
+
+    def _reopen(self) -> None:
+        self.ledger = self.ledger.reopen()
+        self._broken = False
+        if self._callbacks is not None:
+            self.ledger.on_durable(*self._callbacks)
+
+    @property
+    def missing(self) -> tuple[int, int] | None:
+        """The first and last seq that were given out and are not in the ledger; None when none is missing."""
+        return None if self.ledger.head >= self.head else (self.ledger.head + 1, self.head)
+
+    def resumed(self, lost: int) -> None:
+        """All is well again: what was missing has been made up for."""
+        logger.error("%s: recording again; %d events written late, %d lost", self.ledger.location, self.late, lost)
+        self._error = None
+        self._kept.clear()
+        self._bytes = 0
+        self.late = 0
+        self._dropped = False
+        self.head = self.ledger.head

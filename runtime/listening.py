@@ -1,0 +1,79 @@
+"""Where a graph server listens: reading an address, and saying why one cannot be had."""
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+from ezmsg.ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.server import GraphServer
+
+PORT_MAX = 65535
+
+PROBE_TIMEOUT_S = 0.5
+"""How long whoever listens there already gets to say what it is: a graph server speaks first, and at once."""
+
+VERSION_MAX = 64
+"""Bytes of the text with which a graph server greets; what announces more is something else."""
+
+
+class CannotListen(LedgerError):
+    """An address is malformed, taken, or none of this machine's."""
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``. Raises CannotListen. ezmsg splits at the colon, so that IPv6 has no place."""
+    host, _, port = text.strip().partition(":")
+    if host and port.isascii() and port.isdecimal() and int(port) <= PORT_MAX:
+        return host, int(port)
+    raise CannotListen(
+        f"{text!r} is not an address: host, colon, and a port from 0 to {PORT_MAX}",
+        hint="Such as 127.0.0.1:25978; port 0 takes a free one.",
+    )
+
+
+def start_at(server: "GraphServer", text: str) -> None:
+    """Start ``server`` at ``HOST:PORT``. Raises CannotListen, LedgerError, and OSError for a file."""
+    host, port = parse_address(text)
+    try:
+        server.start((host, port))
+    except OSError as error:
+        if error.filename is not None:  # of the ledger, not of the socket
+            raise
+        raise cannot_listen(host, port, error) from error
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
+    """What to raise when ``error`` came of binding. Looks who listens there already; takes PROBE_TIMEOUT_S at most."""
+    hint = "Choose another address; port 0 takes a free one."
+    if isinstance(error, socket.gaierror):
+        why = f"no host is known as {host!r}"
+    elif error.errno == errno.EADDRNOTAVAIL:
+        why = "it is no address of this machine"
+        hint = "Listen on 127.0.0.1, or on an address that this machine has."
+    elif error.errno == errno.EACCES:
+        why = "the system does not allow it"
+        hint = "Choose a port above 1023."
+    elif error.errno != errno.EADDRINUSE:
+        why = error.strerror or str(error)
+    elif (version := _graph_server_at(host, port)) is None:
+        why = "another program has it"
+    else:
+        why = f"a graph server of ezmsg {version} is there already"
+        hint = (
+            "If that is `ezmsg-ledger serve`, it records whatever runs there. Else stop it "
+            f"(`ezmsg shutdown --address {host}:{port}`), or c{hint[1:]}"
+        )
+    return CannotListen(f"cannot listen on {host}:{port}: {why}", hint=hint)
+
+
+def _graph_server_at(host: str, port: int) -> str | None:
+    """The version with which a graph server at this address greets; None when it is none, or says nothing."""
+    try:
+        with socket.create_connection((host, port), PROBE_TIMEOUT_S) as probe, probe.makefile("rb") as said:
+            size = int.from_bytes(said.read(8), "little")
+            version = said.read(size).decode("ascii") if 0 < size <= VERSION_MAX else ""
+    except (OSError, UnicodeDecodeError):
+        return None
+    return version if version.isprintable() and version else None

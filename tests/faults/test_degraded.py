@@ -1,0 +1,232 @@
+"""The pipeline never stops because the ledger cannot be written, and the ledger makes up for it afterwards."""
+
+import asyncio
+import errno
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ezmsg.core.graphcontext import GraphContext
+
+from ezmsg.ledger import Ledger
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.projections import GraphState, fold
+from ezmsg.ledger.runtime import journal
+from ezmsg.ledger.runtime.server import GraphServer
+
+PATIENCE_S = 10.0
+
+
+class FailingSyncs(Disk):
+    """A real disk whose syncs fail while ``broken``."""
+
+    broken = False
+
+    def sync(self, handle: int) -> None:
+        if self.broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(handle)
+
+
+@pytest.fixture(autouse=True)
+def try_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "RETRY_S", 0.02)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(ballast: Path) -> None:
+    """Leave no byte free."""
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(512))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"after {PATIENCE_S} s it is still not so that {what}"
+        await asyncio.sleep(0.01)
+
+
+def drive(server: GraphServer, story: Callable[[GraphContext], Awaitable[None]]) -> None:
+    """Run ``story`` with a real client, while a real publisher and subscriber exchange messages before and after."""
+
+    async def main() -> None:
+        async with GraphContext(server.address) as context:
+            await context.connect("PUB", "SUB")
+            publisher, subscriber = await context.publisher("PUB"), await context.subscriber("SUB")
+            await publisher.broadcast("before")
+            assert await asyncio.wait_for(subscriber.recv(), PATIENCE_S) == "before"
+            await story(context)
+            await publisher.broadcast("after")
+            assert await asyncio.wait_for(subscriber.recv(), PATIENCE_S) == "after"
+
+    asyncio.run(main())
+
+
+def end(server: GraphServer) -> tuple[GraphState, list[object]]:
+    """Stop; check that the replay of the file is what was lived; returns the state and the events."""
+    assert server.live is not None
+    server.stop()
+    with Ledger.open(server.live.ledger.location, "r") as ledger:
+        replayed = fold(ledger.read(), GraphState())
+        events: list[object] = list(ledger.entries())
+        assert ledger.verify().sound
+    assert replayed.digest() == server.live.state.digest()
+    server.live.check()
+    return replayed, events
+
+
+def gaps(events: list[object]) -> list[ev.Gap]:
+    return [event for event in events if isinstance(event, ev.Gap)]
+
+
+@pytest.mark.parametrize("durability", ["interval", "commit"])
+def test_a_full_disk_makes_events_late_and_loses_none(
+    small_disk: Path, durability: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = GraphServer(small_disk / "run.ledger", durability=durability)
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+
+    async def story(context: GraphContext) -> None:
+        fill(small_disk / "ballast")
+        for number in range(50):
+            await context.connect(f"A{number}", f"B{number}")
+        await until(lambda: live.degraded is not None, "the server has noticed")
+        assert live.degraded is not None
+        assert live.degraded.waiting > 0
+        assert len((await context.snapshot()).edge_owners) == 51
+        (small_disk / "ballast").unlink()
+        await until(lambda: live.degraded is None, "it records again")
+
+    drive(server, story)
+    _, events = end(server)
+    [gap] = gaps(events)
+    assert gap.lost == 0
+    assert gap.late == gap.last - gap.first + 1 > 0
+    assert "No space left" in gap.reason
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))  # type: ignore[attr-defined]
+    connected = [event for event in events if isinstance(event, ev.EdgeConnected)]
+    assert len(connected) == 51
+    said = [record.message for record in caplog.records if record.message.startswith("CANNOT RECORD")]
+    assert len(said) == 1, "said loudly, and once"
+
+
+def test_when_too_much_waits_the_gap_says_what_is_lost_and_the_state_is_whole_again(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "QUEUE_MAX", 4096)
+    server = GraphServer(small_disk / "run.ledger")
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+
+    async def story(context: GraphContext) -> None:
+        fill(small_disk / "ballast")
+        while live.degraded is None:  # the last page of the file may still have room
+            await context.connect("FILLER", f"F{live.state.seq}")
+        other = GraphContext(server.address)
+        await other.__aenter__()
+        for number in range(100):
+            await other.connect(f"A{number}", f"B{number}")
+        await until(lambda: live.degraded is not None and live.degraded.lost, "events were dropped")
+        (small_disk / "ballast").unlink()
+        await until(lambda: live.degraded is None, "it records again")
+        # a session that was opened by a lost event has another id now, and goes on as if nothing had been
+        await other.disconnect("A0", "B0")
+        await other.connect("A1", "B2")
+        assert {("A1", "B1"), ("A1", "B2"), ("A99", "B99")} <= set((await context.snapshot()).edge_owners)
+        assert ("A0", "B0") not in (await context.snapshot()).edge_owners
+        await other.__aexit__(None, None, None)
+
+    drive(server, story)
+    _, events = end(server)
+    [gap] = gaps(events)
+    assert gap.lost > 0
+    assert gap.seq == gap.last + 1  # type: ignore[attr-defined]
+    observed = [event for event in events if getattr(event, "observed", False)]
+    assert [event for event in observed if isinstance(event, ev.SessionOpened)]
+    assert len([event for event in observed if isinstance(event, ev.EdgeConnected)]) >= 90
+
+
+@pytest.mark.parametrize("durability", ["interval", "commit"])
+def test_a_disk_that_does_not_sync_any_more(tmp_path: Path, durability: str) -> None:
+    disk = FailingSyncs()
+    ledger = Ledger.open(tmp_path / "run.ledger", durability=durability, disk=disk)  # type: ignore[arg-type]
+    server = GraphServer(ledger)
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+
+    async def story(context: GraphContext) -> None:
+        disk.broken = True
+        for number in range(20):
+            await context.connect(f"A{number}", f"B{number}")
+        await until(lambda: live.degraded is not None, "the server has noticed")
+        await context.connect("C", "D")
+        disk.broken = False
+        await until(lambda: live.degraded is None, "it records again")
+        await context.connect("E", "F")
+
+    drive(server, story)
+    _, events = end(server)
+    connected = {event.from_topic for event in events if isinstance(event, ev.EdgeConnected)}
+    assert connected == {"PUB", "C", "E", *(f"A{number}" for number in range(20))}
+    assert all(gap.lost == 0 for gap in gaps(events))
+    assert gaps(events)
+    live.ledger.close()
+
+
+def test_a_folder_that_is_removed_gets_a_new_ledger_with_all_that_still_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    folder.mkdir()
+    server = GraphServer(folder / "run.ledger")
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+    first = live.ledger.id
+
+    async def story(context: GraphContext) -> None:
+        await context.connect("A", "B")
+        await until(lambda: live.ledger.durable_seq == live.state.seq, "all of this is on the disk")
+        await context.connect("C", "D")
+        await until(lambda: live.ledger.durable_seq == live.state.seq, "this is, too")
+        shutil.rmtree(folder)
+        await until(lambda: live.degraded is not None, "the server has noticed")
+        await context.connect("E", "F")
+        folder.mkdir()
+        await until(lambda: live.degraded is None, "it records again")
+        await context.connect("G", "H")
+        assert len((await context.snapshot()).edge_owners) == 5
+
+    drive(server, story)
+    _, events = end(server)
+    assert live.ledger.id != first
+    assert isinstance(events[0], ev.Gap)
+    assert events[0].first == 1
+    assert events[0].lost == events[0].last
+    connected = {event.from_topic for event in events if isinstance(event, ev.EdgeConnected)}
+    assert connected == {"PUB", "A", "C", "E", "G"}

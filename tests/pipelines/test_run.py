@@ -1,0 +1,173 @@
+"""``ezmsg-ledger run``: unmodified pipelines do what they do without it, and the ledger says exactly what that was."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezmsg.ledger import Ledger
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.timeline import Timeline
+
+EDGES = {
+    ("LAB/SOURCE/OUTPUT", "LAB/SCALE/INPUT"): ["LAB"],
+    ("LAB/SOURCE/OUTPUT_SETTINGS", "LAB/SCALE/INPUT_SETTINGS"): ["LAB"],
+    ("LAB/SCALE/OUTPUT", "LAB/SINK/INPUT"): ["LAB"],
+}
+PUBLISHED = ["LAB/SCALE/OUTPUT", "LAB/SOURCE/OUTPUT", "LAB/SOURCE/OUTPUT_SETTINGS"]
+SUBSCRIBED = ["LAB/SCALE/INPUT", "LAB/SCALE/INPUT_SETTINGS", "LAB/SINK/INPUT"]
+WHOLE = [(("LAB/SCALE", "LAB/SINK", "LAB/SOURCE"), "closed")]
+HALVES = [(("LAB/SCALE", "LAB/SOURCE"), "closed"), (("LAB/SINK",), "closed")]
+
+
+def check_account(said: Any, processes: list[Any]) -> None:
+    """The pipeline of pipeline.py, once, from its beginning to its good end."""
+    channels = [("channel", topic) for topic in PUBLISHED]
+    if len(processes) > 1:  # the sink hears the scale through a channel of its own process
+        channels.append(("channel", "LAB/SCALE/OUTPUT"))
+    assert said.runs == ["stopped"]
+    assert said.sessions == [("LAB", "closed")]
+    assert said.edges == EDGES
+    assert said.processes == processes
+    assert len(said.pids) == len(processes)
+    assert said.settings == [("LAB/SCALE", {"gain": 3.0})]
+    assert said.endpoints == sorted(
+        [*channels, *(("publisher", topic) for topic in PUBLISHED), *(("subscriber", topic) for topic in SUBSCRIBED)]
+    )
+    assert said.refused == []
+    assert said.torn == set()
+
+
+def test_one_process(desk: Any) -> None:
+    ledger = desk.folder / "x.ledger"
+    told = desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, desk.program("pipeline.py"))
+    assert told.code == 0, told.err
+    assert json.loads(told.out) == {"wrong": 0, "gain": 3.0, "ways": ["LOCAL"]}
+    check_account(desk.account(ledger), WHOLE)
+
+    beginning, *_ = told.err.splitlines()
+    assert beginning.startswith(f"ezmsg-ledger: recording to {ledger} (graph server at 127.0.0.1:")
+    summary = told.err[told.err.index("ezmsg-ledger: recorded ") :].splitlines()
+    assert summary[0] == (
+        "ezmsg-ledger: recorded 1 session, 3 edges, 1 process, 1 settings update, 0 refusals, 0 lost; "
+        f"{_head(ledger)} events in x.ledger"
+    )
+    # the three commands that it names work, and the moment is that of the whole graph
+    for line in summary[1:]:
+        assert desk.do(*line.split()).code == 0, line
+    moment = summary[2].split()[-1]
+    with Ledger.open(ledger, "r") as opened:
+        state = Timeline(opened).at(moment)
+    assert {edge for edge, _ in state.ownership.edges()} == set(EDGES)
+    assert set(state.units) == {"LAB/SCALE", "LAB/SINK", "LAB/SOURCE"}
+    assert state.settings["LAB/SCALE"].value.structured_value == {"gain": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("start", "variables", "way"),
+    [("fork", {}, "SHM"), ("forkserver", {}, "SHM"), ("fork", {"EZMSG_FORCE_TCP": "1"}, "TCP")],
+)
+def test_two_processes_with_large_messages(desk: Any, start: str, variables: dict[str, str], way: str) -> None:
+    """1.6 MB each: more than a segment holds at first, so that a larger one is made on the way."""
+    ledger = desk.folder / "x.ledger"
+    command = ("run", "-a", desk.free, "-l", ledger, desk.program("pipeline.py"))
+    told = desk.do("ezmsg-ledger", *command, "--split", start, "--samples", "200000", **variables)
+    assert told.code == 0, told.err
+    assert json.loads(told.out) == {"wrong": 0, "gain": 3.0, "ways": [way]}
+    check_account(desk.account(ledger), HALVES)
+
+
+def test_a_module_whose_processes_are_spawned(desk: Any) -> None:
+    """Also the name that a ledger gets by itself, and what the address of the environment says."""
+    package = desk.folder / "mylab"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    shutil.copy(desk.program("pipeline.py"), package / "pipeline.py")
+    words = ("-m", "mylab.pipeline", "--split", "spawn", "--samples", "200000")
+    told = desk.do("ezmsg-ledger", "run", *words, EZMSG_GRAPHSERVER_ADDR=desk.free)
+    assert told.code == 0, told.err
+    assert json.loads(told.out) == {"wrong": 0, "gain": 3.0, "ways": ["SHM"]}
+    (ledger,) = desk.folder.glob("*.ledger")
+    assert _is_dated(ledger, "pipeline")
+    check_account(desk.account(ledger), HALVES)
+
+
+def test_the_script_is_started_as_without_us(desk: Any) -> None:
+    """Arguments, input, folder, a path with spaces; modules of the folder are nobody's but the script's."""
+    scripts = desk.folder / "my scripts"
+    scripts.mkdir()
+    script = shutil.copy(desk.program("echo.py"), scripts / "echo it.py")
+    (desk.folder / "json.py").write_text("raise SystemExit('the recorder imports what lies about')\n")
+    arguments = ("--ledger", "foo", "-a", "b", "-m", "--help", "-", "--", "a b", "")
+    told = desk.do(
+        "ezmsg-ledger", "run", "-a", desk.free, "my scripts/echo it.py", *arguments, stdin="first\nsecond\n"
+    )
+    assert told.code == 3, told.err
+    by_itself = desk.do("python", "my scripts/echo it.py", *arguments, stdin="first\nsecond\n")
+    said = json.loads(told.out)
+    assert said == json.loads(by_itself.out)
+    assert said["arguments"] == list(arguments)
+    assert said["input"] == "first\nsecond\n"
+    assert Path(script).parent == Path(said["path"])
+    (ledger,) = desk.folder.glob("*.ledger")
+    assert _is_dated(ledger, "echo it")
+    desk.account(ledger)
+    assert f"NOTHING WAS RECORDED in {ledger.name}" in told.err
+    assert "it never came to ez.run(...)" in told.err
+    assert "ezmsg-ledger log" not in told.err
+
+
+def test_a_pipeline_with_a_server_of_its_own_is_not_recorded_and_that_is_said(desk: Any) -> None:
+    ledger = desk.folder / "x.ledger"
+    told = desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, desk.program("own_server.py"))
+    assert told.code == 4, told.err
+    assert "NOTHING WAS RECORDED in x.ledger" in told.err
+    assert "it names a graph_address of its own" in told.err
+    said = desk.account(ledger)
+    assert (said.sessions, said.edges, said.processes) == ([], {}, [])
+
+
+@pytest.mark.parametrize(("then", "code"), [("raise", 1), ("7", 7)])
+def test_the_exit_code_is_that_of_the_script(desk: Any, then: str, code: int) -> None:
+    ledger = desk.folder / "x.ledger"
+    told = desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, desk.program("pipeline.py"), "--then", then)
+    assert told.code == code
+    assert ("ValueError: the analysis after the run failed" in told.err) == (then == "raise")
+    assert "ezmsg-ledger: recorded 1 session" in told.err
+    check_account(desk.account(ledger), WHOLE)
+
+
+def test_a_second_run_goes_on_in_the_same_ledger(desk: Any) -> None:
+    """Persistent edges stand, the run before is another one, ids go on."""
+    ledger = desk.folder / "x.ledger"
+    command = ("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger)
+    first = desk.do(*command, desk.program("persistent.py"), "connect", "A/OUT", "B/IN")
+    assert first.code == 0, first.err
+    assert first.out == "A/OUT -> B/IN\n"
+    assert "recorded 0 sessions, 1 edge," in first.err
+    assert desk.account(ledger).edges == {("A/OUT", "B/IN"): ["persistent"]}
+
+    second = desk.do(*command, desk.program("persistent.py"), "connect", "B/IN", "C/IN")
+    assert second.code == 0, second.err
+    assert second.out == "A/OUT -> B/IN\nB/IN -> C/IN\n"
+    said = desk.account(ledger)
+    assert said.runs == ["stopped", "stopped"]
+    assert said.edges == {("A/OUT", "B/IN"): ["persistent"], ("B/IN", "C/IN"): ["persistent"]}
+    with Ledger.open(ledger, "r") as opened:
+        started = [event.seq for event in opened.entries() if isinstance(event, ev.ServerStarted)]
+        assert len(started) == 2
+        state = Timeline(opened).at(started[1])
+        assert [edge for edge, _ in state.ownership.edges()] == [("A/OUT", "B/IN")]
+    assert "recorded 0 sessions, 1 edge," in second.err
+
+
+def _head(ledger: Path) -> int:
+    with Ledger.open(ledger, "r") as opened:
+        return opened.head
+
+
+def _is_dated(ledger: Path, name: str) -> bool:
+    stem, date, time = ledger.stem.rsplit("-", 2)
+    return stem == name and len(date) == 8 and len(time) == 6 and (date + time).isdecimal()

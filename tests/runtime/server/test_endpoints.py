@@ -1,0 +1,229 @@
+"""Subscribers, publishers and channels: how each is made, what is recorded of it, and how it ends."""
+
+import asyncio
+from uuid import UUID, uuid1
+
+import pytest
+from ezmsg.core.graphcontext import GraphContext
+from ezmsg.core.netprotocol import Command
+from ezmsg.core.pubclient import Publisher
+from ezmsg.core.subclient import Subscriber
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.runtime.server import endpoints, routing
+from ezmsg.ledger.runtime.server.server import GraphServer
+
+from .conftest import all_of, recorded
+from .raw import COMPLETE, Raw, RawPublisher, RawSession, RawSubscriber, blob, text, u64
+
+
+# --- subscribers -----------------------------------------------------------------------------------------------------
+
+
+def test_a_subscriber_gets_its_name_its_list_and_then_complete(server: GraphServer) -> None:
+    publisher = RawPublisher(server.address, "A")
+    subscriber = RawSubscriber(server.address, "A", acknowledge=False)
+    assert str(UUID(subscriber.uuid)) == subscriber.uuid
+    assert subscriber.update(acknowledge=False) == [publisher.uuid]
+    assert subscriber.is_silent()
+    subscriber.acknowledge()
+    assert subscriber.byte() == COMPLETE
+    event = recorded(server, ev.SubscriberOpened)
+    assert (event.uuid, event.topic, event.peer) == (subscriber.uuid, "A", subscriber.peer)
+
+
+def test_an_empty_list_is_told_as_well(server: GraphServer) -> None:
+    raw = Raw(server.address, Command.SUBSCRIBE, text("A"))
+    raw.text()
+    assert raw.read(9) == Command.UPDATE.value + u64(0)
+
+
+def test_after_the_answer_there_is_silence(server: GraphServer) -> None:
+    """Nothing is said twice: neither the list nor the acknowledgement."""
+    subscriber = RawSubscriber(server.address, "A")
+    publisher = RawPublisher(server.address, "A", wait=False)
+    assert subscriber.update() == [publisher.uuid]
+    assert publisher.byte() == COMPLETE
+    subscriber.acknowledge()
+    publisher.send(COMPLETE, b"\x07", b"anything")
+    assert subscriber.is_silent()
+    assert publisher.is_silent()
+
+
+@pytest.mark.parametrize(("how", "reason"), [("end", "closed"), ("reset", "lost")])
+def test_a_subscriber_ends_with_its_connection(server: GraphServer, how: str, reason: str) -> None:
+    subscriber = RawSubscriber(server.address, "A")
+    getattr(subscriber, how)()
+    assert recorded(server, ev.EndpointClosed).reason == reason
+    assert RawPublisher(server.address, "A").uuid, "nobody is waited for"
+
+
+def test_a_subscriber_that_leaves_before_it_is_acknowledged(server: GraphServer) -> None:
+    subscriber = RawSubscriber(server.address, "A", acknowledge=False)
+    subscriber.update(acknowledge=False)
+    subscriber.end()
+    assert recorded(server, ev.EndpointClosed).endpoint == recorded(server, ev.SubscriberOpened).seq
+
+
+# --- publishers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_publisher_is_recorded_when_its_address_has_come(server: GraphServer) -> None:
+    publisher = RawPublisher(server.address, "A", port=None)
+    assert str(UUID(publisher.uuid)) == publisher.uuid
+    assert RawSubscriber(server.address, "A").first == []
+    assert all_of(server, ev.PublisherOpened) == []
+    publisher.send(text("10.1.2.3:40001"))
+    event = recorded(server, ev.PublisherOpened)
+    assert (event.uuid, event.topic, event.peer) == (publisher.uuid, "A", publisher.peer)
+    assert (event.declared, event.advertised) == ("10.1.2.3:40001", "127.0.0.1:40001")
+
+
+def test_a_publisher_is_acknowledged_when_those_downstream_have_applied_it(server: GraphServer) -> None:
+    RawSession(server.address).connect("A", "B")
+    subscriber = RawSubscriber(server.address, "B")
+    publisher = RawPublisher(server.address, "A", wait=False)
+    assert subscriber.update(acknowledge=False) == [publisher.uuid]
+    assert publisher.is_silent()
+    subscriber.acknowledge()
+    assert publisher.byte() == COMPLETE
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1:", "127.0.0.1:99999", ":1", "::1:40000", "h:1:2"])
+def test_a_wrong_address_ends_the_publisher(server: GraphServer, address: str) -> None:
+    publisher = RawPublisher(server.address, "A", port=None)
+    publisher.send(text(address))
+    publisher.expect_eof()
+    event = recorded(server, ev.CommandRejected)
+    assert (event.reason, event.command) == ("malformed", "PUBLISH")
+    assert all_of(server, ev.PublisherOpened) == []
+
+
+def test_a_withheld_address_is_waited_for_a_while_and_by_nobody_else(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "ADDRESS_TIMEOUT_S", 0.1)
+    publisher = RawPublisher(server.address, "A", port=None)
+    assert RawSession(server.address).connect("A", "B") == COMPLETE
+    assert RawSubscriber(server.address, "B").first == []
+    publisher.expect_eof()
+    assert recorded(server, ev.CommandRejected).command == "PUBLISH"
+
+
+@pytest.mark.parametrize(("how", "reason"), [("end", "closed"), ("reset", "lost")])
+def test_the_departure_of_a_publisher_is_told_to_nobody(server: GraphServer, how: str, reason: str) -> None:
+    publisher = RawPublisher(server.address, "A")
+    subscriber = RawSubscriber(server.address, "A")
+    getattr(publisher, how)()
+    assert recorded(server, ev.EndpointClosed).reason == reason
+    assert subscriber.is_silent()
+    assert RawSubscriber(server.address, "A").first == []
+
+
+def test_publishers_are_in_no_snapshot(server: GraphServer) -> None:
+    RawPublisher(server.address, "A")
+    RawSubscriber(server.address, "B")
+    snapshot = RawSession(server.address).snapshot()
+    assert snapshot.graph == {}
+
+
+# --- channels --------------------------------------------------------------------------------------------------------
+
+
+def test_a_channel_is_told_the_host_seen_and_the_port_declared(server: GraphServer) -> None:
+    publisher = RawPublisher(server.address, "A", port=None)
+    publisher.send(text("elsewhere.example:40002"))
+    assert publisher.byte() == COMPLETE
+    channel = Raw(server.address, Command.CHANNEL, text(publisher.uuid))
+    assert channel.byte() == COMPLETE
+    uuid = channel.text()
+    assert channel.text() == "127.0.0.1:40002"
+    event = recorded(server, ev.ChannelOpened)
+    assert (event.uuid, event.peer) == (uuid, channel.peer)
+    assert event.publisher == recorded(server, ev.PublisherOpened).seq
+    channel.send(b"whatever it says", COMPLETE)
+    assert channel.is_silent()
+    channel.end()
+    assert recorded(server, ev.EndpointClosed).endpoint == event.seq
+
+
+@pytest.mark.parametrize("whose", ["nobody", "session", "subscriber", "pending"])
+def test_a_channel_to_what_is_no_publisher_is_an_end(server: GraphServer, whose: str) -> None:
+    uuids = {
+        "nobody": str(uuid1()),
+        "session": RawSession(server.address).uuid,
+        "subscriber": RawSubscriber(server.address, "A").uuid,
+        "pending": RawPublisher(server.address, "A", port=None).uuid,
+    }
+    Raw(server.address, Command.CHANNEL, text(uuids[whose])).expect_eof()
+    event = recorded(server, ev.CommandRejected)
+    assert (event.reason, event.arguments) == ("unknown_publisher", uuids[whose])
+
+
+@pytest.mark.parametrize("spelling", ["{%s}", "urn:uuid:%s"])
+def test_a_uuid_may_be_spelled_as_python_takes_it(server: GraphServer, spelling: str) -> None:
+    publisher = RawPublisher(server.address, "A")
+    assert Raw(server.address, Command.CHANNEL, text(spelling % publisher.uuid)).byte() == COMPLETE
+
+
+def test_a_channel_to_a_publisher_that_has_just_left_meets_a_closed_port_and_not_an_end(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end there kills a subscriber's task for good; a refused connection it survives."""
+    monkeypatch.setattr(routing, "DEPARTED_MAX", 2)
+    publishers = [RawPublisher(server.address, "A", port=40000 + number) for number in range(3)]
+    for publisher in publishers:
+        publisher.end()
+    channels = [Raw(server.address, Command.CHANNEL, text(publisher.uuid)) for publisher in publishers]
+    channels[0].expect_eof()
+    for number in (1, 2):
+        assert channels[number].byte() == COMPLETE
+        UUID(channels[number].text())
+        assert channels[number].text() == f"127.0.0.1:{40000 + number}"
+        channels[number].end()
+    assert all_of(server, ev.ChannelOpened) == []
+
+
+def test_a_channel_outlives_its_publisher(server: GraphServer) -> None:
+    publisher = RawPublisher(server.address, "A")
+    channel = Raw(server.address, Command.CHANNEL, text(publisher.uuid))
+    assert channel.byte() == COMPLETE
+    publisher.end()
+    channel.text()
+    channel.text()
+    assert channel.is_silent()
+    channel.end()
+    assert len(all_of(server, ev.EndpointClosed)) == 2
+
+
+def test_a_uuid_that_is_no_text(server: GraphServer) -> None:
+    Raw(server.address, Command.CHANNEL, blob(b"\xff" * 36)).expect_eof()
+    assert recorded(server, ev.CommandRejected).command == "CHANNEL"
+
+
+# --- ezmsg's own clients ---------------------------------------------------------------------------------------------
+
+
+def test_messages_flow_between_ezmsgs_clients(server: GraphServer) -> None:
+    async def run() -> None:
+        async with GraphContext(server.address, auto_start=False) as context:
+            publisher = await Publisher.create("A", server.address)
+            subscriber = await Subscriber.create("B", server.address)
+            await context.connect("A", "B")
+            await publisher.broadcast({"hello": 1})
+            assert await asyncio.wait_for(subscriber.recv(), 5.0) == {"hello": 1}
+            second = await Publisher.create("B", server.address)
+            await second.broadcast("direct")
+            assert await asyncio.wait_for(subscriber.recv(), 5.0) == "direct"
+            await context.disconnect("A", "B")
+            assert list(subscriber._channels) == [second.id]
+            for client in (publisher, second, subscriber):
+                client.close()
+                await client.wait_closed()
+
+    asyncio.run(run())
+    opened = all_of(server, ev.PublisherOpened, ev.SubscriberOpened, ev.ChannelOpened)
+    assert [type(event) for event in opened[:2]] == [ev.PublisherOpened, ev.ChannelOpened]
+    for event in opened:
+        assert recorded(server, ev.EndpointClosed, endpoint=event.seq).reason in ("closed", "lost")
+    assert all_of(server, ev.SubscriberStalled) == []

@@ -1,0 +1,480 @@
+"""The program as a whole: its help, its errors and exit codes, and how it behaves in pipes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ezmsg.ledger import __version__
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.tools import cli, exits
+from ezmsg.ledger.tools.cli import COMMANDS, app
+
+DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+NAMES = [command.name for command in COMMANDS]
+LOOKING = ["log", "show", "diff", "sessions"]
+MOMENTS = {"diff": ["start", "end"]}
+CONSOLE = Path(sys.executable).with_name("ezmsg-ledger")
+PROGRAM = [str(CONSOLE)] if CONSOLE.exists() else [sys.executable, "-m", "ezmsg.ledger.tools.cli"]
+
+Run = Callable[..., Any]
+
+
+def console(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+    """Run the installed program as a process of its own."""
+    env = {name: value for name, value in os.environ.items() if name not in ("EZMSG_LEDGER", "FORCE_COLOR")}
+    env.update(options.pop("env", {}))
+    options = {"capture_output": True, "text": True, "timeout": 60, **options}
+    return subprocess.run([*PROGRAM, *map(str, arguments)], env=env, **options)
+
+
+# --- help and documentation ------------------------------------------------------------------------------------------
+
+
+def test_the_help_names_every_command_with_its_question_in_three_groups(run: Run) -> None:
+    answer = run("--help")
+    assert answer.code == exits.OK
+    for command in COMMANDS:
+        assert re.search(rf"\b{command.name}\b.*{re.escape(command.question[:30])}", answer.out), command
+    places = [answer.out.index(f" {group} ") for group in (cli.RECORD, cli.LOOK, cli.KEEP)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commands_help_begins_with_its_question_and_has_an_example(run: Run, name: str) -> None:
+    answer = run(name, "--help")
+    question = next(command.question for command in COMMANDS if command.name == name)
+    assert answer.code == exits.OK
+    text = answer.out[answer.out.index("Usage") :]
+    assert question in " ".join(text.split("\n\n")[0].split()) or question in text.split("\n", 4)[2]
+    assert re.search(rf"Examples?:\s+ezmsg-ledger {name}\b", text), text
+    assert run(name, "-h").out == answer.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_and_every_option_is_documented(name: str) -> None:
+    section = sections()[name]
+    assert f"    ezmsg-ledger {name}" in section
+    group: Any = typer.main.get_command(app)
+    for parameter in group.get_command(None, name).params:
+        for option in getattr(parameter, "opts", []):
+            if option.startswith("--"):
+                assert f"`{option}`" in section, f"{option} of {name}"
+    shown = re.search(rf"\[`{name}`\]\(#{name}\) \| (.*) \|", DOCS)
+    assert shown is not None
+    assert shown[1] == next(command.question for command in COMMANDS if command.name == name)
+
+
+def test_nothing_is_documented_that_is_not_there() -> None:
+    assert [name for name in sections() if name not in NAMES] == ["What all commands have in common"]
+
+
+def test_every_exit_code_is_documented() -> None:
+    table = DOCS[DOCS.index("### Exit codes") : DOCS.index("### Moments")]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert documented == codes - {exits.SIGNALLED}
+
+
+def sections() -> dict[str, str]:
+    """The documentation by its second headings."""
+    parts = re.split(r"^## (.*)$", DOCS, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+@pytest.mark.parametrize("name", ["show", "diff", "sessions", "verify"])
+def test_every_key_of_a_document_is_documented(run: Run, night: Any, name: str) -> None:
+    moments = {"show": ["--at", night.seqs["visited"]], "diff": [night.seqs["wired"], night.seqs["first run"]]}
+    document = json.loads(run(name, night.path, *moments.get(name, []), "--json").out)
+    section = sections()[name] + (sections()["show"] if name == "diff" else "")
+    missing = [key for key in _keys(document) if f'"{key}"' not in section]
+    assert missing == []
+
+
+FREE = ("metadata", "repr_value", "structured_value", "settings_schema", "graph")
+"""Fields whose keys are not ours."""
+
+
+def _keys(value: Any, below: str = "") -> set[str]:
+    """The names of fields in a document; maps by topic, address or UUID, and values, have none."""
+    if isinstance(value, list):
+        return set().union(*(_keys(item, below) for item in value))
+    if not isinstance(value, dict) or below in FREE:
+        return set()
+    inner = set().union(*(_keys(item, key) for key, item in value.items()))
+    return inner if any("/" in key or "-" in key for key in value) else {*value, *inner}
+
+
+# --- start -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_installed_program_tells_its_version() -> None:
+    done = console("--version")
+    assert done.returncode == exits.OK
+    assert done.stdout.startswith(f"ezmsg-ledger {__version__} (ezmsg ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "not_loaded"),
+    [
+        (["--help"], ["ezmsg.core", "ezmsg.ledger.runtime", "ezmsg.ledger.tools.log", "ezmsg.ledger.projections"]),
+        (["--version"], ["ezmsg.core", "ezmsg.ledger.runtime", "ezmsg.ledger.tools.log", "rich.console"]),
+        (["log", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["show", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["verify", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(night: Any, arguments: list[str], not_loaded: list[str]) -> None:
+    code = (
+        "import sys; from ezmsg.ledger.tools.cli import main; main(sys.argv[1:]);"
+        "print('LOADED', *sys.modules, file=sys.stderr)"
+    )
+    given = [str(night.path) if each == "LEDGER" else each for each in arguments]
+    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True, timeout=60)
+    loaded = done.stderr[done.stderr.index("LOADED") :].split()
+    assert [name for name in not_loaded if name in loaded] == []
+
+
+def test_without_a_command_the_help_is_shown_once(run: Run) -> None:
+    answer = run()
+    assert answer.code == exits.USAGE
+    assert (answer.out + answer.err).count("Usage:") == 1
+
+
+def test_the_app_can_be_run_by_typer_itself(night: Any) -> None:
+    done = CliRunner().invoke(app, ["log", str(night.path), "-n", "1"])
+    assert done.exit_code == exits.OK
+    assert "server stopped" in done.output
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("s", {"show", "serve", "sessions"}), ("lo", {"log"})])
+def test_the_shell_completes_commands(typed: str, offered: set[str]) -> None:
+    env = {
+        "_EZMSG_LEDGER_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"ezmsg-ledger {typed}",
+        "COMP_CWORD": "1",
+        "_TYPER_COMPLETE_ARGS": f"ezmsg-ledger {typed}",
+    }
+    done = console(env=env)
+    assert done.returncode == 0
+    assert set(done.stdout.split()) == offered
+
+
+def test_the_shell_completes_options() -> None:
+    line = "ezmsg-ledger log --fo"
+    env = {
+        "_EZMSG_LEDGER_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": line,
+    }
+    assert console(env=env).stdout.split() == ["--follow"]
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def sound(path: Path) -> bytes:
+    with Ledger.open(path) as ledger:
+        for number in range(30):
+            ledger.append([ev.Mark(name=f"mark {number}")])
+    return path.read_bytes()
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(sound(path).replace(b'"name":"mark 11"', b'"name":mark 11""'))
+
+
+def without_its_header(path: Path) -> None:
+    path.write_bytes(sound(path).split(b"\n", 1)[1])
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(sound(path)[:3000])
+
+
+def newer(path: Path) -> None:
+    path.write_bytes(sound(path).replace(b'"format":1', b'"format":2', 1))
+
+
+def headless(path: Path) -> None:
+    path.write_bytes(sound(path)[:50])
+
+
+def missing(path: Path) -> None:
+    """There is none."""
+
+
+def written(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+FOREIGN = [
+    (missing, exits.USAGE, "there is no file", "hint: "),
+    (Path.mkdir, exits.NOT_A_LEDGER, "is a folder", "A ledger is one file"),
+    (written(b""), exits.NOT_A_LEDGER, "is empty", "hint: "),
+    (written(b'{"some": "json"}\n'), exits.NOT_A_LEDGER, "it is JSON, but", "hint: "),
+    (written(b"[1, 2, 3]"), exits.NOT_A_LEDGER, "it is JSON, but", "hint: "),
+    (written(bytes(range(256)) * 20), exits.NOT_A_LEDGER, "binary data", "hint: "),
+    (written(b"Dear diary,\n"), exits.NOT_A_LEDGER, "Dear diary", "hint: "),
+    (headless, exits.NOT_A_LEDGER, "header line is incomplete", ""),
+    (newer, exits.NOT_A_LEDGER, "has format 2", "Upgrade ezmsg-ledger"),
+    (without_its_header, exits.DAMAGED, "damaged at offset 0", "Keep the file as it is"),
+    (damaged, exits.DAMAGED, "behind seq 11", ""),
+]
+
+
+@pytest.mark.parametrize("command", [*LOOKING, "verify"])
+@pytest.mark.parametrize(("make", "code", "message", "hint"), FOREIGN)
+def test_a_file_that_is_no_sound_ledger(
+    run: Run, tmp_path: Path, command: str, make: Callable[[Path], object], code: int, message: str, hint: str
+) -> None:
+    path = tmp_path / "my recordings of today.ledger"
+    make(path)
+    answer = run(command, path, *MOMENTS.get(command, []))
+    assert answer.code == code, answer
+    assert message in answer.err + answer.out
+    assert hint in answer.err + answer.out
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("log", exits.OK), ("show", exits.OK), ("sessions", exits.OK), ("verify", exits.NO)]
+)
+def test_a_torn_end_is_no_damage(run: Run, tmp_path: Path, command: str, code: int) -> None:
+    torn(tmp_path / "x.ledger")
+    assert run(command, tmp_path / "x.ledger").code == code
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """A user without rights, for as long as the test runs: root may read everything."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("no such users here")
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    if before == 0:
+        os.seteuid(before)
+
+
+@pytest.fixture
+def forbidden() -> Iterator[Path]:
+    """A ledger that may not be read, in a folder that may not be entered, in one that everybody may."""
+    with tempfile.TemporaryDirectory() as folder:
+        closed = Path(folder) / "closed"
+        closed.mkdir()
+        sound(Path(folder) / "x.ledger")
+        sound(closed / "x.ledger")
+        (Path(folder) / "x.ledger").chmod(0)
+        closed.chmod(0)
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+        closed.chmod(0o700)
+
+
+@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify"])
+@pytest.mark.parametrize("name", ["x.ledger", "closed/x.ledger"])
+def test_a_file_that_may_not_be_read(run: Run, forbidden: Path, nobody: None, command: str, name: str) -> None:
+    answer = run(command, forbidden / name)
+    assert answer.code == exits.DISK
+    assert f"{forbidden / name}" in answer.err
+    assert "Permission denied" in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify"])
+def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: Path, command: str) -> None:
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    sound(folder / "x.ledger")
+    before = sorted(os.listdir(folder))
+    folder.chmod(0o500)
+    try:
+        assert run(command, folder / "x.ledger").code == exits.OK
+        assert sorted(os.listdir(folder)) == before
+    finally:
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["lgo"], "no such command 'lgo'", "ezmsg-ledger --help"),
+        (["log", "--folow"], "no such option: --folow", "ezmsg-ledger log --help"),
+        (["log", "LEDGER", "surplus"], "unexpected extra argument", "ezmsg-ledger log --help"),
+        (["log", "LEDGER", "-n", "few"], "'--lines'", "ezmsg-ledger log --help"),
+        (["log", "LEDGER", "-n", "-1"], "'--lines'", "ezmsg-ledger log --help"),
+        (["log", "LEDGER", "--since"], "--since", "ezmsg-ledger log --help"),
+        (["log", "LEDGER", "--since", "yesterday"], "'yesterday' is not a moment", "Moments are:"),
+        (["log", "LEDGER", "--type", "edges"], "no type of events 'edges'", "Did you mean edge"),
+        (["log", "LEDGER", "--session", "viewr"], "no session 'viewr'", "Did you mean viewer?"),
+        (["log", "LEDGER", "--follow", "--until", "end"], "--follow", "Leave one of them out"),
+        (["show", "LEDGER", "--at", "999"], "there is no seq 999", "The ledger holds seq 1 (2026-11-24 13:03:20"),
+        (["show", "LEDGER", "--at", "mark:basline"], "there is no mark 'basline'", "Did you mean baseline?"),
+        (["show", "LEDGER", "--at", "-2d"], "before the first event", "The ledger holds seq 1"),
+        (["diff"], "missing argument", "ezmsg-ledger diff --help"),
+        (["diff", "LEDGER", "end"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
+        (["diff", "LEDGER", "1", "2", "3"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
+        (["diff", "LEDGER", "-5x", "end"], "no such option: -5", "ezmsg-ledger diff --help"),
+        (["verify"], "missing argument", "ezmsg-ledger verify --help"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense(
+    run: Run, night: Any, arguments: list[str], message: str, hint: str
+) -> None:
+    answer = run(*(night.path if each == "LEDGER" else each for each in arguments))
+    assert answer.code == exits.USAGE, answer
+    assert message in answer.err
+    assert hint in answer.err
+    assert answer.out == ""
+    assert len(answer.err.splitlines()) == 2
+
+
+def test_a_fault_of_ours_is_said_to_be_one(run: Run, night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(Ledger, "open", broken)
+    answer = run("log", night.path)
+    assert answer.code == exits.FAULT
+    assert "Traceback" in answer.err
+    assert "boom" in answer.err
+    assert "Please report it" in answer.err
+
+
+# --- pipes, terminals, signals ---------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_stops_is_no_error(night: Any, tmp_path: Path) -> None:
+    path = tmp_path / "long.ledger"
+    with Ledger.open(path, durability="none") as ledger:
+        ledger.append([ev.Mark(name=f"mark number {number} of very many") for number in range(20_000)])
+    for options in ([], ["--json"]):
+        command = [*PROGRAM, "log", str(path), *options]
+        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert program.stdout.readline()
+        program.stdout.close()
+        assert program.stderr.read() == b""
+        program.stderr.close()
+        assert program.wait(60) == exits.PIPE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("options", [["log"], ["show", "--json"]])
+def test_a_full_disk_behind_the_output_is_said(night: Any, options: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = console(*options, night.path, stdout=full, capture_output=False, stderr=subprocess.PIPE)
+    assert done.returncode == exits.DISK
+    assert done.stderr == "ezmsg-ledger: the system refused: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a handle as only POSIX shells do")
+def test_a_closed_stdout_is_survived(night: Any) -> None:
+    line = 'exec "$0" "$@" >&-'
+    command = ["/bin/sh", "-c", line, *PROGRAM, "log", str(night.path)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (exits.OK, "")
+
+
+def test_output_in_a_pipe_is_neither_coloured_nor_wrapped(tmp_path: Path) -> None:
+    path = tmp_path / "wide.ledger"
+    topic = "SYSTEM/" + "VERY_LONG_NAME_OF_A_UNIT/" * 12 + "OUTPUT"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.EdgeConnected(from_topic=topic, to_topic="B", owner=None)])
+    for command in (["log"], ["show"], ["diff", "0", "1"]):
+        name, *rest = command
+        done = console(name, path, *rest, env={"COLUMNS": "80"})
+        assert any(topic.rpartition("/")[0] in line for line in done.stdout.splitlines()), done.stdout
+        assert "\x1b" not in done.stdout
+
+
+def test_colour_can_be_asked_for_and_forbidden(run: Run, night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = run("log", night.path).out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = run("log", night.path).out
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain != coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("log", night.path).out == plain
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gets_colour_and_whole_lines(night: Any) -> None:
+    import pty
+
+    main, terminal = pty.openpty()
+    env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "EZMSG_LEDGER")}
+    env["TERM"] = "xterm"
+    program = subprocess.Popen([*PROGRAM, "log", str(night.path), "-n", "1"], stdout=terminal, env=env)
+    os.close(terminal)
+    said = b""
+    while True:
+        try:
+            piece = os.read(main, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        said += piece
+    os.close(main)
+    assert program.wait(60) == exits.OK
+    assert b"\x1b[1mserver stopped" in said
+
+
+def test_names_cannot_play_tricks_on_a_terminal(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "evil.ledger"
+    evil = "A\x1b[2J\r\nB\u202e"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.SessionOpened(uuid="x", label=evil)])
+        ledger.append([ev.EdgeConnected(from_topic=evil, to_topic="B", owner=1)])
+        ledger.append([ev.Mark(name=evil, note=evil)])
+    for command in (["log"], ["show"], ["sessions"], ["diff", "0", "3"], ["show", "--at", "mark:\x1b[2J"]):
+        name, *rest = command
+        answer = run(name, path, *rest)
+        shown = answer.out + answer.err
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "\r" not in shown
+        assert "\\x1b[2J" in shown
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="μV \U0001f9e0")])
+    done = console("log", path, env={"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == exits.OK
+    assert "\\u03bcV \\U0001f9e0" in done.stdout
+    raw = console("log", path, "--json", env={"PYTHONIOENCODING": "ascii"}, text=False)
+    assert json.loads(raw.stdout)["name"] == "μV \U0001f9e0"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
+def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="before")])
+        command = [*PROGRAM, "log", str(path), "--follow"]
+        program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert program.stdout is not None
+        assert program.stderr is not None
+        assert "before" in program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        assert program.wait(60) == exits.INTERRUPTED
+        assert program.stderr.read() == ""
+        program.stdout.close()
+        program.stderr.close()
