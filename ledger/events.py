@@ -37,7 +37,7 @@ class ServerStarted(Event, frozen=True, gc=False, kw_only=True, tag="server.star
     pid: int
     address: str | None = None
     versions: dict[str, str] = {}
-    rules: int = RULES
+    rules: int = 1  # not RULES: a default is left out of the line, so it must never change
     durability: str | None = None
 
 

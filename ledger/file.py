@@ -133,7 +133,7 @@ class FileLedger(Ledger):
         lock = WriterLock(disk, path)
         try:
             opened = open_for_append(disk, lock, clock)
-            # a handle of its own: iterators duplicate it, and a duplicate in a forked child would keep the writer's lock
+            # a handle of its own: iterators duplicate it, and one that a forked child inherits would keep the lock
             reading = open_file(disk, path)
             lock.guard(reading)
         except BaseException:
@@ -143,7 +143,7 @@ class FileLedger(Ledger):
         self.header = opened.header
         self._writer = writer = Writer(disk, lock, opened, durability, clock)
         self._flusher = writer.flusher
-        self._reader = Reader(disk, reading, path, opened.header, opened.start)
+        self._reader = Reader(disk, reading, path, opened.header, opened.start, named=False)
 
     # --- write ---
 

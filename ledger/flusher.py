@@ -8,13 +8,15 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
+
+T = TypeVar("T")
 
 Durability: TypeAlias = Literal["commit", "interval", "none"]
 """When an append is acknowledged: on the disk, given to the system (and synced within 50 ms), given to the system."""
@@ -66,7 +68,8 @@ class Flusher:
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._asleep = False
-        self._callbacks: list[tuple[Callable[[int], object], Callable[[LedgerError], object] | None]] = []
+        self._on_durable: list[Callable[[int], object]] = []
+        self._on_failure: list[Callable[[LedgerError], object]] = []
 
     # --- called with the writer's lock held ---
 
@@ -131,8 +134,14 @@ class Flusher:
             else:
                 with self._lock:
                     self._advance(target, seq)
-            for durable, _ in self._callbacks:
-                durable(seq)
+            self._tell(self._on_durable, seq)
+
+    def _tell(self, listeners: list[Callable[[T], object]], what: T) -> None:
+        for listener in listeners:
+            try:
+                listener(what)
+            except Exception:  # whatever is wrong with a listener, it is neither the disk's fault nor the writer's
+                logger.exception("%s: a listener failed when it was told %r", self._path, what)
 
     def wait(self, seq: int, timeout: float | None) -> bool:
         """True when event ``seq`` is durable, False when it is not after ``timeout`` seconds."""
@@ -146,7 +155,9 @@ class Flusher:
             return done
 
     def on_durable(self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None) -> None:
-        self._callbacks.append((durable, failed))
+        self._on_durable.append(durable)
+        if failed is not None:
+            self._on_failure.append(failed)
 
     def died(self) -> WriteFailed:
         """A fresh error that says why this writer is dead."""
@@ -188,9 +199,7 @@ class Flusher:
                 self._advance(self._end, self._seq)
                 return self._seq
         logger.error("%s", failure)
-        for _, failed in self._callbacks:
-            if failed is not None:
-                failed(failure)
+        self._tell(self._on_failure, failure)
         raise self.died() from error
 
     def _run(self) -> None:

@@ -110,7 +110,7 @@ class WriterLock:
         """From now on ``handle`` belongs to the lock: it is closed with it, and in every forked child."""
         self._guarded.append(handle)
 
-    def lock_file(self, handle: int) -> None:
+    def hold(self, handle: int) -> None:
         """Guard and lock the ledger file itself: people delete lock files. Raises LedgerLocked.
 
         Readers are not kept out; on Windows they would be, so it is not done there.

@@ -50,15 +50,20 @@ def pause(stop: Stop, seconds: float) -> None:
 
 
 class Reader:
-    """Reads one open ledger file. Readers and their iterators are independent of each other."""
+    """Reads one open ledger file. Readers and their iterators are independent of each other.
 
-    def __init__(self, disk: Disk, handle: int, path: str, header: Header, start: int) -> None:
+    ``named``: what is to be read is the file that has this name, so a tail ends with an error when it has lost it. A
+    writer's own tails go on with the file that it writes.
+    """
+
+    def __init__(self, disk: Disk, handle: int, path: str, header: Header, start: int, *, named: bool = True) -> None:
         self.path = path
         self.header = header
         self.closed = False
         self._disk = disk
         self._handle = handle
         self._start = start
+        self._named = named
 
     def last(self) -> Place:
         """The place behind the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
@@ -140,7 +145,7 @@ class Reader:
             self._disk.close(handle)
 
     def _check_same(self, handle: int, cursor: Cursor) -> None:
-        if self._disk.identity_at(self.path) != self._disk.identity(handle):
+        if self._named and self._disk.identity_at(self.path) != self._disk.identity(handle):
             raise HistoryChanged(f"{self.path} was removed or replaced while it was followed")
         cursor.check_place()
 

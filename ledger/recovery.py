@@ -40,7 +40,7 @@ def open_for_append(disk: Disk, lock: WriterLock, clock: Callable[[], int]) -> O
     if disk.kind(path) in (None, "file") and _is_missing_or_empty(disk, path):
         create(disk, path, clock())
     handle = open_file(disk, path, write=True)
-    lock.lock_file(handle)
+    lock.hold(handle)
     header, start = read_header(disk, handle, path)
     try:
         place, digest, synced = sound_end(disk, handle, path, start)

@@ -87,7 +87,7 @@ def from_facts(at: Position, table: dict[Key, Any]) -> GraphState:
 def _restore_edges(state: GraphState, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
     births = {key[1]: rank for key, rank in kinds.get("node", ())}
     for topic in sorted(births, key=births.__getitem__):
-        state.ownership.nodes[topic] = [0, births[topic], {}]
+        state.ownership.nodes[topic] = [0, births[topic], {}, topic]
     for session in state.sessions:
         state.ownership.open(session)
     for key, _ in kinds.get("edge", ()):

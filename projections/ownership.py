@@ -10,14 +10,18 @@ from ezmsg.ledger.projections.projection import contradiction
 Owner: TypeAlias = int | None
 EdgeKey: TypeAlias = tuple[str, str]
 
-DEGREE, BORN, OUT = range(3)
-"""The places in a node's cell: edges that touch it; the rank of its birth; its out-edges with their owners."""
+INTO, BORN, OUT, NAME = range(4)
+"""The places in a node's cell: how many edges lead to it; the rank of its birth; its out-edges with their owners; its
+topic, as the text object that later events' notes of it share."""
 
 COMPACT_MIN = 2**16
 """Events applied before the notes of lost holds are thrown out: about 8 MiB of notes at the worst."""
 
 COMPACT_RATIO = 16
 """Events per live hold between two such cleanings: enough that they cost a few ns an event."""
+
+_NOBODY = object()
+"""Where there is no owner at all: None is one."""
 
 
 class Ownership:
@@ -26,9 +30,10 @@ class Ownership:
     Owners are session ids; ``None`` is ezmsg's persistent owner. An edge exists while anyone holds it, a node while any
     edge touches it. Applying one event costs O(1).
 
-    A node is a list cell (degree, birth, out-edges), and an edge's value its owner, or a set when it has several: this
-    loop is where replay spends its time, and nested dicts of shared strings halve its cost against tuple keys. What an
-    owner holds is noted by appending only, and looked through when it is asked for.
+    A node is a list cell, and an edge's value its owner, or a set when it has several: this loop is where replay spends
+    its time, and nested dicts of shared strings halve its cost against tuple keys. What an owner holds is noted by
+    appending only, and looked through when it is asked for. A note names the nodes' own texts: to keep each event's
+    would fill the processor's cache with copies.
     """
 
     __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
@@ -59,21 +64,24 @@ class Ownership:
                     seq += 1
                     from_topic = event.from_topic
                     to_topic = event.to_topic
-                    gained[event.owner].append((from_topic, to_topic))
                     node = nodes.get(from_topic)
                     if node is None:
-                        node = nodes[from_topic] = [0, 2 * seq, {}]
+                        node = nodes[from_topic] = [0, 2 * seq, {}, from_topic]
+                    else:
+                        from_topic = node[NAME]
+                    target = nodes.get(to_topic)
+                    if target is None:
+                        target = nodes[to_topic] = [0, 2 * seq + 1, {}, to_topic]
+                    else:
+                        to_topic = target[NAME]
+                    owner = event.owner
+                    gained[owner].append((from_topic, to_topic))
                     out = node[OUT]
                     if to_topic in out:
-                        _add_owner(out, to_topic, event.owner)
+                        _add_owner(out, to_topic, owner)
                         continue
-                    out[to_topic] = event.owner
-                    node[DEGREE] += 1
-                    node = nodes.get(to_topic)
-                    if node is None:
-                        nodes[to_topic] = [1, 2 * seq + 1, {}]
-                    else:
-                        node[DEGREE] += 1
+                    out[to_topic] = owner
+                    target[INTO] += 1
                 elif cls is EdgeDisconnected:
                     if event.seq != seq + 1:
                         break
@@ -81,19 +89,17 @@ class Ownership:
                     from_topic = event.from_topic
                     to_topic = event.to_topic
                     node = nodes[from_topic]
-                    owners = node[OUT].pop(to_topic)
+                    out = node[OUT]
+                    owners = out.pop(to_topic)
                     if owners != event.owner:
-                        node[OUT][to_topic] = _without(owners, event.owner)
+                        out[to_topic] = _without(owners, event.owner)
                         continue
-                    if node[DEGREE] == 1:
+                    if not (out or node[INTO]):
                         del nodes[from_topic]
-                    else:
-                        node[DEGREE] -= 1
-                    node = nodes[to_topic]
-                    if node[DEGREE] == 1:
+                    target = nodes[to_topic]
+                    target[INTO] -= 1
+                    if not (target[INTO] or target[OUT]):
                         del nodes[to_topic]
-                    else:
-                        node[DEGREE] -= 1
                 else:
                     break
                 changes += 1
@@ -119,22 +125,30 @@ class Ownership:
         return set(self._gained)
 
     def release(self, owner: Owner) -> list[EdgeKey]:
-        """Take every hold of ``owner`` away; returns the edges that vanished with it, sorted. Cost: O(its edges)."""
+        """Take every hold of ``owner`` away; returns the edges that vanished with it, in no particular order.
+
+        Cost: O(what it gained).
+        """
+        nodes = self.nodes
         vanished = []
-        for from_topic, to_topic in self.held(owner):
-            out = self.nodes[from_topic][OUT]
-            owners = out[to_topic]
-            if owners != owner:
-                out[to_topic] = _without(owners, owner)
+        for edge in self._gained[owner]:
+            from_topic, to_topic = edge
+            node = nodes.get(from_topic)
+            if node is None:
                 continue
-            del out[to_topic]
-            vanished.append((from_topic, to_topic))
-            for topic in (from_topic, to_topic):
-                node = self.nodes[topic]
-                if node[DEGREE] == 1:
-                    del self.nodes[topic]
-                else:
-                    node[DEGREE] -= 1
+            out = node[OUT]
+            owners = out.get(to_topic, _NOBODY)
+            if owners == owner:
+                del out[to_topic]
+                vanished.append(edge)
+                if not (out or node[INTO]):
+                    del nodes[from_topic]
+                target = nodes[to_topic]
+                target[INTO] -= 1
+                if not (target[INTO] or target[OUT]):
+                    del nodes[to_topic]
+            elif type(owners) is set and owner in owners:
+                out[to_topic] = _without(owners, owner)
         self._gained[owner] = []
         return vanished
 
@@ -170,14 +184,13 @@ class Ownership:
     def put(self, edge: EdgeKey, owner: Owner, births: dict[str, int]) -> None:
         """Set one hold without an event, for a state rebuilt from facts; every node it names must have a birth."""
         for topic in edge:
-            self.nodes.setdefault(topic, [0, births[topic], {}])
+            self.nodes.setdefault(topic, [0, births[topic], {}, topic])
         out = self.nodes[edge[0]][OUT]
         if edge[1] in out:
             _add_owner(out, edge[1], owner)
         else:
             out[edge[1]] = owner
-            for topic in edge:
-                self.nodes[topic][DEGREE] += 1
+            self.nodes[edge[1]][INTO] += 1
         self._gained.setdefault(owner, []).append(edge)
 
     def _compact(self) -> None:
@@ -193,19 +206,20 @@ class Ownership:
 
     def check(self) -> None:
         """Assert that all indexes tell the same story; say where they differ. Cost: O(state)."""
-        degree = dict.fromkeys(self.nodes, 0)
+        into = dict.fromkeys(self.nodes, 0)
         gained = {owner: set(edges) for owner, edges in self._gained.items()}
         for edge, owners in self.edges():
             assert owners, f"an edge without an owner: {edge}"
             assert edge[0] != edge[1], f"a self-edge: {edge}"
-            assert edge[1] in degree, f"an edge to a topic that is no node: {edge}"
-            for topic in edge:
-                degree[topic] += 1
+            assert edge[1] in into, f"an edge to a topic that is no node: {edge}"
+            into[edge[1]] += 1
             for owner in owners:
                 assert edge in gained.get(owner, ()), f"{edge} is held by {owner}, which never gained it"
-        kept = {topic: node[DEGREE] for topic, node in self.nodes.items()}
-        assert degree == kept, f"degrees differ: counted {degree}, kept {kept}"
-        assert all(degree.values()), f"nodes without an edge: {[topic for topic, n in degree.items() if not n]}"
+        kept = {topic: node[INTO] for topic, node in self.nodes.items()}
+        assert into == kept, f"numbers of edges into a node differ: counted {into}, kept {kept}"
+        lonely = [topic for topic, node in self.nodes.items() if not (node[INTO] or node[OUT])]
+        assert not lonely, f"nodes without an edge: {lonely}"
+        assert all(topic == node[NAME] for topic, node in self.nodes.items()), "a node bears another's name"
         births = [node[BORN] for node in self.nodes.values()]
         assert births == sorted(set(births)), f"births do not rise along the nodes: {births}"
 

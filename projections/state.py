@@ -20,7 +20,7 @@ from ezmsg.ledger.projections.entries import (
     TopologyChanged,
 )
 from ezmsg.ledger.projections.invariants import check
-from ezmsg.ledger.projections.ownership import Ownership
+from ezmsg.ledger.projections.ownership import EdgeKey, Ownership
 from ezmsg.ledger.projections.projection import contradiction, follows
 from ezmsg.ledger.projections.records import (
     EndpointRecord,
@@ -162,12 +162,12 @@ class GraphState:
         vanished = self.ownership.release(session)
         self._forget_registration(session)
         if vanished:
-            self._report_topology(event, sorted({edge[1] for edge in vanished}), session=session)
+            self._report_topology(event, vanished, session=session)
 
     def _graph_cleared(self, event: ev.GraphCleared) -> None:
         vanished = self.ownership.release(None)
         if vanished:
-            self._report_topology(event, sorted({edge[1] for edge in vanished}))
+            self._report_topology(event, vanished)
 
     # --- metadata and settings ---------------------------------------------------------------------------------------
 
@@ -342,13 +342,14 @@ class GraphState:
         changed.clear()
 
     def _report_topology(
-        self, event: Any, topics: list[str], session: int | None = None, process: int | None = None
+        self, event: Any, vanished: list[EdgeKey], session: int | None = None, process: int | None = None
     ) -> None:
         self.topology += 1
         if self.watch is not None:
             kind = GRAPH_CHANGED if process is None else PROCESS_CHANGED
             session_uuid = None if session is None else self.sessions[session].uuid
             process_uuid = None if process is None else self.processes[process].uuid
+            topics = sorted({to_topic for _, to_topic in vanished})
             self.watch.append(TopologyChanged(self.topology, event.time, kind, topics, session_uuid, process_uuid))
 
     def _report_setting(

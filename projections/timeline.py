@@ -78,16 +78,21 @@ def _now(ledger: Ledger) -> int | None:
 def has_writer(ledger: Ledger) -> bool:
     """Whether somebody has this ledger open for writing, here or in another process.
 
-    A sealed ledger has none. Otherwise the lock tells, which is taken and given back at once.
+    A sealed ledger has none. Otherwise the locks tell: that of the sidecar, and that of the ledger itself, which stays
+    when people delete the sidecar. Each is taken, and given back at once.
     """
     if ledger.location == "memory":
         return True
     last = msgspec.json.decode(ledger.receipt, type=Commit) if ledger.receipt else None
     if last is not None and last.count == 0 and last.synced == last.at:
         return False
+    return any(map(_is_locked, (ledger.location + SUFFIX, ledger.location)))
+
+
+def _is_locked(path: str) -> bool:
     try:
-        handle = OS_DISK.open(ledger.location + SUFFIX)
-    except OSError:  # there is no lock file, or it is another user's: nobody that could be known of
+        handle = OS_DISK.open(path)
+    except OSError:  # it is not there, or another user's: nobody that could be known of
         return False
     try:
         free = OS_DISK.lock(handle)

@@ -59,6 +59,7 @@ class Bridge:
                         pid=run.pid,
                         address=run.address,
                         versions=run.versions,
+                        rules=run.rules,
                         durability=run.durability,
                     )
                 )

@@ -125,9 +125,9 @@ class Filter:
     def _speaks_of_session(self, keys: tuple[int, ...], state: GraphState) -> bool:
         for key in keys:
             record = state.sessions.get(key)
-            if key in self._ids or (record is not None and record.label == self._session):
-                return True
-        return False
+            if record is not None and record.label == self._session:  # one that came while the ledger was followed
+                self._ids.add(key)
+        return not self._ids.isdisjoint(keys)
 
 
 def _is_of(kind: str, wanted: str) -> bool:
@@ -246,6 +246,8 @@ class Reading:
             try:
                 kept.extend(self._lines(first))
             except DamagedLedger as error:
+                if damage is not None:
+                    raise
                 damage, self._last = error, error.seq  # the last lines are those before the damage
                 self._telling.flush()
                 continue

@@ -87,7 +87,7 @@ def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
         if table
     )
     with_it = f"; with it ended {ended}" if ended else ""
-    edges = f"; gone are {edges_text(gone, most)}" if gone else ""
+    edges = f"; gone with it: {edges_text(gone, most)}" if gone else ""
     return Told(
         f"{who} was lost: it died without a word{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone)
     )

@@ -161,13 +161,14 @@ class Picture:
         rows = []
         width = max((len(_leaf(edge[0])) + len(edge[1]) for edge in edges), default=0)
         before = None
-        for (from_topic, to_topic), owners in edges.items():
+        for from_topic, to_topic in sorted(edges, key=lambda edge: (_component(edge[0]), edge)):
             component = _component(from_topic)
             if component != before:
                 rows.append(component)
                 before = component
             arrow = f"  {_leaf(from_topic)} -> {to_topic}"
-            rows.append(f"{arrow:<{width + 6}}  {names.owners(self._state, owners)}" if owned else arrow)
+            owners = names.owners(self._state, edges[from_topic, to_topic])
+            rows.append(f"{arrow:<{width + 6}}  {owners}" if owned else arrow)
         return rows
 
     def _source_rows(self, edges: dict[EdgeKey, frozenset[Owner]], owned: bool) -> list[str]:
@@ -178,8 +179,7 @@ class Picture:
             targets.setdefault(from_topic, []).append(to_topic)
             owners.setdefault(from_topic, set()).update(holders)
         return [
-            f"{topic} -> {listed(found, TARGETS_MAX)}"
-            + (f"  [{self._some_owners(owners[topic])}]" if owned else "")
+            f"{topic} -> {listed(found, TARGETS_MAX)}" + (f"  [{self._some_owners(owners[topic])}]" if owned else "")
             for topic, found in targets.items()
         ]
 
@@ -214,7 +214,7 @@ class Picture:
         for address, setting in self._state.settings.items():
             text = settings_text(setting.value, None if self._full else 6)
             if text or self._full:
-                rows.append([address, text or "none", self._source(setting)])
+                rows.append([address, self._source(setting), text or "none"])
             else:
                 plain += 1
         more = f"{count(plain, 'component')} without settings" if plain and rows else ""
@@ -222,8 +222,8 @@ class Picture:
 
     def _source(self, setting: SettingRecord) -> str:
         if setting.process is None:
-            return f"initial (seq {setting.since})"
-        return f"reported by {names.process(self._state, setting.process)} (seq {setting.since})"
+            return f"initial, seq {setting.since}"
+        return f"reported by {names.process(self._state, setting.process)} at seq {setting.since}"
 
     def _endpoints(self) -> None:
         state = self._state

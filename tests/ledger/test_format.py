@@ -331,8 +331,10 @@ def test_the_log_reads_it(tmp_path: Path) -> None:
         assert codec.encode(ledger.entries()) == b"".join(
             line for line in LEDGER.splitlines(keepends=True) if not line.startswith(structural.STRUCTURAL_PREFIX)
         )
-        ledger.verify()
-        ledger.check()
+        verified = ledger.verify()
+    assert verified.sound, verified.problems
+    assert verified.sealed
+    assert verified.offset == verified.bytes == len(LEDGER)
     with Ledger.open(path) as ledger:
         assert ledger.head == 6
     assert path.read_bytes().startswith(LEDGER)

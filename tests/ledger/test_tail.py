@@ -142,6 +142,16 @@ def test_a_tail_at_a_writer_whose_disk_died(path: Path, faulty: Any, marks: Call
             next(tail)
 
 
+def test_a_writers_own_tail_goes_on_when_its_file_was_renamed(path: Path, marks: Callable[..., list[Mark]]) -> None:
+    with Ledger.open(path) as ledger:
+        tail = ledger.tail(poll=0.01)
+        ledger.append(marks("a"))
+        assert len(next(tail)) == 1
+        path.rename(path.with_name("y.ledger"))
+        ledger.append(marks("b"))
+        assert [event.name for event in next(tail)] == ["b"]  # type: ignore[union-attr]
+
+
 def test_damage_ahead_is_met_when_it_is_reached(small: Path) -> None:
     data = small.read_bytes()
     small.write_bytes(data.replace(b'"name":"one"', b'"name";"one"'))

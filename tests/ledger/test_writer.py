@@ -306,6 +306,23 @@ def test_level_interval_syncs_soon_and_then_rests(path: Path, faulty: Any, marks
         ledger.check()
 
 
+@pytest.mark.parametrize("level", ["interval", "commit"])
+def test_a_listener_that_fails_harms_nobody(
+    path: Path, marks: Callable[..., list[Mark]], caplog: pytest.LogCaptureFixture, level: Any
+) -> None:
+    heard: list[int] = []
+    with Ledger.open(path, durability=level) as ledger:
+        ledger.on_durable(lambda seq: 1 // 0)
+        ledger.on_durable(heard.append)
+        for n in range(1, 4):
+            ledger.append(marks("x"), wait=False)
+            assert ledger.wait_durable(n, timeout=5)
+            ledger.append(marks("y"))
+            ledger.sync()
+    assert heard[-1] == 6
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_level_none_does_not_sync(path: Path, faulty: Any, marks: Callable[..., list[Mark]]) -> None:
     with Ledger.open(path, durability="none", disk=faulty) as ledger:
         before = faulty.syncs

@@ -166,6 +166,15 @@ def test_a_writer_of_this_process_is_seen_and_not_disturbed(tmp_path: Path) -> N
         assert has_writer(ledger)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+def test_a_writer_whose_lock_file_was_deleted_is_seen_all_the_same(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "x.ledger") as ledger:
+        ledger.append([ev.Mark(name="x")])
+        (tmp_path / "x.ledger.lock").unlink()
+        with Ledger.open(tmp_path / "x.ledger", "r") as reader:
+            assert has_writer(reader)
+
+
 def test_a_copied_ledger_without_its_lock_has_no_writer(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "x.ledger") as ledger:
         ledger.append([ev.Mark(name="x")])

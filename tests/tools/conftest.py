@@ -1,7 +1,8 @@
 """A ledger as a night in a lab leaves it, made of real decisions at known times."""
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ezmsg.ledger.errors import AddressCollision, CycleError, OwnershipConflict
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import CollectionMetadata, GraphMetadata, UnitMetadata
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.tools.cli import main
 from ezmsg.ledger.values import freeze
 
 START = 1_795_525_400 * 10**9
@@ -184,15 +186,13 @@ class Answer:
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """Runs one command line through the program's entry point, in this process."""
-    from ezmsg.ledger.tools.cli import main
-
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Answer]]:
+    """Runs one command line through the program's entry point, in this process, as seen from UTC."""
     monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.delenv("EZMSG_LEDGER", raising=False)
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
-    if hasattr(__import__("time"), "tzset"):
-        __import__("time").tzset()
+    for name in ("EZMSG_LEDGER", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    if hasattr(time, "tzset"):
+        time.tzset()
 
     def run(*arguments: object) -> Answer:
         capfd.readouterr()
@@ -200,4 +200,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
         captured = capfd.readouterr()
         return Answer(code, captured.out, captured.err)
 
-    return run
+    yield run
+    monkeypatch.undo()
+    if hasattr(time, "tzset"):
+        time.tzset()

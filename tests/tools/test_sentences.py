@@ -76,7 +76,7 @@ def test_a_lost_server_takes_along_what_its_clients_owned() -> None:
     text = last(SYSTEM, edge("A", "B", 2), edge("C", "D", None), ev.ServerLost(server=1, last_seen=4 * SECOND))
     assert text == (
         'server "rig" (pid 7 on lab-3) was lost: it died without a word, last seen 1 s before this start; '
-        "with it ended 1 session; gone are 1 edge: A -> B"
+        "with it ended 1 session; gone with it: 1 edge: A -> B"
     )
 
 
