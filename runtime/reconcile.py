@@ -98,14 +98,14 @@ class Bridge:
                 self._emit(kind(endpoint=self._new(key), topic=endpoint.topic or ""))
         for key, request in lived.requests.items():
             if key not in state.requests:
-                process = None if request.process is None else self._new(request.process)
+                asked = None if request.process is None else self._new(request.process)
                 self.ids[key] = self._emit(
                     ev.RequestRouted(
                         uuid=request.uuid,
                         session=self._new(request.session),
                         unit=request.unit,
                         operation=request.operation,
-                        process=process,
+                        process=asked,
                     )
                 )
 

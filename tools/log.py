@@ -227,13 +227,13 @@ class Reading:
         self._first, self._last = span
         self._most = most
         self._story = Story(most=most)
-        self.shown = 0
+        self.matched = 0
         self.unknown: dict[str, int] = {}
 
     def all(self) -> None:
         """Show all of the span."""
         for line in self._lines(self._first):
-            self._show(line)
+            self._telling.show(line)
 
     def last(self, number: int) -> None:
         """Show the last ``number`` lines. Looks at the last events, and at more of them until that is enough."""
@@ -256,7 +256,7 @@ class Reading:
                 break
             window *= WINDOW_GROWTH
         for line in list(kept)[max(0, len(kept) - number) :]:
-            self._show(line)
+            self._telling.show(line)
         if damage is not None:
             raise damage
 
@@ -266,7 +266,7 @@ class Reading:
         for batch in self._ledger.tail(self._story.state.seq, stop=self._pause):
             for event in batch:
                 for line in self._told(event):
-                    self._show(line)
+                    self._telling.show(line)
 
     def _pause(self) -> bool:
         """Called between two looks at the file: shows what has been held back for long enough. Never ends a tail."""
@@ -286,12 +286,9 @@ class Reading:
             self.unknown[event.tag] = self.unknown.get(event.tag, 0) + 1
         if not self._wanted(sentence, self._story.state):
             return []
+        self.matched += 1
         lines: list[Any] = self._telling.add(event, sentence)
         return lines
-
-    def _show(self, line: Any) -> None:
-        self.shown += 1
-        self._telling.show(line)
 
 
 def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None:
@@ -299,7 +296,7 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
     if reading.unknown:
         kinds = ", ".join(f"{tag} ({number})" for tag, number in reading.unknown.items())
         page.note(f"events of unknown types were passed over: {kinds}. Upgrade ezmsg-ledger: what follows may be wrong")
-    if not reading.shown and not json:
+    if not reading.matched and not json:
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
 
 

@@ -89,7 +89,7 @@ class Requests:
         return response
 
     def answer(self, process: str, response: ProcessControlResponse) -> bool:
-        """A process answered; False when it was not asked, and then nothing changes: the one that was may still answer."""
+        """A process answered; False when it was not asked: then nothing changes, the one that was may still answer."""
         pending = self._pending.get(response.request_id)
         if pending is None or pending.owner.uuid != process:
             return False

@@ -37,7 +37,7 @@ class PublisherLink:
         self._syncs: deque[asyncio.Future[None]] = deque()
 
     def tell(self, command: bytes) -> None:
-        """Pass SYNC, PAUSE or RESUME on. Until ``ready`` it is kept: the publisher would take it for its acknowledgement."""
+        """Pass SYNC, PAUSE or RESUME on. Until ``ready`` it is kept: the publisher would take it for its own answer."""
         if self._ready:
             self.connection.write(command)
         else:
@@ -70,7 +70,7 @@ class SubscriberLink:
     """A connected subscriber and its routing updates.
 
     Acknowledgements carry no number, but each update gets exactly one, in order: they are counted, so a late one can
-    never pass for a later update. At most one update is on its way; what changes meanwhile goes into the next one, whose
+    never pass for a later update. At most one update is on its way; what changes meanwhile goes into the next, whose
     list is made when it is written.
     """
 

@@ -17,6 +17,7 @@ from ezmsg.core.netprotocol import (
 )
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
+from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
@@ -51,7 +52,8 @@ class GraphServer(threading.Thread):
     """A drop-in for ezmsg's graph server that records all it decides.
 
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
-    ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh`` drops the persistent edges that the ledger brings.
+    ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
+    drops the persistent edges that the ledger brings.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class GraphServer(threading.Thread):
         ledger: Ledger | str | os.PathLike[str] | None = None,
         *,
         name: str = "GraphServer",
-        durability: str = "interval",
+        durability: Durability = "interval",
         kind: str = "server",
         fresh: bool = False,
     ) -> None:
@@ -90,7 +92,7 @@ class GraphServer(threading.Thread):
         """How many sessions and backend processes are connected. May be read from any thread."""
         return 0 if self.live is None else len(self.live.state.sessions) + len(self.live.state.processes)
 
-    def start(self, address: AddressType | None = None) -> None:  # type: ignore[override]
+    def start(self, address: AddressType | None = None) -> None:
         """Open the ledger, bind, and return when connections are accepted.
 
         Without an address it takes the first free port from ``$EZMSG_SERVER_PORT_START`` (10000), as ezmsg does. Raises

@@ -131,7 +131,8 @@ class SessionConnection:
 
     async def _settings_snapshot(self) -> bytes:
         settings = self._live.state.settings
-        return await self._reply({address: translate.settings_to_ezmsg(settings[address].value) for address in sorted(settings)})
+        values = {address: translate.settings_to_ezmsg(settings[address].value) for address in sorted(settings)}
+        return await self._reply(values)
 
     async def _settings_events(self) -> bytes:
         [after] = await self._reader.arguments(NUMBER)

@@ -207,16 +207,15 @@ class Desk:
         self, *command: str | Path, cwd: Path | None = None, stdin: str | None = None, **variables: str
     ) -> Program:
         """Start a command line; ``ezmsg-ledger`` is ours and ``python`` this one."""
-        known = {"ezmsg-ledger": COMMAND, "python": [sys.executable]}
-        words = [str(word) for word in command]
-        program = Program(
-            [*known.get(words[0], [words[0]]), *words[1:]],
-            cwd or self.folder,
-            self.environment(**variables),
-            stdin,
-        )
+        program = Program(self.command(*command), cwd or self.folder, self.environment(**variables), stdin)
         self.programs.append(program)
         return program
+
+    def command(self, *command: str | Path) -> list[str]:
+        """A command line with its program named in full."""
+        known = {"ezmsg-ledger": COMMAND, "python": [sys.executable]}
+        words = [str(word) for word in command]
+        return [*known.get(words[0], [words[0]]), *words[1:]]
 
     def do(self, *command: str | Path, **options: Any) -> Told:
         """Start a command line and wait for its end."""

@@ -145,22 +145,21 @@ def test_a_second_run_goes_on_in_the_same_ledger(desk: Any) -> None:
     command = ("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger)
     first = desk.do(*command, desk.program("persistent.py"), "connect", "A/OUT", "B/IN")
     assert first.code == 0, first.err
-    assert first.out == "A/OUT -> B/IN\n"
     assert "recorded 0 sessions, 1 edge," in first.err
     assert desk.account(ledger).edges == {("A/OUT", "B/IN"): ["persistent"]}
 
-    second = desk.do(*command, desk.program("persistent.py"), "connect", "B/IN", "C/IN")
+    second = desk.do(*command, desk.program("persistent.py"), "list")
     assert second.code == 0, second.err
-    assert second.out == "A/OUT -> B/IN\nB/IN -> C/IN\n"
+    assert second.out == "A/OUT -> B/IN\n"
     said = desk.account(ledger)
     assert said.runs == ["stopped", "stopped"]
-    assert said.edges == {("A/OUT", "B/IN"): ["persistent"], ("B/IN", "C/IN"): ["persistent"]}
+    assert said.edges == {("A/OUT", "B/IN"): ["persistent"]}
     with Ledger.open(ledger, "r") as opened:
         started = [event.seq for event in opened.entries() if isinstance(event, ev.ServerStarted)]
         assert len(started) == 2
         state = Timeline(opened).at(started[1])
         assert [edge for edge, _ in state.ownership.edges()] == [("A/OUT", "B/IN")]
-    assert "recorded 0 sessions, 1 edge," in second.err
+    assert "NOTHING WAS RECORDED in x.ledger" in second.err  # it only looked
 
 
 def _head(ledger: Path) -> int:

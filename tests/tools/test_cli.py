@@ -313,7 +313,7 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
     ("arguments", "message", "hint"),
     [
         (["lgo"], "no such command 'lgo'", "ezmsg-ledger --help"),
-        (["log", "--folow"], "no such option: --folow", "ezmsg-ledger log --help"),
+        (["log", "--folow"], "no such option", "ezmsg-ledger log --help"),
         (["log", "LEDGER", "surplus"], "unexpected extra argument", "ezmsg-ledger log --help"),
         (["log", "LEDGER", "-n", "few"], "'--lines'", "ezmsg-ledger log --help"),
         (["log", "LEDGER", "-n", "-1"], "'--lines'", "ezmsg-ledger log --help"),
@@ -328,7 +328,7 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
         (["diff"], "missing argument", "ezmsg-ledger diff --help"),
         (["diff", "LEDGER", "end"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
         (["diff", "LEDGER", "1", "2", "3"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
-        (["diff", "LEDGER", "-5x", "end"], "no such option: -5", "ezmsg-ledger diff --help"),
+        (["diff", "LEDGER", "-5x", "end"], "no such option", "ezmsg-ledger diff --help"),
         (["verify"], "missing argument", "ezmsg-ledger verify --help"),
     ],
 )

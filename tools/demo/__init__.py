@@ -1,1 +1,1 @@
-"""The demonstration: a real ezmsg system is recorded, one of its sessions is killed, and its history is walked through."""
+"""The demonstration: a real ezmsg system is recorded, a session of it is killed, its history is walked through."""

@@ -1,4 +1,4 @@
-"""Runs the demonstration's programs beside a recorder, waiting for what the ledger says rather than for time to pass."""
+"""Runs the demonstration's programs beside a recorder, waiting for what the ledger says and never for time to pass."""
 
 import os
 import signal

@@ -106,9 +106,9 @@ class World:
         self.seen[verb] += 1
         if type(answer) is bytes:
             self.seen[f"{verb} {Command(answer).name}"] += 1
-        self.seen["UPDATE"] += sum(map(len, told.values()))
-        if verb in ("clear", "end"):  # stock says the same once per topic: see FAULTS
+        if verb in ("clear", "end"):  # stock says the same once per topic: see faults.py
             told = {name: _without_repetitions(lists) for name, lists in told.items()}
+        self.seen["UPDATE"] += sum(map(len, told.values()))
         return answer, told
 
     # --- connections -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Edges that no session owns: connects or disconnects one, and lists all that there are.
+"""Edges that no session owns: connects or disconnects one, or lists all that there are.
 
 persistent.py connect|disconnect|list [FROM TO]
 """
@@ -16,9 +16,10 @@ async def main() -> None:
         await service.connect(*edge)
     elif command == "disconnect":
         await service.disconnect(*edge)
-    graph = (await service.dag()).graph
-    for from_topic, to_topic in sorted((node, other) for node, others in graph.items() for other in others):
-        print(f"{from_topic} -> {to_topic}", flush=True)
+    else:
+        graph = (await service.dag()).graph
+        for from_topic, to_topic in sorted((node, other) for node, others in graph.items() for other in others):
+            print(f"{from_topic} -> {to_topic}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+"""A ledger and the state that is the fold of it, kept in step whatever the disk does."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+from uuid import uuid1
+
+from msgspec.structs import replace
+
+from ezmsg.ledger import __version__
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import LedgerClosed, LedgerError
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.journal import Degraded, Journal
+from ezmsg.ledger.runtime.reconcile import Bridge
+from ezmsg.ledger.runtime.references import check_references
+
+logger = logging.getLogger("ezmsg.ledger")
+
+
+class RecordedGraph:
+    """A graph state that changes by appending to a ledger, and in no other way: what LiveGraph decides upon.
+
+    Opening begins a run; ``run`` is its id. ``topology_feed`` and ``settings_feed`` have the entries of this run, whose
+    numbers go on from ``topology_start`` and ``settings_start``; ``on_feed`` is called when there are more.
+    """
+
+    def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
+        self.journal = Journal(ledger, wait=not served, keep_going=served)
+        self._renamed: dict[int, int] = {}
+        self.state = fold(ledger.read(), GraphState())
+        self._watch: list[FeedEntry] = []
+        self.state.watch = self._watch
+        self.topology_feed: list[TopologyChanged] = []
+        self.settings_feed: list[SettingsChanged] = []
+        self.topology_start = self.state.topology
+        self.settings_start = self.state.settings_changes
+        self.on_feed: Callable[[], None] | None = None
+        started = ev.ServerStarted(
+            uuid=str(uuid1()),
+            kind=kind,
+            name=name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            address=address,
+            versions={"ezmsg": version("ezmsg"), "ezmsg-ledger": __version__},
+            rules=ev.RULES,
+            durability=ledger.durability,
+        )
+        lost = [ev.ServerLost(server=run, last_seen=ledger.previous_writer_seen) for run in self.state.runs]
+        self.run = int(self._store(*lost, started)[-1].seq)
+
+    # --- the one way a decision takes --------------------------------------------------------------------------------
+
+    def _commit(self, *events: ev.Event) -> list[Any]:
+        """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone."""
+        if self.run not in self.state.runs:
+            raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
+        check_references(events, self.state, self.journal.next_seq)
+        return self._store(*events)
+
+    def _store(self, *events: ev.Event) -> list[Any]:
+        stored = self.journal.append(list(events))
+        self.state.apply_batch(stored)
+        self._report()
+        return stored
+
+    def _report(self) -> None:
+        if self._watch:
+            for entry in self._watch:
+                feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
+                feed.append(entry)
+            self._watch.clear()
+            if self.on_feed is not None:
+                self.on_feed()
+
+    # --- the disk ----------------------------------------------------------------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that is written. It can be another one after a failure: see ``Ledger.reopen``."""
+        return self.journal.ledger
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """Why nothing is written at the moment; None when all is well."""
+        return self.journal.degraded
+
+    def tend(self) -> None:
+        """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
+
+        Costs next to nothing when all is well. After events were lost: one replay.
+        """
+        self.journal.look()
+        if not self.journal.resume():
+            return
+        degraded, missing = self.journal.degraded, self.journal.missing
+        assert degraded is not None
+        if missing is None:
+            late = self.journal.late
+            if late:
+                first, last = self.journal.head - late + 1, self.journal.head
+                gap = ev.Gap(first=first, last=last, lost=0, late=late, reason=degraded.error)
+                self._write_over_gap([replace(gap, seq=self.journal.next_seq, time=time.time_ns())], self.state, 0)
+        else:
+            self._bridge(missing, degraded.error)
+
+    def _bridge(self, missing: tuple[int, int], reason: str) -> None:
+        """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
+        first, last = missing
+        now = time.time_ns()
+        logged = fold(self.ledger.read(), GraphState())
+        topology, settings = self.state.topology, self.state.settings_changes
+        gap = ev.Gap(
+            seq=last + 1,
+            time=now,
+            first=first,
+            last=last,
+            lost=last - first + 1,
+            late=self.journal.late,
+            reason=reason,
+            topology=topology,
+            settings=settings,
+        )
+        logged.watch = self._watch
+        logged.apply(gap)
+        bridge = Bridge(logged, self.state, now)
+        self._write_over_gap([gap, *bridge.events], logged, gap.lost)
+        self.run = bridge.ids.get(self.run, self.run)
+        self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
+
+    def current(self, key: int) -> int:
+        """The id that a thing has now. It has another one only after the event that gave the first was lost.
+
+        The old one is never given out again, so every method takes either.
+        """
+        return self._renamed.get(key, key) if self._renamed else key
+
+    def is_open(self, key: int) -> bool:
+        """Whether the session, process or endpoint of that id is still there."""
+        key = self.current(key)
+        return key in self.state.sessions or key in self.state.processes or key in self.state.endpoints
+
+    def _write_over_gap(self, events: list[Any], state: GraphState, lost: int) -> None:
+        try:
+            self.ledger.append_late(events)
+        except LedgerError as error:  # it works for a moment and fails again: nothing was written, all is as before
+            logger.debug("%s: still not: %s", self.ledger.location, error)
+            self._watch.clear()
+            return
+        if state is self.state:
+            state.apply_batch(events)
+        self.state = state
+        self.journal.resumed(lost)
+        self._report()
