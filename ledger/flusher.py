@@ -26,9 +26,9 @@ INTERVAL_S = 0.035
 """From the first unsynced write to the sync at level ``interval``: leaves a slow disk 15 of the 50 ms to finish."""
 
 GATHER_S = 0.0002
-"""How long the thread waits for company at level ``commit``, when the last sync served more than one append: a write waits
-for the sync that is under way, so that without it each sync would serve the one write that came first. With 8 clients
-that is three times as many acknowledgements a second; one client alone never waits."""
+"""How long the thread waits for company at level ``commit`` when the last sync served more than one append. A write
+has to wait for the sync that is under way; without this each sync would serve just the write that came first. Eight
+clients get twice to three times as many acknowledgements a second by it; one client alone never waits."""
 
 IDLE_S = 2.0
 """The thread ends when nothing was written for so long, so that a forgotten ledger can be collected."""

@@ -15,7 +15,7 @@ INTO, BORN, OUT, NAME = range(4)
 topic, as the text object that later events' notes of it share."""
 
 COMPACT_MIN = 2**16
-"""Events applied before the notes of lost holds are thrown out: about 8 MiB of notes at the worst."""
+"""Events applied before the notes of lost holds are thrown out: 1 MiB of notes at the worst."""
 
 COMPACT_RATIO = 16
 """Events per live hold between two such cleanings: enough that they cost a few ns an event."""
@@ -32,8 +32,9 @@ class Ownership:
 
     A node is a list cell, and an edge's value its owner, or a set when it has several: this loop is where replay spends
     its time, and nested dicts of shared strings halve its cost against tuple keys. What an owner holds is noted by
-    appending only, and looked through when it is asked for. A note names the nodes' own texts: to keep each event's
-    would fill the processor's cache with copies.
+    appending only (from, to, from, to, ...: without a tuple each, which the garbage collector would visit), and looked
+    through when it is asked for. A note names the nodes' own texts: to keep each event's would fill the processor's
+    cache with copies.
     """
 
     __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
@@ -41,7 +42,7 @@ class Ownership:
     def __init__(self) -> None:
         # A dict keeps the order in which nodes appeared; one that went and came back stands at the end, as in ezmsg.
         self.nodes: dict[str, list[Any]] = {}
-        self._gained: dict[Owner, list[EdgeKey]] = {None: []}
+        self._gained: dict[Owner, list[str]] = {None: []}
         self._gained_count = 0
         self._gained_max = COMPACT_MIN
 
@@ -53,15 +54,16 @@ class Ownership:
         InvalidEvent when an event contradicts the state.
         """
         nodes, gained = self.nodes, self._gained
-        changes = 0
+        unchanged = 0
         first = seq
         try:
             for event in islice(events, start, None) if start else events:
                 cls = type(event)
                 if cls is EdgeConnected:
-                    if event.seq != seq + 1:
-                        break
                     seq += 1
+                    if event.seq != seq:
+                        seq -= 1
+                        break
                     from_topic = event.from_topic
                     to_topic = event.to_topic
                     node = nodes.get(from_topic)
@@ -75,17 +77,20 @@ class Ownership:
                     else:
                         to_topic = target[NAME]
                     owner = event.owner
-                    gained[owner].append((from_topic, to_topic))
+                    notes = gained[owner]
+                    notes += from_topic, to_topic
                     out = node[OUT]
                     if to_topic in out:
                         _add_owner(out, to_topic, owner)
+                        unchanged += 1
                         continue
                     out[to_topic] = owner
                     target[INTO] += 1
                 elif cls is EdgeDisconnected:
-                    if event.seq != seq + 1:
-                        break
                     seq += 1
+                    if event.seq != seq:
+                        seq -= 1
+                        break
                     from_topic = event.from_topic
                     to_topic = event.to_topic
                     node = nodes[from_topic]
@@ -93,6 +98,7 @@ class Ownership:
                     owners = out.pop(to_topic)
                     if owners != event.owner:
                         out[to_topic] = _without(owners, event.owner)
+                        unchanged += 1
                         continue
                     if not (out or node[INTO]):
                         del nodes[from_topic]
@@ -102,7 +108,6 @@ class Ownership:
                         del nodes[to_topic]
                 else:
                     break
-                changes += 1
                 if changed is not None:
                     changed.append(event)
         except KeyError as error:
@@ -110,7 +115,7 @@ class Ownership:
         self._gained_count += seq - first
         if self._gained_count > self._gained_max:
             self._compact()
-        return seq, changes
+        return seq, seq - first - unchanged
 
     def open(self, owner: Owner) -> None:
         """A new owner that holds nothing yet."""
@@ -131,8 +136,7 @@ class Ownership:
         """
         nodes = self.nodes
         vanished = []
-        for edge in self._gained[owner]:
-            from_topic, to_topic = edge
+        for from_topic, to_topic in _pairs(self._gained[owner]):
             node = nodes.get(from_topic)
             if node is None:
                 continue
@@ -140,7 +144,7 @@ class Ownership:
             owners = out.get(to_topic, _NOBODY)
             if owners == owner:
                 del out[to_topic]
-                vanished.append(edge)
+                vanished.append((from_topic, to_topic))
                 if not (out or node[INTO]):
                     del nodes[from_topic]
                 target = nodes[to_topic]
@@ -154,7 +158,7 @@ class Ownership:
 
     def held(self, owner: Owner) -> list[EdgeKey]:
         """The edges that ``owner`` holds, sorted. Cost: O(k log k) in what it gained."""
-        return sorted({edge for edge in self._gained[owner] if self.holds(edge, owner)})
+        return sorted({edge for edge in _pairs(self._gained[owner]) if self.holds(edge, owner)})
 
     def holds(self, edge: EdgeKey, owner: Owner) -> bool:
         """Whether ``owner`` holds ``edge``. Cost: O(1)."""
@@ -191,23 +195,23 @@ class Ownership:
         else:
             out[edge[1]] = owner
             self.nodes[edge[1]][INTO] += 1
-        self._gained.setdefault(owner, []).append(edge)
+        self._gained.setdefault(owner, []).extend(edge)
 
     def _compact(self) -> None:
         """Throw out the notes of holds that are gone, so that memory follows the state and not the history."""
-        gained: dict[Owner, list[EdgeKey]] = {owner: [] for owner in self._gained}
+        gained: dict[Owner, list[str]] = {owner: [] for owner in self._gained}
         for from_topic, node in self.nodes.items():
             for to_topic, owners in node[OUT].items():
                 for owner in owners if type(owners) is set else (owners,):
-                    gained[owner].append((from_topic, to_topic))
+                    gained[owner] += from_topic, to_topic
         self._gained = gained
-        self._gained_count = sum(map(len, gained.values()))
+        self._gained_count = sum(map(len, gained.values())) // 2
         self._gained_max = COMPACT_RATIO * self._gained_count + COMPACT_MIN
 
     def check(self) -> None:
         """Assert that all indexes tell the same story; say where they differ. Cost: O(state)."""
         into = dict.fromkeys(self.nodes, 0)
-        gained = {owner: set(edges) for owner, edges in self._gained.items()}
+        gained = {owner: set(_pairs(notes)) for owner, notes in self._gained.items()}
         for edge, owners in self.edges():
             assert owners, f"an edge without an owner: {edge}"
             assert edge[0] != edge[1], f"a self-edge: {edge}"
@@ -222,6 +226,11 @@ class Ownership:
         assert all(topic == node[NAME] for topic, node in self.nodes.items()), "a node bears another's name"
         births = [node[BORN] for node in self.nodes.values()]
         assert births == sorted(set(births)), f"births do not rise along the nodes: {births}"
+
+
+def _pairs(notes: list[str]) -> Iterator[EdgeKey]:
+    each = iter(notes)
+    return zip(each, each, strict=True)
 
 
 def _as_set(owners: Any) -> frozenset[Owner]:

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import InvalidValue, LedgerError
+from ezmsg.ledger.errors import InvalidValue, NewerFormat
 from ezmsg.ledger.metadata import GraphSnapshot
 from ezmsg.ledger.projections.digest import digest, shape_digest
 from ezmsg.ledger.projections.entries import (
@@ -106,7 +106,7 @@ class GraphState:
 
     def _server_started(self, event: ev.ServerStarted) -> None:
         if event.rules > ev.RULES:
-            raise LedgerError(
+            raise NewerFormat(
                 f"event {event.seq} is folded by rules {event.rules}; this version knows rules up to {ev.RULES}",
                 hint="Upgrade ezmsg-ledger to read this ledger.",
             )

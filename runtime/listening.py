@@ -38,6 +38,8 @@ def start_at(server: "GraphServer", text: str) -> None:
     host, port = parse_address(text)
     try:
         server.start((host, port))
+    except UnicodeError as error:  # a host name that cannot even be asked for
+        raise cannot_listen(host, port, socket.gaierror(str(error))) from error
     except OSError as error:
         if error.filename is not None:  # of the ledger, not of the socket
             raise

@@ -5,9 +5,13 @@ import os
 import subprocess
 import sys
 import weakref
-from typing import Any
+from types import TracebackType
+from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.flusher import Durability
+
+LEVELS = get_args(Durability)
 
 STOP_TIMEOUT_S = 10.0
 """How long it may take to drain, stop and seal the ledger before it is killed (which loses nothing but the seal)."""
@@ -35,6 +39,8 @@ class Recorder:
     def __init__(
         self, ledger: str | os.PathLike[str], address: str | None = None, durability: str = "interval"
     ) -> None:
+        if durability not in LEVELS:
+            raise ValueError(f"durability is {durability!r}; it is one of {', '.join(LEVELS)}")
         self._ledger = os.fspath(ledger)
         self._address = address
         self._durability = durability
@@ -96,6 +102,14 @@ class Recorder:
             process.kill()
             process.wait()
         process.stdout.close()
+
+    def __enter__(self) -> "Recorder":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
     def _in_forked_child(self) -> None:
         # The recorder ends when nobody holds the other end of its standard input: a child that lives on must not.

@@ -188,12 +188,11 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
             ledger.append([Mark(name="of the parent")])
             tail = ledger.tail()
             next(tail)  # has a handle of its own, which the child inherits
-            child = os.fork()
-            if child == 0:
+            if os.fork() == 0:
                 os.close(gate_opener)
+                os.write(write_end, str(os.getpid()).encode())
                 os.read(gate, 1)  # until the test lets it go
                 os._exit(0)
-            os.write(write_end, str(child).encode().ljust(16))
             os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)

@@ -243,12 +243,31 @@ class Desk:
             assert time.monotonic() < deadline, f"never: {what}"
             time.sleep(0.01)
 
+    def clear(self) -> None:
+        """End what was started and still runs."""
+        for program in self.programs:
+            program.reap()
+        self.programs.clear()
+
     account = staticmethod(account)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
+def desk(new_desk: Callable[[Path], Desk], tmp_path: Path) -> Iterator[Desk]:
+    desk = new_desk(tmp_path)
     yield desk
-    for program in desk.programs:
-        program.reap()
+    desk.clear()
+
+
+@pytest.fixture(scope="session")
+def new_desk() -> Iterator[Callable[[Path], Desk]]:
+    """Makes desks for what several tests look at."""
+    desks: list[Desk] = []
+
+    def make(folder: Path) -> Desk:
+        desks.append(Desk(folder))
+        return desks[-1]
+
+    yield make
+    for desk in desks:
+        desk.clear()

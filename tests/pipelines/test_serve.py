@@ -71,7 +71,8 @@ def test_two_pipelines_of_one_name_collide_as_with_ezmsg(desk: Any) -> None:
     endless = desk.start("python", desk.program("endless.py"), **here)
     endless.until("heard 20")
     second = desk.do("python", desk.program("endless.py"), **here)
-    assert second.code != 0
+    assert second.code == 1
+    assert "address collision(s): CLOCK, CLOCK/HEARER, CLOCK/TICKER" in second.err
     begun = time.monotonic()
     os.kill(server.pid, signal.SIGTERM)
     told = server.end()
@@ -80,8 +81,9 @@ def test_two_pipelines_of_one_name_collide_as_with_ezmsg(desk: Any) -> None:
     assert "1 refusal, " in told.err
     said = desk.account(ledger)
     assert said.refused == ["register: collision"]
-    print(said, second.err)
-    assert 0
+    assert said.sessions == [(None, "closed"), ("CLOCK", "server_stopped")]
+    assert said.edges == {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK", None]}
+    assert said.processes == [(("CLOCK/HEARER", "CLOCK/TICKER"), "server_stopped")]
     endless.interrupt()
     assert endless.end().code == 0
 

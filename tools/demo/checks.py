@@ -1,45 +1,47 @@
 """Whether the demonstration's ledger says what the demonstration did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RIG_EDGES, SHARED, UNITS, Moments
+from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RIG_EDGES, SHARED, TUNED, UNITS, Moments
 
 
 def mistakes(ledger: Ledger, moments: Moments) -> Iterator[str]:
     """What is recorded otherwise than it was done; nothing when all is well. Cost: a few replays."""
     timeline = Timeline(ledger)
     wired, visited, lost = (timeline.at(str(seq)) for seq in (moments.wired, moments.visited, moments.lost))
-    yield from _wiring(wired)
+    yield from _wiring(wired, moments)
     yield from _visit(visited, moments)
     yield from _loss(ledger, lost, moments)
     yield from _settings(ledger)
     yield from _end(ledger, timeline.at("end"))
 
 
-def _wiring(state: GraphState) -> Iterator[str]:
+def _wiring(state: GraphState, moments: Moments) -> Iterator[str]:
     edges = {edge for edge, _ in state.ownership.edges()}
     if edges != RIG_EDGES:
         yield f"the system's edges differ: {sorted(edges ^ RIG_EDGES)}"
     owners = {owner for _, each in state.ownership.edges() for owner in each}
     if len(owners) != 1 or None in owners:
-        yield f"the system's edges belong to {owners} and not to its one session"
+        yield f"the system's edges belong to {_listed(owners)} and not to its one session"
     missing = UNITS - set(state.units)
     if missing:
         yield f"no process runs {sorted(missing)}"
     if len(state.processes) != 3:
         yield f"{len(state.processes)} processes are there and not 3"
+    if moments.system_pid not in {process.pid for process in state.processes.values()}:
+        yield f"none of the processes is the one that was started, {moments.system_pid}"
 
 
 def _visit(state: GraphState, moments: Moments) -> Iterator[str]:
     shared, own = state.ownership.owners(SHARED), state.ownership.owners(OWN)
     if len(shared) != 2 or moments.visitor_session not in shared:
-        yield f"the shared edge belongs to {set(shared)} while the second session is there"
+        yield f"the shared edge belongs to {_listed(shared)} while the second session is there"
     if own != {moments.visitor_session}:
-        yield f"the second session's own edge belongs to {set(own)}"
+        yield f"the second session's own edge belongs to {_listed(own)}"
 
 
 def _loss(ledger: Ledger, state: GraphState, moments: Moments) -> Iterator[str]:
@@ -53,14 +55,14 @@ def _loss(ledger: Ledger, state: GraphState, moments: Moments) -> Iterator[str]:
     if OWN in state.ownership:
         yield "the killed session's own edge is still there"
     if len(state.ownership.owners(SHARED)) != 1:
-        yield f"the shared edge belongs to {set(state.ownership.owners(SHARED))} after the loss"
+        yield f"the shared edge belongs to {_listed(state.ownership.owners(SHARED))} after the loss"
 
 
 def _settings(ledger: Ledger) -> Iterator[str]:
     updates = [event for event in ledger.entries() if isinstance(event, ev.SettingsUpdated)]
-    gains = tuple(event.value.structured_value.get("gain") for event in updates)
-    if gains != GAINS:
-        yield f"the gain went {gains} and not {GAINS}"
+    values = [(event.component, event.value.structured_value) for event in updates]
+    if values != [(TUNED, {"gain": gain}) for gain in GAINS]:
+        yield f"the settings went {values}, and not the gain of {TUNED} through {GAINS}"
 
 
 def _end(ledger: Ledger, state: GraphState) -> Iterator[str]:
@@ -72,3 +74,7 @@ def _end(ledger: Ledger, state: GraphState) -> Iterator[str]:
     report = ledger.verify()
     if not report.sound:
         yield f"the ledger does not verify: {report.problems}"
+
+
+def _listed(owners: Iterable[int | None]) -> list[int | None]:
+    return sorted(owners, key=lambda owner: owner or 0)

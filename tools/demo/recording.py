@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ezmsg.ledger import events as ev
@@ -26,6 +28,7 @@ UNITS = {
 }
 SHARED = ("RIG/AMP/OUTPUT", "RIG/MONITOR/INPUT")
 OWN = ("RIG/AMP/OUTPUT", "VISITOR/SCOPE")
+TUNED = "RIG/AMP/GAIN"
 GAINS = (2.0, 4.0)
 RIG_EDGES = {
     ("RIG/AMP/SOURCE/OUTPUT", "RIG/AMP/GAIN/INPUT"),
@@ -54,94 +57,119 @@ class Moments:
 
 
 def record_demo(location: Path, say: Callable[[str], None]) -> Moments:
-    """Record the demonstration to ``location``; returns when all its programs have ended and the ledger is sealed."""
-    recorder = Recorder(location)
-    recorder.start()
+    """Record the demonstration to ``location``; returns when all its programs have ended and the ledger is sealed.
+
+    Raises DemoFailed when a step does not happen.
+    """
     moments = Moments()
-    children: list[subprocess.Popen[str]] = []
-    try:
-        with Ledger.open(location, "r") as ledger:
-            watch = Watch(ledger)
-            say("starting an ezmsg system of nested collections, in three processes ...")
-            system = _start("system.py", recorder.address)
-            children.append(system)
-            moments.system_pid = system.pid
-            moments.wired = watch.until(_all_units(), "the system is up")
-            say("a unit turns the gain of another one up, while it runs ...")
-            watch.until(_gain_is(GAINS[-1]), "the gain was changed")
-            say("a second program connects: an edge that the system has already, and one of its own ...")
-            visitor = _start("visitor.py", recorder.address, *SHARED, *OWN)
-            children.append(visitor)
-            _expect_line(visitor, "connected")
-            moments.visited = watch.until(_connected(OWN), "the second program connected")
-            moments.visitor_session = watch.last_owner
-            say(f"... and is killed (SIGKILL, pid {visitor.pid}), as a crash would end it.")
-            visitor.kill()
-            moments.lost = watch.until(_closed(moments.visitor_session), "its session was lost")
-            say("Ctrl-C for the system.")
-            _interrupt(system)
-            system.wait(PATIENCE_S)
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.kill()
-            child.communicate()
-        recorder.stop()
+    with Recorder(location) as recorder, Cast(recorder.address) as cast, Ledger.open(location, "r") as ledger:
+        watch = Watch(ledger, cast)
+        say("starting an ezmsg system of nested collections, in three processes ...")
+        system = cast.start("system.py")
+        moments.system_pid = system.pid
+        moments.wired = watch.until(_all_units(), "the system is up")
+        say("a unit turns the gain of another one up, while it runs ...")
+        watch.until(_gain_is(GAINS[-1]), "the gain was changed")
+        say("a second program connects: an edge that the system has already, and one of its own ...")
+        visitor = cast.start("visitor.py", *SHARED, *OWN)
+        moments.visited = watch.until(_connected(OWN), "the second program connected")
+        moments.visitor_session = watch.last_owner
+        say(f"... and is killed (SIGKILL, pid {visitor.pid}), as a crash would end it.")
+        cast.kill(visitor)
+        moments.lost = watch.until(_closed(moments.visitor_session), "its session was lost")
+        say("Ctrl-C for the system.")
+        cast.interrupt(system)
     return moments
 
 
-def _start(script: str, address: str, *arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "EZMSG_GRAPHSERVER_ADDR": address, "EZMSG_LOGLEVEL": "WARNING"}
-    command = [sys.executable, str(HERE / script), *arguments]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,  # a group of its own, for the Ctrl-C
-    )
+class Cast:
+    """The programs of the demonstration, each in a process group of its own. As a context manager it ends them all."""
 
+    def __init__(self, address: str) -> None:
+        self._environment = {**os.environ, "EZMSG_GRAPHSERVER_ADDR": address, "EZMSG_LOGLEVEL": "WARNING"}
+        self._playing: list[subprocess.Popen[bytes]] = []
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the cast
 
-def _interrupt(child: "subprocess.Popen[str]") -> None:
-    """What a terminal does at Ctrl-C: every process of the group gets the signal."""
-    if sys.platform == "win32":
-        child.terminate()
-    else:
-        os.killpg(child.pid, signal.SIGINT)
+    def start(self, script: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start one of the scripts beside this file."""
+        program = subprocess.Popen(
+            [sys.executable, str(HERE / script), *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._complaints,
+            start_new_session=True,  # a group of its own, for the Ctrl-C
+        )
+        self._playing.append(program)
+        return program
 
+    def kill(self, program: "subprocess.Popen[bytes]") -> None:
+        """What a crash does."""
+        self._playing.remove(program)
+        program.kill()
+        program.wait()
 
-def _expect_line(child: "subprocess.Popen[str]", line: str) -> None:
-    assert child.stdout is not None
-    said = child.stdout.readline().strip()
-    if said != line:
-        raise DemoFailed(f"the second program said {said!r} instead of {line!r}")
+    def interrupt(self, program: "subprocess.Popen[bytes]") -> None:
+        """What a terminal does at Ctrl-C: every process of the group gets the signal. Returns when it has ended."""
+        if sys.platform == "win32":
+            program.terminate()
+        else:
+            os.killpg(program.pid, signal.SIGINT)
+        try:
+            program.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            raise DemoFailed(f"after {PATIENCE_S:g} s the system has still not ended", hint=self.complaint) from error
+
+    @property
+    def missing(self) -> bool:
+        """Whether one of the programs has ended that should still run."""
+        return any(program.poll() is not None for program in self._playing)
+
+    @property
+    def complaint(self) -> str:
+        """The last thing that one of the programs said on standard error; "" for nothing."""
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode("utf-8", "replace").split("\n")
+        return next((f"It said: {line.strip()}" for line in reversed(lines) if line.strip()), "")
+
+    def __enter__(self) -> "Cast":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for program in self._playing:
+            if program.poll() is None and sys.platform != "win32":
+                os.killpg(program.pid, signal.SIGKILL)
+            program.kill()
+            program.wait()
+        self._complaints.close()
 
 
 class Watch:
     """Follows a ledger until something stands in it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, cast: Cast) -> None:
         self._ledger = ledger
+        self._cast = cast
         self._seq = 0
         self.last_owner = 0
 
     def until(self, wanted: Callable[[Any], bool], what: str) -> int:
-        """Read on until ``wanted`` is true of an event; returns its seq. Raises DemoFailed after PATIENCE_S."""
-        stop = threading.Event()
-        timer = threading.Timer(PATIENCE_S, stop.set)
-        timer.start()
-        try:
-            for batch in self._ledger.tail(self._seq, stop=stop):
-                for event in batch:
-                    self._seq = event.seq
-                    if isinstance(event, ev.EdgeConnected) and event.owner is not None:
-                        self.last_owner = event.owner
-                    if wanted(event):
-                        return event.seq
-        finally:
-            timer.cancel()
-        raise DemoFailed(f"after {PATIENCE_S:g} s the ledger still does not say that {what}")
+        """Read on until ``wanted`` is true of an event; returns its seq.
+
+        Raises DemoFailed after PATIENCE_S, or as soon as one of the programs has ended.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        for batch in self._ledger.tail(self._seq, stop=lambda: time.monotonic() > deadline or self._cast.missing):
+            for event in batch:
+                self._seq = event.seq
+                if isinstance(event, ev.EdgeConnected) and event.owner is not None:
+                    self.last_owner = event.owner
+                if wanted(event):
+                    return event.seq
+        why = "a program has ended, and" if self._cast.missing else f"after {PATIENCE_S:g} s"
+        raise DemoFailed(f"{why} the ledger still does not say that {what}", hint=self._cast.complaint)
 
 
 def _all_units() -> Callable[[Any], bool]:

@@ -14,6 +14,10 @@ from ezmsg.ledger.tools.demo.checks import mistakes
 from ezmsg.ledger.tools.demo.recording import record_demo
 
 
+class NotNew(exits.Misuse):
+    """The demonstration wants a ledger of its own."""
+
+
 def demo(
     ledger: Annotated[
         Path | None,
@@ -30,6 +34,8 @@ def demo(
     Example:
       ezmsg-ledger demo
     """
+    if ledger is not None and ledger.exists():
+        raise NotNew(f"{ledger} exists already", hint="Name a file that is not there yet, or none at all.")
     location = ledger or Path(tempfile.mkdtemp(prefix="ezmsg-ledger-")) / "demo.ledger"
     _heading(f"Recording to {location}")
     moments = record_demo(location, say=lambda words: print(f"  {words}", flush=True))

@@ -10,11 +10,10 @@ from ezmsg.core.graphcontext import GraphContext
 
 
 async def visit(shared: tuple[str, str], own: tuple[str, str]) -> None:
-    """Connect both edges, say so on standard output, and stay until killed."""
+    """Connect both edges, and stay until killed."""
     async with GraphContext() as context:
         await context.connect(*shared)
         await context.connect(*own)
-        print("connected", flush=True)
         await asyncio.Event().wait()
 
 

@@ -1,0 +1,117 @@
+"""Addresses are read strictly, and what keeps a server from listening is said in words, with what to do next."""
+
+import errno
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ezmsg.ledger import Ledger
+from ezmsg.ledger.runtime import GraphServer
+from ezmsg.ledger.runtime.listening import CannotListen, cannot_listen, parse_address, start_at
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:25978", ("127.0.0.1", 25978)),
+        ("localhost:0", ("localhost", 0)),
+        (" 0.0.0.0:65535\n", ("0.0.0.0", 65535)),
+    ],
+)
+def test_an_address(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nonsense", ":", ":1", "host:", "host:x", "host:-1", "host:65536", "host:1:2", "::1:80", "h:1_0", "h:²"]
+)
+def test_no_address(text: str) -> None:
+    with pytest.raises(CannotListen, match="is not an address: host, colon, and a port") as refused:
+        parse_address(text)
+    assert repr(text) in str(refused.value)
+    assert "127.0.0.1:25978" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "hint"),
+    [
+        (OSError(errno.EADDRNOTAVAIL, "x"), "it is no address of this machine", "127.0.0.1"),
+        (PermissionError(errno.EACCES, "x"), "the system does not allow it", "above 1023"),
+        (socket.gaierror(socket.EAI_NONAME, "x"), "no host is known as 'rig'", "another address"),
+        (OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)), os.strerror(errno.ENOBUFS), "another address"),
+    ],
+)
+def test_what_the_system_answers_is_said_in_words(error: OSError, says: str, hint: str) -> None:
+    refused = cannot_listen("rig", 80, error)
+    assert str(refused) == f"cannot listen on rig:80: {says}"
+    assert hint in refused.hint
+
+
+@contextmanager
+def listener(greet: Callable[[socket.socket], object]) -> Iterator[int]:
+    """A port of this machine, where whoever comes is greeted and then left alone until the end."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        guests: list[socket.socket] = []
+
+        def serve() -> None:
+            guest, _ = server.accept()
+            guests.append(guest)
+            greet(guest)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield port
+        thread.join(10)
+        for guest in guests:
+            guest.close()
+
+
+def text(said: bytes, size: int | None = None) -> bytes:
+    """A text as ezmsg sends it: its length, then itself."""
+    return (len(said) if size is None else size).to_bytes(8, "little") + said
+
+
+@pytest.mark.parametrize(
+    ("greeting", "who"),
+    [
+        (text(b"3.9.0"), "a graph server of ezmsg 3.9.0 is there already"),
+        (b"", "another program has it"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "another program has it"),
+        (text(b"", size=2**63), "another program has it"),
+        (text("drei → neun".encode()), "another program has it"),
+        (text(b"\x1b[2J"), "another program has it"),
+    ],
+)
+def test_who_is_there_already(greeting: bytes, who: str) -> None:
+    """A graph server speaks first; nobody else gets more than a look."""
+    with listener(lambda guest: (guest.sendall(greeting), guest.shutdown(socket.SHUT_WR))) as port:
+        refused = cannot_listen("127.0.0.1", port, OSError(errno.EADDRINUSE, "x"))
+    assert str(refused) == f"cannot listen on 127.0.0.1:{port}: {who}"
+    assert ("ezmsg shutdown" in refused.hint) == ("graph server" in who)
+
+
+def test_who_says_nothing_is_another_program() -> None:
+    with listener(lambda guest: None) as port:
+        refused = cannot_listen("127.0.0.1", port, OSError(errno.EADDRINUSE, "x"))
+    assert str(refused).endswith("another program has it")
+
+
+def test_a_server_is_started_where_it_was_told_to() -> None:
+    ledger = Ledger.memory()
+    server = GraphServer(ledger)
+    start_at(server, "127.0.0.1:0")
+    try:
+        with pytest.raises(CannotListen, match="a graph server of ezmsg .* is there already"):
+            start_at(GraphServer(ledger), str(server.address))
+    finally:
+        server.stop()
+
+
+def test_a_host_that_is_no_name_is_said_so() -> None:
+    with pytest.raises(CannotListen, match=r"no host is known as 'a\.\.b'"):
+        start_at(GraphServer(Ledger.memory()), "a..b:0")
