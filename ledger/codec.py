@@ -5,6 +5,7 @@ of a newer version becomes an UnknownEvent that keeps its bytes; anything else i
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import compress
 from typing import Any, TypeAlias, Union
 
 import msgspec
@@ -59,9 +60,10 @@ class Codec:
         exceeds LINE_MAX. Cost: O(bytes), about 130 ns for an edge event.
         """
         batch = events if isinstance(events, list) else list(events)
-        kinds = {*map(type, batch)}
+        types = list(map(type, batch))
+        kinds = set(types)
         if not kinds.isdisjoint(self._ints):
-            self._refuse_large_integers(batch)
+            self._refuse_large_integers(compress(batch, map(self._ints.__contains__, types)))
         try:
             if UnknownEvent in kinds:
                 data = b"".join(map(self._encode_one, batch))
@@ -115,9 +117,9 @@ class Codec:
             raise EventError(f"an event without a seq and a time: {_excerpt(line)}")
         return UnknownEvent(seq=head.seq, time=head.time, tag=head.type, raw=line)
 
-    def _refuse_large_integers(self, batch: list[AnyEvent | Event]) -> None:
-        for event in batch:
-            for name in self._ints.get(type(event), ()):  # type: ignore[arg-type]
+    def _refuse_large_integers(self, bearing: Iterable[AnyEvent | Event]) -> None:
+        for event in bearing:
+            for name in self._ints[type(event)]:  # type: ignore[index]
                 value = getattr(event, name)
                 if type(value) is int and not INT_MIN <= value <= INT_MAX:
                     raise InvalidEvent(f"an event cannot be encoded: {name} is beyond 64 bits", hint=_ENCODE_HINT)

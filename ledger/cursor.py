@@ -183,18 +183,16 @@ class Cursor:
                 return None
         except AttributeError:  # another structural line
             return None
-        if list(accumulate(map(_count_of, found), initial=seq))[1:] != uptos:
+        counts, synced = list(map(_count_of, found)), list(map(_synced_of, found))
+        if min(counts) < 0 or min(synced) < 0 or list(accumulate(counts, initial=seq))[1:] != uptos:
             return None
         if not all(map(is_, map(lines.__getitem__, map(sub, uptos, count(seq, -1))), found)):
             return None
-        if not all(map(le, map(_synced_of, found), ats)):
+        if not all(map(le, synced, ats)):
             return None
         # what stands between two commit lines' beginnings: the rest of the one, then events
         parts = bytes(memoryview(self._buffer)[:end]).split(COMMIT_LINE)
-        written = b"\n" + _encoder.encode_lines(found)
-        if b":-" in written:
-            return None
-        exact = written.split(COMMIT_LINE)
+        exact = (b"\n" + _encoder.encode_lines(found)).split(COMMIT_LINE)
         begins = map(add, accumulate(map(len, parts[:-1])), count(base + 1, len(COMMIT_LINE)))
         if len(parts) == len(exact) and list(begins) == ats and all(map(bytes.startswith, parts, exact)):
             return events

@@ -46,6 +46,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("run", RECORD, "What does my pipeline wire up, and what becomes of it?", "run:run", passes_on=True),
     Command("serve", RECORD, "What becomes of a graph that several programs share?", "serve:serve"),
+    Command("status", RECORD, "Is it recording, and does the disk keep up?", "status:status"),
+    Command("mark", RECORD, "How do I find this moment again?", "mark:mark"),
     Command("demo", RECORD, "What does all this look like?", "demo.story:demo"),
     Command("log", LOOK, "What happened, and in what order?", "log:log"),
     Command("show", LOOK, "What was the graph like at a moment?", "show:show"),

@@ -23,6 +23,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.private import serve_private
 from ezmsg.ledger.runtime.server.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.sessions import SessionConnection
 from ezmsg.ledger.runtime.server.wire import Command, Malformed, command_name, encode_str
@@ -273,4 +274,5 @@ _OPENERS: dict[bytes, Callable[[Hub, Connection], Awaitable[None]]] = {
     Command.SESSION_TOPOLOGY_SUBSCRIBE: streams.serve_topology,
     Command.SESSION_SETTINGS_SUBSCRIBE: streams.serve_settings,
     Command.SESSION_PROFILING_SUBSCRIBE: streams.serve_profiling,
+    Command.PRIVATE: serve_private,
 }

@@ -200,8 +200,8 @@ class Desk:
 
     def environment(self, **more: str) -> dict[str, str]:
         """That of this process without ezmsg's variables, and without colour."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("EZMSG", "PYTHON"))}
-        return {**kept, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONFAULTHANDLER": "1", **more}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("EZMSG")}
+        return {**kept, "NO_COLOR": "1", "COLUMNS": "200", **more}
 
     def start(
         self, *command: str | Path, cwd: Path | None = None, stdin: str | None = None, **variables: str
