@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
 from ezmsg.ledger.disk import Disk, sync_file, write_all
@@ -145,7 +145,7 @@ class Flusher:
                     self._advance(target, seq)
             self._tell(self._on_durable, seq)
 
-    def _tell(self, listeners: list[Callable[[T], object]], what: T) -> None:
+    def _tell(self, listeners: Sequence[Callable[[T], object]], what: T) -> None:
         for listener in listeners:
             try:
                 listener(what)

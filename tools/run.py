@@ -63,7 +63,7 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    location = ledger or _free(default_ledger(script[0].rpartition(".")[2] if module else script[0]))
+    location = ledger or free(default_ledger(script[0].rpartition(".")[2] if module else script[0]))
     wanted = address_or_default(address)
     recorder = Recorder(location, wanted, durability)
     try:
@@ -92,13 +92,13 @@ def _refuse_unless_runnable(script: str) -> None:
         raise CannotRun(f"no such script: {script}", hint="Give the path of a Python script, or -m and a module.")
 
 
-def _free(path: Path) -> Path:
+def free(path: Path) -> Path:
     """``path``, or one numbered beside it: what was recorded in the same second is another recording."""
     numbers = itertools.count(2)
-    free = path
-    while free.exists():
-        free = path.with_stem(f"{path.stem}-{next(numbers)}")
-    return free
+    unused = path
+    while unused.exists():
+        unused = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return unused
 
 
 class Signals:

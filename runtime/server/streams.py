@@ -26,6 +26,9 @@ from ezmsg.ledger.runtime.server.wire import METADATA_MAX, NUMBER, Command, enco
 BATCH_BYTES = 256 * 1024
 """Entries are handed over in pieces of about this size: few calls, and little memory per stream."""
 
+NS_PER_S = 10**9
+"""An int, for only the division of ints gives back the very float that a client sent."""
+
 INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""
 
@@ -35,7 +38,7 @@ def topology_event(entry: TopologyChanged) -> TopologyChangedEvent:
     return TopologyChangedEvent(
         seq=entry.number,
         event_type=TopologyEventType(entry.kind),
-        timestamp=entry.time / 1e9,
+        timestamp=entry.time / NS_PER_S,
         changed_topics=list(entry.topics),
         source_session_id=entry.session,
         source_process_id=None if entry.process is None else UUID(entry.process),
@@ -48,7 +51,7 @@ def settings_event(entry: SettingsChanged) -> SettingsChangedEvent:
         seq=entry.number,
         event_type=SettingsEventType(entry.kind),
         component_address=entry.component,
-        timestamp=entry.time / 1e9,
+        timestamp=entry.time / NS_PER_S,
         source_session_id=entry.session,
         source_process_id=None if entry.process is None else UUID(entry.process),
         value=translate.settings_to_ezmsg(entry.value),

@@ -128,7 +128,7 @@ class Account:
 
 
 def account(path: Path, sealed: bool = True) -> Account:
-    """Check that the ledger is whole and can be replayed, and give its account; nothing but persistent edges is left."""
+    """Check that the ledger is whole, and replays to a state of which only persistent edges are left; tell of it."""
     with Ledger.open(path, "r") as ledger:
         report = ledger.verify()
         assert report.sound, report.problems
@@ -263,6 +263,11 @@ def desk(new_desk: Callable[[Path], Desk], tmp_path: Path) -> Iterator[Desk]:
 def new_desk() -> Iterator[Callable[[Path], Desk]]:
     """Makes desks for what several tests look at."""
     desks: list[Desk] = []
+    # What is ignored here, as in a background job or under nohup, would be ignored by all programs; what is handled
+    # here is not.
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda number, frame: None)
 
     def make(folder: Path) -> Desk:
         desks.append(Desk(folder))
@@ -271,3 +276,5 @@ def new_desk() -> Iterator[Callable[[Path], Desk]]:
     yield make
     for desk in desks:
         desk.clear()
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

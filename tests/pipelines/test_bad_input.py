@@ -20,7 +20,7 @@ from ezmsg.ledger.events import Mark
 
 
 class Case(NamedTuple):
-    """``words``: of the command line; ``{names}`` stand for what the bench has. ``says`` and ``hint`` are in the answer."""
+    """``words``: of the command line; ``{names}`` are what the bench has. ``says`` and ``hint`` are in the answer."""
 
     words: str
     code: int
@@ -43,7 +43,9 @@ SCRIPTS = [
 ADDRESSES = [
     Case("-a nonsense", 2, "'nonsense' is not an address", "such as 127.0.0.1:25978"),
     Case("-a {ezmsg}", 2, "{ezmsg}: a graph server of ezmsg", "`ezmsg shutdown --address {ezmsg}`"),
-    Case("", 2, "'half' is not an address: host, colon, and a port from 0 to 65535 (the address of $EZMSG_", "", "half"),
+    Case(
+        "", 2, "'half' is not an address: host, colon, and a port from 0 to 65535 (the address of $EZMSG_", "", "half"
+    ),
     Case("", 2, "is there already (the address of $EZMSG_GRAPHSERVER_ADDR)", "another address", "{ezmsg}"),
 ]
 
@@ -135,7 +137,9 @@ def bench(new_desk: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[B
     bench.clear()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.words}{' ' if case.address else ''}{case.address or ''}")
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.words}{' ' if case.address else ''}{case.address or ''}"
+)
 def test_it_is_said_what_is_wrong_and_what_to_do(bench: Bench, case: Case) -> None:
     told = bench.answers[case]
     assert told.code == case.code, told.err

@@ -1,4 +1,4 @@
-"""``record(...)`` around an existing program: the same ledger as under ``run``, and nothing is left changed behind it."""
+"""``record(...)`` around an existing program: the same ledger as under ``run``, and nothing stays changed behind it."""
 
 import asyncio
 import json
@@ -72,10 +72,15 @@ def test_everything_is_as_before_even_after_an_exception(
         monkeypatch.setenv(VARIABLE, variable)
     before = where()
     path = desk.folder / "x.ledger"
-    with pytest.raises(ValueError, match="the analysis failed"), record(path) as recorder:
-        assert where() == (recorder.address,) * 3
-        assert asyncio.run(talk()) == "hello"
-        raise ValueError("the analysis failed")
+
+    def talk_and_fail() -> None:
+        with record(path) as recorder:
+            assert where() == (recorder.address,) * 3
+            assert asyncio.run(talk()) == "hello"
+            raise ValueError("the analysis failed")
+
+    with pytest.raises(ValueError, match="the analysis failed"):
+        talk_and_fail()
     assert where() == before
     said = desk.account(path)
     assert said.sessions == [(None, "closed")]

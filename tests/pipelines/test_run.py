@@ -10,6 +10,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.run import free
 
 EDGES = {
     ("LAB/SOURCE/OUTPUT", "LAB/SCALE/INPUT"): ["LAB"],
@@ -101,8 +102,9 @@ def test_the_script_is_started_as_without_us(desk: Any) -> None:
     script = shutil.copy(desk.program("echo.py"), scripts / "echo it.py")
     (desk.folder / "json.py").write_text("raise SystemExit('the recorder imports what lies about')\n")
     arguments = ("--ledger", "foo", "-a", "b", "-m", "--help", "-", "--", "a b", "")
+    command = ("run", "-a", desk.free, "my scripts/echo it.py")
     told = desk.do(
-        "ezmsg-ledger", "run", "-a", desk.free, "my scripts/echo it.py", *arguments, stdin="first\nsecond\n"
+        "ezmsg-ledger", *command, *arguments, stdin="first\nsecond\n", EZMSG_GRAPHSERVER_ADDR="of no concern here"
     )
     assert told.code == 3, told.err
     by_itself = desk.do("python", "my scripts/echo it.py", *arguments, stdin="first\nsecond\n")
@@ -160,6 +162,25 @@ def test_a_second_run_goes_on_in_the_same_ledger(desk: Any) -> None:
         state = Timeline(opened).at(started[1])
         assert [edge for edge, _ in state.ownership.edges()] == [("A/OUT", "B/IN")]
     assert "NOTHING WAS RECORDED in x.ledger" in second.err  # it only looked
+
+
+def test_the_exit_code_is_that_of_the_script_even_when_the_ledger_is_gone(desk: Any) -> None:
+    script = desk.folder / "tidy.py"
+    script.write_text("import os, sys\nos.remove('x.ledger')\nsys.exit(5)\n")
+    told = desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", "x.ledger", script)
+    assert told.code == 5
+    assert "x.ledger: there is no such file" in told.err
+    assert "Traceback" not in told.err
+
+
+def test_recordings_of_the_same_second_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline-20261124-101500.ledger"
+    names = []
+    for _ in range(3):
+        names.append(free(path).name)
+        free(path).touch()
+    stem = path.stem
+    assert names == [f"{stem}.ledger", f"{stem}-2.ledger", f"{stem}-3.ledger"]
 
 
 def _head(ledger: Path) -> int:

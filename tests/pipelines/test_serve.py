@@ -1,11 +1,10 @@
 """``ezmsg-ledger serve``: several programs, one graph, and ezmsg's own commands against it."""
 
+import json
 import os
 import signal
 import time
 from typing import Any
-
-import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
@@ -15,28 +14,49 @@ STOP_MAX_S = 2.0
 
 def served(desk: Any, *arguments: Any) -> tuple[Any, str]:
     """A server that runs, and its address."""
-    server = desk.start("ezmsg-ledger", "serve", *arguments, "--address", desk.free)
+    words = ("serve", *arguments, "--address", desk.free)
+    server = desk.start("ezmsg-ledger", *words, EZMSG_GRAPHSERVER_ADDR="of no concern here")
     address = server.until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1]
     return server, address
 
 
-def test_two_pipelines_and_the_commands_of_ezmsg(desk: Any) -> None:
+def test_several_pipelines_and_the_commands_of_ezmsg(desk: Any) -> None:
+    """One that goes on and three that come and go, beside each other, of every start method."""
     ledger = desk.folder / "x.ledger"
     server, address = served(desk, ledger)
     here = {"EZMSG_GRAPHSERVER_ADDR": address}
 
     endless = desk.start("python", desk.program("endless.py"), "--root", "ONE", **here)
     endless.until("heard 20")
-    graphviz = desk.start("python", "-m", "ezmsg.core", "graphviz", **here)
-    mermaid = desk.start("python", "-m", "ezmsg.core", "mermaid", "-n", **here)
-    other = desk.do("python", desk.program("pipeline.py"), "--root", "TWO", "--split", "fork", **here)
-    assert other.code == 0, other.err
-    assert '"wrong": 0' in other.out
-    for drawing, arrow in ((graphviz.end(), "digraph"), (mermaid.end(), "flowchart")):
-        assert drawing.code == 0, drawing.err
-        assert arrow in drawing.out
-        assert "TICKER" in drawing.out
-        assert "http" not in drawing.out
+    others = {
+        "TWO": desk.start("python", desk.program("pipeline.py"), "--root", "TWO", "--split", "fork", **here),
+        "THREE": desk.start("python", desk.program("pipeline.py"), "--root", "THREE", "--split", "spawn", **here),
+        "FOUR": desk.start(
+            "python",
+            desk.program("pipeline.py"),
+            "--root",
+            "FOUR",
+            "--split",
+            "forkserver",
+            EZMSG_FORCE_TCP="1",
+            **here,
+        ),
+    }
+    drawings = {
+        "digraph": desk.start("python", "-m", "ezmsg.core", "graphviz", **here),
+        "flowchart": desk.start("python", "-m", "ezmsg.core", "mermaid", "-n", **here),
+    }
+    for name, other in others.items():
+        told = other.end()
+        assert told.code == 0, told.err
+        ways = ["TCP"] if name == "FOUR" else ["SHM"]
+        assert json.loads(told.out) == {"wrong": 0, "gain": 3.0, "ways": ways}
+    for kind, drawing in drawings.items():
+        told = drawing.end()
+        assert told.code == 0, told.err
+        assert kind in told.out
+        assert "TICKER" in told.out
+        assert "http" not in told.out
     endless.interrupt()
     assert endless.end().code == 0
 
@@ -45,21 +65,21 @@ def test_two_pipelines_and_the_commands_of_ezmsg(desk: Any) -> None:
     told = server.end()
     assert told.code == 0, told.err
     assert time.monotonic() - begun < STOP_MAX_S
-    assert "ezmsg-ledger: recorded 2 sessions, 4 edges, 3 processes, 1 settings update, 0 refusals, 0 lost; " in told.err
+    assert "recorded 4 sessions, 10 edges, 7 processes, 3 settings updates, 0 refusals, 0 lost; " in told.err
     said = desk.account(ledger)
     assert said.runs == ["signal"]
-    assert said.sessions == [("TWO", "closed"), ("ONE", "closed")]
+    assert said.sessions[-1] == ("ONE", "closed")
+    assert sorted(said.sessions) == [(name, "closed") for name in ("FOUR", "ONE", "THREE", "TWO")]
     assert said.edges == {
         ("ONE/TICKER/OUTPUT", "ONE/HEARER/INPUT"): ["ONE"],
-        ("TWO/SOURCE/OUTPUT", "TWO/SCALE/INPUT"): ["TWO"],
-        ("TWO/SOURCE/OUTPUT_SETTINGS", "TWO/SCALE/INPUT_SETTINGS"): ["TWO"],
-        ("TWO/SCALE/OUTPUT", "TWO/SINK/INPUT"): ["TWO"],
+        **{(f"{name}/SOURCE/OUTPUT", f"{name}/SCALE/INPUT"): [name] for name in others},
+        **{(f"{name}/SOURCE/OUTPUT_SETTINGS", f"{name}/SCALE/INPUT_SETTINGS"): [name] for name in others},
+        **{(f"{name}/SCALE/OUTPUT", f"{name}/SINK/INPUT"): [name] for name in others},
     }
-    assert said.processes == [
-        (("ONE/HEARER", "ONE/TICKER"), "closed"),
-        (("TWO/SCALE", "TWO/SOURCE"), "closed"),
-        (("TWO/SINK",), "closed"),
-    ]
+    halves = [((f"{name}/SCALE", f"{name}/SOURCE"), "closed") for name in others]
+    sinks = [((f"{name}/SINK",), "closed") for name in others]
+    assert said.processes == sorted([(("ONE/HEARER", "ONE/TICKER"), "closed"), *halves, *sinks])
+    assert sorted(said.settings) == [(f"{name}/SCALE", {"gain": 3.0}) for name in ("FOUR", "THREE", "TWO")]
     assert (said.refused, said.torn) == ([], set())
 
 
@@ -104,6 +124,7 @@ def test_fresh_drops_what_was_connected_for_good(desk: Any) -> None:
     assert said.edges == {("A/OUT", "B/IN"): ["persistent"]}
     with Ledger.open(ledger, "r") as opened:
         events: list[Any] = list(opened.entries())
-    kinds = [type(event).__name__ for event in events]
-    assert kinds == ["ServerStarted", "EdgeConnected", "ServerStopped", "ServerStarted", "GraphCleared", "ServerStopped"]
+    kinds = [str(type(event).__struct_config__.tag) for event in events]
+    run_one, run_two = ["server.started", "edge.connected"], ["server.started", "graph.cleared"]
+    assert kinds == [*run_one, "server.stopped", *run_two, "server.stopped"]
     assert all(event.by.startswith("127.0.0.1:") for event in events if isinstance(event, ev.ServerStopped))

@@ -1,14 +1,17 @@
-"""However a pipeline, its runner or its recorder ends, the pipeline ends as it does without us, and nothing is lost."""
+"""However pipeline, runner or recorder end, the pipeline ends as it does without us, and nothing recorded is lost."""
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.tools.run import Signals
 
 EDGE = {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK"]}
 UNITS = ("CLOCK/HEARER", "CLOCK/TICKER")
@@ -56,14 +59,22 @@ def test_ctrl_c(desk: Any, split: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "to_script", "code"),
-    [(signal.SIGTERM, False, 143), (signal.SIGHUP, False, 129), (signal.SIGKILL, True, 137)],
+    ("number", "to", "code"),
+    [
+        (signal.SIGTERM, "runner", 143),
+        (signal.SIGHUP, "runner", 129),
+        (signal.SIGHUP, "group", 129),  # as when the terminal is closed
+        (signal.SIGKILL, "script", 137),
+    ],
 )
-def test_a_signal_that_kills_the_script(desk: Any, number: signal.Signals, to_script: bool, code: int) -> None:
+def test_a_signal_that_kills_the_script(desk: Any, number: signal.Signals, to: str, code: int) -> None:
     """SIGTERM and SIGHUP to the runner reach the script; what it held is lost with it."""
     ledger = desk.folder / "x.ledger"
     program = started(desk, ledger)
-    os.kill(script_pid(ledger) if to_script else program.pid, number)
+    if to == "group":
+        os.killpg(program.pid, number)
+    else:
+        os.kill(script_pid(ledger) if to == "script" else program.pid, number)
     told = program.end()
     assert told.code == code
     assert f"ezmsg-ledger: the script was ended by {number.name}" in told.err
@@ -108,7 +119,7 @@ def test_a_killed_runner_leaves_no_recorder_behind(desk: Any) -> None:
 
 
 def test_a_killed_recorder_leaves_the_pipeline_alone(desk: Any) -> None:
-    """As with a killed server of ezmsg's own: no more is heard, and Ctrl-C ends it well. The next run finds the loss."""
+    """As with a killed server of ezmsg's own no more is heard, and Ctrl-C ends it well. The next run finds the loss."""
     ledger = desk.folder / "x.ledger"
     program = started(desk, ledger)
     os.kill(run_pid(ledger), signal.SIGKILL)
@@ -152,9 +163,16 @@ def test_ctrl_c_before_the_script_is_up(desk: Any) -> None:
     assert desk.account(ledger).runs == ["stopped"]
 
 
+def test_a_signal_that_comes_before_the_script_is_there_is_kept_for_it() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.run([sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ)) == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def _runs(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False

@@ -27,7 +27,8 @@ def test_an_address(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", ":", ":1", "host:", "host:x", "host:-1", "host:65536", "host:1:2", "::1:80", "h:1_0", "h:²"]
+    "text",
+    ["", "nonsense", ":", ":1", "host:", "host:x", "host:-1", "host:65536", "host:1:2", "::1:80", "h:1_0", "h:²"],
 )
 def test_no_address(text: str) -> None:
     with pytest.raises(CannotListen, match="is not an address: host, colon, and a port") as refused:
@@ -106,7 +107,7 @@ def test_a_server_is_started_where_it_was_told_to() -> None:
     server = GraphServer(ledger)
     start_at(server, "127.0.0.1:0")
     try:
-        with pytest.raises(CannotListen, match="a graph server of ezmsg .* is there already"):
+        with pytest.raises(CannotListen, match=r"a graph server of ezmsg .* is there already"):
             start_at(GraphServer(ledger), str(server.address))
     finally:
         server.stop()

@@ -126,7 +126,9 @@ def system_never_ends(event: Any, moments: Moments) -> Any:
 
 
 def with_an_error_at_the_end(event: Any, moments: Moments) -> Any:
-    return replace(event, reason="error") if isinstance(event, ev.SessionClosed) and event.seq != moments.lost else event
+    return (
+        replace(event, reason="error") if isinstance(event, ev.SessionClosed) and event.seq != moments.lost else event
+    )
 
 
 ALTERATIONS: list[tuple[Change, list[str]]] = [
@@ -254,7 +256,9 @@ def test_the_command_leaves_a_ledger_alone_that_exists(demo: Demo) -> None:
 def test_a_program_that_fails_ends_the_demonstration_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "system.py").write_text("raise SystemExit('there is no amplifier')\n")
     monkeypatch.setattr(recording, "HERE", tmp_path)
-    with pytest.raises(DemoFailed, match="a program has ended, and the ledger still does not say that the system is up") as failed:
+    with pytest.raises(
+        DemoFailed, match="a program has ended, and the ledger still does not say that the system is up"
+    ) as failed:
         record_demo(tmp_path / "x.ledger", lambda words: None)
     assert failed.value.hint == "It said: there is no amplifier"
     with Ledger.open(tmp_path / "x.ledger", "r") as ledger:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,7 @@ class Cast:
     def __init__(self, address: str) -> None:
         self._environment = {**os.environ, "EZMSG_GRAPHSERVER_ADDR": address, "EZMSG_LOGLEVEL": "WARNING"}
         self._playing: list[subprocess.Popen[bytes]] = []
+        self._before: Any = None
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the cast
 
     def start(self, script: str, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -133,6 +135,9 @@ class Cast:
         return next((f"It said: {line.strip()}" for line in reversed(lines) if line.strip()), "")
 
     def __enter__(self) -> "Cast":
+        # A shell lets its background jobs ignore Ctrl-C, and so would all programs that are started from here.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
     def __exit__(
@@ -144,6 +149,8 @@ class Cast:
             program.kill()
             program.wait()
         self._complaints.close()
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
 class Watch:

@@ -71,6 +71,8 @@ class Tuner(ez.Unit):
         for gain in GAINS:
             await asyncio.sleep(TUNE_INTERVAL_S)
             yield self.OUTPUT_SETTINGS, GainSettings(gain=gain)
+        # In ezmsg 3.9 a Ctrl-C now and then leaves a process hanging whose tasks have all ended: this one's never does.
+        await asyncio.Event().wait()
 
 
 class Amplifier(ez.Collection):

@@ -64,7 +64,7 @@ AT_MOST |= {"topology": 3, "changes": 3}
 
 
 class Script:
-    """Chooses steps. It knows who is there and who runs which unit, and of the rest nothing: that is for the servers."""
+    """Chooses steps. It knows who is there and who runs which unit; all else is for the servers to know."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
@@ -127,24 +127,25 @@ class Script:
 
     def _session(self) -> Step | None:
         name = self._new("session")
-        return name and ("session", name)
+        return None if name is None else ("session", name)
 
     def _process(self) -> Step | None:
         name = self._new("process")
-        return name and ("process", name)
+        return None if name is None else ("process", name)
 
     def _subscriber(self) -> Step | None:
         name = self._new("subscriber")
-        return name and ("subscriber", name, self.random.choice(TOPICS))
+        return None if name is None else ("subscriber", name, self.random.choice(TOPICS))
 
     def _publisher(self) -> Step | None:
         name = self._new("publisher")
-        return name and ("publisher", name, self.random.choice(TOPICS), self.random.randint(1024, 65535))
+        port = self.random.randint(1024, 65535)
+        return None if name is None else ("publisher", name, self.random.choice(TOPICS), port)
 
     def _channel(self) -> Step | None:
         publisher = self._pick("publisher")
-        name = publisher and self._new("channel")
-        return name and ("channel", name, publisher)
+        name = None if publisher is None else self._new("channel")
+        return None if name is None else ("channel", name, publisher)
 
     def _segment(self) -> Step | None:
         name = self._new("segment")
@@ -163,11 +164,11 @@ class Script:
 
     def _topology(self) -> Step | None:
         name = self._new("topology")
-        return name and ("topology", name, self._after())
+        return None if name is None else ("topology", name, self._after())
 
     def _changes(self) -> Step | None:
         name = self._new("changes")
-        return name and ("changes", name, self._after(), OBSERVER)
+        return None if name is None else ("changes", name, self._after(), OBSERVER)
 
     def _after(self) -> int:
         return self.random.choice((0, 0, self.random.randint(-2, 60), 5000))
@@ -267,7 +268,7 @@ class Script:
             return None
         mine = [unit for unit, owner in self.units.items() if owner == name]
         unit = self.random.choice(mine) if mine and self.random.random() < 0.8 else self.random.choice(UNITS)
-        return "report", name, unit, self._value(), self.random.uniform(0, 2e9)
+        return "report", name, unit, self._value(), self.random.uniform(1e9, 2e9)
 
     def _send_nonsense(self) -> Step | None:
         commands = ("PROCESS_REGISTER", "PROCESS_UPDATE_OWNERSHIP", "PROCESS_SETTINGS_UPDATE")

@@ -1,4 +1,4 @@
-"""The clients of one graph server, by name, and what each of them sees: the same names for the same things with any server."""
+"""The clients of one graph server and what each sees, with names for UUIDs: the same names with any server."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from ezmsg.core.graphmeta import (
 )
 from ezmsg.core.netprotocol import Command
 
-from ...runtime.server.raw import blob, pickled, text, u64
+from tests.runtime.server.raw import blob, pickled, text, u64
 
 TIMEOUT_S = 10.0
 """How long a step may take: none waits for anything but the server and clients that answer at once."""
@@ -133,6 +133,11 @@ class World:
         for name in list(self.clients):
             await self.end(name)
 
+    def abort(self) -> None:
+        """Cut whatever is still there, so that the servers can stop when a step has failed."""
+        for client in self.clients.values():
+            client.writer.transport.abort()
+
     # --- one-shots ---------------------------------------------------------------------------------------------------
 
     async def one_shot(self, command: Command, *topics: str) -> bytes:
@@ -191,8 +196,9 @@ class World:
         self.clients[name].send(Command.SESSION_SNAPSHOT)
         snapshot = await self.clients[name].reply()
         assert type(snapshot) is GraphSnapshot
-        for keys in (snapshot.edge_owners, snapshot.sessions, [str(uuid) for uuid in snapshot.processes]):
-            assert list(keys) == sorted(keys)
+        for order in (snapshot.edge_owners, snapshot.sessions, [str(uuid) for uuid in snapshot.processes]):
+            keys: list[Any] = list(order)
+            assert keys == sorted(keys)
         for held in snapshot.edge_owners.values():
             assert held == sorted(held, key=lambda owner: "" if owner == "persistent" else owner)
         return (

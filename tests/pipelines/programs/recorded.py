@@ -14,7 +14,7 @@ ORDER, *METHODS = sys.argv[1:]
 if ORDER == "early":
     import pipeline
 
-from ezmsg.ledger.runtime import record
+from ezmsg.ledger.runtime import record  # noqa: E402 - the order is what this is about
 
 
 def main() -> None:

@@ -99,7 +99,8 @@ def _check_stopped(server: GraphServer) -> None:
     assert server._loop.is_closed()
     assert not asyncio.all_tasks(server._loop), "tasks were left behind"
     state = live.state
-    assert not (state.sessions or state.processes or state.endpoints or state.requests or state.runs)
+    for table in (state.sessions, state.processes, state.endpoints, state.requests, state.runs):
+        assert table == {}
     if state.seq == ledger.head:
         live.check()
     else:  # a ledger that was given to others since

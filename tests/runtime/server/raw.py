@@ -1,4 +1,4 @@
-"""Clients that speak the protocol by hand over plain sockets: nothing of the server's own reading or writing is used."""
+"""Clients that speak the protocol by hand over plain sockets, with nothing of the server's own reading or writing."""
 
 import pickle
 import socket
@@ -281,4 +281,4 @@ def component(address: str, initial: object = None, serialized: bytes | None = N
 def metadata(*addresses: str, root: str | None = "SYS", **initial: object) -> GraphMetadata:
     """A GraphMetadata with these components; ``initial`` gives settings by the last part of an address."""
     components = {address: component(address, initial.get(address.rpartition("/")[2])) for address in addresses}
-    return GraphMetadata(schema_version=1, root_name=root, components=components)  # type: ignore[arg-type]
+    return GraphMetadata(schema_version=1, root_name=root, components=components)

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from typing import Any
 from uuid import UUID
 
 import pytest
 from ezmsg.core.dag import DAG, CyclicException
 from ezmsg.core.graphserver import GraphService
 from ezmsg.core.netprotocol import Command
+from ezmsg.core.pubclient import Publisher
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import commands
@@ -155,11 +157,16 @@ def test_ezmsgs_formatted_graph(server: GraphServer, monkeypatch: pytest.MonkeyP
 
 def test_pause_and_resume_are_passed_to_every_publisher(server: GraphServer) -> None:
     publishers = [RawPublisher(server.address, topic) for topic in ("A", "A", "B")]
-    for command, kind in ((Command.PAUSE, ev.GraphPaused), (Command.RESUME, ev.GraphResumed)):
+    kinds: list[tuple[Command, type[ev.Event]]] = [
+        (Command.PAUSE, ev.GraphPaused),
+        (Command.RESUME, ev.GraphResumed),
+    ]
+    for command, kind in kinds:
         raw = Raw(server.address, command)
         raw.expect_eof()
         assert [publisher.byte() for publisher in publishers] == [command.value] * 3
-        assert recorded(server, kind).by == raw.peer  # type: ignore[type-var]
+        event: Any = recorded(server, kind)
+        assert event.by == raw.peer
 
 
 def test_sync_is_complete_once_every_publisher_has_answered(server: GraphServer) -> None:
@@ -236,8 +243,6 @@ def test_a_publisher_hears_nothing_else_before_it_is_acknowledged(server: GraphS
 
 
 def test_with_ezmsgs_publisher(server: GraphServer) -> None:
-    from ezmsg.core.pubclient import Publisher
-
     async def run() -> None:
         service = GraphService(server.address)
         publisher = await Publisher.create("A", server.address)

@@ -16,7 +16,6 @@ from ezmsg.ledger.runtime.server.server import GraphServer
 from .conftest import all_of, recorded
 from .raw import COMPLETE, Raw, RawPublisher, RawSession, RawSubscriber, blob, text, u64
 
-
 # --- subscribers -----------------------------------------------------------------------------------------------------
 
 

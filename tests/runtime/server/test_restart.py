@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ezmsg.core.graphmeta import Edge
@@ -145,7 +146,8 @@ def test_a_killed_server_is_recorded_as_lost(tmp_path: Path, serve: Serve, recor
     assert lost.last_seen is not None
     assert killed - 3_000_000_000 < lost.last_seen <= killed
     assert server.live is not None
-    assert not (server.live.state.endpoints or server.live.state.requests or server.live.state.processes)
+    state = server.live.state
+    assert (state.endpoints, state.requests, state.processes) == ({}, {}, {})
     again = RawSession(server.address)
     assert again.snapshot().edge_owners == {Edge("P", "Q"): ["persistent"]}
     assert again.settings() == {}
@@ -205,7 +207,7 @@ def test_stop_does_not_wait_for_a_long_replay(tmp_path: Path, serve: Serve, monk
     assert server.ledger is not None
     ledger, begun, read = server.ledger, threading.Event(), server.ledger.read
 
-    def endless() -> Iterator[list[object]]:
+    def endless() -> Iterator[list[Any]]:
         begun.set()
         batches = list(read())
         yield from batches[:1]

@@ -162,7 +162,8 @@ def test_it_is_a_daemon_thread_with_the_name_it_was_given(serve: Serve) -> None:
     assert isinstance(server, threading.Thread)
     assert (server.daemon, server.name) == (True, "somebody")
     event = recorded(server, ev.ServerStarted)
-    assert (event.name, event.kind, event.pid, event.address) == ("somebody", "server", os.getpid(), str(server.address))
+    assert (event.name, event.kind, event.pid) == ("somebody", "server", os.getpid())
+    assert event.address == str(server.address)
     assert event.versions["ezmsg"] == ezmsg_version
 
 
@@ -331,7 +332,7 @@ def test_stop_is_immediate_when_all_read(server: GraphServer) -> None:
         RawSubscriber(server.address, "B")
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.9, "it waited for answers that nobody reads any more"
 
 
 def test_memory_has_no_file_and_nothing_to_leave(serve: Serve) -> None:

@@ -1,10 +1,11 @@
 """Session connections: each command and its answer, what is refused and survives, and what an end leaves behind."""
 
 import asyncio
+import os
 import pickle
-import socket
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -160,7 +161,7 @@ def test_a_collision_changes_nothing_and_shows_the_winner(
 
 def test_collisions_look_at_the_keys(session: RawSession, other: RawSession) -> None:
     theirs = metadata("KEY")
-    theirs.components["KEY"] = component("ADDRESS")  # type: ignore[assignment]
+    theirs.components["KEY"] = component("ADDRESS")
     session.register(theirs)
     assert other.register(metadata("ADDRESS")) == COMPLETE
     assert other.register(metadata("KEY")) == ERROR
@@ -208,13 +209,13 @@ def test_a_command_may_come_byte_by_byte(session: RawSession) -> None:
 
 
 class Evil:
-    """Its pickle, opened by Python, connects to a port of the test."""
+    """Its pickle, opened by Python, makes a folder."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __reduce__(self) -> Any:
-        return socket.create_connection, (("127.0.0.1", self.port),)
+        return os.mkdir, (str(self.folder),)
 
 
 BAD_PICKLES = {
@@ -224,7 +225,7 @@ BAD_PICKLES = {
     "a-str": pickle.dumps("metadata"),
     "none": pickle.dumps(None),
     "another-class": pickle.dumps(component("SYS/U")),
-    "no-address": pickle.dumps(GraphMetadata(1, "SYS", {"SYS/U": component("")})),  # type: ignore[dict-item]
+    "no-address": pickle.dumps(GraphMetadata(1, "SYS", {"SYS/U": component("")})),
     "components-of-numbers": pickle.dumps(GraphMetadata(1, "SYS", {"SYS/U": 3})),  # type: ignore[dict-item]
     "components-a-list": pickle.dumps(GraphMetadata(1, "SYS", [1, 2])),  # type: ignore[arg-type]
     "surrogates": pickle.dumps(GraphMetadata(1, "\ud800", {})),
@@ -248,15 +249,15 @@ def test_bad_metadata_is_an_error_and_the_session_goes_on(
     assert list(snapshot.edge_owners) == [("A", "B")]
 
 
-def test_a_pickle_that_would_act_does_not(session: RawSession) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as trap:
-        trap.settimeout(0.05)
-        evil = Evil(trap.getsockname()[1])
-        assert session.register(evil) == ERROR
-        assert session.register(GraphMetadata(1, "SYS", {"SYS/U": component("SYS/U", {"x": evil})})) == COMPLETE  # type: ignore[dict-item]
-        with pytest.raises(TimeoutError):
-            trap.accept()
+def test_a_pickle_that_would_act_does_not(session: RawSession, tmp_path: Path) -> None:
+    evil = Evil(tmp_path / "folder")
+    assert session.register(evil) == ERROR
+    components = {"SYS/U": component("SYS/U", {"x": evil})}
+    assert session.register(GraphMetadata(1, "SYS", components)) == COMPLETE
+    assert not evil.folder.exists()
     assert "SYS/U" in session.settings()
+    pickle.loads(pickle.dumps(evil))
+    assert evil.folder.exists(), "it would have"
 
 
 def test_metadata_that_is_too_long_is_skipped(session: RawSession) -> None:
@@ -414,7 +415,7 @@ def test_a_session_that_holds_something_is_lost_and_all_goes_with_it(
     getattr(session, how)()
     closed = recorded(server, ev.SessionClosed)
     snapshot = other.snapshot()
-    assert time.monotonic() - began < CLEANED_UP_S * 4, "ezmsg's tests wait 50 ms; this machine may be busy"
+    assert time.monotonic() - began < CLEANED_UP_S * 10, "and this machine may be busy"
     assert closed.reason == "lost"
     assert snapshot.edge_owners == {("B", "C"): [other.uuid]}
     assert list(snapshot.sessions) == [other.uuid]
@@ -461,10 +462,8 @@ def test_with_ezmsgs_context(server: GraphServer) -> None:
             assert list((await first.snapshot()).edge_owners) == [Edge("A", "B")]
 
     asyncio.run(run())
-    assert [recorded(server, ev.SessionClosed, session=event.seq).reason for event in all_of(server, ev.SessionOpened)] == [
-        "closed",
-        "closed",
-    ]
+    for opened in all_of(server, ev.SessionOpened):
+        assert recorded(server, ev.SessionClosed, session=opened.seq).reason == "closed"
 
 
 def test_ezmsgs_context_is_told_of_bad_metadata(server: GraphServer) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from ezmsg.core.graphcontext import GraphContext
 from ezmsg.core.graphmeta import (
+    ProcessOwnershipUpdate,
     SettingsChangedEvent,
     SettingsEventType,
     TopologyChangedEvent,
@@ -19,7 +20,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .conftest import all_of, recorded
-from .raw import COMPLETE, Raw, RawProcess, RawSession, metadata, settings, text
+from .raw import COMPLETE, Raw, RawProcess, RawSession, metadata, pickled, settings, text
 
 ENTRIES = 24_000
 """More than any queue of ezmsg's: it keeps 1024 per stream and 10,000 in all."""
@@ -215,10 +216,6 @@ def test_a_slow_reader_gets_everything_and_slows_nobody(server: GraphServer) -> 
 
 
 def _ownership(added: list[str], removed: list[str]) -> bytes:
-    from ezmsg.core.graphmeta import ProcessOwnershipUpdate
-
-    from .raw import pickled
-
     return Command.PROCESS_UPDATE_OWNERSHIP.value + pickled(ProcessOwnershipUpdate(added, removed))
 
 
@@ -231,9 +228,8 @@ def test_a_reader_that_never_reads_holds_up_nothing(server: GraphServer, session
 
 
 def _large(number: int) -> bytes:
-    from .raw import pickled
-
-    return pickled(metadata(f"SYS/U{number}", **{f"U{number}": {"taps": list(range(200))}}))
+    initial: dict[str, Any] = {f"U{number}": {"taps": list(range(200))}}
+    return pickled(metadata(f"SYS/U{number}", **initial))
 
 
 def test_many_streams_tell_the_same(server: GraphServer, session: RawSession) -> None:
@@ -250,8 +246,8 @@ def test_many_streams_tell_the_same(server: GraphServer, session: RawSession) ->
 def test_with_ezmsgs_context(server: GraphServer) -> None:
     async def run() -> None:
         async with GraphContext(server.address, auto_start=False) as context:
-            topology_stream = context.subscribe_topology_events(after_seq=0)
-            settings_stream = context.subscribe_settings_events(after_seq=0)
+            topology_stream: Any = context.subscribe_topology_events(after_seq=0)
+            settings_stream: Any = context.subscribe_settings_events(after_seq=0)
             await context.connect("A", "B")
             await context.register_metadata(metadata("SYS/U"))
             event = await asyncio.wait_for(anext(topology_stream), 5.0)

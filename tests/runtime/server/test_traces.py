@@ -28,7 +28,8 @@ FAST = 0.01
 
 
 def sample(number: int) -> ProfilingTraceSample:
-    return ProfilingTraceSample(float(number), "endpoint", "topic", "metric", number / 2, ProfileChannelType.SHM, number)
+    shm = ProfileChannelType.SHM
+    return ProfilingTraceSample(float(number), "endpoint", "topic", "metric", number / 2, shm, number)
 
 
 def samples(first: int, last: int) -> list[ProfilingTraceSample]:
@@ -170,7 +171,7 @@ def test_with_ezmsgs_context(server: GraphServer) -> None:
 
     async def run() -> None:
         async with GraphContext(server.address, auto_start=False) as context:
-            stream = context.subscribe_profiling_trace(ProfilingStreamControl(interval=FAST))
+            stream: Any = context.subscribe_profiling_trace(ProfilingStreamControl(interval=FAST))
             got = await asyncio.wait_for(anext(stream), 5.0)
             assert got.batches[process.uuid].samples == samples(1, 2)
             await stream.aclose()

@@ -1,0 +1,48 @@
+"""The report as a page of Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks import machine
+from benchmarks.harness import Section, Setting, times
+
+INTRODUCTION = """\
+# Benchmarks
+
+Made by `python -m benchmarks --write docs/benchmarks.md`; do not edit. `make bench` prints the same for your machine.
+
+Contenders take turns, in one run (A B A B ...). A figure is the median of its rounds, with the lowest and the highest
+behind it; a ratio is that of two runs of the same round. Hold on to the ratios: absolute figures drift with the machine
+and the hour.
+"Our speed beside it" is how many times as fast ezmsg-ledger is: above 1, it is faster.
+
+The workload is 62 % connects, 37 % disconnects, and 1 % sessions that open or close, with topics like
+`SYSTEM/UNIT12/OUTPUT`, some 80 sessions open and about 4,000 edges held at a time; the same events on every run."""
+
+QUICK = "**A quick run: it shows that everything works, and its figures mean nothing.**"
+
+
+def write(sections: Sequence[Section], setting: Setting) -> str:
+    """The whole page: machine, aims, one table per section."""
+    parts = [INTRODUCTION]
+    if setting.quick:
+        parts.append(QUICK)
+    facts = [*machine.describe(setting.folder), ("rounds", str(setting.rounds))]
+    parts += ["## Machine", table(("", ""), facts), "## Aims", _aims(sections, judge=not setting.quick)]
+    for section in sections:
+        parts += [f"## {section.title}", section.about, table(section.columns, section.rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _aims(sections: Iterable[Section], judge: bool) -> str:
+    rows = [
+        (aim.what, aim.asked, aim.ratio.written(times), ("met" if aim.met else "**not met**") if judge else "")
+        for section in sections
+        for aim in section.aims
+    ]
+    return table(("", "aim", "measured", ""), rows)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
