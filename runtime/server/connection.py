@@ -54,8 +54,10 @@ class Connection:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            self.abort()
+        except (OSError, TimeoutError) as error:
+            logger.debug("%s did not take its last bytes: %r", self.peer, error)
+        finally:
+            self.abort()  # when it is closed already, this does nothing
 
     def abort(self) -> None:
         """Close now, whatever is still unsent."""

@@ -45,8 +45,8 @@ TEND_S = 0.25
 """How often the server looks after its ledger: whether the disk still takes what it is given, and the time of the lock
 file, which is what the next server takes for this one's last moment."""
 
-STOP_TIMEOUT_S = 1.5
-"""How long connections may take to end when the server stops; after that they are left behind."""
+STOP_TIMEOUT_S = 0.75
+"""How long connections may take to end when the server stops; after that they are cut off, their last bytes unread."""
 
 
 class GraphServer(threading.Thread):

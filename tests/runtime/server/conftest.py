@@ -1,7 +1,7 @@
 """Graph servers on ledger files, each stopped and examined after its test."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -66,6 +66,3 @@ def all_of(server: GraphServer, *kinds: type[E]) -> list[E]:
     """The events of some kinds that are in the ledger so far."""
     assert server.ledger is not None
     return [event for event in server.ledger.entries() if isinstance(event, kinds)]
-
-
-__all__ = ["Callable", "Serve", "all_of", "recorded"]

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -27,6 +27,9 @@ STOP_MAX_S = 2.0
 """How long ``stop`` may take, whoever is connected and whatever they fail to do."""
 
 ANSWER_S = 10.0
+"""How long a test waits for the server's thread, or for an event that ought to be recorded at once."""
+
+HANDLES = "/proc/self/fd"
 
 
 def in_loop(server: GraphServer, act: Callable[[], R]) -> R:
@@ -68,13 +71,16 @@ class Examined:
 
     def check(self) -> None:
         """Stop every server and examine what is left of it."""
-        for server in self.servers:
-            if server.is_alive():
-                in_loop(server, lambda server=server: _check_running(server))  # type: ignore[misc]
-            began = time.monotonic()
-            server.stop()
-            took = time.monotonic() - began
-            assert took < STOP_MAX_S, f"stop() took {took:.2f} s"
+        with ExitStack() as whatever_is_wrong:
+            for server in self.servers:
+                whatever_is_wrong.callback(server.stop)
+            for server in self.servers:
+                if server.is_alive():
+                    in_loop(server, lambda server=server: _check_running(server))  # type: ignore[misc]
+                began = time.monotonic()
+                server.stop()
+                took = time.monotonic() - began
+                assert took < STOP_MAX_S, f"stop() took {took:.2f} s"
         for server in self.servers:
             _check_stopped(server)
         for name in self.segments:
@@ -167,11 +173,11 @@ def examining() -> Iterator[Examined]:
 
 
 def _handles() -> list[str]:
-    """What the process has open, by number, as the system names it; inode numbers of sockets and pipes left out."""
+    """What the process has open, as the system names it without the numbers of sockets and pipes. Linux alone tells."""
     handles = []
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir(HANDLES) if os.path.isdir(HANDLES) else ():
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = os.readlink(f"{HANDLES}/{name}")
         except FileNotFoundError:  # the handle of the listing itself
             continue
         handles.append(target.partition("[")[0])
