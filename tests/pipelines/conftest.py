@@ -91,20 +91,18 @@ class Program:
 
     def end(self) -> Told:
         """Wait for its end, and for that of everybody who holds its output."""
-        code = self.process.wait(PATIENCE_S)
         deadline = time.monotonic() + PATIENCE_S
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
-            assert not reader.is_alive(), f"somebody still holds its output: {self._kept}"
+            assert not reader.is_alive(), f"it goes on, or somebody still holds its output: {self._kept}"
+        code = self.process.wait(max(1.0, deadline - time.monotonic()))
         return Told(code, "".join(self._kept["out"]), "".join(self._kept["err"]))
 
-    def reap(self) -> None:
-        """End what is left of its group."""
-        try:
+    def clear(self) -> None:
+        """End it and its group, if that was not waited for: only until then is the number surely still its own."""
+        if self.process.returncode is None:
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
+            self.process.wait()
 
 
 @dataclass
@@ -246,7 +244,7 @@ class Desk:
     def clear(self) -> None:
         """End what was started and still runs."""
         for program in self.programs:
-            program.reap()
+            program.clear()
         self.programs.clear()
 
     account = staticmethod(account)
