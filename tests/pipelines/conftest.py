@@ -89,13 +89,17 @@ class Program:
         """Ctrl-C: the terminal sends it to every process of the group."""
         os.killpg(self.pid, signal.SIGINT)
 
-    def end(self) -> Told:
-        """Wait for its end, and for that of everybody who holds its output."""
-        deadline = time.monotonic() + PATIENCE_S
+    def ends_within(self, seconds: float) -> bool:
+        """Wait so long at most for everybody who holds its output to end; whether they have."""
+        deadline = time.monotonic() + seconds
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
-            assert not reader.is_alive(), f"it goes on, or somebody still holds its output: {self._kept}"
-        code = self.process.wait(max(1.0, deadline - time.monotonic()))
+        return not any(reader.is_alive() for reader in self._readers)
+
+    def end(self) -> Told:
+        """Wait for its end, and for that of everybody who holds its output."""
+        assert self.ends_within(PATIENCE_S), f"it goes on, or somebody still holds its output: {self._kept}"
+        code = self.process.wait(PATIENCE_S)
         return Told(code, "".join(self._kept["out"]), "".join(self._kept["err"]))
 
     def clear(self) -> None:

@@ -16,6 +16,9 @@ from ezmsg.ledger.tools.run import Signals
 EDGE = {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK"]}
 UNITS = ("CLOCK/HEARER", "CLOCK/TICKER")
 
+PRESS_AGAIN_S = 5.0
+"""After which a person presses Ctrl-C a second time."""
+
 
 def started(desk: Any, ledger: Path, *before: str, split: str | None = None) -> Any:
     """endless.py under ``run``, at the point where messages arrive and the ledger says that all units run."""
@@ -125,9 +128,13 @@ def test_a_killed_recorder_leaves_the_pipeline_alone(desk: Any) -> None:
     os.kill(run_pid(ledger), signal.SIGKILL)
     desk.poll(lambda: not _runs(run_pid(ledger)), "the recorder is gone")
     assert program.process.poll() is None
+    # ezmsg waits for ever for the answer to what it asked in the very moment that its server died; a second Ctrl-C ends
+    # that, with the code that shells give it
     program.interrupt()
+    if not program.ends_within(PRESS_AGAIN_S):
+        program.interrupt()
     told = program.end()
-    assert told.code == 0, told.err
+    assert told.code in (0, 130), told.err
     assert "ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT (killed by SIGKILL)" in told.err
     assert "ezmsg-ledger: recorded 1 session, 1 edge, 1 process" in told.err
     before = desk.account(ledger, sealed=False)
