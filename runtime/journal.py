@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.stamping import stamp
+from ezmsg.ledger.stamping import encode_stamped, stamp
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -87,7 +86,7 @@ class Journal:
                     self._keep(stored)
                 return stored
         stored = stamp(events, self.head, time.time_ns())
-        size = len(codec.encode(stored))
+        size = len(encode_stamped(stored))  # checked as a stored one is: one that cannot be stored would block the rest
         self.head = stored[-1].seq
         self._kept.append(stored)
         self._bytes += size

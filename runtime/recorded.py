@@ -132,7 +132,8 @@ class RecordedGraph:
         logged.watch = self._watch
         logged.apply(gap)
         bridge = Bridge(logged, self.state, now)
-        self._write_over_gap([gap, *bridge.events], logged, gap.lost)
+        if not self._write_over_gap([gap, *bridge.events], logged, gap.lost):
+            return  # the ids of the bridge are those of events that do not exist
         self.run = bridge.ids.get(self.run, self.run)
         self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
 
@@ -148,15 +149,17 @@ class RecordedGraph:
         key = self.current(key)
         return key in self.state.sessions or key in self.state.processes or key in self.state.endpoints
 
-    def _write_over_gap(self, events: list[Any], state: GraphState, lost: int) -> None:
+    def _write_over_gap(self, events: list[Any], state: GraphState, lost: int) -> bool:
+        """Store what makes up for a failure and take ``state`` over; whether that could be written."""
         try:
             self.ledger.append_late(events)
         except LedgerError as error:  # it works for a moment and fails again: nothing was written, all is as before
             logger.debug("%s: still not: %s", self.ledger.location, error)
             self._watch.clear()
-            return
+            return False
         if state is self.state:
             state.apply_batch(events)
         self.state = state
         self.journal.resumed(lost)
         self._report()
+        return True

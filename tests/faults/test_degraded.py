@@ -16,8 +16,9 @@ from ezmsg.core.graphcontext import GraphContext
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.runtime import journal
+from ezmsg.ledger.runtime import LiveGraph, journal
 from ezmsg.ledger.runtime.server import GraphServer
 
 PATIENCE_S = 10.0
@@ -196,6 +197,69 @@ def test_a_disk_that_does_not_sync_any_more(tmp_path: Path, durability: str) -> 
     assert connected == {"PUB", "C", "E", *(f"A{number}" for number in range(20))}
     assert all(gap.lost == 0 for gap in gaps(events))
     assert gaps(events)
+    live.ledger.close()
+
+
+class FullDisk(Disk):
+    """A real disk that takes no byte more while ``full``."""
+
+    full = False
+
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(handle, data, offset)
+
+
+def lost_while_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LiveGraph, FullDisk, int]:
+    """A graph whose newest session was opened by an event that is lost, on a disk that is still full."""
+    monkeypatch.setattr(journal, "QUEUE_MAX", 1)
+    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    disk = FullDisk()
+    live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
+    disk.full = True
+    session = live.open_session()
+    live.connect("A", "B", session)
+    return live, disk, session
+
+
+def test_attempts_that_fail_change_nothing_for_those_who_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, disk, session = lost_while_full(tmp_path, monkeypatch)
+    for number in range(3):
+        live.tend()  # in vain
+        assert live.degraded is not None
+        assert live.is_open(session)
+        assert live.connect("B", f"C{number}", session).topics == (f"C{number}",)
+        live.check()
+    disk.full = False
+    live.tend()
+    assert live.degraded is None
+    assert live.disconnect("A", "B", session).topics == ("B",)
+    live.close_session(session)
+    live.check()
+    assert fold(live.ledger.read(), GraphState()).digest() == live.state.digest()
+    live.close()
+    live.ledger.close()
+
+
+def test_what_could_never_be_stored_is_refused_at_once_and_does_not_hold_up_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    disk = FullDisk()
+    live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
+    disk.full = True
+    process = live.open_process()
+    with pytest.raises(InvalidEvent):
+        live.register_process(process, "4242", "host", ["U"])  # type: ignore[arg-type]
+    live.register_process(process, 4242, "host", ["U"])
+    disk.full = False
+    live.tend()
+    assert live.degraded is None
+    assert fold(live.ledger.read(), GraphState()).digest() == live.state.digest()
+    live.close()
     live.ledger.close()
 
 
