@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.projection import contradiction, follows
+from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.seqtime import TimeStack
 
@@ -60,17 +60,7 @@ class Landmarks:
 
     def apply_batch(self, events: Sequence[Any]) -> None:
         """Note events in order; the same as ``apply`` on each."""
-        handlers = _HANDLERS
-        for event in events:
-            if event.seq != self.seq + 1:
-                follows(event, self.seq)
-            handler = handlers.get(type(event))
-            if handler is not None:
-                try:
-                    handler(self, event)
-                except KeyError as error:
-                    raise contradiction(event.seq, error) from error
-            self.seq = event.seq
+        dispatch(self, events, _HANDLERS)
         if events:
             self._note_times(events)
 

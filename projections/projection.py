@@ -1,6 +1,6 @@
 """What a projection is, and how events are run through one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
@@ -33,6 +33,23 @@ def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
             for event in batch:
                 projection.apply(event)
     return projection
+
+
+def dispatch(projection: P, events: Sequence[Any], handlers: Mapping[type, Callable[[P, Any], None]]) -> None:
+    """Apply ``events`` by a table of one method per event type; types that are not in it only advance the projection.
+
+    Raises OutOfOrder, and InvalidEvent when a handler finds that what an event names is not there (KeyError).
+    """
+    for event in events:
+        if event.seq != projection.seq + 1:
+            follows(event, projection.seq)
+        handler = handlers.get(type(event))
+        if handler is not None:
+            try:
+                handler(projection, event)
+            except KeyError as error:
+                raise contradiction(event.seq, error) from error
+        projection.seq = event.seq
 
 
 def follows(event: Any, seq: int) -> None:

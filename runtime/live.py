@@ -1,9 +1,8 @@
 """The one place where a command is decided: checked against the graph state, appended, applied."""
 
-import logging
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid1
 
 import msgspec
@@ -34,8 +33,6 @@ PAYLOAD_KEPT = 64 * 1024
 LISTED_MAX = 100
 """Items of a list that the record of a refusal names: a cycle may run through a hundred thousand topics."""
 
-E = TypeVar("E", bound=ev.Event)
-
 
 class Outcome(msgspec.Struct, frozen=True):
     """What a command changed. ``topics``: those whose downstream subscribers now hear other publishers."""
@@ -44,8 +41,6 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 NOTHING = Outcome()
-
-logger = logging.getLogger("ezmsg.ledger")
 
 
 class LiveGraph(RecordedGraph):

@@ -10,7 +10,7 @@ import typer
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
-from ezmsg.ledger.projections.projection import contradiction, fold, follows
+from ezmsg.ledger.projections.projection import dispatch, fold
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.documents import ledger_document
@@ -57,16 +57,7 @@ class Sessions:
 
     def apply_batch(self, events: Sequence[Any]) -> None:
         """Note events in order; the same as ``apply`` on each."""
-        for event in events:
-            if event.seq != self.seq + 1:
-                follows(event, self.seq)
-            handler = _HANDLERS.get(type(event))
-            if handler is not None:
-                try:
-                    handler(self, event)
-                except KeyError as error:
-                    raise contradiction(event.seq, error) from error
-            self.seq = event.seq
+        dispatch(self, events, _HANDLERS)
 
     def _server_started(self, event: ev.ServerStarted) -> None:
         self.runs.append(event.time)

@@ -2,26 +2,14 @@
 
 import os
 import shlex
-from typing import TextIO
+from typing import Any, TextIO
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.tools.teardown import BUILDS
 
 RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
 """What a run is even when nobody came."""
-
-ADDED = (
-    ev.SessionOpened,
-    ev.EdgeConnected,
-    ev.MetadataRegistered,
-    ev.ProcessRegistered,
-    ev.PublisherOpened,
-    ev.SubscriberOpened,
-    ev.ChannelOpened,
-    ev.SettingsUpdated,
-)
-"""After the last of these nothing but ends came: the graph was whole."""
-
 
 class Counts:
     """What happened in a run: sessions, distinct edges, refusals, losses.
@@ -34,11 +22,11 @@ class Counts:
         self.edges: set[tuple[str, str]] = set()
         self.settings = self.events = self.built = 0
 
-    def add(self, event: object) -> None:
+    def add(self, event: Any) -> None:
         """Count one event."""
         if not isinstance(event, RUN):
             self.events += 1
-        if isinstance(event, ADDED):
+        if isinstance(event, ev.SessionOpened) or type(event) in BUILDS:
             self.built = event.seq
         if isinstance(event, ev.SessionOpened):
             self.sessions += 1

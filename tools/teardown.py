@@ -6,7 +6,7 @@ An ezmsg program clears what it owns when it ends, so the end of a recording sho
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 
-_BUILDS = frozenset(
+BUILDS = frozenset(
     {
         ev.EdgeConnected,
         ev.MetadataRegistered,
@@ -18,6 +18,7 @@ _BUILDS = frozenset(
         ev.ChannelOpened,
     }
 )
+"""The events that add something to the graph, or put something else in its place."""
 
 
 def last_built(ledger: Ledger, until: int) -> int:
@@ -28,7 +29,7 @@ def last_built(ledger: Ledger, until: int) -> int:
     built = 0
     for batch in ledger.read(until=until):
         for event in reversed(batch):
-            if type(event) in _BUILDS:
+            if type(event) in BUILDS:
                 built = event.seq
                 break
     return built

@@ -137,7 +137,6 @@ async def _hold_lease(hub: Hub, connection: Connection, name: str) -> None:
 
 async def _until_gone(connection: Connection) -> None:
     try:
-        while await connection.reader.command() is not None:
-            pass
+        await connection.until_gone()
     except ConnectionError as error:
         logger.debug("%s left: %r", connection.peer, error)

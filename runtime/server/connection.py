@@ -48,6 +48,11 @@ class Connection:
         self.write(data)
         await self._writer.drain()
 
+    async def until_gone(self) -> None:
+        """Read and ignore until the client leaves, on a connection where what it sends means nothing."""
+        while await self.reader.command() is not None:
+            pass
+
     async def close(self) -> None:
         """Close, giving the last bytes CLOSE_TIMEOUT_S to leave."""
         self._writer.close()

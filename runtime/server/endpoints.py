@@ -88,7 +88,7 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
     reply = Command.COMPLETE + encode_str(uuid) + encode_str(address)
     if publisher is None:  # it left a moment ago: the client will find its port closed, and survive that
         await connection.send(reply)
-        await _until_gone(connection)
+        await connection.until_gone()
         return
     endpoint = hub.live.open_endpoint(
         ChannelOpened(uuid=uuid, publisher=publisher.endpoint, peer=connection.peer)
@@ -97,7 +97,7 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
     try:
         await hub.settled()
         await connection.send(reply)
-        await _until_gone(connection)
+        await connection.until_gone()
     except ConnectionError:
         reason = "lost"
     finally:
@@ -116,11 +116,6 @@ async def _acknowledge(
     except Exception:
         logger.exception("%s could not be acknowledged and was cut off", connection.peer)
         connection.abort()
-
-
-async def _until_gone(connection: Connection) -> None:
-    while await connection.reader.command() is not None:
-        pass
 
 
 def _close(hub: Hub, endpoint: int, reason: str) -> None:

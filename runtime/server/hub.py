@@ -12,6 +12,7 @@ from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.traces import Traces
+from ezmsg.ledger.runtime.server.waiters import release
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -63,16 +64,12 @@ class Hub:
 
     def _release_durable(self, seq: int) -> None:
         while self._durable_waiters and self._durable_waiters[0][0] <= seq:
-            _, waiter = self._durable_waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+            release(self._durable_waiters.popleft()[1])
 
     def _fail_durable(self, error: LedgerError) -> None:
         self.live.tend()  # takes notice
         while self._durable_waiters:
-            _, waiter = self._durable_waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+            release(self._durable_waiters.popleft()[1])
 
     async def feed_grown(self) -> None:
         """Return when a feed has a new entry."""
@@ -82,8 +79,7 @@ class Hub:
 
     def _wake_feeds(self) -> None:
         for waiter in self._feed_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            release(waiter)
         self._feed_waiters.clear()
 
     def reject(self, actor: int | None, peer: str, command: str, reason: str, arguments: Any = None) -> None:

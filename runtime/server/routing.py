@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.waiters import release
 from ezmsg.ledger.runtime.server.wire import Command, encode_str
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ class PublisherLink:
     def acknowledged(self) -> None:
         """It answered the oldest SYNC."""
         if self._syncs:
-            _release(self._syncs.popleft())
+            release(self._syncs.popleft())
 
     def gone(self) -> None:
         """It will answer no more."""
         while self._syncs:
-            _release(self._syncs.popleft())
+            release(self._syncs.popleft())
 
 
 class SubscriberLink:
@@ -125,7 +126,7 @@ class SubscriberLink:
             return
         applied, _ = self._sent.popleft()
         while self._waiters and self._waiters[0][0] <= applied:
-            _release(self._waiters.popleft()[1])
+            release(self._waiters.popleft()[1])
         self._send_when_free()
         if not self._sent:
             self._router.live.set_stalled(self.endpoint, False)
@@ -134,7 +135,7 @@ class SubscriberLink:
         """It will answer no more; whoever waits goes on."""
         self._closed = True
         while self._waiters:
-            _release(self._waiters.popleft()[1])
+            release(self._waiters.popleft()[1])
 
 
 class Router:
@@ -194,8 +195,3 @@ class Router:
         links.discard(link)
         if not links:
             self.subscribers.pop(link.topic, None)
-
-
-def _release(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

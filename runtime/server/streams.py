@@ -155,12 +155,7 @@ async def _send_traces(hub: Hub, connection: Connection, control: ProfilingStrea
 
 async def _until_either(connection: Connection, sender: "asyncio.Task[None]") -> None:
     """Wait until the client leaves or the sender ends; what a client sends on a stream means nothing."""
-
-    async def left() -> None:
-        while await connection.reader.command() is not None:
-            pass
-
-    leaving = asyncio.create_task(left())
+    leaving = asyncio.create_task(connection.until_gone())
     try:
         done, _ = await asyncio.wait({leaving, sender}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
