@@ -61,7 +61,10 @@ def load(data: bytes, cls: type[T]) -> T:
 
 
 def nanoseconds(seconds: float) -> int | None:
-    """A client's ``time.time()`` in ns; None when it is no time. ``result / 1e9`` gives back the same float."""
+    """A client's ``time.time()`` in ns; None when it is no time.
+
+    ``result / 10**9`` gives back the float of a time in whole ns. (``/ 1e9`` would round twice, beyond 2^53 ns.)
+    """
     if not math.isfinite(seconds) or abs(seconds) > TIME_MAX_S:
         return None
     numerator, denominator = seconds.as_integer_ratio()

@@ -8,12 +8,13 @@ from uuid import UUID, uuid1
 
 import pytest
 from ezmsg.core import graphmeta as gm
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.runtime.server.inert import Global, Inert, emit
 from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
+from ezmsg.ledger.runtime.server.streams import NS_PER_S
 from ezmsg.ledger.runtime.server.wire import Malformed
 
 PROCESS = uuid1()
@@ -168,12 +169,14 @@ def test_sets_and_tuples_of_units_are_taken() -> None:
         assert sorted(got.units) == ["A", "B"]
 
 
-@given(st.integers(0, 2**62))
+@settings(max_examples=1000)
+@given(st.integers(0, 2**62) | st.integers(2**53, 2**54))
+@example(15_997_493_603_645_862)
 def test_times_in_nanoseconds_come_back_as_the_same_float(ns: int) -> None:
     seconds = ns / 1e9
     got = nanoseconds(seconds)
     assert got is not None
-    assert got / 1e9 == seconds
+    assert got / NS_PER_S == seconds  # as the feeds give it back
     assert abs(got - ns) <= 512  # what the float itself cannot say
 
 
