@@ -106,10 +106,10 @@ class LiveGraph(RecordedGraph):
         """End a session and all it owns. ``reason`` is found when not given: lost if it held something, else closed."""
         session = self.current(session)
         self._session(session)
-        vanished = self._alone(session)
+        held = self.state.ownership.held(session)
+        vanished = self._alone(held)
         if reason is None:
-            holds = session in self.state.registrations or bool(self.state.ownership.held(session))
-            reason = "lost" if holds else "closed"
+            reason = "lost" if held or session in self.state.registrations else "closed"
         pending = [ev.RequestAnswered(request=key, ok=False, error_code="SESSION_CLOSED")
                    for key, request in self.state.requests.items() if request.session == session]  # fmt: skip
         counted = self._refusals.flush(session)
@@ -120,9 +120,10 @@ class LiveGraph(RecordedGraph):
         """Take all that a session owns away from it, at once. Nothing is recorded when it owns nothing."""
         session = self.current(session)
         self._session(session)
-        if session not in self.state.registrations and not self.state.ownership.held(session):
+        held = self.state.ownership.held(session)
+        if not held and session not in self.state.registrations:
             return NOTHING
-        vanished = self._alone(session)
+        vanished = self._alone(held)
         self._commit(ev.SessionCleared(session=session))
         return self._gone(vanished)
 
@@ -132,9 +133,9 @@ class LiveGraph(RecordedGraph):
             raise InvalidEvent(f"there is no open session {session}")
         return record
 
-    def _alone(self, owner: int | None) -> list[tuple[str, str]]:
-        ownership = self.state.ownership
-        return [edge for edge in ownership.held(owner) if len(ownership.owners(edge)) == 1]
+    def _alone(self, held: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of an owner's edges that nobody else holds."""
+        return [edge for edge in held if len(self.state.ownership.owners(edge)) == 1]
 
     def _gone(self, vanished: Sequence[tuple[str, str]]) -> Outcome:
         for from_topic, to_topic in vanished:
@@ -192,9 +193,10 @@ class LiveGraph(RecordedGraph):
 
     def clear_persistent(self, by: str | None = None) -> Outcome:
         """Drop all persistent edges at once."""
-        vanished = self._alone(None)
-        if not self.state.ownership.held(None):
+        held = self.state.ownership.held(None)
+        if not held:
             return NOTHING
+        vanished = self._alone(held)
         self._commit(ev.GraphCleared(by=by))
         return self._gone(vanished)
 

@@ -154,6 +154,8 @@ class Router:
 
     def downstream(self, topics: Iterable[str]) -> set[SubscriberLink]:
         """The subscribers on any of ``topics`` or downstream of them."""
+        if not self.subscribers:  # as while a pipeline is wired up: no need to walk a graph that grows with each edge
+            return set()
         reached: set[str] = set()
         for topic in topics:
             if topic not in reached:
