@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import parse_address
 
 TIMEOUT_S = 5.0
 PRIVATE = b"\xf0"
@@ -18,12 +19,12 @@ class NoAnswer(LedgerError):
 def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     """The reply of the recorder at ``address`` (``host:port``) to a request: head, mark, receipt or status.
 
-    Raises NoAnswer when nobody listens there, or whoever does is no recorder.
+    Raises CannotListen when this is no address, NoAnswer when nobody listens there, or whoever does is no recorder.
     """
-    host, _, port = address.rpartition(":")
+    host, port = parse_address(address)
     hint = "Start one with `ezmsg-ledger run` or `serve`, or give its address."
     try:
-        with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
+        with socket.create_connection((host, port), TIMEOUT_S) as connection:
             _receive_counted(connection)  # the version, which every ezmsg server says first
             request = json.dumps({"do": do, **words}).encode()
             connection.sendall(PRIVATE + len(request).to_bytes(8, "little") + request)

@@ -83,6 +83,13 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "hint:" in err
 
 
+def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "nonsense"]) == 1
+    err = capsys.readouterr().err
+    assert "'nonsense' is not an address: host, colon, and a port" in err
+    assert "invalid literal" not in err
+
+
 def test_the_stock_server_is_no_recorder(capsys: pytest.CaptureFixture[str]) -> None:
     from ezmsg.core.graphserver import GraphServer as Stock
 
