@@ -7,6 +7,8 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# A file stays in one process, so that what its tests share is made once.
+TOGETHER := -n logical --maxprocesses 4 --dist loadfile
 TYPES := tests/packaging/test_packaging.py::test_types_of_the_installed_wheel
 
 # A virtual environment belongs to one Python and one folder: with another Python, or after a move, it is made anew.
@@ -34,7 +36,7 @@ demo: $(RUN) ## record a real ezmsg pipeline and walk through its history
 test: $(DEV) ## lint, types on the installed wheel, then all tests
 	$(PY) -m ruff check .
 	$(PY) -m pytest -q $(TYPES)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(TOGETHER) $(ARGS)
 
 test-ezmsg: $(DEV) ## only ezmsg's own test-suite, against our server
 	$(PY) -m pytest -m ezmsg_suite $(ARGS)

@@ -16,6 +16,9 @@ from ezmsg.ledger.runtime.server.waiters import release
 
 logger = logging.getLogger("ezmsg.ledger")
 
+SHOWN_MAX = 200
+"""Characters of a refused command's arguments that the log shows; the ledger keeps more."""
+
 
 class Hub:
     """Shared by all connections of a server; used in its event loop only.
@@ -84,8 +87,15 @@ class Hub:
 
     def reject(self, actor: int | None, peer: str, command: str, reason: str, arguments: Any = None) -> None:
         """Record and log that something a client sent was refused."""
-        logger.warning("%s from %s refused: %s%s", command, peer, reason, f" ({arguments})" if arguments else "")
+        shown = f" ({_shown(arguments)})" if arguments else ""
+        logger.warning("%s from %s refused: %s%s", command, peer, reason, shown)
         try:
             self.live.reject(actor, peer, command, arguments, reason)
         except (InvalidEvent, InvalidValue):
             self.live.reject(actor, peer, command, None, reason)
+
+
+def _shown(arguments: Any) -> str:
+    """What a client sent, fit for a log: of bounded length, and writable in any encoding."""
+    shown = str(arguments)
+    return ascii(shown[:SHOWN_MAX])[1:-1] + ("..." if len(shown) > SHOWN_MAX else "")

@@ -33,7 +33,7 @@ def test_a_gap_moves_the_seq_only_when_something_was_lost() -> None:
         EdgeConnected(from_topic=b"A", to_topic="B", owner=1),  # type: ignore[arg-type]
         EdgeConnected(from_topic="A", to_topic="B", owner=1, observed="yes"),  # type: ignore[arg-type]
         Mark(name=None),  # type: ignore[arg-type]
-        Mark(name={"a": object()}),  # type: ignore[arg-type]
+        Mark(name={"a": Ellipsis}),  # type: ignore[arg-type]
     ],
     ids=repr,
 )

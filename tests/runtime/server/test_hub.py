@@ -198,7 +198,9 @@ def test_many_clients_share_a_sync(committed: GraphServer, disk: GatedDisk) -> N
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_whose_arguments_cannot_be_written_is_recorded_without_them(server: GraphServer) -> None:
+def test_a_refusal_whose_arguments_cannot_be_written_is_recorded_without_them(
+    server: GraphServer, caplog: pytest.LogCaptureFixture
+) -> None:
     assert server.live is not None
     live = server.live
 
@@ -211,6 +213,7 @@ def test_a_refusal_whose_arguments_cannot_be_written_is_recorded_without_them(se
     in_loop(server, refuse)
     assert [event.reason for event in all_of(server, ev.CommandRejected)] == ["malformed", "refused"]
     assert all_of(server, ev.CommandRejected)[1].arguments is None
+    assert all(message.isascii() and len(message) < 400 for message in caplog.messages)
 
 
 def _deep() -> list[Any]:

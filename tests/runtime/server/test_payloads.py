@@ -4,7 +4,7 @@ import math
 import pickle
 import time
 from typing import Any
-from uuid import UUID, uuid1
+from uuid import UUID
 
 import pytest
 from ezmsg.core import graphmeta as gm
@@ -17,7 +17,7 @@ from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
 from ezmsg.ledger.runtime.server.streams import NS_PER_S
 from ezmsg.ledger.runtime.server.wire import Malformed
 
-PROCESS = uuid1()
+PROCESS = UUID("967f1bc6-e7f5-11f1-8b62-02fc00000001")
 VALUE = gm.SettingsSnapshotValue(b"\x80\x04N.", "repr")
 SAMPLE = gm.ProfilingTraceSample(1.5, "ep", "A/OUT", "lease_time_ns", 2.0, gm.ProfileChannelType.SHM, 4)
 
