@@ -5,8 +5,8 @@ their place. It reads pieces into a reused buffer and looks at commit lines only
 decoding it.
 """
 
-from itertools import accumulate, count
-from operator import add, attrgetter, is_, le, sub
+from itertools import accumulate, count, islice, repeat
+from operator import attrgetter, is_, le, lt, sub
 from typing import cast
 
 import msgspec
@@ -188,15 +188,17 @@ class Cursor:
             return None
         if not all(map(is_, map(lines.__getitem__, map(sub, uptos, count(seq, -1))), found)):
             return None
-        if not all(map(le, synced, ats)):
+        if not all(map(le, synced, ats)) or not all(map(lt, ats, islice(ats, 1, None))):
             return None
-        # what stands between two commit lines' beginnings: the rest of the one, then events
-        parts = bytes(memoryview(self._buffer)[:end]).split(COMMIT_LINE)
-        exact = (b"\n" + _encoder.encode_lines(found)).split(COMMIT_LINE)
-        begins = map(add, accumulate(map(len, parts[:-1])), count(base + 1, len(COMMIT_LINE)))
-        if len(parts) == len(exact) and list(begins) == ats and all(map(bytes.startswith, parts, exact)):
-            return events
-        return None
+        # As many lines as there are commits stand at rising offsets as we would have written them: that is all of them.
+        data = bytes(memoryview(self._buffer)[:end])
+        starts = list(map(sub, ats, repeat(base)))
+        if not 1 <= starts[0] <= starts[-1] < end:
+            return None
+        if set(map(data.__getitem__, map(sub, starts, repeat(1)))) != {_NEWLINE}:
+            return None
+        exact = _encoder.encode_lines(found).splitlines(keepends=True)
+        return events if all(map(data.startswith, exact, starts)) else None
 
 
 def follows(event: AnyEvent | Event, seq: int) -> bool:
