@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from ezmsg.ledger.runtime.server.wire import Reader
+from ezmsg.ledger.runtime.server.reader import Reader
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -14,56 +15,103 @@ CLOSE_TIMEOUT_S = 1.0
 """How long a closing connection may take to hand over its last bytes before it is aborted."""
 
 
-class ClientTooSlow(ConnectionError):
-    """A client left more than PENDING_MAX bytes unread."""
+class CutOff(ConnectionError):
+    """The server ended a connection before its client did. The text says why."""
 
 
-class Connection:
-    """A connected client.
+class Connection(asyncio.Protocol):
+    """A connected client. ``accept`` is called with it as soon as it can be read and written.
 
-    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``; ``cut_off``
-    says why the server ended it before its client did.
+    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = Reader(reader)
-        self._writer = writer
-        peer = writer.get_extra_info("peername") or ("unknown", 0)
-        self.host: str = peer[0]
-        self.peer = f"{peer[0]}:{peer[1]}"
-        self.cut_off: str | None = None
+    reader: Reader
+    host: str
+    peer: str
+
+    def __init__(self, accept: Callable[["Connection"], None]) -> None:
+        self._accept = accept
+        self._cut_off: CutOff | None = None
+        self._keeps_up = asyncio.Event()
+        self._keeps_up.set()
+        self._lost = asyncio.Event()
+
+    # --- what the transport reports ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It can be read and written."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.reader = Reader(transport)
+        self.data_received = self.reader.feed  # type: ignore[method-assign]
+        host, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
+        self.host = host
+        self.peer = f"{host}:{port}"
+        self._accept(self)
+
+    def eof_received(self) -> bool:
+        """The client sends no more. It may still read, so the transport stays open."""
+        self.reader.end()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is over, for whatever reason."""
+        self.reader.end(error or self._cut_off)
+        self._lost.set()
+        self._keeps_up.set()
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with what it is sent."""
+        self._keeps_up.clear()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self._keeps_up.set()
+
+    # --- what the server does ----------------------------------------------------------------------------------------
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the client takes what it is sent."""
+        return self._keeps_up.is_set()
 
     def write(self, data: bytes) -> None:
-        """Hand ``data`` to the transport; raises ClientTooSlow when too much is waiting already."""
-        transport = self._writer.transport
-        if transport.get_write_buffer_size() > PENDING_MAX:
-            transport.abort()
-            self.cut_off = f"more than {PENDING_MAX} bytes were left unread"
-            raise ClientTooSlow(f"{self.peer} was cut off: {self.cut_off}")
+        """Hand ``data`` to the transport; raises CutOff when too much is waiting already."""
+        transport = self._transport
+        if not self._keeps_up.is_set() and transport.get_write_buffer_size() > PENDING_MAX:
+            raise self.cut_off(f"more than {PENDING_MAX} bytes were left unread")
         if not transport.is_closing():
-            self._writer.write(data)
+            transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client keeps up: the back pressure of this connection alone."""
+        await self._keeps_up.wait()
+        if self._lost.is_set():
+            raise self._cut_off or ConnectionResetError("the connection is lost")
 
     async def send(self, data: bytes) -> None:
-        """Write and wait until the client keeps up: the back pressure of this connection alone."""
+        """Write and drain."""
         self.write(data)
-        await self._writer.drain()
+        await self.drain()
 
     async def until_gone(self) -> None:
         """Read and ignore until the client leaves, on a connection where what it sends means nothing."""
-        while await self.reader.command() is not None:
-            pass
+        await self.reader.until_gone()
+
+    def cut_off(self, why: str) -> CutOff:
+        """End the connection now. Its reader raises what this returns, so nobody takes it for the client's wish."""
+        if self._cut_off is None:
+            self._cut_off = CutOff(why)
+        self._transport.abort()
+        return self._cut_off
 
     async def close(self) -> None:
         """Close, giving the last bytes CLOSE_TIMEOUT_S to leave."""
-        self._writer.close()
+        self._transport.close()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError) as error:
-            logger.debug("%s did not take its last bytes: %r", self.peer, error)
+                await self._lost.wait()
+        except TimeoutError:
+            logger.debug("%s did not take its last bytes", self.peer)
         finally:
-            self.abort()  # when it is closed already, this does nothing
-
-    def abort(self) -> None:
-        """Close now, whatever is still unsent."""
-        self._writer.transport.abort()
+            self._transport.abort()  # when it is closed already, this does nothing

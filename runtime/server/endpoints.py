@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid1
 
@@ -24,25 +25,14 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
     uuid = str(uuid1())
     endpoint = hub.live.open_endpoint(SubscriberOpened(uuid=uuid, topic=topic, peer=connection.peer))
     link = SubscriberLink(hub.router, connection, endpoint, topic)
-    ready: asyncio.Task[None] | None = None
-    reason = "closed"
-    try:
-        await hub.settled()
-        connection.write(encode_str(uuid))
-        hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
-        ready = asyncio.create_task(_acknowledge(connection, link.update(), lambda: connection.write(Command.COMPLETE)))
-        while (command := await connection.reader.command()) is not None:
-            if command == Command.COMPLETE:
-                link.acknowledged()
-        if connection.cut_off is not None:
-            reason = "lost"
-    except ConnectionError:
-        reason = "lost"
-    finally:
-        hub.router.remove_subscriber(link)
-        if ready is not None:
-            ready.cancel()
-        _close(hub, endpoint, reason)
+    with _open(hub, endpoint):
+        try:
+            await hub.settled()
+            connection.write(encode_str(uuid))
+            hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
+            await _follow(connection, link, link.update(), lambda: connection.write(Command.COMPLETE))
+        finally:
+            hub.router.remove_subscriber(link)
 
 
 async def serve_publisher(hub: Hub, connection: Connection) -> None:
@@ -58,22 +48,13 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
         )
     )
     link = PublisherLink(connection, endpoint, uuid, topic, address)
-    hub.router.add_publisher(link)
-    ready: asyncio.Task[None] | None = None
-    reason = "closed"
-    try:
-        await hub.settled()
-        ready = asyncio.create_task(_acknowledge(connection, hub.router.notify((topic,)), link.ready))
-        while (command := await connection.reader.command()) is not None:
-            if command == Command.COMPLETE:
-                link.acknowledged()
-    except ConnectionError:
-        reason = "lost"
-    finally:
-        hub.router.remove_publisher(link)
-        if ready is not None:
-            ready.cancel()
-        _close(hub, endpoint, reason)
+    with _open(hub, endpoint):
+        hub.router.add_publisher(link)
+        try:
+            await hub.settled()
+            await _follow(connection, link, hub.router.notify((topic,)), link.ready)
+        finally:
+            hub.router.remove_publisher(link)
 
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:
@@ -93,15 +74,40 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
     endpoint = hub.live.open_endpoint(
         ChannelOpened(uuid=uuid, publisher=publisher.endpoint, peer=connection.peer)
     )
-    reason = "closed"
-    try:
+    with _open(hub, endpoint):
         await hub.settled()
         await connection.send(reply)
         await connection.until_gone()
-    except ConnectionError:
+
+
+@contextmanager
+def _open(hub: Hub, endpoint: int) -> Iterator[None]:
+    """An endpoint is open as long as the block runs. It is lost when its connection is, or was cut off; else closed."""
+    reason = "closed"
+    try:
+        yield
+    except ConnectionError as error:
         reason = "lost"
+        logger.debug("endpoint %d is lost: %r", endpoint, error)
     finally:
-        _close(hub, endpoint, reason)
+        if hub.live.is_open(endpoint):
+            hub.live.close_endpoint(endpoint, reason)
+
+
+async def _follow(
+    connection: Connection,
+    link: PublisherLink | SubscriberLink,
+    applied: Coroutine[Any, Any, None],
+    acknowledge: Callable[[], None],
+) -> None:
+    """Acknowledge a link's creation once that is ``applied``, and take its own acknowledgements until it leaves."""
+    ready = asyncio.create_task(_acknowledge(connection, applied, acknowledge))
+    try:
+        while (command := await connection.reader.command()) is not None:
+            if command == Command.COMPLETE:
+                link.acknowledged()
+    finally:
+        ready.cancel()
 
 
 async def _acknowledge(
@@ -115,9 +121,4 @@ async def _acknowledge(
         logger.debug("%s left before it was acknowledged: %r", connection.peer, error)
     except Exception:
         logger.exception("%s could not be acknowledged and was cut off", connection.peer)
-        connection.abort()
-
-
-def _close(hub: Hub, endpoint: int, reason: str) -> None:
-    if hub.live.is_open(endpoint):
-        hub.live.close_endpoint(endpoint, reason)
+        connection.cut_off("a fault of the server")

@@ -51,18 +51,22 @@ class Hub:
         except RuntimeError:  # the loop is closed: the ledger may outlive the server, and nobody waits any more
             logger.debug("the ledger reports %r to a server that has stopped", argument)
 
-    async def settled(self) -> None:
-        """Return when all that was decided so far has reached the ledger's durability level.
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was decided so far has reached the ledger's durability level.
 
-        Replies that acknowledge or show state wait for this. At the weaker levels that is so already; and while the
-        ledger cannot be written no level is promised, for the pipeline goes on.
+        At the weaker levels that is always so; and while the ledger cannot be written no level is promised, for the
+        pipeline goes on.
         """
         if not self._waits:
-            return
-        seq = self.live.state.seq
-        if self.live.degraded is None and self.live.ledger.durable_seq < seq:
+            return True
+        return self.live.degraded is not None or self.live.ledger.durable_seq >= self.live.state.seq
+
+    async def settled(self) -> None:
+        """Return when all that was decided so far is settled. Replies that acknowledge or show state wait for this."""
+        if not self.is_settled:
             waiter: asyncio.Future[None] = self._loop.create_future()
-            self._durable_waiters.append((seq, waiter))
+            self._durable_waiters.append((self.live.state.seq, waiter))
             await waiter
 
     def _release_durable(self, seq: int) -> None:

@@ -50,8 +50,6 @@ class ProcessConnection:
                 if command in _ACKNOWLEDGED:
                     await self._hub.settled()
                     await self._connection.send(Command.COMPLETE if accepted else Command.ERROR)
-            if self._connection.cut_off is not None:
-                reason, detail = "lost", self._connection.cut_off
         except WireError as error:
             reason, detail = "error", f"malformed: {error}"
         except ConnectionError as error:

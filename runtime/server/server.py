@@ -198,12 +198,12 @@ class GraphServer(threading.Thread):
         self._wake = asyncio.Event()
         hub = Hub(self.live, ezmsg_version, self.request_stop)
 
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.ensure_future(self._serve_connection(hub, Connection(reader, writer)))
+        def accept(connection: Connection) -> None:
+            task = asyncio.ensure_future(self._serve_connection(hub, connection))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        server = await asyncio.start_server(accept, sock=self._socket, backlog=BACKLOG)
+        server = await self._loop.create_server(lambda: Connection(accept), sock=self._socket, backlog=BACKLOG)
         logger.info("graph server at %s, recording to %s", self.address, self.live.ledger.location)
         self._ready.set()
         if self._stopping.is_set():

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from ezmsg.core.graphmeta import GraphMetadata, ProcessControlErrorCode, ProcessControlResponse
@@ -18,6 +19,7 @@ from ezmsg.ledger.runtime.server.wire import (
     PAYLOAD,
     SECONDS,
     TEXT,
+    Argument,
     Command,
     WireError,
     command_name,
@@ -25,106 +27,146 @@ from ezmsg.ledger.runtime.server.wire import (
     encode_str,
 )
 
+TURN = 100
+"""Commands that a session which sends them all at once may have decided before others get their turn."""
 
-class SessionGone(ConnectionError):
-    """The client left while one of its requests was waiting."""
+Later = Callable[[], Awaitable[bytes]]
+"""Gives an answer for which something has to be waited for."""
+
+_REFUSED = (WireError, translate.Malformed, InvalidEvent, InvalidValue)
+
+
+class SessionOver(Exception):
+    """No more commands are taken from a session. The text says why."""
 
 
 class SessionConnection:
-    """Serves one session from its opener to its end."""
+    """Serves one session from its opener to its end.
+
+    A command is decided when its last byte comes, if the one before it is answered; and answered at once, unless there
+    is something to wait for: the disk, a subscriber, a process, or the client itself, which does not read.
+    """
 
     def __init__(self, hub: Hub, connection: Connection) -> None:
         self._hub = hub
         self._live = hub.live
         self._connection = connection
         self._reader = connection.reader
-        self._ahead: asyncio.Task[bytes | None] | None = None
+        self._command: bytes | None = None
+        self._bereaved: tuple[str, ...] = ()
         self._id = self._live.open_session(peer=connection.peer)
 
     async def serve(self) -> None:
         """Answer commands until the client leaves; then everything that the session owned goes at once."""
         uuid = self._live.state.sessions[self._id].uuid
-        detail = "eof"
         try:
             await self._hub.settled()
             await self._connection.send(encode_str(uuid) + Command.COMPLETE)
-            while (command := await self._next_command()) is not None:
-                if command not in _HANDLERS:
-                    # How long its arguments are is not known: what follows cannot be told from commands.
-                    self._reject(command_name(command), "unknown_command")
-                    detail = "unknown command"
-                    break
-                await self._connection.send(await self._answer(command))
-        except WireError as error:
-            detail = f"malformed: {error}"
-        except ConnectionError as error:
-            detail = "reset" if not isinstance(error, SessionGone) else "eof"
-        except asyncio.CancelledError:
-            detail = "cancelled"
+            while True:
+                wait = await self._reader.until(self._advance)
+                await wait()
+        except (SessionOver, WireError, ConnectionError) as error:
+            self._close(error)
+        except BaseException as error:
+            self._close(error)
             raise
         finally:
-            await self._end(detail)
+            await self._hub.router.notify(self._bereaved)
 
-    async def _end(self, detail: str) -> None:
-        if self._ahead is not None:
-            self._ahead.cancel()
+    def _close(self, error: BaseException) -> None:
+        """The session is over, because of ``error``. Nothing when that is known already, or the run has ended."""
         if self._live.is_open(self._id):
-            outcome = self._live.close_session(self._id, detail=detail)
-            await self._hub.router.notify(outcome.topics)
+            self._bereaved = self._live.close_session(self._id, detail=_why(error)).topics
 
-    async def _answer(self, command: bytes) -> bytes:
+    def _advance(self) -> Callable[[], Awaitable[None]] | None:
+        """Take commands; when that shows that the session is over, close it.
+
+        At once, for a command of another session that comes behind the end of this one may be decided at once too.
+        """
         try:
-            return await _HANDLERS[command](self)
-        except (WireError, translate.Malformed, InvalidEvent, InvalidValue) as error:
-            self._reject(command_name(command), "malformed", str(error))
-            if isinstance(error, WireError) and not error.in_sync:
-                raise
-            return _malformed(command, str(error))
+            return self._take_commands()
+        except Exception as error:
+            self._close(error)
+            raise
+
+    def _take_commands(self) -> Callable[[], Awaitable[None]] | None:
+        """Decide the commands that are there, and answer them. Raises SessionOver when no more will come.
+
+        Returns what waits for whatever the next one has to wait for; None: for more bytes.
+        """
+        for _ in range(TURN):
+            if self._command is None:
+                self._command = self._reader.next()
+                if self._command is None:
+                    return None
+            command = self._command
+            answer = self._answer(command)
+            if answer is None:
+                return None
+            self._command = None
+            if not isinstance(answer, bytes):
+                return partial(self._send_later, command, answer)
+            self._connection.write(answer)
+            if not self._connection.keeps_up:
+                return self._connection.drain
+        return partial(asyncio.sleep, 0)
+
+    def _answer(self, command: bytes) -> bytes | Later | None:
+        """The answer to a command; None while some of its arguments are missing."""
+        if command not in _HANDLERS:
+            if not command:
+                raise SessionOver("eof")
+            # How long its arguments are is not known: what follows cannot be told from commands.
+            self._reject(command_name(command), "unknown_command")
+            raise SessionOver("unknown command")
+        kinds, handler = _HANDLERS[command]
+        try:
+            arguments = self._reader.ready(kinds)
+            return None if arguments is None else handler(self, *arguments)
+        except _REFUSED as error:
+            return self._refuse(command, error)
+
+    async def _send_later(self, command: bytes, later: Later) -> None:
+        try:
+            answer = await later()
+        except _REFUSED as error:
+            answer = self._refuse(command, error)
+        await self._connection.send(answer)
+
+    def _refuse(self, command: bytes, error: Exception) -> bytes:
+        self._reject(command_name(command), "malformed", str(error))
+        if isinstance(error, WireError) and not error.in_sync:
+            raise error
+        return _malformed(command, str(error))
 
     def _reject(self, command: str, reason: str, arguments: Any = None) -> None:
         self._hub.reject(self._id, self._connection.peer, command, reason, arguments)
 
-    async def _next_command(self) -> bytes | None:
-        if self._ahead is None:
-            return await self._reader.command()
-        ahead, self._ahead = self._ahead, None
-        return await ahead
-
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> bytes:
-        from_topic, to_topic = await self._reader.texts(2)
+    def _connect(self, from_topic: str, to_topic: str) -> bytes | Later:
         try:
             outcome = self._live.connect(from_topic, to_topic, self._id)
         except CycleError:
-            await self._hub.settled()
-            return Command.CYCLIC
-        return await self._done(outcome.topics)
+            return self._done(answer=Command.CYCLIC)
+        return self._done(outcome.topics)
 
-    async def _disconnect(self) -> bytes:
-        from_topic, to_topic = await self._reader.texts(2)
-        return await self._done(self._live.disconnect(from_topic, to_topic, self._id).topics)
+    def _disconnect(self, from_topic: str, to_topic: str) -> bytes | Later:
+        return self._done(self._live.disconnect(from_topic, to_topic, self._id).topics)
 
-    async def _clear(self) -> bytes:
-        return await self._done(self._live.clear(self._id).topics)
+    def _clear(self) -> bytes | Later:
+        return self._done(self._live.clear(self._id).topics)
 
-    async def _done(self, topics: tuple[str, ...]) -> bytes:
-        await self._hub.settled()
-        if topics:
-            await self._hub.router.notify(topics)
-        return Command.COMPLETE
-
-    async def _register(self) -> bytes:
-        raw = await self._reader.blob(METADATA_MAX)
+    def _register(self, raw: bytes) -> bytes | Later:
         try:
             metadata = translate.load(raw, GraphMetadata)
             form, keep_raw = translate.graph_metadata(metadata, len(raw))
             self._live.register(self._id, form, raw if keep_raw else None)
         except AddressCollision:
-            await self._hub.settled()
-            return Command.ERROR
-        await self._hub.settled()
-        return Command.COMPLETE
+            return self._done(answer=Command.ERROR)
+        return self._done()
+
+    # What shows the state of processes too is left for the task: its turn comes behind theirs if they ended before.
 
     async def _snapshot(self) -> bytes:
         return await self._reply(translate.snapshot_to_ezmsg(self._live.state.snapshot()))
@@ -134,25 +176,53 @@ class SessionConnection:
         values = {address: translate.settings_to_ezmsg(settings[address].value) for address in sorted(settings)}
         return await self._reply(values)
 
-    async def _settings_events(self) -> bytes:
-        [after] = await self._reader.arguments(NUMBER)
+    async def _settings_events(self, after: int) -> bytes:
         return await self._reply(await settings_events(self._live, after))
 
-    async def _process_request(self) -> bytes:
-        unit, operation, timeout, payload = await self._reader.arguments(TEXT, TEXT, SECONDS, PAYLOAD)
-        asked = asyncio.ensure_future(
-            self._hub.requests.ask(self._id, unit, operation, timeout, payload or None)
-        )
-        self._ahead = asyncio.ensure_future(self._reader.command())
-        await asyncio.wait({asked, self._ahead}, return_when=asyncio.FIRST_COMPLETED)
-        if self._ahead.done() and not asked.done() and (self._ahead.exception() or self._ahead.result() is None):
+    async def _process_request(self, unit: str, operation: str, timeout: float, payload: bytes) -> bytes:
+        asked = asyncio.ensure_future(self._hub.requests.ask(self._id, unit, operation, timeout, payload or None))
+        either: set[asyncio.Future[Any]] = {asked, self._reader.ended}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise SessionOver("eof")
+        finally:
             asked.cancel()
-            raise SessionGone("the session left while it waited for an answer")
-        return await self._reply(await asked)
+        return await self._reply(asked.result())
 
     async def _reply(self, value: Any) -> bytes:
+        return await self._in_time(encode_blob(dumps(value)) + Command.COMPLETE)
+
+    def _done(self, topics: tuple[str, ...] = (), answer: bytes = Command.COMPLETE) -> bytes | Later:
+        """``answer``, given once all is settled and the subscribers that ``topics`` concern have applied it."""
+        if self._hub.is_settled and not self._hub.router.downstream(topics):
+            return answer
+        return partial(self._in_time, answer, topics)
+
+    async def _in_time(self, answer: bytes, topics: tuple[str, ...] = ()) -> bytes:
         await self._hub.settled()
-        return encode_blob(dumps(value)) + Command.COMPLETE
+        await self._hub.router.notify(topics)
+        return answer
+
+
+def _why(error: BaseException) -> str:
+    """What the record says about the end of a session."""
+    match error:
+        case SessionOver():
+            return str(error)
+        case WireError():
+            return f"malformed: {error}"
+        case ConnectionError():
+            return "reset"
+        case asyncio.CancelledError():
+            return "cancelled"
+        case _:
+            return "a fault of the server"
+
+
+def _later(handle: Callable[..., Awaitable[bytes]]) -> Callable[..., Later]:
+    """A handler that leaves the work for the session's task."""
+    return lambda *arguments: partial(handle, *arguments)
 
 
 def _malformed(command: bytes, error: str) -> bytes:
@@ -165,13 +235,14 @@ def _malformed(command: bytes, error: str) -> bytes:
     return Command.ERROR
 
 
-_HANDLERS: dict[bytes, Callable[[SessionConnection], Awaitable[bytes]]] = {
-    Command.SESSION_CONNECT: SessionConnection._connect,
-    Command.SESSION_DISCONNECT: SessionConnection._disconnect,
-    Command.SESSION_CLEAR: SessionConnection._clear,
-    Command.SESSION_REGISTER: SessionConnection._register,
-    Command.SESSION_SNAPSHOT: SessionConnection._snapshot,
-    Command.SESSION_SETTINGS_SNAPSHOT: SessionConnection._settings_snapshot,
-    Command.SESSION_SETTINGS_EVENTS: SessionConnection._settings_events,
-    Command.SESSION_PROCESS_REQUEST: SessionConnection._process_request,
+_HANDLERS: dict[bytes, tuple[tuple[Argument, ...], Callable[..., bytes | Later]]] = {
+    Command.SESSION_CONNECT: ((TEXT, TEXT), SessionConnection._connect),
+    Command.SESSION_DISCONNECT: ((TEXT, TEXT), SessionConnection._disconnect),
+    Command.SESSION_CLEAR: ((), SessionConnection._clear),
+    Command.SESSION_REGISTER: ((Argument(METADATA_MAX, bytes),), SessionConnection._register),
+    Command.SESSION_SNAPSHOT: ((), _later(SessionConnection._snapshot)),
+    Command.SESSION_SETTINGS_SNAPSHOT: ((), _later(SessionConnection._settings_snapshot)),
+    Command.SESSION_SETTINGS_EVENTS: ((NUMBER,), _later(SessionConnection._settings_events)),
+    Command.SESSION_PROCESS_REQUEST: ((TEXT, TEXT, SECONDS, PAYLOAD), _later(SessionConnection._process_request)),
 }
+"""What follows each command, and what decides it."""

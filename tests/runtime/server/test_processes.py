@@ -23,8 +23,8 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.core.processclient import ProcessControlClient
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.runtime.server.reader import SKIP_MAX
 from ezmsg.ledger.runtime.server.server import GraphServer
-from ezmsg.ledger.runtime.server.wire import SKIP_MAX
 
 from .conftest import all_of, recorded
 from .raw import COMPLETE, ERROR, Raw, RawProcess, RawSession, blob, metadata, pickled, settings, text, u64

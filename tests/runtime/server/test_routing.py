@@ -241,8 +241,9 @@ def test_one_that_leaves_megabytes_unread_is_cut_off_and_nobody_else_suffers(
 ) -> None:
     subscriber = RawSubscriber(server.address, "B")
     other = RawSubscriber(server.address, "B")
-    transport = links[0]._connection._writer.transport
-    monkeypatch.setattr(transport, "get_write_buffer_size", lambda: 2**30)
+    connection = links[0]._connection
+    monkeypatch.setattr(connection._transport, "get_write_buffer_size", lambda: 2**30)
+    in_loop(server, connection.pause_writing)
     session.send(Command.SESSION_CONNECT, text("A"), text("B"))
     assert other.update() == []
     assert session.byte() == COMPLETE

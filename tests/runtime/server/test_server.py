@@ -216,7 +216,7 @@ def test_a_fault_in_the_thread_that_starts_raises_in_start(tmp_path: Path, monke
 
     location = tmp_path / "run.ledger"
     with monkeypatch.context() as patched:
-        patched.setattr(asyncio, "start_server", fail)
+        patched.setattr(asyncio.BaseEventLoop, "create_server", fail)
         server = GraphServer(location)
         with pytest.raises(OSError, match="Too many"):
             server.start(("127.0.0.1", 0))

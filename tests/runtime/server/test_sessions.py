@@ -24,8 +24,9 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import connection as connection_module
+from ezmsg.ledger.runtime.server.reader import SKIP_MAX, Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
-from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, SKIP_MAX, TEXT_MAX, Reader
+from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, TEXT_MAX
 
 from .conftest import all_of, recorded
 from .raw import (
