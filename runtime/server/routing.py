@@ -39,10 +39,14 @@ class PublisherLink:
 
     def tell(self, command: bytes) -> None:
         """Pass SYNC, PAUSE or RESUME on. Until ``ready`` it is kept: the publisher would take it for its own answer."""
-        if self._ready:
-            self.connection.write(command)
-        else:
+        if not self._ready:
             self._early += command
+            return
+        try:
+            self.connection.write(command)
+        except ConnectionError as error:  # its own fault, and no reason for the others not to be told
+            logger.warning("publisher of %s is lost: %s", self.topic, error)
+            self.gone()
 
     def ready(self) -> None:
         """Acknowledge its creation: those downstream know of it."""

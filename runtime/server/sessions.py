@@ -9,7 +9,7 @@ from ezmsg.core.graphmeta import GraphMetadata, ProcessControlErrorCode, Process
 
 from ezmsg.ledger.errors import AddressCollision, CycleError, InvalidEvent, InvalidValue
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.connection import Connection, CutOff
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.streams import settings_events
@@ -212,6 +212,8 @@ def _why(error: BaseException) -> str:
             return str(error)
         case WireError():
             return f"malformed: {error}"
+        case CutOff():
+            return f"cut off: {error}"
         case ConnectionError():
             return "reset"
         case asyncio.CancelledError():

@@ -1,6 +1,7 @@
 """Subscribers, publishers and channels: how each is made, what is recorded of it, and how it ends."""
 
 import asyncio
+from collections.abc import Callable
 from uuid import UUID, uuid1
 
 import pytest
@@ -11,10 +12,13 @@ from ezmsg.core.subclient import Subscriber
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import endpoints, routing
+from ezmsg.ledger.runtime.server import server as server_module
+from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.server import GraphServer
 
-from .conftest import all_of, recorded
-from .raw import COMPLETE, Raw, RawPublisher, RawSession, RawSubscriber, blob, text, u64
+from .conftest import Serve, all_of, recorded
+from .examined import Examined, in_loop
+from .raw import COMPLETE, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, blob, text, u64
 
 # --- subscribers -----------------------------------------------------------------------------------------------------
 
@@ -198,6 +202,76 @@ def test_a_channel_outlives_its_publisher(server: GraphServer) -> None:
 def test_a_uuid_that_is_no_text(server: GraphServer) -> None:
     Raw(server.address, Command.CHANNEL, blob(b"\xff" * 36)).expect_eof()
     assert recorded(server, ev.CommandRejected).command == "CHANNEL"
+
+
+# --- the server ends it ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> dict[str, Connection]:
+    """The server's side of every connection, by peer."""
+    found: dict[str, Connection] = {}
+
+    class Noted(Connection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            found[self.peer] = self
+
+    monkeypatch.setattr(server_module, "Connection", Noted)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["publisher", "subscriber", "channel", "process", "session"])
+def test_whoever_is_cut_off_is_lost(connections: dict[str, Connection], serve: Serve, kind: str) -> None:
+    """Whatever it was: that the server ended it is never taken for a wish to leave."""
+    server = serve()
+    make: dict[str, Callable[[], Raw]] = {
+        "publisher": lambda: RawPublisher(server.address, "A"),
+        "subscriber": lambda: RawSubscriber(server.address, "A"),
+        "channel": lambda: Raw(server.address, Command.CHANNEL, text(RawPublisher(server.address, "A").uuid)),
+        "process": lambda: RawProcess(server.address),
+        "session": lambda: RawSession(server.address),
+    }
+    raw = make[kind]()
+    if kind == "channel":
+        assert raw.byte() == COMPLETE
+    in_loop(server, lambda: connections[raw.peer].cut_off("it left too much unread"))
+    if kind == "session":
+        assert recorded(server, ev.SessionClosed).detail == "cut off: it left too much unread"
+    elif kind == "process":
+        closed = recorded(server, ev.ProcessClosed)
+        assert (closed.reason, closed.detail) == ("lost", "it left too much unread")
+    else:
+        assert recorded(server, ev.EndpointClosed).reason == "lost"
+
+
+def test_a_publisher_that_does_not_read_is_cut_off_and_the_others_are_told(
+    connections: dict[str, Connection], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    deaf, other = RawPublisher(server.address, "A"), RawPublisher(server.address, "A")
+    monkeypatch.setattr(connections[deaf.peer]._transport, "get_write_buffer_size", lambda: 2**30)
+    in_loop(server, connections[deaf.peer].pause_writing)
+    Raw(server.address, Command.PAUSE)
+    assert other.byte() == Command.PAUSE.value
+    deaf.expect_eof()
+    assert recorded(server, ev.EndpointClosed).reason == "lost"
+    assert Raw(server.address, Command.SYNC).is_silent()
+    other.send(COMPLETE)
+
+
+def test_one_that_cannot_be_acknowledged_for_a_fault_of_ours_is_lost(
+    server: GraphServer, examined: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined.faults.expected.append("could not be acknowledged")
+
+    async def fail(self: routing.Router, topics: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(routing.Router, "notify", fail)
+        RawPublisher(server.address, "A", wait=False).expect_eof()
+    assert recorded(server, ev.EndpointClosed).reason == "lost"
 
 
 # --- ezmsg's own clients ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,9 +20,10 @@ from ezmsg.core.processclient import ProcessControlClient
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.live import PAYLOAD_KEPT
 from ezmsg.ledger.runtime.server import connection as connection_module
+from ezmsg.ledger.runtime.server.reader import Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
 
-from .conftest import all_of, recorded
+from .conftest import Serve, all_of, recorded
 from .raw import COMPLETE, Raw, RawProcess, RawSession, text
 
 
@@ -189,12 +191,15 @@ def test_other_sessions_and_the_process_go_on(server: GraphServer, session: RawS
     assert session.response().payload == b"slow"
 
 
+@pytest.mark.parametrize("behind", [b"", Command.SESSION_CONNECT.value, Command.SESSION_CLEAR.value * 1000])
 @pytest.mark.parametrize("how", ["end", "reset", "close"])
 def test_a_session_that_leaves_while_it_waits_loses_its_edges_at_once(
-    server: GraphServer, session: RawSession, process: RawProcess, how: str
+    server: GraphServer, session: RawSession, process: RawProcess, how: str, behind: bytes
 ) -> None:
+    """Whatever it had sent already for when its turn comes."""
     session.connect("A", "B")
     session.send_request("SYS/U", "SLOW", 60.0)
+    session.send(behind)
     request = process.next_request()
     other = RawSession(server.address)
     assert len(other.snapshot().edge_owners) == 1
@@ -222,6 +227,23 @@ def test_commands_behind_a_request_are_answered_behind_it(session: RawSession, p
     assert session.byte() == COMPLETE
     assert session.response().payload == b"2"
     assert len(session.reply().edge_owners) == 1
+
+
+def test_the_clock_of_a_command_behind_a_request_starts_when_its_turn_comes(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "Reader", partial(Reader, timeout=0.1))
+    server = serve()
+    session, process = RawSession(server.address), RawProcess(server.address)
+    process.register("SYS/U")
+    session.send_request("SYS/U", "SLOW", 60.0)
+    session.send(Command.SESSION_CONNECT, text("A"))
+    request = process.next_request()
+    assert session.is_silent(0.15)
+    process.answer(request.request_id)
+    assert session.response().ok
+    session.send(text("B"))
+    assert session.byte() == COMPLETE
 
 
 def test_stopping_answers_what_waits_by_closing(server: GraphServer, session: RawSession, process: RawProcess) -> None:

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import pickle
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +29,11 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import connection as connection_module
 from ezmsg.ledger.runtime.server.reader import SKIP_MAX, Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.sessions import TURN
 from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, TEXT_MAX
 
 from .conftest import all_of, recorded
+from .examined import ANSWER_S
 from .raw import (
     COMPLETE,
     CYCLIC,
@@ -57,6 +62,18 @@ def session(server: GraphServer) -> RawSession:
 @pytest.fixture
 def other(server: GraphServer) -> RawSession:
     return RawSession(server.address)
+
+
+@contextmanager
+def held(server: GraphServer) -> Iterator[None]:
+    """The server does nothing while the block runs, so all that is sent in it is there at the same moment."""
+    assert server._loop is not None
+    go_on = threading.Event()
+    server._loop.call_soon_threadsafe(go_on.wait, ANSWER_S)
+    try:
+        yield
+    finally:
+        go_on.set()
 
 
 def edges(snapshot_by: RawSession) -> dict[Edge, list[str]]:
@@ -198,6 +215,28 @@ def test_commands_sent_at_once_are_answered_in_order(session: RawSession) -> Non
     assert session.byte() == COMPLETE
     assert len(session.reply()) == 1
     assert session.byte() == COMPLETE
+
+
+def test_one_that_sends_a_thousand_commands_at_once_lets_others_have_their_turn(server: GraphServer) -> None:
+    greedy, other = RawSession(server.address), RawSession(server.address)
+    with held(server):
+        greedy.send(*(Command.SESSION_CONNECT.value + text("A") + text(f"{number}") for number in range(10 * TURN)))
+        other.send(Command.SESSION_CONNECT, text("B"), text("C"))
+    assert other.byte() == COMPLETE
+    assert greedy.read(10 * TURN) == COMPLETE * 10 * TURN
+    order = [event.from_topic for event in all_of(server, ev.EdgeConnected)]
+    assert order.index("B") < 3 * TURN
+
+
+def test_the_end_of_a_session_comes_before_a_command_that_came_behind_it(server: GraphServer) -> None:
+    for _ in range(20):
+        leaving, other = RawSession(server.address), RawSession(server.address)
+        leaving.connect("A", "B")
+        with held(server):
+            leaving.close()
+            other.send(Command.SESSION_CONNECT, text("B"), text("A"))
+        assert other.byte() == COMPLETE
+        other.end()
 
 
 def test_a_command_may_come_byte_by_byte(session: RawSession) -> None:
