@@ -289,9 +289,10 @@ class GraphSynced(Event, frozen=True, gc=False, kw_only=True, tag="graph.synced"
 class CommandRejected(Event, frozen=True, gc=False, kw_only=True, tag="command.rejected"):
     """A command was refused: a fact too.
 
-    ``actor`` is the session or process id, None for a connection without one; ``arguments`` and ``cause`` are value
-    forms. ``reason``: cycle (cause: path, owners), collision (addresses, session), conflict (units, processes),
-    not_owner, malformed, unknown_command. ``repeated`` counts equal refusals folded into this one.
+    ``actor`` is the session or process id, None for a connection without one; ``command`` is what ezmsg calls it, such
+    as SESSION_CONNECT; ``arguments`` and ``cause`` are value forms. ``reason``: cycle (cause: path, owners), collision
+    (addresses, session), conflict (units, processes), not_owner, malformed, unknown_command. ``repeated`` counts equal
+    refusals folded into this one.
     """
 
     actor: int | None

@@ -77,7 +77,7 @@ class LiveGraph(RecordedGraph):
     def reject(
         self, actor: int | None, peer: str | None, command: str, arguments: Any, reason: str, cause: Any = None
     ) -> None:
-        """Record that a command was refused. ``arguments`` and ``cause`` may be any values."""
+        """Record that ``command``, as ezmsg calls it, was refused. ``arguments`` and ``cause`` may be any values."""
         actor = None if actor is None else self.current(actor)
         recorded = self._refusals.admit(
             ev.CommandRejected(
@@ -176,7 +176,7 @@ class LiveGraph(RecordedGraph):
             if len(error.path) > LISTED_MAX:
                 cause["left_out"] = len(error.path) - LISTED_MAX
             peer = by if owner is None else self.state.sessions[owner].peer
-            self.reject(owner, peer, "connect", list(edge), "cycle", cause)
+            self.reject(owner, peer, "CONNECT" if owner is None else "SESSION_CONNECT", list(edge), "cycle", cause)
             raise
 
     def disconnect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
@@ -223,7 +223,7 @@ class LiveGraph(RecordedGraph):
             self.reject(
                 session,
                 peer,
-                "register",
+                "SESSION_REGISTER",
                 {"root_name": metadata.get("root_name"), "components": len(keys)},
                 "collision",
                 {"addresses": list(collisions[:LISTED_MAX]), "sessions": others},
@@ -241,7 +241,7 @@ class LiveGraph(RecordedGraph):
         process = self.current(process)
         peer = self._process(process).peer
         if self.state.units.get(component) != process:
-            self.reject(process, peer, "update_settings", {"component": component}, "not_owner")
+            self.reject(process, peer, "PROCESS_SETTINGS_UPDATE", {"component": component}, "not_owner")
             raise OwnershipConflict(f"process {process} does not own {component}, whose settings it reports")
         before = self.state.settings.get(component)
         schema = value.settings_schema
@@ -258,7 +258,7 @@ class LiveGraph(RecordedGraph):
     def register_process(self, process: int, pid: int | None, host: str | None, units: Sequence[str]) -> None:
         """A process says who it is; its whole unit set is replaced. Raises OwnershipConflict for others' units."""
         process = self.current(process)
-        self._refuse_conflicts(process, "register_process", units)
+        self._refuse_conflicts(process, "PROCESS_REGISTER", units)
         record = self._process(process)
         if (pid, host, set(units)) == (record.pid, record.host, set(record.units)):
             return
@@ -267,7 +267,7 @@ class LiveGraph(RecordedGraph):
     def change_units(self, process: int, added: Sequence[str], removed: Sequence[str]) -> None:
         """A process adds, then removes units. Raises OwnershipConflict when another owns one that is added."""
         process = self.current(process)
-        self._refuse_conflicts(process, "change_units", added)
+        self._refuse_conflicts(process, "PROCESS_UPDATE_OWNERSHIP", added)
         before = set(self._process(process).units)
         if (before | set(added)) - set(removed) == before:
             return

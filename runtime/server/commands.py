@@ -113,7 +113,7 @@ async def create_segment(hub: Hub, connection: Connection) -> None:
     try:
         name = hub.leases.create(num_buffers, buf_size)
     except LeaseRefused as error:
-        hub.reject(None, connection.peer, "shm_create", "refused", str(error))
+        hub.reject(None, connection.peer, Command.SHM_CREATE, "refused", str(error))
         return
     await _hold_lease(hub, connection, name)
 
@@ -124,7 +124,7 @@ async def attach_segment(hub: Hub, connection: Connection) -> None:
     if hub.leases.attach(name):
         await _hold_lease(hub, connection, name)
     else:
-        hub.reject(None, connection.peer, "shm_attach", "unknown_segment", name)
+        hub.reject(None, connection.peer, Command.SHM_ATTACH, "unknown_segment", name)
 
 
 async def _hold_lease(hub: Hub, connection: Connection, name: str) -> None:

@@ -63,7 +63,7 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
     publisher = hub.router.publishers.get(wanted)
     address = hub.router.departed(wanted) if publisher is None else publisher.address
     if address is None:
-        hub.reject(None, connection.peer, "channel", "unknown_publisher", wanted)
+        hub.reject(None, connection.peer, Command.CHANNEL, "unknown_publisher", wanted)
         return
     uuid = str(uuid1())
     reply = Command.COMPLETE + encode_str(uuid) + encode_str(address)

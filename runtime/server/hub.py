@@ -13,6 +13,7 @@ from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.traces import Traces
 from ezmsg.ledger.runtime.server.waiters import release
+from ezmsg.ledger.runtime.server.wire import command_name
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -89,14 +90,15 @@ class Hub:
             release(waiter)
         self._feed_waiters.clear()
 
-    def reject(self, actor: int | None, peer: str, command: str, reason: str, arguments: Any = None) -> None:
+    def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
         """Record and log that something a client sent was refused."""
+        name = command_name(command)
         shown = f" ({_shown(arguments)})" if arguments else ""
-        logger.warning("%s from %s refused: %s%s", command, peer, reason, shown)
+        logger.warning("%s from %s refused: %s%s", name, peer, reason, shown)
         try:
-            self.live.reject(actor, peer, command, arguments, reason)
+            self.live.reject(actor, peer, name, arguments, reason)
         except (InvalidEvent, InvalidValue):
-            self.live.reject(actor, peer, command, None, reason)
+            self.live.reject(actor, peer, name, None, reason)
 
 
 def _shown(arguments: Any) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
-from ezmsg.ledger.runtime.server.wire import Malformed, encode_blob
+from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_blob
 
 REQUEST_MAX = 64 * 1024
 
@@ -31,13 +31,13 @@ class BadRequest(Malformed):
 async def serve_private(hub: Hub, connection: Connection) -> None:
     """One request and its reply, both as JSON with their length before them. Loopback only."""
     if not ipaddress.ip_address(connection.host).is_loopback:
-        hub.reject(None, connection.peer, "private", "not_loopback")
+        hub.reject(None, connection.peer, Command.PRIVATE, "not_loopback")
         return
     raw = await connection.reader.blob(REQUEST_MAX)
     try:
         reply = _answer(hub, raw)
     except BadRequest as error:
-        hub.reject(None, connection.peer, "private", "malformed", str(error))
+        hub.reject(None, connection.peer, Command.PRIVATE, "malformed", str(error))
         reply = {"error": str(error)}
     await hub.settled()
     await connection.send(encode_blob(msgspec.json.encode(reply)))

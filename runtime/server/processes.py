@@ -16,7 +16,7 @@ from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.requests import ProcessLink
-from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, Command, WireError, command_name, encode_str
+from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, Command, WireError, encode_str
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class ProcessConnection:
             while (command := await self._reader.command()) is not None:
                 if command not in _HANDLERS:
                     # How long its arguments are is not known: what follows cannot be told from commands.
-                    self._reject(command_name(command), "unknown_command")
+                    self._reject(command, "unknown_command")
                     reason, detail = "error", "unknown command"
                     break
                 accepted = await self._decide(command)
@@ -60,7 +60,7 @@ class ProcessConnection:
             if self._live.is_open(self._id):
                 self._live.close_process(self._id, reason, detail)
 
-    def _reject(self, command: str, reason: str, arguments: Any = None) -> None:
+    def _reject(self, command: bytes, reason: str, arguments: Any = None) -> None:
         self._hub.reject(self._id, self._connection.peer, command, reason, arguments)
 
     async def _decide(self, command: bytes) -> bool:
@@ -70,7 +70,7 @@ class ProcessConnection:
         except OwnershipConflict:
             return False
         except (WireError, translate.Malformed, InvalidEvent, InvalidValue) as error:
-            self._reject(command_name(command), "malformed", str(error))
+            self._reject(command, "malformed", str(error))
             if isinstance(error, WireError) and not error.in_sync:
                 raise
             return False
@@ -101,7 +101,7 @@ class ProcessConnection:
     async def _answer(self) -> None:
         response = await self._load(ProcessControlResponse, PAYLOAD_MAX)
         if not self._hub.requests.answer(self._uuid, response):
-            self._reject("PROCESS_ROUTE_RESPONSE", "not_asked", str(response.request_id)[:100])
+            self._reject(Command.PROCESS_ROUTE_RESPONSE, "not_asked", str(response.request_id)[:100])
 
 
 _HANDLERS: dict[bytes, Callable[[ProcessConnection], Awaitable[None]]] = {

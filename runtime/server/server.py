@@ -26,7 +26,7 @@ from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.private import serve_private
 from ezmsg.ledger.runtime.server.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.sessions import SessionConnection
-from ezmsg.ledger.runtime.server.wire import Command, Malformed, command_name, encode_str
+from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_str
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -243,11 +243,11 @@ class GraphServer(threading.Thread):
                 return  # somebody looked whether a server is there
             serve = _OPENERS.get(opener)
             if serve is None:
-                hub.reject(None, connection.peer, command_name(opener), "unknown_command")
+                hub.reject(None, connection.peer, opener, "unknown_command")
                 return
             await serve(hub, connection)
         except Malformed as error:
-            hub.reject(None, connection.peer, command_name(opener or b""), "malformed", str(error))
+            hub.reject(None, connection.peer, opener or b"", "malformed", str(error))
         except ConnectionError as error:
             logger.debug("%s left: %r", connection.peer, error)
         except Exception:

@@ -22,7 +22,6 @@ from ezmsg.ledger.runtime.server.wire import (
     Argument,
     Command,
     WireError,
-    command_name,
     encode_blob,
     encode_str,
 )
@@ -117,7 +116,7 @@ class SessionConnection:
             if not command:
                 raise SessionOver("eof")
             # How long its arguments are is not known: what follows cannot be told from commands.
-            self._reject(command_name(command), "unknown_command")
+            self._reject(command, "unknown_command")
             raise SessionOver("unknown command")
         kinds, handler = _HANDLERS[command]
         try:
@@ -134,12 +133,12 @@ class SessionConnection:
         await self._connection.send(answer)
 
     def _refuse(self, command: bytes, error: Exception) -> bytes:
-        self._reject(command_name(command), "malformed", str(error))
+        self._reject(command, "malformed", str(error))
         if isinstance(error, WireError) and not error.in_sync:
             raise error
         return _malformed(command, str(error))
 
-    def _reject(self, command: str, reason: str, arguments: Any = None) -> None:
+    def _reject(self, command: bytes, reason: str, arguments: Any = None) -> None:
         self._hub.reject(self._id, self._connection.peer, command, reason, arguments)
 
     # --- commands ----------------------------------------------------------------------------------------------------

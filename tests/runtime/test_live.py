@@ -368,7 +368,8 @@ class Machine(RuleBasedStateMachine):
 
     def check_cycle(self, refusal: Any, a: str, b: str, owner: int | None) -> None:
         cause = refusal.cause
-        assert (refusal.actor, refusal.command, refusal.arguments) == (owner, "connect", [a, b])
+        command = "CONNECT" if owner is None else "SESSION_CONNECT"
+        assert (refusal.actor, refusal.command, refusal.arguments) == (owner, command, [a, b])
         assert cause["path"][0] == b
         assert cause["path"][-1] == a
         steps = list(zip(cause["path"], cause["path"][1:], strict=False))
@@ -848,7 +849,7 @@ def test_the_end_of_a_run_ends_everything_in_one_commit(live: LiveGraph) -> None
     request, _ = live.route_request(session, "r", "U", "PING", None)
     endpoint = live.open_endpoint(ev.SubscriberOpened(uuid="e", topic="A"))
     for _ in range(12):
-        live.reject(session, None, "connect", None, "malformed")
+        live.reject(session, None, "SESSION_CONNECT", None, "malformed")
     live.close("shutdown", by="127.0.0.1:9")
     rejected, answered, *rest = last(live, 6)
     assert (rejected.reason, rejected.repeated) == ("malformed", 2)
@@ -875,7 +876,7 @@ def test_no_command_is_taken_after_the_end_of_the_run(live: LiveGraph) -> None:
         lambda: live.connect("B", "C"),
         lambda: live.disconnect("A", "B"),
         lambda: live.note(ev.Mark(name="m")),
-        lambda: live.reject(None, None, "connect", None, "malformed"),
+        lambda: live.reject(None, None, "SESSION_CONNECT", None, "malformed"),
         lambda: live.open_endpoint(ev.SubscriberOpened(uuid="e", topic="A")),
     ]
     for command in commands:
@@ -920,7 +921,7 @@ def test_a_refused_cycle_says_which_way_it_would_close_and_whose_edges_these_are
         live.connect("C", "A", two)
     assert caught.value.path == ("A", "B", "C")
     (event,) = last(live)
-    assert (event.actor, event.peer, event.command, event.reason) == (two, "127.0.0.1:2", "connect", "cycle")
+    assert (event.actor, event.peer, event.command, event.reason) == (two, "127.0.0.1:2", "SESSION_CONNECT", "cycle")
     assert event.arguments == ["C", "A"]
     assert event.cause == {
         "path": ["A", "B", "C"],
@@ -957,7 +958,8 @@ def test_a_refused_registration_names_the_addresses_and_changes_nothing(live: Li
         live.register(two, freeze(system(3, 1)))
     assert caught.value.holder == one
     (event,) = last(live)
-    assert (event.actor, event.peer, event.command, event.reason) == (two, "127.0.0.1:2", "register", "collision")
+    assert (event.actor, event.peer, event.reason) == (two, "127.0.0.1:2", "collision")
+    assert event.command == "SESSION_REGISTER"
     assert event.arguments == {"root_name": "SYS", "components": 3}
     assert event.cause == {"addresses": ["SYS/U", "SYS/V"], "sessions": [live.state.sessions[one].uuid]}
     assert live.state.shape_digest() == before
@@ -969,8 +971,8 @@ def test_a_refused_unit_names_its_owner_and_changes_nothing(live: LiveGraph) -> 
     live.register_process(one, 1, "h", ["SYS/V", "SYS/U"])
     uuid = live.state.processes[one].uuid
     for command, commanded in (
-        (lambda: live.register_process(two, 2, "h", ["SYS/U", "SYS/W", "SYS/U"]), "register_process"),
-        (lambda: live.change_units(two, ["SYS/U"], []), "change_units"),
+        (lambda: live.register_process(two, 2, "h", ["SYS/U", "SYS/W", "SYS/U"]), "PROCESS_REGISTER"),
+        (lambda: live.change_units(two, ["SYS/U"], []), "PROCESS_UPDATE_OWNERSHIP"),
     ):
         with pytest.raises(OwnershipConflict, match="SYS/U"):
             command()

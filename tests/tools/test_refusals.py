@@ -29,7 +29,7 @@ def rejected(actor: int | None, command: str, reason: str, arguments: Any = None
     ("event", "text", "words"),
     [
         (
-            rejected(2, "connect", "cycle", ["C", "A"],
+            rejected(2, "SESSION_CONNECT", "cycle", ["C", "A"],
                      {"path": ["A", "B", "C"], "owners": [["one"], ["persistent", "two"]]}),
             'session 2 (127.0.0.1:2) wanted C -> A, but that would close a cycle: A -> B (held by session 1 "SYSTEM"), '
             "B -> C (held by persistent, session 2 (127.0.0.1:2))",
@@ -52,19 +52,19 @@ def rejected(actor: int | None, command: str, reason: str, arguments: Any = None
             ("S", "S/U"),
         ),
         (
-            rejected(3, "register_process", "conflict", {"units": ["U"]}, {"units": {"U": "gone"}}),
+            rejected(3, "PROCESS_REGISTER", "conflict", {"units": ["U"]}, {"units": {"U": "gone"}}),
             "process 3 (127.0.0.1:3) claimed U, which gone runs",
             ("U",),
         ),
         (
-            rejected(3, "update_settings", "not_owner", {"component": "U"}),
+            rejected(3, "PROCESS_SETTINGS_UPDATE", "not_owner", {"component": "U"}),
             "process 3 (127.0.0.1:3) reported settings of U, which it does not run",
             ("U",),
         ),
         (rejected(None, "SESSION_REGISTER", "malformed", "no pickle"),
          "127.0.0.1:9 sent a malformed SESSION_REGISTER: no pickle", ()),
         (rejected(None, "0x77", "unknown_command"), "127.0.0.1:9 sent 0x77, which is no command here", ()),
-        (rejected(None, "channel", "unknown_publisher", "uuid"),
+        (rejected(None, "CHANNEL", "unknown_publisher", "uuid"),
          "127.0.0.1:9 wanted a channel to a publisher that is not there: uuid", ()),
         (rejected(3, "PROCESS_ROUTE_RESPONSE", "not_asked", "r7"),
          "process 3 (127.0.0.1:3) answered a request that nobody had made: r7", ()),

@@ -63,7 +63,7 @@ def test_a_request_that_means_nothing_is_answered_and_recorded(server: GraphServ
     assert ask(str(server.address), "head")["seq"] == 3
     assert server.live is not None
     refused = [event for event in server.live.ledger.entries() if isinstance(event, ev.CommandRejected)]
-    assert [event.command for event in refused] == ["private", "private"]
+    assert [event.command for event in refused] == ["PRIVATE", "PRIVATE"]
 
 
 def test_a_receipt_is_the_last_commit_line(server: GraphServer) -> None:

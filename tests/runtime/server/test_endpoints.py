@@ -160,7 +160,7 @@ def test_a_channel_to_what_is_no_publisher_is_an_end(server: GraphServer, whose:
     }
     Raw(server.address, Command.CHANNEL, text(uuids[whose])).expect_eof()
     event = recorded(server, ev.CommandRejected)
-    assert (event.reason, event.arguments) == ("unknown_publisher", uuids[whose])
+    assert (event.command, event.reason, event.arguments) == ("CHANNEL", "unknown_publisher", uuids[whose])
 
 
 @pytest.mark.parametrize("spelling", ["{%s}", "urn:uuid:%s"])

@@ -207,8 +207,8 @@ def test_a_refusal_whose_arguments_cannot_be_written_is_recorded_without_them(
     def refuse() -> None:
         hub: Any = Hub.__new__(Hub)
         hub.live = live
-        hub.reject(None, "127.0.0.1:1", "CONNECT", "malformed", "\ud800" * 3)
-        hub.reject(None, "127.0.0.1:1", "CONNECT", "refused", _deep())
+        hub.reject(None, "127.0.0.1:1", Command.CONNECT.value, "malformed", "\ud800" * 3)
+        hub.reject(None, "127.0.0.1:1", Command.CONNECT.value, "refused", _deep())
 
     in_loop(server, refuse)
     assert [event.reason for event in all_of(server, ev.CommandRejected)] == ["malformed", "refused"]

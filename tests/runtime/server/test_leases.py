@@ -139,7 +139,7 @@ def test_a_huge_segment_is_refused_and_the_server_goes_on(
     raw = Raw(server.address, Command.SHM_CREATE, u64(num_buffers), u64(buf_size))
     raw.expect_eof()
     event = recorded(server, ev.CommandRejected)
-    assert (event.reason, event.peer) == ("refused", raw.peer)
+    assert (event.command, event.reason, event.peer) == ("SHM_CREATE", "refused", raw.peer)
     assert RawSession(server.address).connect("A", "B") == COMPLETE
     assert time.monotonic() - began < 0.5
 
