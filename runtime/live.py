@@ -160,9 +160,10 @@ class LiveGraph(RecordedGraph):
             self._add_edge(edge, owner, by)
         try:
             self._commit(ev.EdgeConnected(from_topic=from_topic, to_topic=to_topic, owner=owner, by=by))
-        finally:
+        except BaseException:
             if edge not in self.state.ownership:
                 self.dag.remove(from_topic, to_topic)
+            raise
         return NOTHING if owners else Outcome((to_topic,))
 
     def _add_edge(self, edge: tuple[str, str], owner: int | None, by: str | None) -> None:

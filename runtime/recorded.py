@@ -55,7 +55,7 @@ class RecordedGraph:
             durability=ledger.durability,
         )
         lost = [ev.ServerLost(server=run, last_seen=ledger.previous_writer_seen) for run in self.state.runs]
-        self.run = int(self._store(*lost, started)[-1].seq)
+        self.run = int(self._store([*lost, started])[-1].seq)
 
     # --- the one way a decision takes --------------------------------------------------------------------------------
 
@@ -64,22 +64,22 @@ class RecordedGraph:
         if self.run not in self.state.runs:
             raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
         check_references(events, self.state, self.journal.next_seq)
-        return self._store(*events)
+        return self._store(list(events))
 
-    def _store(self, *events: ev.Event) -> list[Any]:
-        stored = self.journal.append(list(events))
+    def _store(self, events: list[ev.Event]) -> list[Any]:
+        stored = self.journal.append(events)
         self.state.apply_batch(stored)
-        self._report()
+        if self._watch:
+            self._report()
         return stored
 
     def _report(self) -> None:
-        if self._watch:
-            for entry in self._watch:
-                feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
-                feed.append(entry)
-            self._watch.clear()
-            if self.on_feed is not None:
-                self.on_feed()
+        for entry in self._watch:
+            feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
+            feed.append(entry)
+        self._watch.clear()
+        if self.on_feed is not None:
+            self.on_feed()
 
     # --- the disk ----------------------------------------------------------------------------------------------------
 
@@ -161,5 +161,6 @@ class RecordedGraph:
             state.apply_batch(events)
         self.state = state
         self.journal.resumed(lost)
-        self._report()
+        if self._watch:
+            self._report()
         return True

@@ -69,7 +69,7 @@ class Reader:
         # the arguments under way
         self._values: list[Any] = []
         self._wrong: WireError | None = None
-        self._size = 0  # of a large argument that is under way
+        self._large = False  # whether its deadline was put off for the one under way
         self._skip = 0  # what is still to come of one that is thrown away
         self._missing = 0  # with fewer bytes than these nothing more can be read
         # whoever waits
@@ -198,7 +198,7 @@ class Reader:
             self._at = at + 1
             return _COMMANDS[self._buffer[at]]
         self._buffer, self._at = b"", 0  # what was read may have been large
-        return b"" if self._is_over() else None
+        return b"" if self.ended.done() and self._is_over() else None
 
     def _is_over(self) -> bool:
         """Whether no more will come. Raises the error that made an end of it."""
@@ -212,17 +212,18 @@ class Reader:
         All are read before one that is wrong is reported, so that the stream stays in step. Raises a WireError.
         """
         values = self._values
-        for kind in kinds[len(values) :]:
-            data = self._argument(kind.most)
+        for most, decode in kinds[len(values) :] if values else kinds:
+            data = self._argument(most)
             if data is None:
                 self._expect_more()
                 return None
             try:
-                values.append(kind.decode(data) if self._wrong is None else None)
+                values.append(decode(data) if self._wrong is None else None)
             except WireError as error:
                 self._wrong = error
                 values.append(None)
-        self._values = []
+        if values:
+            self._values = []
         self._deadline = None
         if self._wrong is not None:
             wrong, self._wrong = self._wrong, None
@@ -233,21 +234,22 @@ class Reader:
         """The bytes of the next argument, empty for one that is too long; None while they are not all there."""
         if self._skip:
             return self._pass_over()
+        buffer = self._buffer
         start, end = self._at, self._at + 8
-        if most is not None and end <= len(self._buffer):
-            size = _LENGTH(self._buffer, start)[0]
+        if most is not None and end <= len(buffer):
+            (size,) = _LENGTH(buffer, start)
             if size > most:
                 return self._begin_to_skip(size, most)
-            if size > LARGE and not self._size:
-                self._size = size
+            if size > LARGE and not self._large:
+                self._large = True
                 self._put_off(size)
             start, end = end, end + size
-        if end > len(self._buffer):
-            self._missing = end - len(self._buffer)
+        if end > len(buffer):
+            self._missing = end - len(buffer)
             return None
         self._at = end
-        self._size = 0
-        return self._buffer[start:end]
+        self._large = False
+        return buffer[start:end]
 
     def _begin_to_skip(self, size: int, most: int) -> bytes | None:
         self._wrong = TooLong(
@@ -270,7 +272,7 @@ class Reader:
         self._deadline = (self._deadline or self._loop.time() + self._timeout) + size / RATE_MIN
 
     def _expect_more(self) -> None:
-        if self._is_over():
+        if self.ended.done() and self._is_over():
             raise Truncated("the connection ended inside a command")
         if self._deadline is None:
             self._deadline = self._loop.time() + self._timeout
