@@ -198,13 +198,15 @@ class Reader:
             self._at = at + 1
             return _COMMANDS[self._buffer[at]]
         self._buffer, self._at = b"", 0  # what was read may have been large
-        return b"" if self.ended.done() and self._is_over() else None
+        return b"" if self._is_over() else None
 
     def _is_over(self) -> bool:
         """Whether no more will come. Raises the error that made an end of it."""
+        if not self.ended.done():
+            return False
         if self._error is not None:
             raise self._error
-        return self.ended.done()
+        return True
 
     def ready(self, kinds: tuple[Argument, ...]) -> list[Any] | None:
         """The arguments of a command, in order; None while some are missing, to be asked again when more has come.
@@ -252,11 +254,10 @@ class Reader:
         return buffer[start:end]
 
     def _begin_to_skip(self, size: int, most: int) -> bytes | None:
-        self._wrong = TooLong(
-            f"an argument of {size} bytes, where at most {most} are allowed", in_sync=size <= SKIP_MAX
-        )
+        error = TooLong(f"an argument of {size} bytes, where at most {most} are allowed", in_sync=size <= SKIP_MAX)
         if size > SKIP_MAX:
-            raise self._wrong
+            raise error
+        self._wrong = self._wrong or error
         self._at += 8
         self._skip = size
         self._put_off(size)
@@ -272,7 +273,7 @@ class Reader:
         self._deadline = (self._deadline or self._loop.time() + self._timeout) + size / RATE_MIN
 
     def _expect_more(self) -> None:
-        if self.ended.done() and self._is_over():
+        if self._is_over():
             raise Truncated("the connection ended inside a command")
         if self._deadline is None:
             self._deadline = self._loop.time() + self._timeout

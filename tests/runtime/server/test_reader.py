@@ -163,6 +163,16 @@ def test_a_skipped_argument_larger_than_all_buffers() -> None:
     assert asyncio.run(run()) == Command.COMPLETE
 
 
+def test_of_two_wrong_arguments_the_first_is_reported_and_the_second_skipped() -> None:
+    async def act(reader: Reader) -> bytes | None:
+        with pytest.raises(BadText, match="not valid UTF-8"):
+            await reader.arguments(TEXT, TEXT)
+        return await reader.command()
+
+    data = encode_blob(b"\xff") + encode_blob(b"x" * (TEXT_MAX + 1)) + Command.SESSION_CLEAR
+    assert read(data, act) == Command.SESSION_CLEAR
+
+
 def test_an_end_inside_a_skipped_argument() -> None:
     with pytest.raises(Truncated):
         read(encode_u64(5000) + b"x" * 10, lambda reader: reader.blob(1000))
