@@ -100,7 +100,7 @@ def test_two_pipelines_of_one_name_collide_as_with_ezmsg(desk: Any) -> None:
     assert time.monotonic() - begun < STOP_MAX_S
     assert "1 refusal, " in told.err
     said = desk.account(ledger)
-    assert said.refused == ["register: collision"]
+    assert said.refused == ["SESSION_REGISTER: collision"]
     assert said.sessions == [(None, "closed"), ("CLOCK", "server_stopped")]
     assert said.edges == {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK", None]}
     assert said.processes == [(("CLOCK/HEARER", "CLOCK/TICKER"), "server_stopped")]
