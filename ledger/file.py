@@ -1,10 +1,11 @@
 """Ledgers that are files: open for reading alone, or for append."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import Disk, sync_file
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
@@ -152,6 +153,28 @@ class FileLedger(Ledger):
 
     def append_late(self, events: list[Event]) -> None:
         self._writer.append_late(events)
+
+    def probe(self, size: int) -> None:
+        if self._writer.closed or self.failure is not None or not self.in_place:
+            self._probe_anew()
+        else:
+            self._writer.probe(size)
+
+    def _probe_anew(self) -> None:
+        """Whether the disk under a broken or lost file would let it be opened anew, as far as one sync tells."""
+        folder = os.path.dirname(self.location)
+        if self._disk.kind(self.location) is None:
+            if self._disk.kind(folder) is None:
+                raise LogError(f"{folder} is no longer there: it was removed")
+            return
+        try:
+            handle = self._disk.open(self.location, write=True)
+            try:
+                sync_file(self._disk, handle)
+            finally:
+                self._disk.close(handle)
+        except OSError as error:
+            raise LogError(f"{self.location} cannot be synced: {error.strerror or error}") from error
 
     def reopen(self) -> Ledger:
         try:

@@ -95,6 +95,13 @@ class Ledger(ABC):
         InvalidEvent when they do not follow.
         """
 
+    def probe(self, size: int) -> None:  # noqa: B027  (a store that cannot tell cheaply lets the write itself tell)
+        """Raise WriteFailed or LogError when ``size`` bytes can surely not be written now, by the cheapest look at it.
+
+        For who waits until writing works again: what is to be written may be dear to make, and to open the ledger anew
+        costs a hash of it. Nothing stays of the look. Returns where nothing can be told.
+        """
+
     @abstractmethod
     def reopen(self) -> "Ledger":
         """This ledger closed, as far as it can be, and the one at its location opened anew, in the same way.

@@ -79,6 +79,12 @@ class Writer:
                 self._commit(encode_late(events, self.place.seq), events[-1].seq, len(events))
                 self._tell(wake=self.durability != "none")
 
+    def probe(self, size: int) -> None:
+        """Write ``size`` bytes behind the end, and take them back. Raises WriteFailed."""
+        with self.lock:
+            self._put(bytes(size), self.place.offset)
+            self._take_back(self.place.offset)
+
     def _tell(self, *, wake: bool) -> None:
         """Something was appended: tell the flusher, the followers, and whoever asks later when this writer lived."""
         if wake:

@@ -20,6 +20,10 @@ QUEUE_MAX = 64 * 2**20
 RETRY_S = 0.5
 """How often writing is tried again. A full disk is freed by people, so there is no hurry."""
 
+RETRY_SHARE = 20
+"""An attempt in vain that took long (a long ledger was replayed, or hashed) is followed by a pause of so many times as
+long: the server has better things to do."""
+
 
 class Degraded(msgspec.Struct, frozen=True):
     """Why and since when (ns) nothing is written. ``waiting``: events in memory; ``lost``: some no longer are."""
@@ -51,7 +55,9 @@ class Journal:
         self._error: LedgerError | None = None
         self._dropped = False
         self._broken = False  # this ledger object can write no more: it is to be opened anew
-        self._tried = 0.0
+        self._room = 1  # bytes, at least, that there must be for an attempt to make sense
+        self._tried = 0.0  # when the last attempt began
+        self._pause = 0.0  # from its end, or from the failure, to the next one
         self._callbacks: tuple[Callable[[int], None], Callable[[LedgerError], None]] | None = None
 
     def on_durable(self, durable: Callable[[int], None], failed: Callable[[LedgerError], None]) -> None:
@@ -69,7 +75,9 @@ class Journal:
         """What is wrong while nothing is written; None when all is well."""
         if self._error is None:
             return None
-        return Degraded(self._since, str(self._error), sum(map(len, self._kept)), self._dropped)
+        written = 0 if self._broken else self.ledger.head  # kept for fear of a sync that fails, but in the file
+        waiting = sum(len(batch) for batch in self._kept if batch[-1].seq > written)
+        return Degraded(self._since, str(self._error), waiting, self._dropped)
 
     def append(self, events: list[ev.Event]) -> list[ev.Event]:
         """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going."""
@@ -113,7 +121,9 @@ class Journal:
         self._error = error
         self._broken = self.ledger.failure is not None or not self.ledger.in_place
         self._since = time.time_ns()
+        self._room = 1
         self._tried = time.monotonic()
+        self._pause = RETRY_S
         logger.error(
             "CANNOT RECORD: %s. The pipeline goes on; its events wait in memory (up to %d MiB) until writing works.",
             error,
@@ -130,16 +140,17 @@ class Journal:
         elif not self.ledger.in_place:
             self.give_up(LogError(f"{self.ledger.location} is no longer there: it was removed or replaced"))
 
-    def resume(self) -> bool:
-        """Try to write again, at most every RETRY_S; whether the ledger can be written now.
+    def resume(self, *, at_once: bool = False) -> bool:
+        """Try to write again, at most every RETRY_S unless ``at_once``; whether the ledger can be written now.
 
         Then all that waited and follows what the ledger has is in it; ``missing`` says what is not.
         """
         now = time.monotonic()
-        if self._error is None or now - self._tried < RETRY_S:
+        if self._error is None or not (at_once or now - self._tried >= self._pause):
             return False
         self._tried = now
         try:
+            self.ledger.probe(self._room)
             if self._broken:
                 self._reopen()
             while self._kept and self._kept[0][-1].seq <= self.ledger.head:
@@ -148,9 +159,17 @@ class Journal:
                 self.ledger.append_late(self._kept[0])
                 self.late += len(self._kept.popleft())
         except (LedgerError, OSError) as error:
-            logger.debug("%s: still not: %s", self.ledger.location, error)
+            self.in_vain(error, self._room)
             return False
         return True
+
+    def in_vain(self, error: Exception, room: int) -> None:
+        """The attempt came to nothing: the next one waits, and then looks first whether there are ``room`` bytes."""
+        logger.debug("%s: still not: %s", self.ledger.location, error)
+        self._room = room
+        ended = time.monotonic()
+        self._pause = max(RETRY_S, RETRY_SHARE * (ended - self._tried))
+        self._tried = ended
 
     def _reopen(self) -> None:
         self.ledger = self.ledger.reopen()

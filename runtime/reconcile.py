@@ -37,6 +37,8 @@ class Bridge:
         self._set()
         if lived.paused != logged.paused:
             self._emit(ev.GraphPaused() if lived.paused else ev.GraphResumed())
+        for key in logged.runs.keys() - lived.runs.keys() - set(self.ids.values()):
+            self._emit(ev.ServerStopped(server=key, reason=UNSEEN))
 
     def _emit(self, event: ev.Event) -> int:
         stamped = replace(event, seq=self._state.seq + 1, time=self._time)

@@ -11,7 +11,7 @@ from uuid import uuid1
 
 from msgspec.structs import replace
 
-from ezmsg.ledger import __version__
+from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
@@ -93,13 +93,14 @@ class RecordedGraph:
         """Why nothing is written at the moment; None when all is well."""
         return self.journal.degraded
 
-    def tend(self) -> None:
+    def tend(self, *, at_once: bool = False) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
 
-        Costs next to nothing when all is well. After events were lost: one replay.
+        Costs next to nothing when all is well, and one small write while the disk is full; ``at_once`` does not wait
+        for the time of the next attempt. Where events were lost and there is room: one replay.
         """
         self.journal.look()
-        if not self.journal.resume():
+        if not self.journal.resume(at_once=at_once):
             return
         degraded, missing = self.journal.degraded, self.journal.missing
         assert degraded is not None
@@ -154,7 +155,7 @@ class RecordedGraph:
         try:
             self.ledger.append_late(events)
         except LedgerError as error:  # it works for a moment and fails again: nothing was written, all is as before
-            logger.debug("%s: still not: %s", self.ledger.location, error)
+            self.journal.in_vain(error, len(codec.encode(events)))
             self._watch.clear()
             return False
         if state is self.state:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ezmsg.ledger.runtime.listening import CannotListen, start_at
+from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
@@ -66,8 +67,10 @@ def serve(
     )
     while server.is_alive():
         server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
+    if server.live is not None and server.live.degraded is not None:
+        return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
     summarise(server.ledger.location, sys.stderr, NOTHING_OF_ANYONE)
-    return 0
+    return exits.OK
 
 
 def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:

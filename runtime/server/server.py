@@ -213,10 +213,25 @@ class GraphServer(threading.Thread):
         tending.cancel()
         server.close()
         try:
-            self.live.close(*self._reason)
+            self._end_run(self.live)
         finally:  # also when the ledger cannot be written
             await self._end_connections()
             hub.leases.close()
+
+    def _end_run(self, live: LiveGraph) -> None:
+        """Close the run; what could not be written gets a last chance before that, so that the end follows it."""
+        live.tend(at_once=True)
+        live.close(*self._reason)
+        live.tend(at_once=True)
+        degraded = live.degraded
+        if degraded is not None:
+            logger.error(
+                "%s: STOPPED WHILE IT COULD NOT BE WRITTEN: %s. The last %d events are LOST%s.",
+                live.ledger.location,
+                degraded.error,
+                degraded.waiting,
+                ", and those that were dropped before them" if degraded.lost else "",
+            )
 
     async def _tend(self, live: LiveGraph) -> None:
         while True:

@@ -149,6 +149,15 @@ def test_a_gap_with_losses_jumps(ledger: Ledger) -> None:
     ledger.check()
 
 
+def test_a_probe_leaves_nothing(ledger: Ledger) -> None:
+    ledger.append(marks("a"))
+    ledger.probe(100_000)
+    ledger.append(marks("b"))
+    assert [event.seq for event in ledger.entries()] == [1, 2]
+    ledger.check()
+    assert ledger.verify().sound
+
+
 def test_late_events_keep_their_seqs_and_times(ledger: Ledger) -> None:
     ledger.append(marks("a"))
     late = [Mark(seq=2, time=70, name="b"), Gap(seq=6, time=80, first=3, last=5, lost=3, late=0, reason="full")]

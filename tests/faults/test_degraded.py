@@ -201,20 +201,25 @@ def test_a_disk_that_does_not_sync_any_more(tmp_path: Path, durability: str) -> 
 
 
 class FullDisk(Disk):
-    """A real disk that takes no byte more while ``full``."""
+    """A real disk that takes no write of more than ``room`` bytes while ``full``; it counts what is read."""
 
     full = False
+    room = 0
+    reads = 0
 
     def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
-        if self.full:
+        if self.full and len(data) > self.room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super().write(handle, data, offset)
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        self.reads += 1
+        return super().read_into(handle, view, offset)
 
 
 def lost_while_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LiveGraph, FullDisk, int]:
     """A graph whose newest session was opened by an event that is lost, on a disk that is still full."""
     monkeypatch.setattr(journal, "QUEUE_MAX", 1)
-    monkeypatch.setattr(journal, "RETRY_S", 0.0)
     disk = FullDisk()
     live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
     disk.full = True
@@ -228,13 +233,13 @@ def test_attempts_that_fail_change_nothing_for_those_who_go_on(
 ) -> None:
     live, disk, session = lost_while_full(tmp_path, monkeypatch)
     for number in range(3):
-        live.tend()  # in vain
+        live.tend(at_once=True)  # in vain
         assert live.degraded is not None
         assert live.is_open(session)
         assert live.connect("B", f"C{number}", session).topics == (f"C{number}",)
         live.check()
     disk.full = False
-    live.tend()
+    live.tend(at_once=True)
     assert live.degraded is None
     assert live.disconnect("A", "B", session).topics == ("B",)
     live.close_session(session)
@@ -244,10 +249,110 @@ def test_attempts_that_fail_change_nothing_for_those_who_go_on(
     live.ledger.close()
 
 
+def test_an_attempt_in_vain_does_not_replay_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, disk, session = lost_while_full(tmp_path, monkeypatch)
+    size = os.path.getsize(live.ledger.location)
+    before = disk.reads
+    live.tend(at_once=True)
+    assert disk.reads == before, "a full disk is noticed before anything is read"
+
+    disk.room = 100  # less than what makes up for the loss: that shows once, and is remembered
+    live.tend(at_once=True)
+    assert disk.reads > before
+    before = disk.reads
+    for _ in range(3):
+        live.tend(at_once=True)
+    assert disk.reads == before
+    assert os.path.getsize(live.ledger.location) == size, "nothing stays of an attempt"
+
+    disk.room = 100_000
+    live.tend(at_once=True)
+    assert live.degraded is None
+    live.close_session(session)
+    live.close()
+    live.ledger.close()
+
+
+def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, disk, _ = lost_while_full(tmp_path, monkeypatch)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    now += 10 * journal.RETRY_S
+    probe = live.ledger.probe
+
+    def slow_probe(size: int) -> None:
+        nonlocal now
+        now += 7.0
+        probe(size)
+
+    monkeypatch.setattr(live.ledger, "probe", slow_probe)
+    live.tend()
+    disk.full = False
+    now += 7.0 * journal.RETRY_SHARE - 1.0
+    live.tend()
+    assert live.degraded is not None
+    now += 1.0
+    live.tend()
+    assert live.degraded is None
+    live.close()
+    live.ledger.close()
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_server_that_stops_tries_a_last_time(
+    tmp_path: Path, dropped: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(journal, "RETRY_S", 3600.0)
+    monkeypatch.setattr(journal, "QUEUE_MAX", 1 if dropped else 2**20)
+    disk = FullDisk()
+    ledger = Ledger.open(tmp_path / "run.ledger", disk=disk)
+    server = GraphServer(ledger)
+    server.start(("127.0.0.1", 0))
+
+    async def story(context: GraphContext) -> None:
+        disk.full = True
+        await context.connect("A", "B")
+        disk.full = False
+
+    drive(server, story)
+    _, events = end(server)
+    [gap] = gaps(events)
+    assert (gap.lost > 0) == dropped
+    assert isinstance(events[-1], ev.ServerStopped)
+    assert "COULD NOT BE WRITTEN" not in caplog.text
+    ledger.close()
+
+
+def test_a_server_that_stops_and_still_cannot_write_says_what_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = FullDisk()
+    ledger = Ledger.open(tmp_path / "run.ledger", disk=disk)
+    server = GraphServer(ledger)
+    server.start(("127.0.0.1", 0))
+
+    async def story(context: GraphContext) -> None:
+        await context.connect("A", "B")
+        disk.full = True
+        await context.connect("C", "D")
+
+    drive(server, story)
+    server.stop()
+    assert server.live is not None
+    [said] = [record.message for record in caplog.records if "STOPPED WHILE IT COULD NOT BE WRITTEN" in record.message]
+    assert f"The last {server.live.state.seq - ledger.head} events are LOST." in said
+    ledger.close()
+    disk.full = False
+    with Ledger.open(tmp_path / "run.ledger") as ledger:  # the next run knows that this one did not end
+        live = LiveGraph(ledger, served=True)
+        assert [type(event) for event in ledger.entries()][-2:] == [ev.ServerLost, ev.ServerStarted]
+        live.check()
+        live.close()
+
+
 def test_what_could_never_be_stored_is_refused_at_once_and_does_not_hold_up_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 0.0)
     disk = FullDisk()
     live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
     disk.full = True
@@ -256,7 +361,7 @@ def test_what_could_never_be_stored_is_refused_at_once_and_does_not_hold_up_the_
         live.register_process(process, "4242", "host", ["U"])  # type: ignore[arg-type]
     live.register_process(process, 4242, "host", ["U"])
     disk.full = False
-    live.tend()
+    live.tend(at_once=True)
     assert live.degraded is None
     assert fold(live.ledger.read(), GraphState()).digest() == live.state.digest()
     live.close()
