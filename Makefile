@@ -38,8 +38,8 @@ test: $(DEV) ## lint, types on the installed wheel, then all tests
 	$(PY) -m pytest -q $(TYPES)
 	$(PY) -m pytest $(TOGETHER) $(ARGS)
 
-test-ezmsg: $(DEV) ## only ezmsg's own test-suite, against our server
-	$(PY) -m pytest -m ezmsg_suite $(ARGS)
+test-ezmsg: $(DEV) ## ezmsg's own test-suites, those of the coming release too, and what runs beside it
+	$(PY) -m pytest -m 'ezmsg_suite or environments' $(ARGS)
 
 lint: $(DEV) ## ruff alone
 	$(PY) -m ruff check .

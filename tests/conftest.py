@@ -23,7 +23,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import GraphState, fold
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parent / "pipelines" / "programs"
 CONSOLE = Path(sys.executable).with_name("ezmsg-ledger")
 COMMAND = [str(CONSOLE)] if CONSOLE.exists() else [sys.executable, "-m", "ezmsg.ledger.tools.cli"]
 FREE = "127.0.0.1:0"

@@ -8,6 +8,7 @@ attributes of whatever is on the stack), grow the memo to any size, and hash key
 
 from ezmsg.ledger.runtime.server.pickles.allowed import RECORDS
 from ezmsg.ledger.runtime.server.pickles.machine import BadPickle
-from ezmsg.ledger.runtime.server.pickles.reading import dumps, loads, references
+from ezmsg.ledger.runtime.server.pickles.reading import loads, references
+from ezmsg.ledger.runtime.server.pickles.writing import dumps
 
 __all__ = ["RECORDS", "BadPickle", "dumps", "loads", "references"]

@@ -1,6 +1,5 @@
 """One pickle read from its first opcode to its last."""
 
-import pickle
 import struct
 from typing import Any
 
@@ -28,11 +27,6 @@ def loads(data: bytes) -> Any:
     opcode; the bytes and OPCODES_MAX bound the memory.
     """
     return _run(Machine(data))
-
-
-def dumps(value: object) -> bytes:
-    """A reply as its pickle, in the protocol that every Python knows which runs ezmsg."""
-    return pickle.dumps(value, protocol=4)
 
 
 def references(data: bytes) -> set[str]:

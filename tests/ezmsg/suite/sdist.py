@@ -7,36 +7,37 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-# sha256 of the sdist of each ezmsg release whose suite is run.
-SDISTS = {"3.9.0": "e7ec1e56b555e811e732c143d631b09d3234dc62351b390a9fbd7a2fbe42929f"}
+
+class Suite(NamedTuple):
+    """The tests of an ezmsg release, known by the sha256 of its sdist.
+
+    ``hermetic``: each test starts a server for itself and its children, at a port of its own. So two runs do not meet;
+    and no child starts one.
+    """
+
+    sha256: str
+    hermetic: bool
+
+
+SUITES = {
+    "3.9.0": Suite("e7ec1e56b555e811e732c143d631b09d3234dc62351b390a9fbd7a2fbe42929f", hermetic=False),
+    "3.10.0b5": Suite("c1026590c83565b28142b6630499f5289d048fe953fa2bd2759cb81da3976e3d", hermetic=True),
+}
 
 CACHE = Path(__file__).resolve().parents[3] / ".cache" / "ezmsg-suite"
 
 FETCH_SECONDS_MAX = 120  # pip also builds the package's metadata, for which it installs the build backend
 
 
-def installed() -> tuple[str, str]:
-    """Version of the installed ezmsg and the sha256 of its sdist.
-
-    Raises LookupError when no hash is known for it.
-    """
-    release = version("ezmsg")
-    if release not in SDISTS:
-        raise LookupError(
-            f"the installed ezmsg is {release}, but the suites with a known hash are {', '.join(SDISTS)}: "
-            f"install one of these, or add {release} to SDISTS in {__file__}"
-        )
-    return release, SDISTS[release]
-
-
-def fetch(release: str, sha256: str) -> Path:
-    """Path of the sdist in the cache, downloaded with pip when it is not there.
+def fetch(release: str) -> Path:
+    """Path of a release's sdist in the cache, downloaded with pip when it is not there.
 
     Raises RuntimeError when it cannot be had or is not the file that the hash names.
     """
+    sha256 = SUITES[release].sha256
     archive = CACHE / f"ezmsg-{release}.tar.gz"
     if not archive.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

@@ -79,10 +79,10 @@ class SuiteRun:
         return Counter(start.test for start in self.starts if start.server == server)
 
 
-def command(tree: Path, scratch: Path, tests: Sequence[str], test_seconds: float) -> list[str]:
+def command(python: Path, tree: Path, scratch: Path, tests: Sequence[str], test_seconds: float) -> list[str]:
     """The pytest command for the suite in `tree`, or for the node ids `tests` of it."""
     return [
-        sys.executable,
+        str(python),
         *("-m", "pytest", "-v", "-rA"),
         *("--rootdir", str(tree), "-c", str(tree / "pyproject.toml")),
         # Theirs is ["src", "tests"]; without src it is the installed ezmsg that is tested.
@@ -114,8 +114,11 @@ def run(
     server: str,
     tests: Sequence[str] = (),
     test_seconds: float = TEST_SECONDS_MAX,
+    python: Path = Path(sys.executable),
 ) -> SuiteRun:
     """Runs the suite in `tree` (or only `tests`) with `server`; `scratch` is a new folder for logs and output.
+
+    `python` is the interpreter of an environment that has the ezmsg of that suite, and us.
 
     Never raises for what the tests do: failures, a crash of the interpreter and the time limit are all results.
     Raises RuntimeError when a server listens at ezmsg's default address.
@@ -126,7 +129,7 @@ def run(
     printed = scratch / "output.txt"
     with printed.open("wb") as output:
         pytest = subprocess.Popen(
-            command(tree, scratch, tests, test_seconds),
+            command(python, tree, scratch, tests, test_seconds),
             cwd=tree,
             env=environment(scratch, server),
             stdin=subprocess.DEVNULL,

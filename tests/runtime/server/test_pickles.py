@@ -9,7 +9,9 @@ import pickle
 import pickletools
 import struct
 import time
+from argparse import Namespace
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid1, uuid4
@@ -21,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.runtime.server.inert import Global, Inert
-from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, loads, references
+from ezmsg.ledger.runtime.server.pickles import RECORDS, BadPickle, dumps, loads, references, writing
 from ezmsg.ledger.runtime.server.pickles import machine as machine_module
 from ezmsg.ledger.runtime.server.pickles.opcodes import HANDLERS
 from ezmsg.ledger.runtime.server.pickles.reading import OPCODES_MAX
@@ -533,3 +535,35 @@ def test_the_names_a_reply_refers_to() -> None:
         Recorder(io.BytesIO(data)).load()
         assert references(data) == seen
         assert all(ref.startswith(("ezmsg.core.", "uuid:", "collections:defaultdict", "builtins:set")) for ref in seen)
+
+
+def test_a_class_that_a_client_may_lack_is_its_nearest_ancestor_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = gm.InputRelayMetadata  # as if it had come after the oldest release
+    monkeypatch.setattr(writing, "OLDEST", writing.OLDEST - {newer.__name__})
+    monkeypatch.setattr(writing, "_NEWER", writing._reducers())
+    relays = [newer("R", "SYS/R", "int", max_queue=7), newer("S", "SYS/S", "int")]
+    data = dumps({"relays": relays, "topic": gm.InputTopicMetadata("T", "SYS/T", "int")})
+    assert pickle.loads(data)["relays"] == relays
+    assert f"{gm.__name__}:{newer.__name__}" not in references(data)
+    assert data.count(newer.__name__.encode()) == 1, "named once"
+    monkeypatch.delattr(gm, newer.__name__)
+    older = pickle.loads(data)
+    assert [type(relay) for relay in older["relays"]] == [gm.InputTopicMetadata] * 2
+    assert [vars(relay) for relay in older["relays"]] == [vars(relay) for relay in relays]
+
+
+def test_a_newer_class_without_such_an_ancestor_is_a_namespace_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "OLDEST", writing.OLDEST - {"TaskMetadata"})
+    monkeypatch.setattr(writing, "_NEWER", writing._reducers())
+    data = dumps(gm.TaskMetadata("run", None, ["OUT"]))
+    assert pickle.loads(data) == gm.TaskMetadata("run", None, ["OUT"])
+    monkeypatch.delattr(gm, "TaskMetadata")
+    assert pickle.loads(data) == Namespace(name="run", subscribes=None, publishes=["OUT"])
+
+
+def test_the_oldest_classes_are_those_of_the_oldest_release() -> None:
+    """Of which the installed one may be a newer one."""
+    installed = {cls.__name__ for cls in RECORDS}
+    assert installed >= writing.OLDEST
+    if version("ezmsg").startswith("3.9."):
+        assert installed == writing.OLDEST
