@@ -1,13 +1,11 @@
 """The pipeline never stops because the ledger cannot be written, and the ledger makes up for it afterwards."""
 
 import asyncio
-import contextlib
 import errno
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,8 @@ from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.runtime import LiveGraph, journal
 from ezmsg.ledger.runtime.server import GraphServer
+
+from .conftest import fill
 
 PATIENCE_S = 10.0
 
@@ -38,28 +38,6 @@ class FailingSyncs(Disk):
 @pytest.fixture(autouse=True)
 def try_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "RETRY_S", 0.02)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(ballast: Path) -> None:
-    """Leave no byte free."""
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(512))
-    assert shutil.disk_usage(ballast.parent).free == 0
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
