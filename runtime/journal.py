@@ -102,6 +102,17 @@ class Journal:
             self._drop()
         return stored
 
+    def lag(self, now: int) -> int | None:
+        """For how long (ns, at time ``now``) the oldest event that is not known to be on the disk has waited for it.
+
+        0 when all are; None at level ``none``, where nobody looks.
+        """
+        if not self._keeps:
+            return None
+        durable = self.ledger.durable_seq if self._error is None else self.ledger.head
+        waiting = next((stored for stored in self._kept if stored[-1].seq > durable), None)
+        return 0 if waiting is None else max(0, now - waiting[0].time)
+
     def _keep(self, stored: list[ev.Event]) -> None:
         """Keep what a failed sync could still take back: a few batches at most, until the flusher has been there."""
         durable = self.ledger.durable_seq

@@ -1,7 +1,9 @@
 """Where a graph server listens: reading an address, and saying why one cannot be had."""
 
 import errno
+import ipaddress
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ezmsg.ledger.errors import LedgerError
@@ -10,6 +12,9 @@ if TYPE_CHECKING:
     from ezmsg.ledger.runtime.server import GraphServer
 
 PORT_MAX = 65535
+
+EVERYWHERE = "0.0.0.0"
+"""The address that stands for all of a machine's. It is none to connect to."""
 
 PROBE_TIMEOUT_S = 0.5
 """How long whoever listens there already gets to say what it is: a graph server speaks first, and at once."""
@@ -27,9 +32,26 @@ def parse_address(text: str) -> tuple[str, int]:
     host, _, port = text.strip().partition(":")
     if host and port.isascii() and port.isdecimal() and int(port) <= PORT_MAX:
         return host, int(port)
+    if text.count(":") > 1 or text.lstrip().startswith("["):
+        raise CannotListen(
+            f"{text!r} is not an address: host, colon, and a port; IPv6 has no place in ezmsg's addresses",
+            hint="Such as 127.0.0.1:25978, or a name that has an IPv4 address.",
+        )
     raise CannotListen(
         f"{text!r} is not an address: host, colon, and a port from 0 to {PORT_MAX}",
         hint="Such as 127.0.0.1:25978; port 0 takes a free one.",
+    )
+
+
+def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | None:
+    """What to warn of when a server listens at this address (as the system has it); None at the loopback interface."""
+    if ipaddress.ip_address(host).is_loopback:
+        return None
+    where = "EVERY ADDRESS OF THIS MACHINE" if host == EVERYWHERE else f"{host}, BEYOND THIS MACHINE"
+    who = f"hosts of {', '.join(allow)}" if allow else "anybody who reaches it (there is no --allow)"
+    return (
+        f"LISTENING ON {where}: {who} can change the graph at port {port}, and read all settings. "
+        "Nothing is encrypted, and nobody is asked who they are."
     )
 
 

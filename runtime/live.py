@@ -76,8 +76,11 @@ class LiveGraph(RecordedGraph):
 
     def reject(
         self, actor: int | None, peer: str | None, command: str, arguments: Any, reason: str, cause: Any = None
-    ) -> None:
-        """Record that ``command``, as ezmsg calls it, was refused. ``arguments`` and ``cause`` may be any values."""
+    ) -> bool:
+        """Record that ``command``, as ezmsg calls it, was refused; False when it is only counted, as one of many.
+
+        ``arguments`` and ``cause`` may be any values.
+        """
         actor = None if actor is None else self.current(actor)
         recorded = self._refusals.admit(
             ev.CommandRejected(
@@ -91,6 +94,7 @@ class LiveGraph(RecordedGraph):
         )
         if recorded:
             self._commit(*recorded)
+        return bool(recorded)
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,17 @@ BURST = 10
 
 WINDOW_S = 1.0
 
+RECORDED_MAX, RECORDED_S = 256, 30.0
+"""Refusals of all kinds together that are recorded one by one, and within which time: whoever thinks of ever new ones
+gets no more. Enough for every byte that could be a command; in the long run below 200 MB a day."""
+
+AT_THE_DOOR = "accept"
+"""The command of a connection that is not let in: its client did not come to send one."""
+
+RATES = {AT_THE_DOOR: (1, 10.0)}
+"""BURST and WINDOW_S of commands that have their own. Connections that are turned away can come for weeks, say from a
+scanner, and each is like the other."""
+
 KINDS_MAX = 1024
 """Different refusals remembered at once; beyond this the oldest are written out and forgotten."""
 
@@ -20,12 +31,13 @@ class Refusals:
     """Decides for each refusal whether it is recorded now or counted.
 
     Two refusals are equal when actor, command and reason are. The count goes out as ``repeated`` with the next one that
-    is recorded, or with ``flush``.
+    is recorded, or with ``flush``. No count is ever lost.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._windows: dict[tuple[int | None, str, str], _Window] = {}
+        self._all = _Window(clock())
 
     def admit(self, refusal: CommandRejected) -> list[CommandRejected]:
         """The events to record now: the refusal, with those held back before it counted in; none when it is counted.
@@ -40,13 +52,13 @@ class Refusals:
             if len(self._windows) >= KINDS_MAX:
                 out += self._windows.pop(next(iter(self._windows))).rest()
             window = self._windows[key] = _Window(now)
-        if now - window.start >= WINDOW_S:
-            window.start, window.recorded = now, 0
+        burst, length = RATES.get(refusal.command, (BURST, WINDOW_S))
         window.last = refusal
-        if window.recorded >= BURST:
+        if window.is_full(now, burst, length) or self._all.is_full(now, RECORDED_MAX, RECORDED_S):
             window.held_back += 1
             return out
         window.recorded += 1
+        self._all.recorded += 1
         out.append(replace(refusal, repeated=1 + window.held_back))
         window.held_back = 0
         return out
@@ -69,6 +81,12 @@ class _Window:
         self.recorded = 0
         self.held_back = 0
         self.last: CommandRejected | None = None
+
+    def is_full(self, now: float, most: int, length: float) -> bool:
+        """Whether ``most`` were recorded within ``length`` seconds. A window that is over begins anew."""
+        if now - self.start >= length:
+            self.start, self.recorded = now, 0
+        return self.recorded >= most
 
     def rest(self) -> list[CommandRejected]:
         """What was only counted so far, as an event."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import CannotListen, parse_address
+from ezmsg.ledger.runtime.listening import PORT_MAX, CannotListen, parse_address
 from ezmsg.ledger.tools import exits
 
 ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
@@ -29,6 +29,18 @@ Durability: TypeAlias = Annotated[
         "--durability",
         metavar="LEVEL",
         help="What a power cut may lose: nothing (commit), 50 ms (interval), or what the system holds (none).",
+    ),
+]
+
+Metrics: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--metrics",
+        metavar="PORT",
+        help="Tell Prometheus how the server is, at this port of 127.0.0.1; port 0 takes a free one.",
+        min=0,
+        max=PORT_MAX,
+        show_default=False,
     ),
 ]
 

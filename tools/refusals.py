@@ -81,6 +81,19 @@ def _not_asked(state: GraphState, who: str, event: CommandRejected, most: int) -
     return f"{who} answered a request that nobody had made{_detail(event)}", ()
 
 
+def _not_local(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} sent {event.command}, which only programs of this machine may", ()
+
+
+def _host_not_allowed(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} was not let in: its host is none of those that are allowed", ()
+
+
+def _too_many(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    of_whom = " from its host" if event.reason == "too_many_from_host" else ""
+    return f"{who} was not let in: there were too many connections{of_whom}", ()
+
+
 def _detail(event: CommandRejected) -> str:
     if event.arguments is None:
         return ""
@@ -96,4 +109,8 @@ _REASONS: dict[str, Callable[[GraphState, str, CommandRejected, int], tuple[Any,
     "unknown_command": _unknown_command,
     "unknown_publisher": _unknown_publisher,
     "not_asked": _not_asked,
+    "not_local": _not_local,
+    "host_not_allowed": _host_not_allowed,
+    "too_many_connections": _too_many,
+    "too_many_from_host": _too_many,
 }

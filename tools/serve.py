@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ezmsg.ledger.runtime.listening import CannotListen, start_at
+from ezmsg.ledger.runtime.listening import EVERYWHERE, CannotListen, start_at
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
+from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, Metrics, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
 if TYPE_CHECKING:
@@ -31,6 +31,19 @@ def serve(
     address: Address = None,
     durability: Durability = "interval",
     fresh: Annotated[bool, typer.Option("--fresh", help="Drop the persistent edges that the ledger brings.")] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="CIDR",
+            help="Let in this network or host, and this machine, alone; can be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    remote_shutdown: Annotated[
+        bool, typer.Option("--remote-shutdown", help="Obey `ezmsg shutdown` from other machines too.")
+    ] = False,
+    metrics: Metrics = None,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
@@ -42,18 +55,33 @@ def serve(
       ezmsg-ledger serve rig.ledger
       ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
       ezmsg-ledger serve rig.ledger --fresh
+      ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
     """
     wanted = address_or_default(address)
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server import GraphServer
+    from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
+    from ezmsg.ledger.runtime.server.metrics import NoMetrics
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     location = ledger or Path(f"serve-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
-    server = GraphServer(location, name="serve", durability=durability, fresh=fresh)
+    networks = _networks(allow or [])
+    raise_descriptor_limit()
     try:
+        server = GraphServer(
+            location,
+            name="serve",
+            durability=durability,
+            fresh=fresh,
+            allow=networks,
+            remote_shutdown=remote_shutdown,
+            metrics_port=metrics,
+        )
         start_at(server, wanted)
     except CannotListen as error:
         raise no_listening(error, address) from error
+    except NoMetrics as error:
+        raise exits.Misuse(str(error), hint=error.hint) from error
     assert server.ledger is not None
     stopped = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -61,16 +89,27 @@ def serve(
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
             signal.signal(number, lambda number, frame: _stop(server, stopped, number, frame))
     print(f"ezmsg-ledger: graph server at {server.address}, recording to {server.ledger.location}", file=sys.stderr)
-    print(
-        f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={server.address} points ezmsg programs here; Ctrl-C stops",
-        file=sys.stderr,
-    )
+    host, port = server.address
+    here = f"{'127.0.0.1' if host == EVERYWHERE else host}:{port}"
+    print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
+    if server.metrics is not None:
+        print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
     while server.is_alive():
         server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
     if server.live is not None and server.live.degraded is not None:
         return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
     summarise(server.ledger.location, sys.stderr, NOTHING_OF_ANYONE)
     return exits.OK
+
+
+def _networks(texts: list[str]) -> list[str]:
+    """The networks of ``--allow`` as they are understood. Raises Misuse for what is none."""
+    from ezmsg.ledger.runtime.server.admission import NoNetwork, parse_network
+
+    try:
+        return [str(parse_network(text)) for text in texts]
+    except NoNetwork as error:
+        raise exits.Misuse(f"--allow: {error}", hint=error.hint) from error
 
 
 def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:

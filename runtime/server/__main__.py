@@ -15,6 +15,7 @@ from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.listening import start_at
+from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 DRAIN_TIMEOUT_S = 2.0
@@ -34,6 +35,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, _ignore)
     signal.signal(signal.SIGTERM, _end)
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    raise_descriptor_limit()
     server = GraphServer(options.ledger, name="recorder", durability=options.durability)
     reason = "stopped"
     try:

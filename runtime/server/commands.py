@@ -103,15 +103,18 @@ def ezmsg_dag(state: GraphState) -> DAG:
 
 
 async def shutdown(hub: Hub, connection: Connection) -> None:
-    """SHUTDOWN: stop the server."""
-    hub.stop("shutdown", connection.peer)
+    """SHUTDOWN: stop the server, if this machine asks, or any may."""
+    if hub.remote_shutdown or hub.admission.is_local(connection.host):
+        hub.stop("shutdown", connection.peer)
+    else:
+        hub.reject(None, connection.peer, Command.SHUTDOWN, "not_local")
 
 
 async def create_segment(hub: Hub, connection: Connection) -> None:
     """SHM_CREATE: a shared-memory segment and a lease on it, which lasts as long as the connection."""
     num_buffers, buf_size = await connection.reader.integers(2)
     try:
-        name = hub.leases.create(num_buffers, buf_size)
+        name = hub.leases.create(num_buffers, buf_size, connection.host)
     except LeaseRefused as error:
         hub.reject(None, connection.peer, Command.SHM_CREATE, "refused", str(error))
         return

@@ -89,6 +89,16 @@ class Connection(asyncio.Protocol):
         if self._lost.is_set():
             raise self._cut_off or ConnectionResetError("the connection is lost")
 
+    @property
+    def is_laden(self) -> bool:
+        """Whether more than a little may be pending. Few are so at a time, and to look costs next to nothing."""
+        return self.reader.is_gathering or not self._keeps_up.is_set()
+
+    @property
+    def pending(self) -> int:
+        """Bytes in memory that the client has not taken yet, or sent and that are not read yet."""
+        return self._transport.get_write_buffer_size() + self.reader.pending
+
     async def send(self, data: bytes) -> None:
         """Write and drain."""
         self.write(data)

@@ -3,12 +3,18 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
+from ezmsg.ledger.runtime.server.admission import Admission, Limits
+from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.leases import Leases
+from ezmsg.ledger.runtime.server.pressure import relieve
+from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.traces import Traces
@@ -24,15 +30,28 @@ SHOWN_MAX = 200
 class Hub:
     """Shared by all connections of a server; used in its event loop only.
 
-    ``stop`` asks the server to stop: (reason, peer that asked).
+    ``stop`` asks the server to stop: (reason, peer that asked). ``remote_shutdown``: whether other machines may.
     """
 
-    def __init__(self, live: LiveGraph, version: str, stop: Callable[[str, str | None], None]) -> None:
+    def __init__(
+        self,
+        live: LiveGraph,
+        version: str,
+        stop: Callable[[str, str | None], None],
+        admission: Admission | None = None,
+        remote_shutdown: bool = False,
+    ) -> None:
         self.live = live
         self.version = version
         self.stop = stop
         self.router = Router(live)
-        self.leases = Leases()
+        self.admission = Admission(Limits()) if admission is None else admission
+        self.remote_shutdown = remote_shutdown
+        self.connections: set[Connection] = set()
+        self.streams: set[Stream] = set()
+        self.pulse = Pulse(live)
+        self.refused = 0
+        self.leases = Leases(self.admission)
         self.requests = Requests(live)
         self.traces = Traces()
         self._loop = asyncio.get_running_loop()
@@ -90,15 +109,37 @@ class Hub:
             release(waiter)
         self._feed_waiters.clear()
 
-    def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
-        """Record and log that something a client sent was refused."""
-        name = command_name(command)
-        shown = f" ({_shown(arguments)})" if arguments else ""
-        logger.warning("%s from %s refused: %s%s", name, peer, reason, shown)
+    @contextmanager
+    def reading(self, stream: Stream) -> Iterator[Stream]:
+        """A client reads a stream for as long as the block runs; whoever sends to it moves its ``number`` on."""
+        self.streams.add(stream)
         try:
-            self.live.reject(actor, peer, name, arguments, reason)
+            yield stream
+        finally:
+            self.streams.discard(stream)
+
+    def tend(self) -> None:
+        """Look after what no connection looks after, now and then. Cost: that of ``relieve``."""
+        self.pulse.beat()
+        relieve(self.connections, self.admission.limits.pending_bytes)
+
+    def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
+        """Record and log that something a client sent was refused. Of many like it, most are only counted."""
+        self._reject(actor, peer, command_name(command), reason, arguments)
+
+    def turn_away(self, peer: str, reason: str) -> None:
+        """Record and log that a connection was not let in."""
+        self._reject(None, peer, AT_THE_DOOR, reason, None)
+
+    def _reject(self, actor: int | None, peer: str, name: str, reason: str, arguments: Any) -> None:
+        self.refused += 1
+        try:
+            recorded = self.live.reject(actor, peer, name, arguments, reason)
         except (InvalidEvent, InvalidValue):
-            self.live.reject(actor, peer, name, None, reason)
+            recorded = self.live.reject(actor, peer, name, None, reason)
+        if recorded:
+            shown = f" ({_shown(arguments)})" if arguments else ""
+            logger.warning("%s from %s refused: %s%s", name, peer, reason, shown)
 
 
 def _shown(arguments: Any) -> str:

@@ -2,7 +2,10 @@
 
 import logging
 import os
+from collections import Counter
 from multiprocessing.shared_memory import SharedMemory
+
+from ezmsg.ledger.runtime.server.admission import Admission
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -15,69 +18,119 @@ SEGMENT_MAX = 1 << 36
 HEADER = 16
 """Bytes that ezmsg reserves at the start of each buffer."""
 
+STAYS_WITHOUT_HANDLE = os.name == "posix"
+"""Whether a segment outlives its handles until it is unlinked. Then the server keeps none, and no file descriptor."""
+
 SHM_FOLDER = "/dev/shm"
 
 
 class LeaseRefused(ValueError):
-    """A segment of that size cannot be made."""
+    """A segment of that size, or one more, cannot be made."""
+
+
+class _Segment:
+    """One segment, with how many hold it and who asked for it."""
+
+    __slots__ = ("host", "leases", "memory", "size")
+
+    def __init__(self, memory: SharedMemory, size: int, host: str) -> None:
+        self.memory = memory
+        self.size = size
+        self.host = host
+        self.leases = 1
 
 
 class Leases:
-    """Segments by name, with the number of leases on each. The last lease that ends unlinks the segment."""
+    """Segments by name, with the number of leases on each. The last lease that ends unlinks the segment.
 
-    def __init__(self) -> None:
-        self._segments: dict[str, tuple[SharedMemory, int]] = {}
+    ``bytes``: what all segments were asked to hold together.
+    """
 
-    def create(self, num_buffers: int, buf_size: int) -> str:
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._segments: dict[str, _Segment] = {}
+        self._of_host: Counter[str] = Counter()
+        self._bytes_of_host: Counter[str] = Counter()
+        self.bytes = 0
+
+    def create(self, num_buffers: int, buf_size: int, host: str) -> str:
         """A new segment with one lease on it; returns its name. ``buf_size``: bytes of a buffer's data.
 
-        Raises LeaseRefused when the size is beyond the limits or the memory is not there.
+        Raises LeaseRefused when that is beyond the limits or the memory is not there.
         """
         effective = buf_size + HEADER * num_buffers
         size = num_buffers * effective
         if not 1 <= num_buffers <= BUFFERS_MAX or size > SEGMENT_MAX:
             raise LeaseRefused(f"{num_buffers} buffers of {buf_size} bytes are beyond the limits")
+        self._refuse_beyond_limits(size, host)
         _refuse_beyond_free_memory(size)
         try:
-            segment = SharedMemory(create=True, size=size)
+            memory = SharedMemory(create=True, size=size)
         except OSError as error:
             raise LeaseRefused(f"no segment of {size} bytes: {error}") from error
-        assert segment.buf is not None
+        assert memory.buf is not None
         # The system hands out zeroed pages. ezmsg's clients look for a preamble, so zeros read as "never written".
-        segment.buf[0:8] = num_buffers.to_bytes(8, "little")
-        segment.buf[8:16] = effective.to_bytes(8, "little")
-        self._segments[segment.name] = (segment, 1)
-        return segment.name
+        memory.buf[0:8] = num_buffers.to_bytes(8, "little")
+        memory.buf[8:16] = effective.to_bytes(8, "little")
+        if STAYS_WITHOUT_HANDLE:
+            memory.close()
+        self._segments[memory.name] = _Segment(memory, size, host)
+        self._count(size, host, 1)
+        return memory.name
+
+    def _refuse_beyond_limits(self, size: int, host: str) -> None:
+        limits = self._admission.limits
+        if len(self._segments) >= limits.segments or self.bytes + size > limits.segment_bytes:
+            raise LeaseRefused(
+                f"there are {len(self._segments)} segments of {self.bytes} bytes, and may be {limits.segments} of "
+                f"{limits.segment_bytes}; {size} bytes more do not fit"
+            )
+        if self._admission.is_local(host):
+            return
+        many, much = self._of_host[host], self._bytes_of_host[host]
+        if many >= limits.segments_per_host or much + size > limits.segment_bytes_per_host:
+            raise LeaseRefused(
+                f"{host} has {many} segments of {much} bytes, and may have {limits.segments_per_host} of "
+                f"{limits.segment_bytes_per_host}; {size} bytes more do not fit"
+            )
+
+    def _count(self, size: int, host: str, number: int) -> None:
+        self.bytes += size * number
+        self._of_host[host] += number
+        self._bytes_of_host[host] += size * number
+        if not self._of_host[host]:
+            del self._of_host[host], self._bytes_of_host[host]
 
     def attach(self, name: str) -> bool:
         """One more lease on a segment; False when there is none of that name."""
-        entry = self._segments.get(name)
-        if entry is None:
+        segment = self._segments.get(name)
+        if segment is None:
             return False
-        self._segments[name] = (entry[0], entry[1] + 1)
+        segment.leases += 1
         return True
 
     def release(self, name: str) -> None:
         """One lease less; the last one unlinks the segment."""
-        entry = self._segments.get(name)
-        if entry is None:
+        segment = self._segments.get(name)
+        if segment is None:
             return
-        segment, leases = entry
-        if leases > 1:
-            self._segments[name] = (segment, leases - 1)
-            return
-        del self._segments[name]
-        segment.close()
+        segment.leases -= 1
+        if segment.leases == 0:
+            self._unlink(name)
+
+    def _unlink(self, name: str) -> None:
+        segment = self._segments.pop(name)
+        self._count(segment.size, segment.host, -1)
+        segment.memory.close()
         try:
-            segment.unlink()
+            segment.memory.unlink()
         except FileNotFoundError:  # whoever tidied the folder up spared us the work; the others must still go
             logger.warning("the shared-memory segment %s was already gone", name)
 
     def close(self) -> None:
         """Unlink every segment, whoever holds it."""
-        for name, (segment, _) in list(self._segments.items()):
-            self._segments[name] = (segment, 1)
-            self.release(name)
+        for name in list(self._segments):
+            self._unlink(name)
 
     def __len__(self) -> int:
         return len(self._segments)

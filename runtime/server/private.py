@@ -1,15 +1,15 @@
 """The one opener that is ours alone: questions about the recording, and a person's mark in it, as JSON."""
 
-import ipaddress
 from collections.abc import Callable
-from time import time_ns
 from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.errors import InvalidEvent, InvalidValue
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_blob
 
 REQUEST_MAX = 64 * 1024
@@ -29,9 +29,9 @@ class BadRequest(Malformed):
 
 
 async def serve_private(hub: Hub, connection: Connection) -> None:
-    """One request and its reply, both as JSON with their length before them. Loopback only."""
-    if not ipaddress.ip_address(connection.host).is_loopback:
-        hub.reject(None, connection.peer, Command.PRIVATE, "not_loopback")
+    """One request and its reply, both as JSON with their length before them. For programs of this machine only."""
+    if not hub.admission.is_local(connection.host):
+        hub.reject(None, connection.peer, Command.PRIVATE, "not_local")
         return
     raw = await connection.reader.blob(REQUEST_MAX)
     try:
@@ -39,14 +39,15 @@ async def serve_private(hub: Hub, connection: Connection) -> None:
     except BadRequest as error:
         hub.reject(None, connection.peer, Command.PRIVATE, "malformed", str(error))
         reply = {"error": str(error)}
-    await hub.settled()
+    if "durable_seq" not in reply:  # that one says itself what is on the disk, and is asked when the disk hangs
+        await hub.settled()
     await connection.send(encode_blob(msgspec.json.encode(reply)))
 
 
 def _answer(hub: Hub, raw: bytes) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(raw, type=Request)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest(f"not a request: {error}") from error
     if request.do not in _ANSWERS:
         raise BadRequest(f"a recorder knows {', '.join(_ANSWERS)}, but no {request.do[:40]!r}")
@@ -56,7 +57,10 @@ def _answer(hub: Hub, raw: bytes) -> dict[str, Any]:
 def _mark(hub: Hub, request: Request) -> dict[str, Any]:
     if not request.name:
         raise BadRequest("a mark needs a name")
-    hub.live.note(Mark(name=request.name, note=request.note, author=request.author))
+    try:
+        hub.live.note(Mark(name=request.name, note=request.note, author=request.author))
+    except (InvalidEvent, InvalidValue) as error:
+        raise BadRequest(f"not a mark: {error}") from error
     return {"seq": hub.live.state.seq, "time": hub.live.state.time, "ledger": hub.live.ledger.location}
 
 
@@ -69,29 +73,7 @@ def _receipt(hub: Hub, request: Request) -> dict[str, Any]:
 
 
 def _status(hub: Hub, request: Request) -> dict[str, Any]:
-    live, state = hub.live, hub.live.state
-    kinds = [record.kind for record in state.endpoints.values()]
-    degraded = live.degraded
-    run = state.runs[live.run]
-    return {
-        "ledger": live.ledger.location,
-        "id": live.ledger.id,
-        "seq": state.seq,
-        "durable_seq": live.ledger.durable_seq,
-        "durability": live.ledger.durability,
-        "started": run.started,
-        "now": time_ns(),
-        "sessions": len(state.sessions),
-        "processes": len(state.processes),
-        "publishers": kinds.count("publisher"),
-        "subscribers": kinds.count("subscriber"),
-        "channels": kinds.count("channel"),
-        "segments": len(hub.leases),
-        "edges": sum(1 for _ in state.ownership.edges()),
-        "components": len(state.components),
-        "stalled": sorted(record.topic or "" for record in state.endpoints.values() if record.stalled),
-        "degraded": None if degraded is None else msgspec.to_builtins(degraded),
-    }
+    return vitals(hub)
 
 
 _ANSWERS: dict[str, Callable[[Hub, Request], dict[str, Any]]] = {

@@ -78,6 +78,16 @@ class Reader:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether there are bytes that nobody can read yet, or has read."""
+        return bool(self._pieces)
+
+    @property
+    def pending(self) -> int:
+        """Bytes that have come and are not read yet. Cost: O(pieces in which they came)."""
+        return len(self._buffer) - self._at + sum(map(len, self._pieces))
+
     # --- what comes --------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:

@@ -89,6 +89,7 @@ class SubscriberLink:
         self._sent: deque[tuple[int, float]] = deque()
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
+        self.slowest_ack_s = 0.0
 
     async def update(self) -> None:
         """Have the subscriber apply today's list; returns when it has, is gone, or UPDATE_TIMEOUT_S is over."""
@@ -128,7 +129,8 @@ class SubscriberLink:
         """It applied the oldest update that it had not answered yet."""
         if not self._sent:
             return
-        applied, _ = self._sent.popleft()
+        applied, sent = self._sent.popleft()
+        self.slowest_ack_s = max(self.slowest_ack_s, asyncio.get_running_loop().time() - sent)
         while self._waiters and self._waiters[0][0] <= applied:
             release(self._waiters.popleft()[1])
         self._send_when_free()

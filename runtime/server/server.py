@@ -4,8 +4,9 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from ezmsg.core import __version__ as ezmsg_version
 from ezmsg.core.netprotocol import (
@@ -19,13 +20,18 @@ from ezmsg.core.netprotocol import (
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.runtime.listening import beyond_loopback
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
+from ezmsg.ledger.runtime.server.admission import Admission, Limits, Place, parse_network
 from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.door import Door
 from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.metrics import Metrics
 from ezmsg.ledger.runtime.server.private import serve_private
 from ezmsg.ledger.runtime.server.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.sessions import SessionConnection
+from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_str
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -45,6 +51,9 @@ TEND_S = 0.25
 """How often the server looks after its ledger: whether the disk still takes what it is given, and the time of the lock
 file, which is what the next server takes for this one's last moment."""
 
+VITALS_TIMEOUT_S = 5.0
+"""How long other threads wait for the server's own to say how it is."""
+
 STOP_TIMEOUT_S = 0.75
 """How long connections may take to end when the server stops; after that they are cut off, their last bytes unread."""
 
@@ -55,6 +64,12 @@ class GraphServer(threading.Thread):
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
     drops the persistent edges that the ledger brings.
+
+    ``allow``: the hosts that may connect beside this machine, as networks (``192.168.1.0/24``) or addresses; all when
+    there is none. ``remote_shutdown``: whether ezmsg's SHUTDOWN is obeyed when it comes from another machine.
+    ``limits``: how much clients may take. ``metrics_port``: of 127.0.0.1, where Prometheus asks how it is (needs the
+    extra ``metrics``; ``metrics.url`` says where). Raises NoNetwork when something in ``allow`` is neither, and
+    NoMetrics when that is not installed.
     """
 
     def __init__(
@@ -65,18 +80,27 @@ class GraphServer(threading.Thread):
         durability: Durability = "interval",
         kind: str = "server",
         fresh: bool = False,
+        allow: Iterable[str] = (),
+        remote_shutdown: bool = False,
+        limits: Limits | None = None,
+        metrics_port: int | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
+        self._allow = [str(parse_network(text)) for text in allow]
         self._given = ledger
         self._durability = durability
         self._kind = kind
         self._fresh = fresh
+        self._admission = Admission(limits or Limits(), map(parse_network, self._allow))
+        self._remote_shutdown = remote_shutdown
+        self.metrics = None if metrics_port is None else Metrics(metrics_port)
         self._address: Address | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._reason: tuple[str, str | None] = ("stopped", None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
+        self._hub: Hub | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self.ledger: Ledger | None = None
@@ -97,8 +121,8 @@ class GraphServer(threading.Thread):
         """Open the ledger, bind, and return when connections are accepted.
 
         Without an address it takes the first free port from ``$EZMSG_SERVER_PORT_START`` (10000), as ezmsg does. Raises
-        OSError when the address cannot be bound, LedgerError when the ledger cannot be opened, RuntimeError when it was
-        started before.
+        OSError when the address cannot be bound, NoMetrics when that of the metrics cannot, LedgerError when the ledger
+        cannot be opened, RuntimeError when it was started before.
         """
         if self.ident is not None:
             raise RuntimeError("a graph server can be started only once; make another one")
@@ -110,8 +134,13 @@ class GraphServer(threading.Thread):
         try:
             self._socket.listen(BACKLOG)  # a port that another one listens on shows here, before anything is recorded
             self._address = Address(*self._socket.getsockname())
+            if self.metrics is not None:
+                self.metrics.start(self._vitals)
             self.ledger = self._open_ledger()
             self.live = LiveGraph(self.ledger, kind=self._kind, name=self.name, address=str(self._address), served=True)
+            warning = beyond_loopback(*self.address, self._allow)
+            if warning is not None:
+                logger.warning(warning)
             if self._fresh:
                 self.live.clear_persistent()
             super().start()
@@ -123,6 +152,8 @@ class GraphServer(threading.Thread):
                 self.stop()
             self._address = None
             self._socket.close()
+            if self.metrics is not None:
+                self.metrics.stop()
             if self.ledger is not None and self.ledger is not self._given:
                 self.ledger.close()
             raise
@@ -169,6 +200,17 @@ class GraphServer(threading.Thread):
             except RuntimeError:  # closed: it has stopped already
                 logger.debug("the graph server had stopped before it was asked to")
 
+    def _vitals(self) -> dict[str, Any]:
+        """How the server is, for other threads. Raises TimeoutError when its own does not answer."""
+
+        async def ask() -> dict[str, Any]:
+            assert self._hub is not None
+            return vitals(self._hub)
+
+        if self._loop is None or self._hub is None or self._stopping.is_set():
+            raise RuntimeError("the graph server does not run")
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(VITALS_TIMEOUT_S)
+
     # --- in the server's thread --------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -182,6 +224,8 @@ class GraphServer(threading.Thread):
             self._failure = error  # for ``start``, which is waiting
         finally:
             self._ready.set()
+            if self.metrics is not None:
+                self.metrics.stop()
             self.ledger = self.live.ledger  # another one than at the start, if the disk failed in between
             if self.ledger is not self._given:
                 self._close_ledger(self.ledger)
@@ -196,22 +240,26 @@ class GraphServer(threading.Thread):
         assert self.live is not None
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        hub = Hub(self.live, ezmsg_version, self.request_stop)
+        hub = Hub(self.live, ezmsg_version, self.request_stop, self._admission, self._remote_shutdown)
 
-        def accept(connection: Connection) -> None:
-            task = asyncio.ensure_future(self._serve_connection(hub, connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        def protocol(place: Place) -> asyncio.BaseProtocol:
+            def accept(connection: Connection) -> None:
+                task = asyncio.ensure_future(self._serve_connection(hub, connection, place))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
-        server = await self._loop.create_server(lambda: Connection(accept), sock=self._socket, backlog=BACKLOG)
+            return Connection(accept)
+
+        self._hub = hub
+        door = Door(self._socket, self._admission, protocol, hub.turn_away)
         logger.info("graph server at %s, recording to %s", self.address, self.live.ledger.location)
         self._ready.set()
         if self._stopping.is_set():
             self._wake.set()
-        tending = asyncio.create_task(self._tend(self.live))
+        tending = asyncio.create_task(self._tend(hub))
         await self._wake.wait()
         tending.cancel()
-        server.close()
+        await door.close()
         try:
             self._end_run(self.live)
         finally:  # also when the ledger cannot be written
@@ -233,10 +281,12 @@ class GraphServer(threading.Thread):
                 ", and those that were dropped before them" if degraded.lost else "",
             )
 
-    async def _tend(self, live: LiveGraph) -> None:
+    async def _tend(self, hub: Hub) -> None:
+        live = hub.live
         while True:
             await asyncio.sleep(TEND_S)
             live.tend()
+            hub.tend()
             if live.degraded is None:
                 try:
                     live.ledger.touch()
@@ -249,8 +299,9 @@ class GraphServer(threading.Thread):
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
 
-    async def _serve_connection(self, hub: Hub, connection: Connection) -> None:
+    async def _serve_connection(self, hub: Hub, connection: Connection, place: Place) -> None:
         opener: bytes | None = None
+        hub.connections.add(connection)
         try:
             await connection.send(encode_str(hub.version))
             opener = await connection.reader.command(OPENER_TIMEOUT_S)
@@ -265,10 +316,15 @@ class GraphServer(threading.Thread):
             hub.reject(None, connection.peer, opener or b"", "malformed", str(error))
         except ConnectionError as error:
             logger.debug("%s left: %r", connection.peer, error)
-        except Exception:
+        except Exception as error:
             logger.exception("the connection from %s met a fault of the server and was closed", connection.peer)
+            hub.pulse.fail(f"{type(error).__name__}: {error}")
         finally:
-            await connection.close()
+            hub.connections.discard(connection)
+            try:
+                await connection.close()
+            finally:
+                place.leave()
 
 
 _OPENERS: dict[bytes, Callable[[Hub, Connection], Awaitable[None]]] = {

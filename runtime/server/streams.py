@@ -21,6 +21,7 @@ from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
+from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.wire import METADATA_MAX, NUMBER, Command, encode_blob, encode_str
 
 BATCH_BYTES = 256 * 1024
@@ -106,9 +107,11 @@ async def _serve_feed(
     await hub.settled()
     # A number that this feed has not reached comes from another server: what happens from now on is told all the same.
     index = min(max(0, after - _run_start(hub.live, kind)), len(entries))
-    await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-    sender = asyncio.create_task(_send_feed(hub, connection, kind, entries, convert, after, index))
-    await _until_either(connection, sender)
+    name = "topology" if kind is TopologyChanged else "settings"
+    with hub.reading(Stream(name, connection.peer, max(0, after) or _run_start(hub.live, kind))) as stream:
+        await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
+        sender = asyncio.create_task(_send_feed(hub, connection, kind, entries, convert, after, index, stream))
+        await _until_either(connection, sender)
 
 
 async def _send_feed(
@@ -119,6 +122,7 @@ async def _send_feed(
     convert: Callable[[Any], object],
     after: int,
     index: int,
+    stream: Stream,
 ) -> None:
     """What earlier runs have after number ``after``, then this run's ``entries`` from ``index`` on, as they come."""
     for entry in await _earlier(hub.live, after, kind, _run_start(hub.live, kind)):
@@ -131,15 +135,17 @@ async def _send_feed(
                 index += 1
             await hub.settled()
             await connection.send(bytes(piece))
+            stream.number = entries[index - 1].number
         await hub.feed_grown()
 
 
 async def serve_profiling(hub: Hub, connection: Connection) -> None:
     """SESSION_PROFILING_SUBSCRIBE: what the processes' traces have gained, each interval."""
     control = translate.load(await connection.reader.blob(METADATA_MAX), ProfilingStreamControl)
-    await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-    sender = asyncio.create_task(_send_traces(hub, connection, control))
-    await _until_either(connection, sender)
+    with hub.reading(Stream("profiling", connection.peer)):
+        await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
+        sender = asyncio.create_task(_send_traces(hub, connection, control))
+        await _until_either(connection, sender)
 
 
 async def _send_traces(hub: Hub, connection: Connection, control: ProfilingStreamControl) -> None:

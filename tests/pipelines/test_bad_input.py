@@ -37,6 +37,10 @@ SCRIPTS = [
     Case("run", 2, "missing argument", "ezmsg-ledger run --help"),
     Case("run --durability strong script.py", 2, "'strong' is not one of", "ezmsg-ledger run --help"),
     Case("run --nosuch script.py", 2, "--nosuch", "ezmsg-ledger run --help"),
+    Case("serve --allow 10.0.0.5/8", 2, "'10.0.0.5/8' is an address within a network", "network is 10.0.0.0/8"),
+    Case("serve --allow fe80::/10", 2, "--allow: 'fe80::/10' is IPv6", "192.168.1.0/24"),
+    Case("serve --metrics 99999", 2, "invalid value for '--metrics'", "ezmsg-ledger serve --help"),
+    Case("serve new.ledger -a 127.0.0.1:0 --metrics {taken}", 2, "metrics: cannot listen on {other}", "another port"),
     Case("serve --nosuch", 2, "--nosuch", "ezmsg-ledger serve --help"),
 ]
 
@@ -102,6 +106,7 @@ class Bench:
         self.names = {
             "ezmsg": str(self.server.address),
             "other": f"127.0.0.1:{self.socket.getsockname()[1]}",
+            "taken": str(self.socket.getsockname()[1]),
             "me": str(os.getpid()),
         }
         self.before = _contents(folder)

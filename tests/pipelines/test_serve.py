@@ -1,15 +1,22 @@
 """``ezmsg-ledger serve``: several programs, one graph, and ezmsg's own commands against it."""
 
+import asyncio
 import json
 import os
 import signal
 import time
 from typing import Any
+from urllib.request import urlopen
+
+from ezmsg.core.graphcontext import GraphContext
+from ezmsg.core.graphserver import GraphService
+from ezmsg.core.netprotocol import Address
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 
 STOP_MAX_S = 2.0
+PATIENCE_S = 40.0
 
 
 def served(desk: Any, *arguments: Any) -> tuple[Any, str]:
@@ -128,3 +135,104 @@ def test_fresh_drops_what_was_connected_for_good(desk: Any) -> None:
     run_one, run_two = ["server.started", "edge.connected"], ["server.started", "graph.cleared"]
     assert kinds == [*run_one, "server.stopped", *run_two, "server.stopped"]
     assert all(event.by.startswith("127.0.0.1:") for event in events if isinstance(event, ev.ServerStopped))
+
+
+def looked_at(address: str, after: int = 0) -> tuple[dict[Any, int], list[str], int]:
+    """What ezmsg's own client sees: how many own each edge, the units that run, the first topology event ``after``."""
+
+    async def look() -> tuple[dict[Any, int], list[str], int]:
+        async with GraphContext(Address.from_string(address), auto_start=False) as context:
+            snapshot = await context.snapshot()
+            first = 0
+            if after:
+                stream = context.subscribe_topology_events(after_seq=after)
+                first = (await asyncio.wait_for(anext(stream), PATIENCE_S)).seq
+                await stream.aclose()
+            owners = {tuple(edge): len(names) for edge, names in snapshot.edge_owners.items()}
+            return owners, sorted(unit for each in snapshot.processes.values() for unit in each.units), first
+
+    return asyncio.run(look())
+
+
+def test_a_killed_server_and_pipeline_leave_nothing_in_the_way_of_those_that_come_after(desk: Any) -> None:
+    """kill -9 of both, and both again on the same ledger: no stale owner, no collision, a history without a hole."""
+    ledger = desk.folder / "x.ledger"
+    server, address = served(desk, ledger)
+    here = {"EZMSG_GRAPHSERVER_ADDR": address}
+    asyncio.run(GraphService(Address.from_string(address)).connect("A/OUT", "B/IN"))
+    endless = desk.start("python", desk.program("endless.py"), "--split", "spawn", **here)
+    endless.until("heard 20")
+    os.kill(server.pid, signal.SIGKILL)
+    killed = time.time_ns()
+    os.killpg(endless.pid, signal.SIGKILL)
+    assert (server.end().code, endless.end().code) == (-signal.SIGKILL, -signal.SIGKILL)
+    before = ledger.read_bytes()
+
+    again = desk.start("ezmsg-ledger", "serve", ledger, "--address", address)  # the very port, at once
+    again.until("Ctrl-C stops")
+    assert ledger.read_bytes().startswith(before), "nothing that was acknowledged is cut away"
+    assert looked_at(address)[:2] == ({("A/OUT", "B/IN"): 1}, [])
+    successor = desk.start("python", desk.program("endless.py"), "--split", "spawn", **here)
+    successor.until("heard 20")
+    owners, units, first = looked_at(address, after=1)
+    assert owners == {("A/OUT", "B/IN"): 1, ("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): 1}
+    assert units == ["CLOCK/HEARER", "CLOCK/TICKER"]
+    assert first == 2, "the feed goes on where it was"
+    successor.interrupt()
+    assert successor.end().code == 0
+    again.interrupt()
+    assert again.end().code == 0
+
+    said = desk.account(ledger)
+    assert said.runs == ["lost", "signal"]
+    assert said.refused == []
+    assert said.edges == {
+        ("A/OUT", "B/IN"): ["persistent"],
+        ("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK", "CLOCK"],
+    }
+    with Ledger.open(ledger, "r") as opened:
+        events: list[Any] = list(opened.entries())
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    [lost] = [event for event in events if isinstance(event, ev.ServerLost)]
+    assert killed - 5e9 < lost.last_seen <= killed
+
+
+def test_a_killed_pipeline_can_start_again_at_once_on_a_server_that_stayed(desk: Any) -> None:
+    ledger = desk.folder / "x.ledger"
+    server, address = served(desk, ledger)
+    here = {"EZMSG_GRAPHSERVER_ADDR": address}
+    for _ in range(2):
+        endless = desk.start("python", desk.program("endless.py"), **here)
+        endless.until("heard 20")
+        os.killpg(endless.pid, signal.SIGKILL)
+        endless.end()
+    last = desk.do("python", desk.program("pipeline.py"), "--root", "CLOCK", **here)
+    assert last.code == 0, last.err
+    server.interrupt()
+    server.end()
+    said = desk.account(ledger)
+    assert said.refused == []
+    assert said.sessions == [("CLOCK", "lost"), ("CLOCK", "lost"), ("CLOCK", "closed")]
+
+
+def test_fresh_after_a_kill_and_metrics_of_a_real_server(desk: Any) -> None:
+    """Also: whom it lets in, and that it warns of whom it need not have let in."""
+    ledger = desk.folder / "x.ledger"
+    server, address = served(desk, ledger)
+    asyncio.run(GraphService(Address.from_string(address)).connect("A", "B"))
+    assert looked_at(address)[0] == {("A", "B"): 1}
+    os.kill(server.pid, signal.SIGKILL)
+    server.end()
+    again = desk.start(
+        "ezmsg-ledger", "serve", ledger, "--fresh", "-a", "0.0.0.0:0", "--allow", "203.0.113.7", "--metrics", "0"
+    )
+    warned = again.until("LISTENING ON EVERY ADDRESS OF THIS MACHINE")
+    assert "203.0.113.7/32" in warned.string
+    port = again.until(r"EZMSG_GRAPHSERVER_ADDR=127\.0\.0\.1:(\d+)")[1]
+    url = again.until(r"metrics at (http://127\.0\.0\.1:\d+/metrics)")[1]
+    assert looked_at(f"127.0.0.1:{port}")[0] == {}
+    with urlopen(url, timeout=10) as answer:
+        assert "ezmsg_ledger_edges 0.0\n" in answer.read().decode()
+    os.kill(again.pid, signal.SIGTERM)
+    assert again.end().code == 0
+    assert desk.account(ledger).runs == ["lost", "signal"]

@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.runtime import GraphServer
-from ezmsg.ledger.runtime.listening import CannotListen, cannot_listen, parse_address, start_at
+from ezmsg.ledger.runtime.listening import CannotListen, beyond_loopback, cannot_listen, parse_address, start_at
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,31 @@ def test_no_address(text: str) -> None:
         parse_address(text)
     assert repr(text) in str(refused.value)
     assert "127.0.0.1:25978" in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["::1:80", "[::1]:25978", "fe80::1:2:3"])
+def test_an_address_of_ipv6_is_told_apart(text: str) -> None:
+    with pytest.raises(CannotListen, match="IPv6 has no place in ezmsg's addresses"):
+        parse_address(text)
+
+
+def test_what_to_warn_of_beyond_the_loopback_interface() -> None:
+    assert beyond_loopback("127.0.0.1", 1) is beyond_loopback("127.8.9.1", 1) is None
+    everywhere = beyond_loopback("0.0.0.0", 25978)
+    assert everywhere is not None
+    assert "EVERY ADDRESS OF THIS MACHINE: anybody" in everywhere
+    assert "25978" in everywhere
+    somewhere = beyond_loopback("10.0.0.1", 25978, ["10.0.0.0/24", "10.9.9.9/32"])
+    assert somewhere is not None
+    assert "10.0.0.1, BEYOND THIS MACHINE: hosts of 10.0.0.0/24, 10.9.9.9/32 can" in somewhere
+
+
+def test_a_server_warns_when_it_listens_beyond_the_loopback_interface(caplog: pytest.LogCaptureFixture) -> None:
+    for host, warnings in (("127.0.0.1", 0), ("0.0.0.0", 1)):
+        server = GraphServer(Ledger.memory())
+        server.start((host, 0))
+        server.stop()
+        assert caplog.text.count("LISTENING ON EVERY ADDRESS") == warnings
 
 
 @pytest.mark.parametrize(

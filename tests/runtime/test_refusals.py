@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.events import CommandRejected
-from ezmsg.ledger.runtime.refusals import BURST, KINDS_MAX, WINDOW_S, Refusals
+from ezmsg.ledger.runtime.refusals import (
+    AT_THE_DOOR,
+    BURST,
+    KINDS_MAX,
+    RATES,
+    RECORDED_MAX,
+    RECORDED_S,
+    WINDOW_S,
+    Refusals,
+)
 
 
 class Clock:
@@ -81,16 +90,42 @@ def test_those_of_nobody_in_particular_are_flushed_by_themselves() -> None:
 
 
 def test_the_kinds_remembered_are_bounded_and_none_is_forgotten_without_its_count() -> None:
-    refusals = Refusals(Clock())
+    clock = Clock()
+    refusals = Refusals(clock)
     admit(refusals, BURST + 5, 0)
     for actor in range(1, KINDS_MAX):
+        clock.now += 2 * RECORDED_S / RECORDED_MAX
         assert len(refusals.admit(refusal(actor))) == 1
     assert len(refusals._windows) == KINDS_MAX
+    clock.now += RECORDED_S
     counted, recorded = refusals.admit(refusal(KINDS_MAX))
     assert (counted.actor, counted.repeated) == (0, 5)
     assert (recorded.actor, recorded.repeated) == (KINDS_MAX, 1)
     assert [event.actor for event in refusals.admit(refusal(KINDS_MAX + 1))] == [KINDS_MAX + 1]
     assert len(refusals._windows) == KINDS_MAX
+
+
+def test_ever_new_ones_are_bounded_together_and_none_is_lost() -> None:
+    clock = Clock()
+    refusals = Refusals(clock)
+    recorded = [event for number in range(5 * RECORDED_MAX) for event in refusals.admit(refusal(reason=f"{number}"))]
+    assert sum(event.repeated for event in recorded) <= RECORDED_MAX
+    clock.now += RECORDED_S
+    again = [event for number in range(5 * RECORDED_MAX) for event in refusals.admit(refusal(reason=f"{number}"))]
+    recorded += again + refusals.flush(everything=True)
+    assert sum(event.repeated for event in recorded) == 10 * RECORDED_MAX
+
+
+def test_connections_that_are_turned_away_are_recorded_once_in_a_while() -> None:
+    clock = Clock()
+    refusals = Refusals(clock)
+    burst, seconds = RATES[AT_THE_DOOR]
+    assert admit(refusals, 50, None, AT_THE_DOOR) == [1] * burst
+    assert len(admit(refusals, 1, None, AT_THE_DOOR, "another reason")) == 1
+    clock.now += seconds / 2
+    assert admit(refusals, 50, None, AT_THE_DOOR) == []
+    clock.now += seconds / 2
+    assert admit(refusals, 1, None, AT_THE_DOOR) == [100 - burst + 1]
 
 
 @given(

@@ -47,13 +47,17 @@ def pickled(value: object) -> bytes:
 class Raw:
     """One connection: the version is read, the opener is sent, and then bytes are read and written as told.
 
-    The fixture that examines servers closes all that are still open after a test.
+    ``source``: the address that it comes from. The fixture that examines servers closes all that are still open after a
+    test.
     """
 
     opened: ClassVar[list["Raw"]] = []
 
-    def __init__(self, address: Sequence[Any], opener: Command | bytes = b"", *parts: bytes) -> None:
-        self.socket = socket.create_connection((address[0], address[1]), timeout=TIMEOUT_S)
+    def __init__(
+        self, address: Sequence[Any], opener: Command | bytes = b"", *parts: bytes, source: str | None = None
+    ) -> None:
+        origin = None if source is None else (source, 0)
+        self.socket = socket.create_connection((address[0], address[1]), TIMEOUT_S, origin)
         Raw.opened.append(self)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer = "{}:{}".format(*self.socket.getsockname())

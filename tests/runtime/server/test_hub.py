@@ -206,7 +206,7 @@ def test_a_refusal_whose_arguments_cannot_be_written_is_recorded_without_them(
 
     def refuse() -> None:
         hub: Any = Hub.__new__(Hub)
-        hub.live = live
+        hub.live, hub.refused = live, 0
         hub.reject(None, "127.0.0.1:1", Command.CONNECT.value, "malformed", "\ud800" * 3)
         hub.reject(None, "127.0.0.1:1", Command.CONNECT.value, "refused", _deep())
 

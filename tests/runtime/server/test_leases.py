@@ -13,6 +13,7 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import leases as leases_module
+from ezmsg.ledger.runtime.server.admission import Admission, Limits
 from ezmsg.ledger.runtime.server.leases import BUFFERS_MAX, HEADER, SEGMENT_MAX, LeaseRefused, Leases
 from ezmsg.ledger.runtime.server.server import GraphServer
 
@@ -21,6 +22,7 @@ from .examined import Examined
 from .raw import COMPLETE, Raw, RawSession, text, u64
 
 FOLDER = Path("/dev/shm")
+HERE = "127.0.0.1"
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="segments are looked for in /dev/shm")
 
@@ -44,17 +46,16 @@ def attach(server: GraphServer, name: str) -> Raw:
 @pytest.mark.parametrize(("num_buffers", "buf_size"), [(4, 1000), (1, 0), (1, 1), (32, 65536), (1024, 0)])
 def test_the_geometry(num_buffers: int, buf_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases_module, "SharedMemory", _small)
-    leases = Leases()
-    name = leases.create(num_buffers, buf_size)
-    segment, count = leases._segments[name]
-    assert segment.buf is not None
-    assert int.from_bytes(segment.buf[0:8], "little") == num_buffers
-    effective = int.from_bytes(segment.buf[8:16], "little")
+    leases = Leases(Admission(Limits()))
+    name = leases.create(num_buffers, buf_size, HERE)
+    head = (FOLDER / name).read_bytes()[:16]
+    assert int.from_bytes(head[:8], "little") == num_buffers
+    effective = int.from_bytes(head[8:], "little")
     assert effective == buf_size + HEADER * num_buffers
-    assert segment.asked == num_buffers * effective  # type: ignore[attr-defined]
-    assert count == 1
+    assert leases.bytes == leases._segments[name].memory.asked == num_buffers * effective  # type: ignore[attr-defined]
+    assert leases._segments[name].leases == 1
     leases.close()
-    assert len(leases) == 0
+    assert len(leases) == leases.bytes == 0
 
 
 class _small(SharedMemory):
@@ -74,13 +75,13 @@ class _small(SharedMemory):
 )
 def test_a_size_beyond_the_limits_is_refused(num_buffers: int, buf_size: int) -> None:
     with pytest.raises(LeaseRefused):
-        Leases().create(num_buffers, buf_size)
+        Leases(Admission(Limits())).create(num_buffers, buf_size, HERE)
 
 
 def test_more_than_is_free_is_refused_although_the_system_would_promise_it() -> None:
     free = os.statvfs(FOLDER)
     with pytest.raises(LeaseRefused, match="free"):
-        Leases().create(1, free.f_bavail * free.f_frsize + 1)
+        Leases(Admission(Limits())).create(1, free.f_bavail * free.f_frsize + 1, HERE)
 
 
 def test_what_the_system_refuses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,13 +90,44 @@ def test_what_the_system_refuses_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(leases_module, "SharedMemory", full)
     with pytest.raises(LeaseRefused, match="No space"):
-        Leases().create(4, 1000)
+        Leases(Admission(Limits())).create(4, 1000, HERE)
 
 
 def test_releasing_what_is_gone_does_nothing() -> None:
-    leases = Leases()
+    leases = Leases(Admission(Limits()))
     leases.release("psm_nothing")
     assert leases.attach("psm_nothing") is False
+
+
+def test_the_segments_of_all_are_bounded_in_number_and_in_bytes() -> None:
+    leases = Leases(Admission(Limits(segments=3, segment_bytes=10_000)))
+    names = [leases.create(1, 1000 - HEADER, HERE) for _ in range(3)]
+    with pytest.raises(LeaseRefused, match=r"there are 3 segments of 3000 bytes, and may be 3 of 10000; 17 bytes more"):
+        leases.create(1, 1, HERE)
+    leases.release(names[0])
+    with pytest.raises(LeaseRefused, match="8001 bytes more do not fit"):
+        leases.create(1, 8001 - HEADER, HERE)
+    leases.create(1, 8000 - HEADER, HERE)
+    assert leases.bytes == 10_000
+    leases.close()
+
+
+def test_the_segments_of_another_machine_are_bounded_by_themselves() -> None:
+    leases = Leases(Admission(Limits(segments_per_host=2, segment_bytes_per_host=5000)))
+    names = [leases.create(1, 1000, "10.0.0.7") for _ in range(2)]
+    with pytest.raises(LeaseRefused, match=r"10\.0\.0\.7 has 2 segments of 2032 bytes"):
+        leases.create(1, 1000, "10.0.0.7")
+    leases.create(1, 1000, "10.0.0.8")
+    for _ in range(3):
+        leases.create(1, 1000, HERE)
+    leases.release(names.pop())
+    with pytest.raises(LeaseRefused):
+        leases.create(1, 4000, "10.0.0.7")
+    leases.create(1, 1000, "10.0.0.7")
+    leases.close()
+    assert (len(leases), leases.bytes) == (0, 0)
+    assert not leases._of_host
+    assert not leases._bytes_of_host
 
 
 # --- at the socket ---------------------------------------------------------------------------------------------------

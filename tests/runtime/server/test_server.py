@@ -211,12 +211,12 @@ def test_a_port_that_somebody_listens_on_between_our_bind_and_our_listen(
 
 
 def test_a_fault_in_the_thread_that_starts_raises_in_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(*arguments: object, **options: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise OSError(24, "Too many open files")
 
     location = tmp_path / "run.ledger"
     with monkeypatch.context() as patched:
-        patched.setattr(asyncio.BaseEventLoop, "create_server", fail)
+        patched.setattr(server_module, "Door", fail)
         server = GraphServer(location)
         with pytest.raises(OSError, match="Too many"):
             server.start(("127.0.0.1", 0))

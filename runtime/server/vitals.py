@@ -1,0 +1,94 @@
+"""How a server is, for whoever asks: put together when asked, from what is there anyway."""
+
+import os
+from collections import Counter
+from time import time_ns
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.projections.records import EndpointRecord
+from ezmsg.ledger.runtime.server.hub import Hub
+
+SLOWEST = 5
+"""Subscribers that are named with their slowest acknowledgements."""
+
+NS_PER_S = 10**9
+
+
+def vitals(hub: Hub) -> dict[str, Any]:
+    """Everything that ``status`` and the metrics tell; docs/cli.md has its shape. Cost: O(clients + edges)."""
+    live, state, now = hub.live, hub.live.state, time_ns()
+    hub.pulse.beat()
+    kinds = Counter(record.kind for record in state.endpoints.values())
+    streams = Counter(stream.kind for stream in hub.streams)
+    degraded = live.degraded
+    return {
+        "ledger": live.ledger.location,
+        "id": live.ledger.id,
+        "bytes": _size(live.ledger.location),
+        "seq": state.seq,
+        "durable_seq": live.ledger.durable_seq,
+        "durability": live.ledger.durability,
+        "lag": live.journal.lag(now),
+        "started": state.runs[live.run].started,
+        "now": now,
+        "rate": round(hub.pulse.rate, 3),
+        "sessions": len(state.sessions),
+        "processes": len(state.processes),
+        "publishers": kinds["publisher"],
+        "subscribers": kinds["subscriber"],
+        "channels": kinds["channel"],
+        "segments": len(hub.leases),
+        "segment_bytes": hub.leases.bytes,
+        "connections": len(hub.admission),
+        "connections_max": hub.admission.room,
+        "turned_away": dict(sorted(hub.admission.turned_away.items())),
+        "refused": hub.refused,
+        "pending_bytes": sum(connection.pending for connection in hub.connections if connection.is_laden),
+        "edges": sum(1 for _ in state.ownership.edges()),
+        "components": len(state.components),
+        "streams": {kind: streams[kind] for kind in ("topology", "settings", "profiling")},
+        "backlogs": _backlogs(hub),
+        "slowest_acks": _slowest_acks(hub),
+        "stalled": sorted(record.topic or "" for record in state.endpoints.values() if record.stalled),
+        "degraded": None if degraded is None else msgspec.to_builtins(degraded),
+        "last_error": None if hub.pulse.last_error is None else msgspec.to_builtins(hub.pulse.last_error),
+    }
+
+
+def _size(location: str) -> int | None:
+    try:
+        return os.stat(location).st_size
+    except OSError:  # in memory, or taken away: then ``degraded`` says so
+        return None
+
+
+def _backlogs(hub: Hub) -> list[dict[str, Any]]:
+    """The streams whose clients have not been sent all that there is, the longest backlog first."""
+    last = {"topology": hub.live.state.topology, "settings": hub.live.state.settings_changes}
+    behind = [
+        {"stream": stream.kind, "peer": stream.peer, "entries": last[stream.kind] - stream.number}
+        for stream in hub.streams
+        if stream.number < last.get(stream.kind, 0)
+    ]
+    return sorted(behind, key=lambda backlog: -backlog["entries"])
+
+
+def _slowest_acks(hub: Hub) -> list[dict[str, Any]]:
+    """The connected subscribers that took longest to apply a routing update, with the time (ns) of the worst one."""
+    links = [link for links in hub.router.subscribers.values() for link in links if link.slowest_ack_s]
+    links.sort(key=lambda link: -link.slowest_ack_s)
+    endpoints = hub.live.state.endpoints
+    return [
+        {
+            "topic": link.topic,
+            "peer": _peer(endpoints.get(hub.live.current(link.endpoint))),
+            "took": int(link.slowest_ack_s * NS_PER_S),
+        }
+        for link in links[:SLOWEST]
+    ]
+
+
+def _peer(record: EndpointRecord | None) -> str | None:
+    return None if record is None else record.peer
