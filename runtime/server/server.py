@@ -54,7 +54,7 @@ file, which is what the next server takes for this one's last moment."""
 VITALS_TIMEOUT_S = 5.0
 """How long other threads wait for the server's own to say how it is."""
 
-STOP_TIMEOUT_S = 0.75
+STOP_TIMEOUT_S = 0.5
 """How long connections may take to end when the server stops; after that they are cut off, their last bytes unread."""
 
 
@@ -263,7 +263,7 @@ class GraphServer(threading.Thread):
         try:
             self._end_run(self.live)
         finally:  # also when the ledger cannot be written
-            await self._end_connections()
+            await self._end_connections(hub)
             hub.leases.close()
 
     def _end_run(self, live: LiveGraph) -> None:
@@ -293,11 +293,13 @@ class GraphServer(threading.Thread):
                 except OSError as error:
                     logger.warning("%s: the time of its lock file cannot be renewed: %s", live.ledger.location, error)
 
-    async def _end_connections(self) -> None:
+    async def _end_connections(self, hub: Hub) -> None:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
+        for connection in hub.connections:
+            connection.cut_off("the server has stopped")
 
     async def _serve_connection(self, hub: Hub, connection: Connection, place: Place) -> None:
         opener: bytes | None = None
@@ -320,10 +322,10 @@ class GraphServer(threading.Thread):
             logger.exception("the connection from %s met a fault of the server and was closed", connection.peer)
             hub.pulse.fail(f"{type(error).__name__}: {error}")
         finally:
-            hub.connections.discard(connection)
             try:
                 await connection.close()
             finally:
+                hub.connections.discard(connection)
                 place.leave()
 
 
