@@ -1,10 +1,33 @@
 """ezmsg's two event streams as a function of the events: every entry, with numbers that go on across restarts."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
-from ezmsg.ledger.projections.entries import FeedEntry
+from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.facts import Key, Position, facts, from_facts, position
+from ezmsg.ledger.projections.ownership import OUT
 from ezmsg.ledger.projections.state import GraphState
+
+Kind: TypeAlias = type[TopologyChanged] | type[SettingsChanged]
+"""Which of the two feeds."""
+
+Read: TypeAlias = Callable[[int], Iterator[Sequence[Any]]]
+"""Gives the events after a seq, as of now, in batches: ``Ledger.read``."""
+
+STEP_EVENTS = 256
+"""Events folded in one step of a replay: about a quarter of a millisecond, after which others may have their turn."""
+
+CHECKPOINT_EVENTS = 8192
+"""Events between two checkpoints, at least: a few milliseconds of replay."""
+
+CHECKPOINT_FACTS_MAX = 5_000
+"""Facts of a state up to which it is worth a checkpoint: to take one of more would hold up others for longer than
+replaying does, which goes in steps."""
+
+FACTS_MAX = 50_000
+"""Facts that all checkpoints have together, at 200 bytes each: memory does not grow with the ledger."""
 
 
 def feed(batches: Iterable[Sequence[Any]]) -> Iterator[FeedEntry]:
@@ -15,3 +38,121 @@ def feed(batches: Iterable[Sequence[Any]]) -> Iterator[FeedEntry]:
         state.apply_batch(batch)
         yield from watch
         watch.clear()
+
+
+class Checkpoint:
+    """A state to go on from: where it stands, and its facts. Cost: O(state), to take one and to make a state of it."""
+
+    def __init__(self, state: GraphState) -> None:
+        self.at: Position = position(state)
+        self.facts: dict[Key, Any] = facts(state)
+
+    @property
+    def seq(self) -> int:
+        """The last event that is in it."""
+        return self.at.seq
+
+    def number(self, kind: Kind) -> int:
+        """The last number that a feed had given out by then."""
+        return self.at.topology if kind is TopologyChanged else self.at.settings_changes
+
+    def state(self) -> GraphState:
+        """The state itself, to be folded on."""
+        return from_facts(self.at, self.facts)
+
+
+class Checkpoints:
+    """Checkpoints along a ledger, few enough that their memory is bounded. ``first`` stays, whatever its size.
+
+    When there are too many facts in them, every second one goes: they stay spread over the whole ledger.
+    """
+
+    def __init__(self, first: Checkpoint) -> None:
+        self._all = [Checkpoint(GraphState()), first] if first.seq else [first]
+        self._fixed = len(self._all)
+        self._apart = CHECKPOINT_EVENTS
+
+    def note(self, state: GraphState) -> bool:
+        """Take a checkpoint, if none is near and the state is not too large; whether it did."""
+        place = bisect_right(self._all, state.seq, key=_seq)
+        after = self._all[place].seq if place < len(self._all) else None
+        if state.seq - self._all[place - 1].seq < self._apart or (after and after - state.seq < self._apart):
+            return False
+        if _size(state) > CHECKPOINT_FACTS_MAX:
+            return False
+        self._all.insert(place, Checkpoint(state))
+        while sum(len(each.facts) for each in self._all[self._fixed :]) > FACTS_MAX:
+            self._apart *= 2
+            del self._all[self._fixed :: 2]
+        return True
+
+    def before(self, kind: Kind, number: int) -> Checkpoint:
+        """The last one from which a replay meets every entry of a feed after ``number``."""
+        return self._all[bisect_right(self._all, number, key=lambda each: each.number(kind)) - 1]
+
+    def cut(self, seq: int) -> None:
+        """Forget those behind event ``seq``: the events that led to them are lost."""
+        self._all = [each for each in self._all if each.seq <= seq] or [Checkpoint(GraphState())]
+        self._fixed = min(self._fixed, len(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+def _seq(checkpoint: Checkpoint) -> int:
+    return checkpoint.seq
+
+
+def _size(state: GraphState) -> int:
+    """About how many facts a state has, without counting each."""
+    things = len(state.sessions) + len(state.processes) + len(state.endpoints) + len(state.requests)
+    edges = sum(1 + len(node[OUT]) for node in state.ownership.nodes.values())
+    return things + len(state.components) + len(state.settings) + edges
+
+
+class Replay:
+    """One feed, read from a checkpoint on, in steps. Its memory is that of the state.
+
+    ``number``: that of the last entry taken out; ``pending``: the entries that are to be taken out next.
+    """
+
+    def __init__(self, kind: Kind, start: Checkpoint, read: Read) -> None:
+        self.kind = kind
+        self.number = start.number(kind)
+        self.pending: deque[FeedEntry] = deque()
+        self.state = start.state()
+        self._watch: list[FeedEntry] = []
+        self.state.watch = self._watch
+        self._read = read
+        self._batches: Iterator[Sequence[Any]] = iter(())
+        self._batch: Sequence[Any] = ()
+        self._at = 0
+
+    def step(self) -> bool:
+        """Fold the next STEP_EVENTS events at most; False when there are no more as of now. Raises as a read does."""
+        if self._at == len(self._batch):
+            batch = next(self._batches, None)
+            if batch is None:
+                self._batches = self._read(self.state.seq)
+                batch = next(self._batches, None)
+                if batch is None:
+                    return False
+            self._batch, self._at = batch, 0
+        part = self._batch[self._at : self._at + STEP_EVENTS]
+        self._at += len(part)
+        self.state.apply_batch(part)
+        self.pending.extend(entry for entry in self._watch if type(entry) is self.kind)
+        self._watch.clear()
+        return True
+
+    def take(self) -> FeedEntry:
+        """The next entry of ``pending``."""
+        entry = self.pending.popleft()
+        self.number = entry.number
+        return entry
+
+    def skip(self) -> None:
+        """Pass all of ``pending`` over."""
+        if self.pending:
+            self.number = self.pending[-1].number
+            self.pending.clear()

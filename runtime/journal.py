@@ -3,13 +3,15 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
+from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import clip
 from ezmsg.ledger.stamping import encode_stamped, stamp
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -112,6 +114,16 @@ class Journal:
         durable = self.ledger.durable_seq if self._error is None else self.ledger.head
         waiting = next((stored for stored in self._kept if stored[-1].seq > durable), None)
         return 0 if waiting is None else max(0, now - waiting[0].time)
+
+    def read(self, after: int = 0) -> Iterator[list[AnyEvent]]:
+        """The events after a seq, as of now: those of the ledger, then those that wait for it. See ``Ledger.read``."""
+        for batch in self.ledger.read(after):
+            after = batch[-1].seq
+            yield batch
+        for waiting in list(self._kept):  # some are in the ledger as well, since the pass over it began
+            if waiting[0].seq <= after + 1 <= waiting[-1].seq:
+                yield clip(waiting, after, None)  # type: ignore[arg-type]
+                after = waiting[-1].seq
 
     def _keep(self, stored: list[ev.Event]) -> None:
         """Keep what a failed sync could still take back: a few batches at most, until the flusher has been there."""

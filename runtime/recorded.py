@@ -15,7 +15,8 @@ from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.entries import FeedEntry
+from ezmsg.ledger.projections.feeds import Checkpoint
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.journal import Degraded, Journal
@@ -28,21 +29,20 @@ logger = logging.getLogger("ezmsg.ledger")
 class RecordedGraph:
     """A graph state that changes by appending to a ledger, and in no other way: what LiveGraph decides upon.
 
-    Opening begins a run; ``run`` is its id. ``topology_feed`` and ``settings_feed`` have the entries of this run, whose
-    numbers go on from ``topology_start`` and ``settings_start``; ``on_feed`` is called when there are more.
+    Opening begins a run; ``run`` is its id. ``opening`` is the state before it: from there on a replay meets every
+    entry that ezmsg's feeds have of this run. ``on_feed`` is given the entries of each commit that has any; nothing is
+    kept of them here. ``on_lost`` is given the seq before the first event that was lost for good.
     """
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
         self.journal = Journal(ledger, wait=not served, keep_going=served)
         self._renamed: dict[int, int] = {}
         self.state = fold(ledger.read(), GraphState())
+        self.opening = Checkpoint(self.state)
         self._watch: list[FeedEntry] = []
         self.state.watch = self._watch
-        self.topology_feed: list[TopologyChanged] = []
-        self.settings_feed: list[SettingsChanged] = []
-        self.topology_start = self.state.topology
-        self.settings_start = self.state.settings_changes
-        self.on_feed: Callable[[], None] | None = None
+        self.on_feed: Callable[[list[FeedEntry]], None] | None = None
+        self.on_lost: Callable[[int], None] | None = None
         started = ev.ServerStarted(
             uuid=str(uuid1()),
             kind=kind,
@@ -74,12 +74,10 @@ class RecordedGraph:
         return stored
 
     def _report(self) -> None:
-        for entry in self._watch:
-            feed: list[Any] = self.topology_feed if type(entry) is TopologyChanged else self.settings_feed
-            feed.append(entry)
+        entries = self._watch.copy()
         self._watch.clear()
         if self.on_feed is not None:
-            self.on_feed()
+            self.on_feed(entries)
 
     # --- the disk ----------------------------------------------------------------------------------------------------
 
@@ -109,7 +107,8 @@ class RecordedGraph:
             if late:
                 first, last = self.journal.head - late + 1, self.journal.head
                 gap = ev.Gap(first=first, last=last, lost=0, late=late, reason=degraded.error)
-                self._write_over_gap([replace(gap, seq=self.journal.next_seq, time=time.time_ns())], self.state, 0)
+                gap = replace(gap, seq=self.journal.next_seq, time=time.time_ns())
+                self._write_over_gap([gap], self.state, gap)
         else:
             self._bridge(missing, degraded.error)
 
@@ -133,7 +132,7 @@ class RecordedGraph:
         logged.watch = self._watch
         logged.apply(gap)
         bridge = Bridge(logged, self.state, now)
-        if not self._write_over_gap([gap, *bridge.events], logged, gap.lost):
+        if not self._write_over_gap([gap, *bridge.events], logged, gap):
             return  # the ids of the bridge are those of events that do not exist
         self.run = bridge.ids.get(self.run, self.run)
         self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
@@ -150,7 +149,7 @@ class RecordedGraph:
         key = self.current(key)
         return key in self.state.sessions or key in self.state.processes or key in self.state.endpoints
 
-    def _write_over_gap(self, events: list[Any], state: GraphState, lost: int) -> bool:
+    def _write_over_gap(self, events: list[Any], state: GraphState, gap: ev.Gap) -> bool:
         """Store what makes up for a failure and take ``state`` over; whether that could be written."""
         try:
             self.ledger.append_late(events)
@@ -161,7 +160,12 @@ class RecordedGraph:
         if state is self.state:
             state.apply_batch(events)
         self.state = state
-        self.journal.resumed(lost)
+        self.journal.resumed(gap.lost)
+        if gap.lost:
+            if self.opening.seq >= gap.first:
+                self.opening = Checkpoint(GraphState())
+            if self.on_lost is not None:
+                self.on_lost(gap.first - 1)
         if self._watch:
             self._report()
         return True

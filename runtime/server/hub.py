@@ -12,6 +12,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
 from ezmsg.ledger.runtime.server.admission import Admission, Limits
 from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.history import History
 from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.pressure import relieve
 from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
@@ -54,10 +55,9 @@ class Hub:
         self.leases = Leases(self.admission)
         self.requests = Requests(live)
         self.traces = Traces()
+        self.history = History(live)
         self._loop = asyncio.get_running_loop()
-        self._feed_waiters: list[asyncio.Future[None]] = []
         self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
-        live.on_feed = self._wake_feeds
         self._waits = live.ledger.durability == "commit"
         if self._waits:
             live.journal.on_durable(
@@ -97,17 +97,6 @@ class Hub:
         self.live.tend()  # takes notice
         while self._durable_waiters:
             release(self._durable_waiters.popleft()[1])
-
-    async def feed_grown(self) -> None:
-        """Return when a feed has a new entry."""
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._feed_waiters.append(waiter)
-        await waiter
-
-    def _wake_feeds(self) -> None:
-        for waiter in self._feed_waiters:
-            release(waiter)
-        self._feed_waiters.clear()
 
     @contextmanager
     def reading(self, stream: Stream) -> Iterator[Stream]:

@@ -176,7 +176,7 @@ class SessionConnection:
         return await self._reply(values)
 
     async def _settings_events(self, after: int) -> bytes:
-        return await self._reply(await settings_events(self._live, after))
+        return await self._in_time(encode_blob(await settings_events(self._hub, after)) + Command.COMPLETE)
 
     async def _process_request(self, unit: str, operation: str, timeout: float, payload: bytes) -> bytes:
         asked = asyncio.ensure_future(self._hub.requests.ask(self._id, unit, operation, timeout, payload or None))

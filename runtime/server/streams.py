@@ -2,141 +2,65 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-from uuid import UUID, uuid1
+from uuid import uuid1
 
-from ezmsg.core.graphmeta import (
-    ProfilingStreamControl,
-    SettingsChangedEvent,
-    SettingsEventType,
-    TopologyChangedEvent,
-    TopologyEventType,
-)
+from ezmsg.core.graphmeta import ProfilingStreamControl
 
 from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.projections.feeds import Kind
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.history import listed
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.wire import METADATA_MAX, NUMBER, Command, encode_blob, encode_str
 
-BATCH_BYTES = 256 * 1024
-"""Entries are handed over in pieces of about this size: few calls, and little memory per stream."""
-
-NS_PER_S = 10**9
-"""An int, for only the division of ints gives back the very float that a client sent."""
-
 INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""
 
 
-def topology_event(entry: TopologyChanged) -> TopologyChangedEvent:
-    """An entry of the topology feed as ezmsg's class."""
-    return TopologyChangedEvent(
-        seq=entry.number,
-        event_type=TopologyEventType(entry.kind),
-        timestamp=entry.time / NS_PER_S,
-        changed_topics=list(entry.topics),
-        source_session_id=entry.session,
-        source_process_id=None if entry.process is None else UUID(entry.process),
-    )
-
-
-def settings_event(entry: SettingsChanged) -> SettingsChangedEvent:
-    """An entry of the settings feed as ezmsg's class."""
-    return SettingsChangedEvent(
-        seq=entry.number,
-        event_type=SettingsEventType(entry.kind),
-        component_address=entry.component,
-        timestamp=entry.time / NS_PER_S,
-        source_session_id=entry.session,
-        source_process_id=None if entry.process is None else UUID(entry.process),
-        value=translate.settings_to_ezmsg(entry.value),
-    )
-
-
-async def settings_events(live: LiveGraph, after: int) -> list[SettingsChangedEvent]:
-    """The entries of the settings feed after number ``after``; 0 means all of this run."""
-    before = await _earlier(live, after, SettingsChanged, _run_start(live, SettingsChanged))
-    start = max(0, after - _run_start(live, SettingsChanged))
-    return [settings_event(entry) for entry in (*before, *live.settings_feed[start:])]
-
-
-def _run_start(live: LiveGraph, kind: type) -> int:
-    return live.topology_start if kind is TopologyChanged else live.settings_start
-
-
-async def _earlier(live: LiveGraph, after: int, kind: type, start: int) -> list[Any]:
-    """Entries of earlier runs after number ``after``, from the ledger. 0 asks for this run alone."""
-    if after <= 0 or after >= start:
-        return []
-
-    def replay() -> list[Any]:
-        entries = feed(_while_running(live))
-        return [entry for entry in entries if type(entry) is kind and after < entry.number <= start]
-
-    return await asyncio.to_thread(replay)
-
-
-def _while_running(live: LiveGraph) -> Iterator[Sequence[Any]]:
-    """The ledger's batches until the run is closed: a long replay must not hold up the end of the server."""
-    for batch in live.ledger.read():
-        if live.run not in live.state.runs:
-            return
-        yield batch
+async def settings_events(hub: Hub, after: int) -> bytes:
+    """The pickle of the list of the settings feed's entries after number ``after``; 0 means all of this run."""
+    number, pickles = hub.history.place(SettingsChanged, after), []
+    until = hub.history.number(SettingsChanged)
+    with hub.history.reading():
+        while number < until and (chunk := await hub.history.after(SettingsChanged, number)) is not None:
+            pickles += chunk.pickles(number)
+            number = chunk.last
+    return listed(pickles)
 
 
 async def serve_topology(hub: Hub, connection: Connection) -> None:
     """SESSION_TOPOLOGY_SUBSCRIBE."""
-    await _serve_feed(hub, connection, TopologyChanged, hub.live.topology_feed, topology_event)
+    await _serve_feed(hub, connection, TopologyChanged)
 
 
 async def serve_settings(hub: Hub, connection: Connection) -> None:
     """SESSION_SETTINGS_SUBSCRIBE."""
-    await _serve_feed(hub, connection, SettingsChanged, hub.live.settings_feed, settings_event)
+    await _serve_feed(hub, connection, SettingsChanged)
 
 
-async def _serve_feed(
-    hub: Hub, connection: Connection, kind: type, entries: list[Any], convert: Callable[[Any], object]
-) -> None:
+async def _serve_feed(hub: Hub, connection: Connection, kind: Kind) -> None:
     [after] = await connection.reader.arguments(NUMBER)
-    await hub.settled()
-    # A number that this feed has not reached comes from another server: what happens from now on is told all the same.
-    index = min(max(0, after - _run_start(hub.live, kind)), len(entries))
+    number = hub.history.place(kind, after)
     name = "topology" if kind is TopologyChanged else "settings"
-    with hub.reading(Stream(name, connection.peer, max(0, after) or _run_start(hub.live, kind))) as stream:
+    with hub.history.reading(), hub.reading(Stream(name, connection.peer, number)) as stream:
+        await hub.settled()
         await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-        sender = asyncio.create_task(_send_feed(hub, connection, kind, entries, convert, after, index, stream))
-        await _until_either(connection, sender)
+        await _until_either(connection, asyncio.create_task(_send_feed(hub, connection, kind, stream)))
 
 
-async def _send_feed(
-    hub: Hub,
-    connection: Connection,
-    kind: type,
-    entries: list[Any],
-    convert: Callable[[Any], object],
-    after: int,
-    index: int,
-    stream: Stream,
-) -> None:
-    """What earlier runs have after number ``after``, then this run's ``entries`` from ``index`` on, as they come."""
-    for entry in await _earlier(hub.live, after, kind, _run_start(hub.live, kind)):
-        await connection.send(encode_blob(dumps(convert(entry))))
+async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Stream) -> None:
+    """Whatever a feed has after the stream's number, as it comes and as fast as this client reads."""
     while True:
-        while index < len(entries):
-            piece = bytearray()
-            while index < len(entries) and len(piece) < BATCH_BYTES:
-                piece += encode_blob(dumps(convert(entries[index])))
-                index += 1
+        chunk = await hub.history.after(kind, stream.number)
+        if chunk is None:
+            await hub.history.grown()
+        else:
             await hub.settled()
-            await connection.send(bytes(piece))
-            stream.number = entries[index - 1].number
-        await hub.feed_grown()
+            await connection.send(chunk.behind(stream.number))
+            stream.number = chunk.last
 
 
 async def serve_profiling(hub: Hub, connection: Connection) -> None:

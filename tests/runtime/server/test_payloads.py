@@ -11,10 +11,10 @@ from ezmsg.core import graphmeta as gm
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ezmsg.ledger.runtime.server.history import NS_PER_S
 from ezmsg.ledger.runtime.server.inert import Global, Inert, emit
 from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
-from ezmsg.ledger.runtime.server.streams import NS_PER_S
 from ezmsg.ledger.runtime.server.wire import Malformed
 
 PROCESS = UUID("967f1bc6-e7f5-11f1-8b62-02fc00000001")

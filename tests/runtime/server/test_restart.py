@@ -207,9 +207,9 @@ def test_stop_does_not_wait_for_a_long_replay(tmp_path: Path, serve: Serve, monk
     assert server.ledger is not None
     ledger, begun, read = server.ledger, threading.Event(), server.ledger.read
 
-    def endless() -> Iterator[list[Any]]:
+    def endless(after: int = 0) -> Iterator[list[Any]]:
         begun.set()
-        batches = list(read())
+        batches = list(read(after))
         yield from batches[:1]
         while True:  # a ledger that is longer than anybody would wait
             time.sleep(0.01)

@@ -1,0 +1,302 @@
+"""Both event feeds from any number on, as the wire has them: made from the log, in slices, once for all readers."""
+
+import asyncio
+import pickle
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice, pairwise
+from time import perf_counter
+from uuid import UUID
+
+import msgspec
+from ezmsg.core.graphmeta import (
+    SettingsChangedEvent,
+    SettingsEventType,
+    TopologyChangedEvent,
+    TopologyEventType,
+)
+from sortedcontainers import SortedDict
+
+from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.feeds import Checkpoints, Kind, Replay
+from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.server import translate
+from ezmsg.ledger.runtime.server.waiters import release
+from ezmsg.ledger.runtime.server.wire import encode_blob
+
+CHUNK_BYTES = 128 * 1024
+"""Entries are handed over in chunks of about this size: few calls, and little memory per stream."""
+
+CHUNK_ENTRIES = 1024
+
+SLICE_S = 0.001
+"""How long history is worked on before everybody else has a turn."""
+
+RECENT_ENTRIES, RECENT_BYTES = 4096, 4 * 2**20
+"""What is kept of each feed for the streams that keep up, while there are any. Those that lag read the log."""
+
+CHUNKS_BYTES = 8 * 2**20
+"""What is kept of chunks made a moment ago, for tools that join together read the same ones."""
+
+REPLAYS_MAX = 4
+"""Places in the log that are kept for readers that lag, each with a state of the graph. Without one, the next chunk of
+a reader is searched from a checkpoint on."""
+
+NS_PER_S = 10**9
+"""An int, for only the division of ints gives back the very float that a client sent."""
+
+LENGTH_BYTES = 8
+"""What stands before each pickle on the wire."""
+
+PROTOCOL = 3
+"""The last protocol whose pickles number their memo themselves, so that their bodies, one after the other, are the
+items of one list: see ``listed``."""
+
+_KINDS: tuple[Kind, ...] = (TopologyChanged, SettingsChanged)
+_HEAD, _STOP = pickle.dumps(None, PROTOCOL)[:2], b"."
+
+_encode = msgspec.json.Encoder().encode
+
+
+def topology_event(entry: TopologyChanged) -> TopologyChangedEvent:
+    """An entry of the topology feed as ezmsg's class."""
+    return TopologyChangedEvent(
+        seq=entry.number,
+        event_type=TopologyEventType(entry.kind),
+        timestamp=entry.time / NS_PER_S,
+        changed_topics=list(entry.topics),
+        source_session_id=entry.session,
+        source_process_id=None if entry.process is None else UUID(entry.process),
+    )
+
+
+def settings_event(entry: SettingsChanged) -> SettingsChangedEvent:
+    """An entry of the settings feed as ezmsg's class."""
+    return SettingsChangedEvent(
+        seq=entry.number,
+        event_type=SettingsEventType(entry.kind),
+        component_address=entry.component,
+        timestamp=entry.time / NS_PER_S,
+        source_session_id=entry.session,
+        source_process_id=None if entry.process is None else UUID(entry.process),
+        value=translate.settings_to_ezmsg(entry.value),
+    )
+
+
+def listed(pickles: list[bytes]) -> bytes:
+    """The pickle of the list of what ``pickles`` hold, made without opening one. Cost: a copy of the bytes."""
+    bodies = b"".join([each[len(_HEAD) : -len(_STOP)] for each in pickles])
+    return _HEAD + b"](" + bodies + b"e" + _STOP
+
+
+class Chunk:
+    """Entries of a feed, one after the other: all that it has after number ``after`` up to number ``last``.
+
+    ``data`` has each as the stream sends it, a pickle with its length before it.
+    """
+
+    def __init__(self, after: int) -> None:
+        self.after = self.last = after
+        self.data = bytearray()
+        self._numbers: list[int] = []
+        self._ends = array("q", (0,))
+
+    def add(self, entry: FeedEntry) -> None:
+        """Add the next entry. Cost: that of its pickle, 10 us for an ordinary one."""
+        event: object = topology_event(entry) if isinstance(entry, TopologyChanged) else settings_event(entry)
+        self.data += encode_blob(pickle.dumps(event, PROTOCOL))
+        self.last = entry.number
+        self._numbers.append(entry.number)
+        self._ends.append(len(self.data))
+
+    def behind(self, number: int) -> bytes:
+        """The bytes of the entries after ``number``."""
+        return bytes(memoryview(self.data)[self._ends[bisect_right(self._numbers, number)] :])
+
+    def pickles(self, number: int) -> list[bytes]:
+        """The pickles of the entries after ``number``, each by itself."""
+        ends = self._ends[bisect_right(self._numbers, number) :]
+        return [bytes(self.data[begin + LENGTH_BYTES : end]) for begin, end in pairwise(ends)]
+
+
+class _Feed:
+    """What is in memory of one feed: the last entries for those that keep up, and chunks for those that read along."""
+
+    def __init__(self) -> None:
+        self.recent: deque[tuple[FeedEntry, int]] = deque()
+        self.bytes = 0
+        self.chunks: SortedDict[int, Chunk] = SortedDict()
+
+    def add(self, entry: FeedEntry) -> None:
+        if self.recent and self.recent[-1][0].number != entry.number - 1:  # a gap took the numbers between
+            self.recent.clear()
+            self.bytes = 0
+        size = len(_encode(entry.value)) if type(entry) is SettingsChanged else 0
+        self.recent.append((entry, size))
+        self.bytes += size
+        while len(self.recent) > RECENT_ENTRIES or self.bytes > RECENT_BYTES:
+            self.bytes -= self.recent.popleft()[1]
+
+    def after(self, number: int) -> list[FeedEntry]:
+        """The first of the recent entries after ``number``; none when what follows it is not among them."""
+        if not self.recent or number + 1 < self.recent[0][0].number:
+            return []
+        start = number + 1 - self.recent[0][0].number
+        return [entry for entry, _ in islice(self.recent, start, start + CHUNK_ENTRIES)]
+
+    def chunk(self, number: int) -> Chunk | None:
+        place = self.chunks.bisect_right(number) - 1
+        if place < 0:
+            return None
+        chunk: Chunk = self.chunks.peekitem(place)[1]
+        return chunk if chunk.last > number else None
+
+
+class History:
+    """The feeds of a live graph, of any length, in bounded memory.
+
+    History comes from the log, by replays in slices of SLICE_S; one reader's chunk is made at a time, and serves all.
+    While somebody reads, the last entries are kept, so that a stream that keeps up costs no replay.
+    """
+
+    def __init__(self, live: LiveGraph) -> None:
+        self._live = live
+        self._start = {kind: live.opening.number(kind) for kind in _KINDS}
+        self._checkpoints = Checkpoints(live.opening)
+        self._losses = 0
+        self._forget()
+        self._turn = asyncio.Lock()
+        self._readers = 0
+        self._waiters: list[asyncio.Future[None]] = []
+        live.on_feed = self._add
+        live.on_lost = self._cut
+
+    def number(self, kind: Kind) -> int:
+        """The last number that a feed has given out."""
+        state = self._live.state
+        return state.topology if kind is TopologyChanged else state.settings_changes
+
+    def place(self, kind: Kind, after: int) -> int:
+        """Where a client begins that asks for what comes after ``after``; 0 or less asks for this run in full.
+
+        A number that the feed has not reached comes from another server: what happens from now on is told all the same.
+        """
+        return self._start[kind] if after <= 0 else min(after, self.number(kind))
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """As long as somebody reads, things are kept that make reading cheap."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            if not self._readers:
+                self._forget()
+
+    def _forget(self) -> None:
+        self._feeds: dict[Kind, _Feed] = {kind: _Feed() for kind in _KINDS}
+        self._replays: list[Replay] = []
+        self._made: deque[tuple[Kind, int, int]] = deque()
+        self._made_bytes = 0
+
+    async def grown(self) -> None:
+        """Return when a feed has a new entry."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    async def after(self, kind: Kind, number: int) -> Chunk | None:
+        """A chunk with the entry after ``number`` and perhaps more; None when there is none yet.
+
+        Cost: nothing when another reader has just had it; else its pickles, and behind the recent entries a replay:
+        from the place of the last chunk, or from a checkpoint.
+        """
+        feed = self._feeds[kind]
+        if (chunk := feed.chunk(number)) is not None:
+            return chunk
+        if number >= self.number(kind):
+            return None
+        async with self._turn:
+            chunk = feed.chunk(number)
+            return chunk if chunk is not None else await self._make(kind, number)
+
+    # --- what the live graph tells -----------------------------------------------------------------------------------
+
+    def _add(self, entries: list[FeedEntry]) -> None:
+        if self._readers:
+            for entry in entries:
+                self._feeds[type(entry)].add(entry)
+        for waiter in self._waiters:
+            release(waiter)
+        self._waiters.clear()
+
+    def _cut(self, seq: int) -> None:
+        """What followed event ``seq`` is lost: no replay can go on from there."""
+        self._losses += 1
+        self._checkpoints.cut(seq)
+        self._replays = [replay for replay in self._replays if replay.state.seq <= seq]
+
+    # --- chunks ------------------------------------------------------------------------------------------------------
+
+    async def _make(self, kind: Kind, number: int) -> Chunk | None:
+        entries = deque(self._feeds[kind].after(number))
+        if entries:
+            return await self._chunk(kind, number, entries)
+        losses = self._losses
+        replay = self._replay(kind, number)
+        while not replay.pending or replay.pending[-1].number <= number:
+            replay.skip()
+            if not replay.step():
+                self._park(replay)
+                return None
+            self._checkpoints.note(replay.state)
+            await asyncio.sleep(0)
+            if losses != self._losses:  # meanwhile: what it has folded may be lost
+                return await self._make(kind, number)
+        while replay.pending[0].number <= number:
+            replay.take()
+        chunk = await self._chunk(kind, number, replay.pending)
+        replay.number = chunk.last
+        if losses == self._losses:
+            self._park(replay)
+        return chunk
+
+    async def _chunk(self, kind: Kind, number: int, entries: deque[FeedEntry]) -> Chunk:
+        """A chunk of the first of ``entries``, which are taken out."""
+        chunk = Chunk(number)
+        began = perf_counter()
+        while entries and len(chunk.data) < CHUNK_BYTES:
+            chunk.add(entries.popleft())
+            if perf_counter() - began > SLICE_S:
+                await asyncio.sleep(0)
+                began = perf_counter()
+        self._keep(kind, chunk)
+        return chunk
+
+    def _keep(self, kind: Kind, chunk: Chunk) -> None:
+        self._feeds[kind].chunks[chunk.after] = chunk
+        self._made.append((kind, chunk.after, len(chunk.data)))
+        self._made_bytes += len(chunk.data)
+        while self._made_bytes > CHUNKS_BYTES or len(self._made) > CHUNK_ENTRIES:
+            old, after, size = self._made.popleft()
+            self._made_bytes -= size
+            self._feeds[old].chunks.pop(after, None)
+
+    def _replay(self, kind: Kind, number: int) -> Replay:
+        """The replay that is nearest before ``number``, or a new one from a checkpoint that is nearer."""
+        start = self._checkpoints.before(kind, number)
+        near = [each for each in self._replays if each.kind is kind and start.number(kind) <= each.number <= number]
+        if not near:
+            return Replay(kind, start, self._live.journal.read)
+        replay = max(near, key=lambda each: each.number)
+        self._replays.remove(replay)
+        return replay
+
+    def _park(self, replay: Replay) -> None:
+        if self._readers:
+            self._replays.append(replay)
+            del self._replays[:-REPLAYS_MAX]
