@@ -83,6 +83,11 @@ class Recorder:
         return self
 
     @property
+    def pid(self) -> int | None:
+        """Its process; None before ``start`` and after ``stop``."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def ended(self) -> int | None:
         """The exit code of its process (-N: signal N), when that has ended before ``stop``; None while it runs."""
         return None if self._process is None else self._process.poll()

@@ -38,7 +38,7 @@ SLICE_S = 0.001
 RECENT_ENTRIES, RECENT_BYTES = 4096, 4 * 2**20
 """What is kept of each feed for the streams that keep up, while there are any. Those that lag read the log."""
 
-CHUNKS_BYTES = 8 * 2**20
+CHUNKS_BYTES, CHUNKS_MAX = 2 * 2**20, 256
 """What is kept of chunks made a moment ago, for tools that join together read the same ones."""
 
 REPLAYS_MAX = 4
@@ -281,7 +281,7 @@ class History:
         self._feeds[kind].chunks[chunk.after] = chunk
         self._made.append((kind, chunk.after, len(chunk.data)))
         self._made_bytes += len(chunk.data)
-        while self._made_bytes > CHUNKS_BYTES or len(self._made) > CHUNK_ENTRIES:
+        while self._made_bytes > CHUNKS_BYTES or len(self._made) > CHUNKS_MAX:
             old, after, size = self._made.popleft()
             self._made_bytes -= size
             self._feeds[old].chunks.pop(after, None)

@@ -1,15 +1,18 @@
 """ezmsg's two event streams, written down by hand for a scripted history."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
+from ezmsg.ledger.projections import feeds
 from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Replay, feed
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.values import freeze
@@ -229,3 +232,85 @@ def test_numbers_that_were_lost_are_not_given_out_again() -> None:
     assert list(feed([events])) == [graph(1, 2, ["B"]), graph(9, 11, ["C"])]
     state = fold([events], GraphState())
     assert (state.topology, state.settings_changes) == (9, 1)
+
+
+# --- replays from a place on the way ---------------------------------------------------------------------------------
+
+
+def test_a_replay_from_any_checkpoint_gives_what_follows(histories: st.SearchStrategy[list[Any]]) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        events = data.draw(histories)
+        start = data.draw(st.integers(0, len(events)))
+        checkpoint = Checkpoint(fold([events[:start]], GraphState()))
+        for kind in (TopologyChanged, SettingsChanged):
+            whole = [entry for entry in feed([events]) if type(entry) is kind]
+            replay = Replay(kind, checkpoint, reading(events, 3))
+            while replay.step():
+                replay.state.check()
+            before = checkpoint.number(kind)
+            assert list(replay.pending) == [entry for entry in whole if entry.number > before]
+
+    check()
+
+
+def reading(events: list[Any], batch: int) -> Callable[[int], Iterator[list[Any]]]:
+    """What a ledger of these events reads, a few at a time."""
+
+    def read(after: int) -> Iterator[list[Any]]:
+        rest = [event for event in events if event.seq > after]
+        return (rest[place : place + batch] for place in range(0, len(rest), batch))
+
+    return read
+
+
+def test_a_replay_goes_on_with_what_comes_later() -> None:
+    events = EVENTS[:30]
+    replay = Replay(TopologyChanged, Checkpoint(GraphState()), lambda after: reading(events, 4)(after))
+    while replay.step():
+        pass
+    replay.skip()
+    number = replay.number
+    assert not replay.step()
+    events = EVENTS
+    while replay.step():
+        pass
+    taken = [replay.take() for _ in range(len(replay.pending))]
+    assert taken == [entry for entry in ENTRIES if type(entry) is TopologyChanged and entry.number > number]
+    assert replay.number == 21
+
+
+def edges(count: int) -> list[Any]:
+    """A history in which every event but the first is an entry of the topology feed."""
+    flips = [connect("A", "B", None), ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)]
+    return numbered([STARTED, *(flips[number % 2] for number in range(count - 1))])
+
+
+def test_checkpoints_lead_near_to_any_number_and_their_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "CHECKPOINT_EVENTS", 10)
+    monkeypatch.setattr(feeds, "FACTS_MAX", 50)
+    checkpoints = Checkpoints(Checkpoint(GraphState()))
+    state = GraphState()
+    for event in edges(2000):
+        state.apply(event)
+        checkpoints.note(state)
+    assert 5 < len(checkpoints) <= 50
+    for number in range(0, 2000, 7):
+        assert 0 <= number - checkpoints.before(TopologyChanged, number).number(TopologyChanged) <= 400
+    assert not checkpoints.note(state), "there is one near"
+    checkpoints.cut(1000)
+    assert checkpoints.before(TopologyChanged, 2000).seq <= 1000
+    checkpoints.cut(-1)
+    assert checkpoints.before(TopologyChanged, 2000).seq == 0, "the beginning is always there"
+
+
+def test_a_state_that_is_too_large_gets_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "CHECKPOINT_EVENTS", 1)
+    monkeypatch.setattr(feeds, "CHECKPOINT_FACTS_MAX", 4)
+    checkpoints = Checkpoints(Checkpoint(GraphState()))
+    state = GraphState()
+    for event in numbered([STARTED, *(connect("A", f"{number}", None) for number in range(10))]):
+        state.apply(event)
+        checkpoints.note(state)
+    assert len(checkpoints) == 3

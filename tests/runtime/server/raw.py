@@ -52,13 +52,20 @@ class Raw:
     """
 
     opened: ClassVar[list["Raw"]] = []
+    receive_buffer: ClassVar[int | None] = None
+    """Bytes that the system takes off the server's hands before a test reads; None: as many as it likes."""
 
     def __init__(
         self, address: Sequence[Any], opener: Command | bytes = b"", *parts: bytes, source: str | None = None
     ) -> None:
-        origin = None if source is None else (source, 0)
-        self.socket = socket.create_connection((address[0], address[1]), TIMEOUT_S, origin)
+        self.socket = socket.socket()
+        if source is not None:
+            self.socket.bind((source, 0))
         Raw.opened.append(self)
+        if self.receive_buffer is not None:  # before it connects, or the system offers more
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
+        self.socket.settimeout(TIMEOUT_S)
+        self.socket.connect((address[0], address[1]))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer = "{}:{}".format(*self.socket.getsockname())
         self.version = self.text()
