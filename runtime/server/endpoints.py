@@ -55,6 +55,8 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
             await _follow(connection, link, hub.router.notify((topic,)), link.ready)
         finally:
             hub.router.remove_publisher(link)
+            if hub.live.is_open(endpoint):  # else it ended with the run, and nobody is left to be told
+                hub.router.tell((topic,))
 
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:

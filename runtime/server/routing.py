@@ -86,6 +86,7 @@ class SubscriberLink:
         self._connection = connection
         self._wanted = 0
         self._written = 0
+        self._applied = 0
         self._sent: deque[tuple[int, float]] = deque()
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
@@ -103,12 +104,28 @@ class SubscriberLink:
             async with asyncio.timeout(UPDATE_TIMEOUT_S):
                 await waiter
         except TimeoutError:
-            logger.warning(
-                "subscriber of %s did not apply its routing update within %g s", self.topic, UPDATE_TIMEOUT_S
-            )
             self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
-            self._router.live.set_stalled(self.endpoint, True)
-            self._send_when_free()
+            self._stall()
+
+    def tell(self) -> None:
+        """Have it apply today's list, while nobody waits for that; one that does not in time is stalled all the same.
+
+        What is to be written anyway will say it: a hundred departures at once cost an update or two.
+        """
+        if self._closed or self._wanted > self._written:
+            return
+        self._wanted += 1
+        asyncio.get_running_loop().call_later(UPDATE_TIMEOUT_S, self._look, self._wanted)
+        self._send_when_free()
+
+    def _look(self, number: int) -> None:
+        if not self._closed and self._applied < number:
+            self._stall()
+
+    def _stall(self) -> None:
+        logger.warning("subscriber of %s did not apply its routing update within %g s", self.topic, UPDATE_TIMEOUT_S)
+        self._router.live.set_stalled(self.endpoint, True)
+        self._send_when_free()
 
     def _send_when_free(self) -> None:
         if self._closed or self._written == self._wanted:
@@ -129,9 +146,9 @@ class SubscriberLink:
         """It applied the oldest update that it had not answered yet."""
         if not self._sent:
             return
-        applied, sent = self._sent.popleft()
+        self._applied, sent = self._sent.popleft()
         self.slowest_ack_s = max(self.slowest_ack_s, asyncio.get_running_loop().time() - sent)
-        while self._waiters and self._waiters[0][0] <= applied:
+        while self._waiters and self._waiters[0][0] <= self._applied:
             release(self._waiters.popleft()[1])
         self._send_when_free()
         if not self._sent:
@@ -175,6 +192,11 @@ class Router:
             await links.pop().update()
         elif links:
             await asyncio.gather(*(link.update() for link in links))
+
+    def tell(self, topics: Iterable[str]) -> None:
+        """Update every subscriber that ``topics`` concern, without waiting for any."""
+        for link in self.downstream(topics):
+            link.tell()
 
     def add_publisher(self, link: PublisherLink) -> None:
         """A publisher can be heard from now on."""

@@ -146,7 +146,7 @@ def ours(start_ours: Callable[[], GraphServer]) -> GraphServer:
 
 async def live(stock: StockServer, ours: GraphServer, seed: int) -> Counter[str]:
     """One life with both servers, step by step; how often what happened."""
-    worlds = [World(stock.address), World(ours.address)]
+    worlds = [World(stock.address), World(ours.address, tells_departures=True)]
     try:
         for number, (verb, *args) in enumerate(Script(seed).steps(STEPS)):
             expected, got = await asyncio.gather(*(world.step(verb, *args) for world in worlds))
@@ -448,6 +448,17 @@ def test_fault_departed_publishers_kill_subscribers(stock: StockServer, ours: Gr
         channels[server] = one_shot(server, Command.CHANNEL, publisher.uuid)
     channels[stock].expect_eof()
     assert channels[ours].byte() == COMPLETE
+
+
+def test_fault_departures_are_told_to_nobody(stock: StockServer, ours: GraphServer) -> None:
+    for server in (stock, ours):
+        gone, stays = RawPublisher(server.address, "A"), RawPublisher(server.address, "A")
+        subscriber = RawSubscriber(server.address, "A")
+        gone.end()
+        if server is stock:
+            assert subscriber.is_silent(SILENCE_S)
+        else:
+            assert subscriber.update() == [stays.uuid]
 
 
 def test_fault_dead_segments_can_be_attached(stock: StockServer, ours: GraphServer) -> None:

@@ -79,6 +79,10 @@ FAULTS = {
         "a channel to a publisher that has just left is an end of file, which ends the subscriber's task for good",
         "gives the address it had: a refused connection, which a subscriber survives",
     ),
+    "departures_are_told_to_nobody": Fault(
+        "tells nobody that a publisher has left: each message of its that is still queued is an error in a subscriber",
+        "tells those who heard it, and nobody waits for them; such messages are passed over",
+    ),
     "dead_segments_can_be_attached": Fault(
         "attaching to a segment that was unlinked answers COMPLETE, with a name that no longer exists",
         "an end of file, as for any unknown name",

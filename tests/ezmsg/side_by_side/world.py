@@ -40,6 +40,7 @@ class Client:
         self.writer = writer
         self.listening: asyncio.Task[None] | None = None
         self.got: list[Any] = []
+        self.hears: list[Any] = []
         self.place = 0
         self.arrived = asyncio.Event()
 
@@ -90,8 +91,9 @@ class Client:
 class World:
     """Steps are methods; what a step returns is what has to be the same with every server."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], *, tells_departures: bool = False) -> None:
         self.address = address
+        self.tells_departures = tells_departures
         self.names: dict[str, str] = {}
         self.clients: dict[str, Client] = {}
         self.requests: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
@@ -127,7 +129,12 @@ class World:
         return None if uuid is None else self.names[str(uuid)]
 
     async def end(self, name: str) -> None:
+        heard = [(client, client.hears) for client in self.clients.values() if name in client.hears]
         await self.clients.pop(name).end()
+        if self.tells_departures:  # stock tells nobody: see faults.py
+            for client, before in heard:
+                await client.until(1)
+                assert client.taken() == [[other for other in before if other != name]]
 
     async def close(self) -> None:
         for name in list(self.clients):
@@ -318,7 +325,8 @@ class World:
         while byte := await client.reader.read(1):
             if byte == Command.UPDATE.value:
                 uuids = await client.text()
-                client.note([self.named(uuid) for uuid in uuids.split(",")] if uuids else [])
+                client.hears = [self.named(uuid) for uuid in uuids.split(",")] if uuids else []
+                client.note(client.hears)
                 client.send(COMPLETE)
             else:
                 assert (byte, ready.is_set()) == (COMPLETE, False)

@@ -1,6 +1,7 @@
 """Subscribers, publishers and channels: how each is made, what is recorded of it, and how it ends."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from uuid import UUID, uuid1
 
@@ -114,13 +115,63 @@ def test_a_withheld_address_is_waited_for_a_while_and_by_nobody_else(
 
 
 @pytest.mark.parametrize(("how", "reason"), [("end", "closed"), ("reset", "lost")])
-def test_the_departure_of_a_publisher_is_told_to_nobody(server: GraphServer, how: str, reason: str) -> None:
-    publisher = RawPublisher(server.address, "A")
-    subscriber = RawSubscriber(server.address, "A")
+def test_the_departure_of_a_publisher_is_told_to_those_who_heard_it(
+    server: GraphServer, how: str, reason: str
+) -> None:
+    publisher, stays = RawPublisher(server.address, "A"), RawPublisher(server.address, "A")
+    session = RawSession(server.address)
+    session.connect("A", "B")
+    hears = [RawSubscriber(server.address, topic) for topic in ("A", "B")]
+    other = RawSubscriber(server.address, "X")
     getattr(publisher, how)()
     assert recorded(server, ev.EndpointClosed).reason == reason
+    assert [subscriber.update() for subscriber in hears] == [[stays.uuid]] * 2
+    assert other.is_silent()
+    assert RawSubscriber(server.address, "A").first == [stays.uuid]
+
+
+def test_nobody_waits_for_those_who_are_told_of_a_departure(server: GraphServer) -> None:
+    publisher = RawPublisher(server.address, "A")
+    subscriber = RawSubscriber(server.address, "B")
+    session = RawSession(server.address)
+    session.send(Command.SESSION_CONNECT, text("A"), text("B"))
+    assert subscriber.update() == [publisher.uuid]
+    assert session.byte() == COMPLETE
+    publisher.end()
+    assert subscriber.update(acknowledge=False) == []
+    began = time.monotonic()
+    assert session.connect("A", "C") == COMPLETE
+    assert RawPublisher(server.address, "X").uuid
+    assert time.monotonic() - began < routing.UPDATE_TIMEOUT_S / 2
+    assert recorded(server, ev.SubscriberStalled).topic == "B"
+    subscriber.acknowledge()
+    assert recorded(server, ev.SubscriberRecovered).topic == "B"
+
+
+def test_many_departures_cost_a_subscriber_that_is_busy_one_update(server: GraphServer) -> None:
+    publishers = [RawPublisher(server.address, "A") for _ in range(20)]
+    subscriber = RawSubscriber(server.address, "A")
+    publishers[0].end()
+    assert subscriber.update(acknowledge=False) == [publisher.uuid for publisher in publishers[1:]]
+    for publisher in publishers[1:]:
+        publisher.end()
+    subscriber.acknowledge()
+    assert subscriber.update() == []
     assert subscriber.is_silent()
-    assert RawSubscriber(server.address, "A").first == []
+
+
+def test_a_departure_while_an_update_is_awaited_releases_nobody_early(server: GraphServer) -> None:
+    publisher, stays = RawPublisher(server.address, "A"), RawPublisher(server.address, "A")
+    subscriber = RawSubscriber(server.address, "A")
+    publisher.end()
+    assert subscriber.update(acknowledge=False) == [stays.uuid]
+    joining = RawPublisher(server.address, "A", wait=False)  # waits for the update after the one that is on its way
+    assert joining.is_silent()
+    subscriber.acknowledge()
+    assert subscriber.update(acknowledge=False) == [stays.uuid, joining.uuid]
+    assert joining.is_silent()
+    subscriber.acknowledge()
+    assert joining.byte() == COMPLETE
 
 
 def test_publishers_are_in_no_snapshot(server: GraphServer) -> None:
