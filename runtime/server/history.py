@@ -24,6 +24,7 @@ from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, Topolog
 from ezmsg.ledger.projections.feeds import Checkpoints, Kind, Replay
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
+from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.waiters import release
 from ezmsg.ledger.runtime.server.wire import encode_blob
 
@@ -51,12 +52,7 @@ NS_PER_S = 10**9
 LENGTH_BYTES = 8
 """What stands before each pickle on the wire."""
 
-PROTOCOL = 3
-"""The last protocol whose pickles number their memo themselves, so that their bodies, one after the other, are the
-items of one list: see ``listed``."""
-
 _KINDS: tuple[Kind, ...] = (TopologyChanged, SettingsChanged)
-_HEAD, _STOP = pickle.dumps(None, PROTOCOL)[:2], b"."
 
 _encode = msgspec.json.Encoder().encode
 
@@ -88,8 +84,7 @@ def settings_event(entry: SettingsChanged) -> SettingsChangedEvent:
 
 def listed(pickles: list[bytes]) -> bytes:
     """The pickle of the list of what ``pickles`` hold, made without opening one. Cost: a copy of the bytes."""
-    bodies = b"".join([each[len(_HEAD) : -len(_STOP)] for each in pickles])
-    return _HEAD + b"](" + bodies + b"e" + _STOP
+    return parts.whole(parts.listed(map(parts.body, pickles)))
 
 
 class Chunk:
@@ -107,7 +102,7 @@ class Chunk:
     def add(self, entry: FeedEntry) -> None:
         """Add the next entry. Cost: that of its pickle, 10 us for an ordinary one."""
         event: object = topology_event(entry) if isinstance(entry, TopologyChanged) else settings_event(entry)
-        self.data += encode_blob(pickle.dumps(event, PROTOCOL))
+        self.data += encode_blob(pickle.dumps(event, parts.PROTOCOL))
         self.last = entry.number
         self._numbers.append(entry.number)
         self._ends.append(len(self.data))

@@ -18,6 +18,7 @@ from ezmsg.ledger.runtime.server.pressure import relieve
 from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
+from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
 from ezmsg.ledger.runtime.server.waiters import release
 from ezmsg.ledger.runtime.server.wire import command_name
@@ -56,6 +57,7 @@ class Hub:
         self.requests = Requests(live)
         self.traces = Traces()
         self.history = History(live)
+        self.snapshots = Snapshots(live)
         self._loop = asyncio.get_running_loop()
         self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._waits = live.ledger.durability == "commit"

@@ -168,7 +168,9 @@ class SessionConnection:
     # What shows the state of processes too is left for the task: its turn comes behind theirs if they ended before.
 
     async def _snapshot(self) -> bytes:
-        return await self._reply(translate.snapshot_to_ezmsg(self._live.state.snapshot()))
+        pickled = self._hub.snapshots.pickled()
+        await self._hub.settled()
+        return encode_blob(pickled) + Command.COMPLETE
 
     async def _settings_snapshot(self) -> bytes:
         settings = self._live.state.settings

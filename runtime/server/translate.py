@@ -10,13 +10,11 @@ from dataclasses import MISSING, fields
 from functools import partial
 from math import isfinite
 from typing import Any, TypeAlias, get_origin, get_type_hints
-from uuid import UUID
 
 import msgspec
 from ezmsg.core import graphmeta
 from msgspec import UNSET, UnsetType
 
-from ezmsg.ledger import metadata as models
 from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import InvalidValue
@@ -36,7 +34,6 @@ __all__ = [
     "nanoseconds",
     "settings_to_ezmsg",
     "settings_value",
-    "snapshot_to_ezmsg",
     "to_ezmsg",
     "to_form",
     "to_model",
@@ -353,28 +350,6 @@ def to_ezmsg(value: Value) -> Any:
         return form_to_ezmsg(freeze(value))
     except InvalidValue as error:
         raise Malformed(str(error), hint=error.hint) from error
-
-
-def snapshot_to_ezmsg(snapshot: models.GraphSnapshot) -> graphmeta.GraphSnapshot:
-    """A snapshot as ezmsg's class, in the same orders; processes are keyed by UUID.
-
-    The sessions' metadata may be thawed, or the forms as they were registered, which is the faster way.
-    """
-    return graphmeta.GraphSnapshot(
-        graph=snapshot.graph,
-        edge_owners={graphmeta.Edge(*edge): owners for edge, owners in snapshot.edge_owners.items()},
-        sessions={
-            uuid: graphmeta.SnapshotSession(
-                edges=[graphmeta.Edge(*edge) for edge in held.edges],
-                metadata=to_ezmsg(held.metadata) if isinstance(held.metadata, Model) else form_to_ezmsg(held.metadata),
-            )
-            for uuid, held in snapshot.sessions.items()
-        },
-        processes={
-            UUID(uuid): graphmeta.SnapshotProcess(UUID(process.process_id), process.pid, process.host, process.units)
-            for uuid, process in snapshot.processes.items()
-        },
-    )
 
 
 def settings_to_ezmsg(value: SettingsValue, schema_in_force: Form = None) -> graphmeta.SettingsSnapshotValue:

@@ -16,6 +16,7 @@ from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime import LiveGraph
 from ezmsg.ledger.runtime.server import history
 from ezmsg.ledger.runtime.server.history import History, listed
+from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.translate import graph_metadata
 from ezmsg.ledger.runtime.server.wire import encode_blob
 
@@ -167,7 +168,7 @@ def test_numbers_go_on_across_runs_and_a_restart(tmp_path: Path, kept: None) -> 
 def test_a_list_made_of_pickles_is_the_pickle_of_the_list() -> None:
     values: list[Any] = [{"a": 1, "again": "a"}, "a", ["a", "a"], None, metadata("SYS/U", "SYS/V"), b"x" * 300]
     for count in range(len(values) + 1):
-        pickles = [pickle.dumps(value, history.PROTOCOL) for value in values[:count]]
+        pickles = [pickle.dumps(value, parts.PROTOCOL) for value in values[:count]]
         assert pickle.loads(listed(pickles)) == values[:count]
 
 

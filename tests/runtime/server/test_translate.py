@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
-from uuid import UUID, uuid1
+from uuid import uuid1
 
 import ezmsg.core as ez
 import msgspec
@@ -33,7 +33,6 @@ from ezmsg.ledger.runtime.server.translate import (
     load,
     settings_to_ezmsg,
     settings_value,
-    snapshot_to_ezmsg,
     to_ezmsg,
     to_form,
     to_model,
@@ -254,36 +253,6 @@ def test_real_metadata_comes_back_exactly(real: gm.GraphMetadata) -> None:
     assert pickle.loads(second.initial_settings[0]) == GainSettings(gain=3.0, label="last")
     assert [task.name for task in second.tasks] == ["amplify"]
     assert json.loads(msgspec.json.encode(form))["components"]["ROOT/SYS"]["$"] == "CollectionMetadata"
-
-
-def test_a_snapshot_is_what_ezmsgs_clients_expect(real: gm.GraphMetadata) -> None:
-    session, process = str(uuid1()), str(uuid1())
-    form, _ = graph_metadata(real)
-    for registered in (form, thaw(form)):
-        snapshot = snapshot_to_ezmsg(
-            models.GraphSnapshot(
-                graph={"A": ["B"], "B": []},
-                edge_owners={models.Edge("A", "B"): ["persistent", session]},
-                sessions={
-                    session: models.SnapshotSession([models.Edge("A", "B")], registered),
-                    "other": models.SnapshotSession([], None),
-                },
-                processes={process: models.SnapshotProcess(process, 12, "host", ["ROOT/SYS/LAST"])},
-            )
-        )
-        expected = gm.GraphSnapshot(
-            graph={"A": ["B"], "B": []},
-            edge_owners={gm.Edge("A", "B"): ["persistent", session]},
-            sessions={
-                session: gm.SnapshotSession([gm.Edge("A", "B")], real),
-                "other": gm.SnapshotSession([], None),
-            },
-            processes={UUID(process): gm.SnapshotProcess(UUID(process), 12, "host", ["ROOT/SYS/LAST"])},
-        )
-        got = pickle.loads(dumps(snapshot))
-        assert same(got, expected)
-        assert all(type(edge) is gm.Edge for edge in got.edge_owners)
-        assert all(ref.startswith("ezmsg.core.graphmeta:") or ref == "uuid:UUID" for ref in references(dumps(snapshot)))
 
 
 # --- foreign classes -------------------------------------------------------------------------------------------------

@@ -1,0 +1,111 @@
+"""Snapshots are ezmsg's, object for object, and what has not changed is not made again."""
+
+import pickle
+from typing import Any
+from uuid import UUID
+
+import pytest
+from ezmsg.core import graphmeta as gm
+
+from ezmsg.ledger import Ledger
+from ezmsg.ledger.runtime import LiveGraph
+from ezmsg.ledger.runtime.server import snapshots
+from ezmsg.ledger.runtime.server.pickles import parts, references
+from ezmsg.ledger.runtime.server.snapshots import Snapshots
+from ezmsg.ledger.runtime.server.translate import graph_metadata
+
+from .raw import metadata
+
+
+@pytest.fixture
+def live() -> LiveGraph:
+    return LiveGraph(Ledger.memory())
+
+
+def shape(value: Any) -> Any:
+    """A value with its types and the order of its dicts, which equality does not see."""
+    if isinstance(value, dict):
+        return dict, [(shape(key), shape(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return type(value), [shape(item) for item in value]
+    return type(value), shape(vars(value)) if type(value).__module__ == gm.__name__ else value
+
+
+def register(live: LiveGraph, session: int, *addresses: str) -> gm.GraphMetadata:
+    made = metadata(*addresses)
+    live.register(session, graph_metadata(made)[0])
+    return made
+
+
+def test_an_empty_graph(live: LiveGraph) -> None:
+    assert shape(pickle.loads(Snapshots(live).pickled())) == shape(gm.GraphSnapshot({}, {}, {}, {}))
+
+
+def test_a_snapshot_is_what_ezmsgs_clients_expect(live: LiveGraph) -> None:
+    taken = Snapshots(live)
+    one, two = live.open_session(), live.open_session()
+    names = {key: live.state.sessions[key].uuid for key in (one, two)}
+    process = live.open_process()
+    live.register_process(process, 12, "host", ["SYS/V", "SYS/U"])
+    live.connect("B", "C", one)
+    live.connect("A", "C", one)
+    live.connect("A", "B")
+    live.connect("A", "B", two)
+    live.connect("ü", "x" * 300, two)
+    registered = register(live, one, "SYS/U", "SYS/V")
+    uuid = UUID(live.state.processes[process].uuid)
+    edges = [gm.Edge("A", "B"), gm.Edge("A", "C"), gm.Edge("B", "C"), gm.Edge("ü", "x" * 300)]
+    sessions = {
+        names[one]: gm.SnapshotSession(edges[1:3], registered),
+        names[two]: gm.SnapshotSession([edges[0], edges[3]], None),
+    }
+    expected = gm.GraphSnapshot(
+        graph={"B": ["C"], "C": [], "A": ["B", "C"], "ü": ["x" * 300], "x" * 300: []},
+        edge_owners=dict(zip(edges, (["persistent", names[two]], [names[one]], [names[one]], [names[two]]), strict=True)),
+        sessions=dict(sorted(sessions.items())),
+        processes={uuid: gm.SnapshotProcess(uuid, 12, "host", ["SYS/U", "SYS/V"])},
+    )
+    assert shape(pickle.loads(taken.pickled())) == shape(expected)
+    for ref in references(taken.pickled()):
+        assert ref.startswith("ezmsg.core.graphmeta:") or ref == "uuid:UUID"
+
+
+def test_every_change_shows_and_only_what_is_new_is_pickled(
+    live: LiveGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, session, other = Snapshots(live), live.open_session(), live.open_session()
+    made: list[Any] = []
+    translate = snapshots.form_to_ezmsg
+    monkeypatch.setattr(snapshots, "form_to_ezmsg", lambda form: made.append(form) or translate(form))
+
+    def components() -> list[list[str]]:
+        held = pickle.loads(taken.pickled()).sessions.values()
+        return sorted([*each.metadata.components] for each in held if each.metadata is not None)
+
+    register(live, session, "SYS/U")
+    assert components() == [["SYS/U"]]
+    before = taken.pickled()
+    assert taken.pickled() is before
+    live.connect("A", "B")
+    assert taken.pickled() != before
+    register(live, other, "SYS/V")
+    assert components() == [["SYS/U"], ["SYS/V"]]
+    assert len(made) == 2, "once for each registration"
+    register(live, session, "SYS/W")
+    assert components() == [["SYS/V"], ["SYS/W"]]
+    live.clear(other)
+    assert components() == [["SYS/W"]]
+    live.close_session(session)
+    assert components() == []
+    assert (len(made), taken._metadata) == (3, {})
+
+
+def test_parts_stand_side_by_side() -> None:
+    shared = ["x", "x"]
+    values: list[Any] = [[shared, shared], {"x": shared, "y": UUID(int=1)}, metadata("SYS/U"), "x", None, b"x" * 300]
+    for count in range(len(values) + 1):
+        some = values[:count]
+        assert pickle.loads(parts.whole(parts.listed(map(parts.part, some)))) == some
+        keyed = {f"{place}": value for place, value in enumerate(some)}
+        pairs = ((parts.text(key), parts.part(value)) for key, value in keyed.items())
+        assert pickle.loads(parts.whole(parts.mapped(pairs))) == keyed
