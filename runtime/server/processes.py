@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from ezmsg.core.graphmeta import (
     ProcessControlResponse,
     ProcessOwnershipUpdate,
-    ProcessProfilingTraceBatch,
     ProcessRegistration,
     ProcessSettingsUpdate,
 )
@@ -96,7 +95,12 @@ class ProcessConnection:
         self._live.update_settings(self._id, update.component_address, value, translate.nanoseconds(update.timestamp))
 
     async def _add_trace(self) -> None:
-        self._hub.traces.add(self._uuid, await self._load(ProcessProfilingTraceBatch))
+        data = await self._reader.blob(METADATA_MAX)
+        self._hub.traces.add(self._uuid, data, self._refuse_trace)
+
+    def _refuse_trace(self, error: str) -> None:
+        actor = self._id if self._live.is_open(self._id) else None  # it may have ended before somebody looked
+        self._hub.reject(actor, self._connection.peer, "PROCESS_PROFILING_TRACE_UPDATE", "malformed", error)
 
     async def _answer(self) -> None:
         response = await self._load(ProcessControlResponse, PAYLOAD_MAX)

@@ -14,6 +14,7 @@ from ezmsg.ledger.runtime.server.history import listed
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.pulse import Stream
+from ezmsg.ledger.runtime.server.traces import TraceStream
 from ezmsg.ledger.runtime.server.wire import METADATA_MAX, NUMBER, Command, encode_blob, encode_str
 
 INTERVAL_MIN_S = 0.01
@@ -66,19 +67,21 @@ async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Strea
 async def serve_profiling(hub: Hub, connection: Connection) -> None:
     """SESSION_PROFILING_SUBSCRIBE: what the processes' traces have gained, each interval."""
     control = translate.load(await connection.reader.blob(METADATA_MAX), ProfilingStreamControl)
-    with hub.reading(Stream("profiling", connection.peer)):
-        await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-        sender = asyncio.create_task(_send_traces(hub, connection, control))
-        await _until_either(connection, sender)
-
-
-async def _send_traces(hub: Hub, connection: Connection, control: ProfilingStreamControl) -> None:
+    await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
+    stream = hub.traces.stream(control)
     interval = float(control.interval)
     interval = max(INTERVAL_MIN_S, interval) if math.isfinite(interval) else INTERVAL_MIN_S
-    read: dict[str, int] = {}
+    try:
+        with hub.reading(Stream("profiling", connection.peer)):
+            await _until_either(connection, asyncio.create_task(_send_traces(connection, stream, interval)))
+    finally:
+        stream.close()
+
+
+async def _send_traces(connection: Connection, stream: TraceStream, interval: float) -> None:
     while True:
         await asyncio.sleep(interval)
-        batch = hub.traces.collect(control, read)
+        batch = await stream.collect()
         if batch.batches:
             await connection.send(encode_blob(dumps(batch)))
 

@@ -55,13 +55,14 @@ def test_a_snapshot_is_what_ezmsgs_clients_expect(live: LiveGraph) -> None:
     registered = register(live, one, "SYS/U", "SYS/V")
     uuid = UUID(live.state.processes[process].uuid)
     edges = [gm.Edge("A", "B"), gm.Edge("A", "C"), gm.Edge("B", "C"), gm.Edge("ü", "x" * 300)]
+    owners = ["persistent", names[two]], [names[one]], [names[one]], [names[two]]
     sessions = {
         names[one]: gm.SnapshotSession(edges[1:3], registered),
         names[two]: gm.SnapshotSession([edges[0], edges[3]], None),
     }
     expected = gm.GraphSnapshot(
         graph={"B": ["C"], "C": [], "A": ["B", "C"], "ü": ["x" * 300], "x" * 300: []},
-        edge_owners=dict(zip(edges, (["persistent", names[two]], [names[one]], [names[one]], [names[two]]), strict=True)),
+        edge_owners=dict(zip(edges, owners, strict=True)),
         sessions=dict(sorted(sessions.items())),
         processes={uuid: gm.SnapshotProcess(uuid, 12, "host", ["SYS/U", "SYS/V"])},
     )

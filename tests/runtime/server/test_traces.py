@@ -1,6 +1,7 @@
 """Profiling samples: numbered, bounded, and on their way from processes to those who watch."""
 
 import asyncio
+import pickle
 from typing import Any
 from uuid import UUID, uuid1
 
@@ -18,8 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.runtime.server import traces as traces_module
 from ezmsg.ledger.runtime.server.server import GraphServer
-from ezmsg.ledger.runtime.server.traces import TraceBuffer, Traces
+from ezmsg.ledger.runtime.server.traces import TraceBuffer, Traces, TraceStream
+from ezmsg.ledger.runtime.server.wire import Malformed
 
 from .conftest import all_of
 from .raw import COMPLETE, Raw, RawProcess, pickled
@@ -78,24 +81,89 @@ def test_a_reader_gets_each_kept_sample_once(sizes: list[int], limit: int, reads
         at = at_next
 
 
+class Fed:
+    """Traces of one process."""
+
+    def __init__(self, *numbers: tuple[int, int]) -> None:
+        self.uuid = str(uuid1())
+        self.refused: list[str] = []
+        self.traces = Traces()
+        self.traces.open(self.uuid)
+        self.add(*numbers)
+
+    def add(self, *numbers: tuple[int, int]) -> None:
+        for first, last in numbers:
+            self.traces.add(self.uuid, pickle.dumps(batch(first, last)), self.refused.append)
+
+    def collect(self, stream: TraceStream, times: int = 1) -> list[list[int]]:
+        """The numbers of the samples in each of the next batches."""
+        collected = [asyncio.run(stream.collect()).batches.get(UUID(self.uuid)) for _ in range(times)]
+        return [[] if one is None else [sample.sample_seq for sample in one.samples] for one in collected]
+
+
 def test_samples_come_in_pieces_as_asked() -> None:
-    traces = Traces()
-    uuid = str(uuid1())
-    traces.open(uuid)
-    traces.add(uuid, batch(1, 10))
-    read: dict[str, int] = {}
-    control = ProfilingStreamControl(max_samples=4)
-    pieces = [traces.collect(control, read).batches.get(UUID(uuid)) for _ in range(4)]
-    assert [None if piece is None else len(piece.samples) for piece in pieces] == [4, 4, 2, None]
+    fed = Fed((1, 10))
+    stream = fed.traces.stream(ProfilingStreamControl(max_samples=4))
+    assert fed.collect(stream, 4) == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10], []]
+
+
+def test_nothing_is_opened_before_somebody_reads_and_one_batch_at_a_time_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[int] = []
+    load = traces_module.load
+    monkeypatch.setattr(traces_module, "load", lambda data, kind: opened.append(len(data)) or load(data, kind))
+    fed = Fed((1, 2), (3, 3), (4, 1004))
+    assert opened == []
+    stream = fed.traces.stream(ProfilingStreamControl(max_samples=2000))
+    assert fed.collect(stream, 2) == [[1, 2], [3]]
+    assert len(opened) == 2
+    assert fed.collect(fed.traces.stream(ProfilingStreamControl())) == [[1, 2, 3]]
+    assert len(opened) == 2, "what one stream had opened serves the others"
+    assert fed.collect(stream) == [list(range(4, 1005))], "a large one is opened beside the event loop"
+
+
+def test_what_nobody_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(pickle.dumps(batch(1, 5)))
+    monkeypatch.setattr(traces_module, "UNOPENED_BYTES", 3 * size + size // 2)
+    fed = Fed(*((1, 5) for _ in range(20)), (6, 10))
+    trace = fed.traces.connected[fed.uuid]
+    assert (len(trace._unopened), trace._bytes) == (3, 3 * size)
+    assert fed.collect(fed.traces.stream(ProfilingStreamControl()), 4) == [
+        *([[1, 2, 3, 4, 5]] * 2), [6, 7, 8, 9, 10], []
+    ]  # fmt: skip
+
+
+def test_what_turns_out_to_be_no_batch_is_refused_then_and_the_rest_is_read() -> None:
+    fed = Fed((1, 1))
+    odd = batch(2, 2)
+    odd.samples = "none"  # type: ignore[assignment]
+    fed.traces.add(fed.uuid, pickle.dumps(odd), fed.refused.append)
+    fed.add((3, 3))
+    with pytest.raises(Malformed):
+        fed.traces.add(fed.uuid, pickle.dumps(["something else"]), fed.refused.append)
+    assert fed.collect(fed.traces.stream(ProfilingStreamControl()), 3) == [[1], [], [3]]
+    assert len(fed.refused) == 1
+
+
+def test_a_stream_reads_what_a_process_left_and_then_nothing_is_kept() -> None:
+    fed = Fed((1, 4), (5, 5))
+    running = [fed.traces.stream(ProfilingStreamControl(max_samples=3, include_empty_batches=True)) for _ in range(2)]
+    assert fed.collect(running[0]) == [[1, 2, 3]]
+    elsewhere = fed.traces.stream(ProfilingStreamControl(process_ids=[uuid1()]))
+    fed.traces.close(fed.uuid)
+    late = fed.traces.stream(ProfilingStreamControl())
+    assert fed.collect(running[0], 3) == [[4], [5], []]
+    assert fed.collect(running[1], 3) == [[1, 2, 3], [4, 5], []]
+    assert fed.collect(late) == fed.collect(elsewhere) == [[]]
+    assert not any(stream._left for stream in fed.traces.streams)
+    assert asyncio.run(running[0].collect()).batches == {}, "one that has ended and is read is no empty batch"
 
 
 @pytest.mark.parametrize("most", [0, -3])
 def test_at_least_one_sample_is_given(most: int) -> None:
-    traces = Traces()
-    uuid = str(uuid1())
-    traces.open(uuid)
-    traces.add(uuid, batch(1, 2))
-    assert len(traces.collect(ProfilingStreamControl(max_samples=most), {}).batches[UUID(uuid)].samples) == 1
+    fed = Fed((1, 2))
+    assert fed.collect(fed.traces.stream(ProfilingStreamControl(max_samples=most))) == [[1]]
 
 
 # --- the stream ------------------------------------------------------------------------------------------------------
@@ -142,11 +210,15 @@ def test_only_the_processes_asked_for_in_order_and_each_once(server: GraphServer
         assert (got[nobody].pid, got[nobody].host, got[nobody].samples) == (-1, "", [])
 
 
-def test_samples_go_with_their_process(server: GraphServer) -> None:
+def test_samples_go_with_their_process_but_for_those_who_read_already(server: GraphServer) -> None:
+    """Stock loses what a stream has not had by then."""
     process = RawProcess(server.address)
+    stream = RawTraces(server, interval=0.1)
     send(process, 1, 4)
     process.end()
-    assert RawTraces(server).is_silent()
+    assert RawTraces(server).is_silent(0.03)
+    assert stream.next()[process.uuid].samples == samples(1, 4)
+    assert stream.is_silent(0.15)
 
 
 @pytest.mark.parametrize("interval", [0, -1.0, float("nan"), float("inf"), 1e-300])
