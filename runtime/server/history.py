@@ -234,6 +234,10 @@ class History:
         self._losses += 1
         self._checkpoints.cut(seq)
         self._replays = [replay for replay in self._replays if replay.state.seq <= seq]
+        self._made.clear()
+        self._made_bytes = 0
+        for feed in self._feeds.values():
+            feed.chunks.clear()
 
     # --- chunks ------------------------------------------------------------------------------------------------------
 

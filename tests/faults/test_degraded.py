@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import pickle
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -16,8 +17,11 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
+from ezmsg.ledger.projections.entries import TopologyChanged
 from ezmsg.ledger.runtime import LiveGraph, journal
 from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.runtime.server import history as history_module
+from ezmsg.ledger.runtime.server.history import History
 
 from .conftest import fill
 
@@ -251,6 +255,47 @@ def test_an_attempt_in_vain_does_not_replay_the_ledger(tmp_path: Path, monkeypat
     live.ledger.close()
 
 
+async def told(history: History, number: int) -> list[tuple[int, list[str]]]:
+    """Number and topics of each entry of the topology feed after ``number``."""
+    found: list[tuple[int, list[str]]] = []
+    while (chunk := await history.after(TopologyChanged, number)) is not None:
+        entries = [pickle.loads(each) for each in chunk.pickles(number)]
+        found += [(entry.seq, entry.changed_topics) for entry in entries]
+        number = chunk.last
+    return found
+
+
+@pytest.mark.parametrize("kept", [1, 4096], ids=["from the log", "from memory"])
+def test_the_feeds_go_on_with_what_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    monkeypatch.setattr(history_module, "RECENT_ENTRIES", kept)
+    disk = FullDisk()
+    live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
+
+    async def story() -> None:
+        history = History(live)
+        with history.reading():
+            live.connect("A", "1")
+            assert await told(history, 0) == [(1, ["1"])]
+            disk.full = True
+            for number in range(2, 50):
+                live.connect("A", f"{number}")
+            everything = [(number, [f"{number}"]) for number in range(1, 50)]
+            assert live.degraded is not None
+            assert await told(history, 0) == everything
+            assert await told(history, 30) == everything[30:]
+            disk.full = False
+            live.tend(at_once=True)
+            live.connect("A", "50")
+            assert await told(history, 0) == [*everything, (50, ["50"])]
+
+    asyncio.run(story())
+    live.close()
+    live.ledger.close()
+
+
 def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live, disk, _ = lost_while_full(tmp_path, monkeypatch)
     now = time.monotonic()
@@ -272,6 +317,37 @@ def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monk
     now += 1.0
     live.tend()
     assert live.degraded is None
+    live.close()
+    live.ledger.close()
+
+
+def test_the_feeds_go_on_truthfully_over_what_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    monkeypatch.setattr(history_module, "RECENT_ENTRIES", 1)
+    disk = FullDisk()
+    live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
+
+    async def story() -> None:
+        history = History(live)
+        with history.reading():
+            live.connect("A", "1")
+            disk.full = True
+            live.connect("A", "2")
+            assert await told(history, 0) == [(1, ["1"]), (2, ["2"])], "a replay has folded what will be lost"
+            monkeypatch.setattr(journal, "QUEUE_MAX", 1)
+            live.connect("A", "3")
+            live.disconnect("A", "1")
+            assert await told(history, 3) == [(4, ["1"])], "who keeps up hears of it all the same"
+            assert await told(history, 2) == [], "who does not has to wait"
+            disk.full = False
+            live.tend(at_once=True)
+            live.connect("A", "5")
+            # 2 to 4 are lost: then A -> 1 went, A -> 2 and A -> 3 came, as far as the ledger can tell
+            expected = [(1, ["1"]), (5, ["1"]), (6, ["2"]), (7, ["3"]), (8, ["5"])]
+            assert await told(history, 0) == expected
+            assert await told(history, 2) == await told(history, 4) == expected[1:]
+
+    asyncio.run(story())
     live.close()
     live.ledger.close()
 
@@ -326,6 +402,10 @@ def test_a_server_that_stops_and_still_cannot_write_says_what_is_lost(
         assert [type(event) for event in ledger.entries()][-2:] == [ev.ServerLost, ev.ServerStarted]
         live.check()
         live.close()
+
+
+    live.close()
+    live.ledger.close()
 
 
 def test_what_could_never_be_stored_is_refused_at_once_and_does_not_hold_up_the_rest(
