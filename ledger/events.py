@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from ezmsg.ledger.values import Form
 
-RULES = 1
+RULES = 2
 """The rules that today's folds apply; `server.started` carries those in force when it was written."""
 
 

@@ -46,7 +46,7 @@ class GraphState:
     def __init__(self, watch: list[FeedEntry] | None = None) -> None:
         self.seq = 0
         self.time = 0
-        self.rules = ev.RULES
+        self.rules = 1
         self.unknown = False
         self.paused = False
         self.ownership = Ownership()
@@ -160,8 +160,8 @@ class GraphState:
 
     def _release_session(self, session: int, event: Any) -> None:
         vanished = self.ownership.release(session)
-        self._forget_registration(session)
-        if vanished:
+        registered = self._forget_registration(session)
+        if vanished or (registered and self.rules >= 2):
             self._report_topology(event, vanished, session=session)
 
     def _graph_cleared(self, event: ev.GraphCleared) -> None:
@@ -185,6 +185,8 @@ class GraphState:
             self.components[key] = session
         for index, (address, value) in enumerate(registration.settings()):
             self._register_setting(event, index, address, value)
+        if self.rules >= 2:
+            self._report_topology(event, [], session=session)
 
     def _register_setting(
         self, event: ev.MetadataRegistered, index: int, address: str, value: ev.SettingsValue
@@ -197,10 +199,10 @@ class GraphState:
             self.settings[address] = SettingRecord(value, event.session, None, event.seq, rank)
         self._report_setting(INITIAL_SETTINGS, address, value, event.time, event.session, None)
 
-    def _forget_registration(self, session: int) -> None:
+    def _forget_registration(self, session: int) -> bool:
         registration = self.registrations.pop(session, None)
         if registration is None:
-            return
+            return False
         for key, component in registration.components.items():
             del self.components[key]
             # A process may have reported a component by its key where that is not its address: neither may outlive it.
@@ -212,6 +214,7 @@ class GraphState:
                     del self.settings[name]
                 else:
                     self.settings[name] = replace(setting, session=None)
+        return True
 
     def _settings_updated(self, event: ev.SettingsUpdated) -> None:
         if event.process not in self.processes:

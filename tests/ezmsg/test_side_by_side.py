@@ -146,7 +146,7 @@ def ours(start_ours: Callable[[], GraphServer]) -> GraphServer:
 
 async def live(stock: StockServer, ours: GraphServer, seed: int) -> Counter[str]:
     """One life with both servers, step by step; how often what happened."""
-    worlds = [World(stock.address), World(ours.address, tells_departures=True)]
+    worlds = [World(stock.address), World(ours.address, ours.live)]
     try:
         for number, (verb, *args) in enumerate(Script(seed).steps(STEPS)):
             expected, got = await asyncio.gather(*(world.step(verb, *args) for world in worlds))
@@ -459,6 +459,23 @@ def test_fault_departures_are_told_to_nobody(stock: StockServer, ours: GraphServ
             assert subscriber.is_silent(SILENCE_S)
         else:
             assert subscriber.update() == [stays.uuid]
+
+
+def test_fault_metadata_changes_are_told_to_nobody(stock: StockServer, ours: GraphServer) -> None:
+    for server in (stock, ours):
+        stream = Raw(server.address, Command.SESSION_TOPOLOGY_SUBSCRIBE, text("0"))
+        stream.text()
+        assert stream.byte() == COMPLETE
+        session = RawSession(server.address)
+        session.register(metadata("SYS/U"))
+        session.end()
+        if server is stock:
+            assert stream.is_silent(SILENCE_S)
+        else:
+            told = [stream.pickle() for _ in range(2)]
+            assert [(event.event_type.value, event.changed_topics, event.source_session_id) for event in told] == [
+                ("GRAPH_CHANGED", [], session.uuid)
+            ] * 2
 
 
 def test_fault_dead_segments_can_be_attached(stock: StockServer, ours: GraphServer) -> None:

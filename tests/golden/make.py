@@ -165,6 +165,40 @@ def history() -> bytes:
     return pen.seal()
 
 
+def history_of_rules_2() -> bytes:
+    """The same life under rules 1, and again under 2, which tell of metadata that comes and goes."""
+    pen = Pen()
+    one_life(pen, 40, rules=1)
+    pen(
+        ev.ServerLost(server=1, last_seen=BEGIN),
+        ev.ServerStarted(uuid=uuid(50), kind="server", name="rig", host="lab-4", pid=51, rules=2),
+    )
+    one_life(pen, 50, rules=2)
+    return pen.seal()
+
+
+def one_life(pen: Pen, number: int, rules: int) -> None:
+    if rules == 1:
+        pen(ev.ServerStarted(uuid=uuid(number), kind="server", name="rig", host="lab-4", pid=number))
+    one = pen(ev.SessionOpened(uuid=uuid(number + 1)))
+    two = pen(ev.SessionOpened(uuid=uuid(number + 2)))
+    pen(connect("A", "B", one), connect("A", "B", two), connect("B", "C", one))
+    pen(ev.MetadataRegistered(session=one, metadata=graph(GAIN, SOURCE, root="SYS")))
+    pen(ev.MetadataRegistered(session=one, metadata=graph(GAIN, root="SYS")))
+    pen(ev.MetadataRegistered(session=two, metadata=graph(VIEWER)))
+    worker = pen(ev.ProcessOpened(uuid=uuid(number + 3)))
+    pen(ev.ProcessRegistered(process=worker, pid=78, host="lab-4", units=("SYS/GAIN",)))
+    pen(ev.SettingsUpdated(process=worker, component="SYS/GAIN", value=reported(2.0)))
+    pen(Unknown("lab.note", text="what no version knows"))
+    pen(ev.SessionCleared(session=two))  # its edge has another owner: nothing but its metadata goes
+    pen(ev.MetadataRegistered(session=two, metadata=graph(VIEWER)))
+    pen(ev.SessionClosed(session=one, reason="lost"))
+    pen(ev.ProcessClosed(process=worker, reason="closed"))
+    three = pen(ev.SessionOpened(uuid=uuid(number + 4)))
+    pen(ev.MetadataRegistered(session=three, metadata=graph(GAIN)))
+    pen(ev.SessionClosed(session=three, reason="closed"))
+
+
 def first_run(pen: Pen) -> None:
     run = pen(
         ev.ServerStarted(
@@ -367,10 +401,13 @@ def as_json(snapshot: GraphSnapshot) -> dict[str, Any]:
     }
 
 
+HISTORIES = {"v1": history, "rules-2": history_of_rules_2}
+
+
 def main(stem: str) -> None:
     path = Path(stem).with_suffix(".ledger")
     with path.open("xb") as file:  # an existing one stands
-        file.write(history())
+        file.write(HISTORIES[path.stem]())
     text = json.dumps(expected(path), indent=1, ensure_ascii=False)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,6 +233,40 @@ def test_numbers_that_were_lost_are_not_given_out_again() -> None:
     assert list(feed([events])) == [graph(1, 2, ["B"]), graph(9, 11, ["C"])]
     state = fold([events], GraphState())
     assert (state.topology, state.settings_changes) == (9, 1)
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def lives(rules: int) -> list[Any]:
+    """A session that holds an edge and registers twice, and is cleared; one that only registers, and goes."""
+    return numbered(
+        [
+            msgspec.structs.replace(STARTED, rules=rules),
+            ev.SessionOpened(uuid="s2"),
+            connect("A", "B", 2),
+            ev.MetadataRegistered(session=2, metadata=form(U=1)),
+            ev.MetadataRegistered(session=2, metadata=form(U=2)),
+            ev.SessionCleared(session=2),
+            ev.SessionClosed(session=2, reason="closed"),
+            ev.SessionOpened(uuid="s8"),
+            ev.MetadataRegistered(session=8, metadata=form(V=1)),
+            ev.SessionClosed(session=8, reason="lost"),
+        ]
+    )
+
+
+def test_by_rules_2_metadata_that_comes_or_goes_is_told_as_a_change_of_no_topic() -> None:
+    told = {rules: [entry for entry in feed([lives(rules)]) if type(entry) is TopologyChanged] for rules in (1, 2)}
+    assert told[1] == [graph(1, 3, ["B"], "s2"), graph(2, 6, ["B"], "s2")]
+    assert told[2] == [
+        graph(1, 3, ["B"], "s2"),
+        graph(2, 4, [], "s2"),
+        graph(3, 5, [], "s2"),
+        graph(4, 6, ["B"], "s2"),
+        graph(5, 9, [], "s8"),
+        graph(6, 10, [], "s8"),
+    ]
 
 
 # --- replays from a place on the way ---------------------------------------------------------------------------------

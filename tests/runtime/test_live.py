@@ -106,9 +106,9 @@ class Model:
             self.topology.append(("GRAPH_CHANGED", (b,), self.uuids.get(owner or 0), None))
         return gone
 
-    def release(self, owner: int | None) -> tuple[str, ...]:
+    def release(self, owner: int | None, registered: bool = False) -> tuple[str, ...]:
         topics = tuple(sorted({edge[1] for edge in self.held(owner) if self.drop(edge, owner)}))
-        if topics:
+        if topics or registered:
             self.topology.append(("GRAPH_CHANGED", topics, self.uuids.get(owner or 0), None))
         return topics
 
@@ -136,6 +136,7 @@ class Model:
             else:
                 self.settings[address] = (value, session, None)
             self.changes.append(("INITIAL_SETTINGS", address, value, self.uuids[session], None))
+        self.topology.append(("GRAPH_CHANGED", (), self.uuids[session], None))
 
     def update(self, process: int, component: str, value: Value) -> None:
         listing = [session for session, held in self.metadata.items() if component in (held or ())]
@@ -146,8 +147,9 @@ class Model:
         self.changes.append(("SETTINGS_UPDATED", component, value, source, self.uuids[process]))
 
     def clear(self, session: int) -> tuple[str, ...]:
+        registered = self.metadata[session] is not None
         self.forget(session)
-        return self.release(session)
+        return self.release(session, registered)
 
     def end_session(self, session: int) -> tuple[str, ...]:
         topics = self.clear(session)
@@ -1139,9 +1141,9 @@ def test_whoever_waits_for_a_feed_is_told_once_a_commit(live: LiveGraph) -> None
     live.connect("A", "C")
     assert [len(entries) for entries in told] == [1, 1]
     live.register(session, freeze(system(2, 1)))
-    assert [len(entries) for entries in told] == [1, 1, 2]
+    assert [len(entries) for entries in told] == [1, 1, 3]
     live.close()
-    assert [len(entries) for entries in told] == [1, 1, 2, 1]
+    assert [len(entries) for entries in told] == [1, 1, 3, 1]
 
 
 def test_a_listener_that_fails_does_not_part_the_state_from_the_cycle_test(live: LiveGraph) -> None:

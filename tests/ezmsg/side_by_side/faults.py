@@ -83,6 +83,10 @@ FAULTS = {
         "tells nobody that a publisher has left: each message of its that is still queued is an error in a subscriber",
         "tells those who heard it, and nobody waits for them; such messages are passed over",
     ),
+    "metadata_changes_are_told_to_nobody": Fault(
+        "no event stream says that metadata came or went, and settings with it: a tool shows what is there no more",
+        "tells it as a change of the graph that concerns no topic, at which tools look anew",
+    ),
     "dead_segments_can_be_attached": Fault(
         "attaching to a segment that was unlinked answers COMPLETE, with a name that no longer exists",
         "an end of file, as for any unknown name",

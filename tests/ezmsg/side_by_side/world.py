@@ -23,6 +23,9 @@ from ezmsg.core.graphmeta import (
 )
 from ezmsg.core.netprotocol import Command
 
+from ezmsg.ledger.projections.entries import TopologyChanged
+from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.runtime import LiveGraph
 from tests.runtime.server.raw import blob, pickled, text, u64
 
 TIMEOUT_S = 10.0
@@ -91,9 +94,9 @@ class Client:
 class World:
     """Steps are methods; what a step returns is what has to be the same with every server."""
 
-    def __init__(self, address: tuple[str, int], *, tells_departures: bool = False) -> None:
+    def __init__(self, address: tuple[str, int], ours: LiveGraph | None = None) -> None:
         self.address = address
-        self.tells_departures = tells_departures
+        self.ours = ours
         self.names: dict[str, str] = {}
         self.clients: dict[str, Client] = {}
         self.requests: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
@@ -131,7 +134,7 @@ class World:
     async def end(self, name: str) -> None:
         heard = [(client, client.hears) for client in self.clients.values() if name in client.hears]
         await self.clients.pop(name).end()
-        if self.tells_departures:  # stock tells nobody: see faults.py
+        if self.ours is not None:  # stock tells nobody: see faults.py
             for client, before in heard:
                 await client.until(1)
                 assert client.taken() == [[other for other in before if other != name]]
@@ -372,7 +375,15 @@ class World:
     # --- event streams -----------------------------------------------------------------------------------------------
 
     async def topology(self, name: str, after: int) -> None:
+        """Ours tells of metadata as well, see faults.py: numbers are those that stock gives to the same entries."""
+        place = max(0, after)
+        if self.ours is not None:
+            entries = [entry for entry in feed(self.ours.journal.read()) if isinstance(entry, TopologyChanged)]
+            common = [entry.number for entry in entries if entry.topics or entry.session is None]
+            place = min(place, len(common))
+            after = ([0, *common] if place < len(common) else [len(entries)] * (place + 1))[place]
         await self._stream(name, Command.SESSION_TOPOLOGY_SUBSCRIBE, after)
+        self.clients[name].place = place
 
     async def changes(self, name: str, after: int, observer: str) -> None:
         so_far = len(await self.settings_events(observer, 0))
@@ -389,8 +400,13 @@ class World:
         async for event in _pickles(client):
             if type(event) is TopologyChangedEvent:
                 session, process = event.source_session_id, event.source_process_id
+                if not event.changed_topics and session is not None:
+                    assert self.ours is not None
+                    continue
                 who = self.named(session), self.named(process)
-                client.note((event.seq, event.event_type, tuple(event.changed_topics), *who))
+                client.place += 1
+                number = event.seq if self.ours is None else client.place
+                client.note((number, event.event_type, tuple(event.changed_topics), *who))
             else:
                 client.place = event.seq
                 client.note(self.change(event))
