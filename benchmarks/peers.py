@@ -38,6 +38,10 @@ class Peer:
         self.address = json.loads(line)["address"]
         return self
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __exit__(self, *error: object) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

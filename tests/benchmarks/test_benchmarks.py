@@ -62,6 +62,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
             "Connect",
             {"ezmsg-ledger, interval", "ezmsg-ledger, commit", "acknowledging server", "ezmsg 3.9's own"},
         ),
+        ("server", "Server", {"ezmsg-ledger, interval", "ezmsg 3.9's own"}),
     ],
 )
 def test_each_benchmark_runs(name: str, title: str, contenders: set[str], tmp_path: Path) -> None:
