@@ -31,6 +31,9 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
             connection.write(encode_str(uuid))
             hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
             await _follow(connection, link, link.update(), lambda: connection.write(Command.COMPLETE))
+        except ConnectionResetError:
+            if not link.behind:  # else it may have left in good order: a system resets what has something unread
+                raise
         finally:
             hub.router.remove_subscriber(link)
 

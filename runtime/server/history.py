@@ -165,7 +165,7 @@ class History:
         self._forget()
         self._turn = asyncio.Lock()
         self._readers = 0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: set[asyncio.Future[None]] = set()
         live.on_feed = self._add
         live.on_lost = self._cut
 
@@ -201,8 +201,11 @@ class History:
     async def grown(self) -> None:
         """Return when a feed has a new entry."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        await waiter
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
 
     async def after(self, kind: Kind, number: int) -> Chunk | None:
         """A chunk with the entry after ``number`` and perhaps more; None when there is none yet.
@@ -227,7 +230,6 @@ class History:
                 self._feeds[type(entry)].add(entry)
         for waiter in self._waiters:
             release(waiter)
-        self._waiters.clear()
 
     def _cut(self, seq: int) -> None:
         """What followed event ``seq`` is lost: no replay can go on from there."""

@@ -92,6 +92,11 @@ class SubscriberLink:
         self._closed = False
         self.slowest_ack_s = 0.0
 
+    @property
+    def behind(self) -> bool:
+        """Whether there is an update that it has not answered."""
+        return bool(self._sent)
+
     async def update(self) -> None:
         """Have the subscriber apply today's list; returns when it has, is gone, or UPDATE_TIMEOUT_S is over."""
         if self._closed:
