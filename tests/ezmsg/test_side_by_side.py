@@ -8,6 +8,7 @@ import inspect
 import io
 import os
 import pickle
+import select
 import sys
 import threading
 import time
@@ -48,7 +49,7 @@ from tests.runtime.server.raw import (
     u64,
 )
 
-from .side_by_side.faults import FAULTS
+from .side_by_side.faults import ELSEWHERE, FAULTS
 from .side_by_side.script import Script
 from .side_by_side.world import World
 
@@ -182,6 +183,13 @@ def test_every_fault_of_the_table_is_shown() -> None:
     for name in FAULTS:
         test = globals()[f"test_fault_{name}"]
         assert {"stock", "ours"} <= {*inspect.signature(test).parameters}, f"{name} is not shown beside stock"
+
+
+def test_every_fault_that_is_shown_elsewhere_has_its_test() -> None:
+    for fault, place in ELSEWHERE.items():
+        module, _, name = place.partition(".")
+        text_of = (Path(__file__).parents[1] / "runtime" / "server" / f"{module}.py").read_text(encoding="utf-8")
+        assert f"def {name}(" in text_of, fault
 
 
 Server = StockServer | GraphServer
@@ -478,6 +486,67 @@ def test_fault_metadata_changes_are_told_to_nobody(stock: StockServer, ours: Gra
             ] * 2
 
 
+def test_fault_unread_profiles_are_lost(stock: StockServer, ours: GraphServer) -> None:
+    for server in (stock, ours):
+        process = RawProcess(server.address)
+        stream = Raw(
+            server.address, Command.SESSION_PROFILING_SUBSCRIBE, pickled(ProfilingStreamControl(interval=SILENCE_S))
+        )
+        stream.text()
+        assert stream.byte() == COMPLETE
+        sample = ProfilingTraceSample(0.0, "e", "t", "m", 1.0)
+        batch = ProcessProfilingTraceBatch(process.uuid, 1, "host", 0.0, [sample])
+        process.send(Command.PROCESS_PROFILING_TRACE_UPDATE, pickled(batch))
+        process.end()
+        if server is stock:
+            assert stream.is_silent(2.5 * SILENCE_S)
+        else:
+            assert stream.pickle().batches[process.uuid].samples == batch.samples
+
+
+def test_fault_clients_are_never_forgotten(stock: StockServer, ours: GraphServer) -> None:
+    for server in (stock, ours):
+        before = None
+        for _ in range(20):
+            RawSubscriber(server.address, "A").end()
+            if before is None:
+                before = len(entries_of(server))
+        deadline = time.monotonic() + 5.0
+        while server is ours and len(entries_of(server)) > before:
+            assert time.monotonic() < deadline
+        assert (len(entries_of(server)) >= before + 19) == (server is stock)
+
+
+def first_of(*raws: Raw) -> Raw:
+    """The one that is sent something first."""
+    readable, _, _ = select.select([raw.socket for raw in raws], [], [], 5.0)
+    return next(raw for raw in raws if raw.socket in readable)
+
+
+def entries_of(server: Server) -> Any:
+    """What a server keeps of its connections."""
+    return server._client_tasks if isinstance(server, StockServer) else server._tasks
+
+
+def test_fault_an_answer_releases_every_update(stock: StockServer, ours: GraphServer) -> None:
+    for server in (stock, ours):
+        subscriber = RawSubscriber(server.address, "C")
+        sessions = [RawSession(server.address) for _ in range(2)]
+        for session, topic in zip(sessions, "AB", strict=True):
+            session.send(Command.SESSION_CONNECT, text(topic), text("C"))
+        subscriber.update(acknowledge=False)
+        assert all(session.is_silent(0.02) for session in sessions)
+        subscriber.acknowledge()
+        released = first_of(*sessions)
+        assert released.byte() == COMPLETE
+        [waiting] = [session for session in sessions if session is not released]
+        if server is ours:
+            assert subscriber.update(acknowledge=False) == []
+            assert waiting.is_silent(0.02)
+            subscriber.acknowledge()
+        assert waiting.byte() == COMPLETE
+
+
 def test_fault_dead_segments_can_be_attached(stock: StockServer, ours: GraphServer) -> None:
     attached = {}
     for server in (stock, ours):
@@ -521,7 +590,7 @@ def test_fault_clearing_tells_once_per_topic(stock: StockServer, ours: GraphServ
         subscriber = RawSubscriber(server.address, "C")
         session.send(Command.SESSION_CLEAR)
         updates[server] = 0
-        while session.is_silent(0.02):
+        while first_of(session, subscriber) is subscriber:
             subscriber.update()
             updates[server] += 1
         assert session.byte() == COMPLETE

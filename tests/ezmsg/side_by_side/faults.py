@@ -10,6 +10,33 @@ class Fault(NamedTuple):
     ours: str
 
 
+ELSEWHERE = {
+    "a connection that never says what it is stays for ever":
+        "test_server.test_a_client_that_never_says_what_it_is_is_cut_off",
+    "a publisher may withhold its address for ever":
+        "test_endpoints.test_a_withheld_address_is_waited_for_a_while_and_by_nobody_else",
+    "half a command is waited for for ever": "test_sessions.test_half_a_command_and_then_silence",
+    "a segment may have any size": "test_leases.test_a_huge_segment_is_refused_and_the_server_goes_on",
+    "stop() waits for idle connections (Python 3.12 on)": "test_server.test_stop_does_not_wait_for_anybody",
+    "a subscriber's list may be older than the one before":
+        "test_routing.test_many_changes_meet_in_one_list_that_is_the_newest",
+    "an answer that nobody asked for releases an update":
+        "test_routing.test_answers_that_were_not_asked_for_release_nothing",
+    "half a request raises in the server": "test_sessions.test_half_a_command_and_then_the_end",
+    "a wrong number or UUID raises in the server": "test_server.test_wrong_arguments_of_an_opener",
+    "every new edge copies the graph": "test_commands.test_a_connect_takes_no_second_although_the_graph_is_large",
+    "a snapshot is made anew each time": "test_snapshots.test_every_change_shows_and_only_what_is_new_is_pickled",
+    "each profiling stream walks all samples at each tick": "test_traces.test_a_reader_gets_each_kept_sample_once",
+    "memory grows with history up to a limit, then history is lost":
+        "test_streams.test_a_slow_reader_gets_everything_and_costs_neither_time_nor_memory",
+}
+"""Further faults of stock that ours has not, and the test in tests/runtime/server that would fail if it had.
+
+What the protocol itself brings is here as there: whoever can connect may send SHUTDOWN; a value that a process reported
+stays in force when it gives the unit up, until it ends; INITIAL_SETTINGS tells what was registered, even where a
+reported value stays in force; publishers and subscribers are in no stream. The ledger has all of these as they are.
+"""
+
 FAULTS = {
     "half_a_command_freezes_all": Fault(
         "reads arguments while it holds the lock of all commands: who withholds one freezes every client",
@@ -86,6 +113,18 @@ FAULTS = {
     "metadata_changes_are_told_to_nobody": Fault(
         "no event stream says that metadata came or went, and settings with it: a tool shows what is there no more",
         "tells it as a change of the graph that concerns no topic, at which tools look anew",
+    ),
+    "unread_profiles_are_lost": Fault(
+        "samples that a running profiling stream has not had when their process ends are lost",
+        "a running stream still gets them",
+    ),
+    "clients_are_never_forgotten": Fault(
+        "keeps an entry for every publisher, subscriber and channel that was ever connected",
+        "keeps what is connected",
+    ),
+    "an_answer_releases_every_update": Fault(
+        "with two updates under way to one subscriber, its first answer releases both commands that wait",
+        "each command waits until the list that has its change was applied",
     ),
     "dead_segments_can_be_attached": Fault(
         "attaching to a segment that was unlinked answers COMPLETE, with a name that no longer exists",
