@@ -100,7 +100,7 @@ class ProcessConnection:
 
     def _refuse_trace(self, error: str) -> None:
         actor = self._id if self._live.is_open(self._id) else None  # it may have ended before somebody looked
-        self._hub.reject(actor, self._connection.peer, "PROCESS_PROFILING_TRACE_UPDATE", "malformed", error)
+        self._hub.reject(actor, self._connection.peer, Command.PROCESS_PROFILING_TRACE_UPDATE, "malformed", error)
 
     async def _answer(self) -> None:
         response = await self._load(ProcessControlResponse, PAYLOAD_MAX)
