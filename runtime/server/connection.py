@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         """End the connection now. Its reader raises what this returns, so nobody takes it for the client's wish."""
         if self._cut_off is None:
             self._cut_off = CutOff(why)
-        self._transport.abort()
+        self._abort()
         return self._cut_off
 
     async def close(self) -> None:
@@ -124,4 +124,8 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             logger.debug("%s did not take its last bytes", self.peer)
         finally:
-            self._transport.abort()  # when it is closed already, this does nothing
+            self._abort()
+
+    def _abort(self) -> None:
+        if not self._lost.is_set():  # asyncio's transport raises when its last bytes have left since it was closed
+            self._transport.abort()

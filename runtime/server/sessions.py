@@ -168,9 +168,7 @@ class SessionConnection:
     # What shows the state of processes too is left for the task: its turn comes behind theirs if they ended before.
 
     async def _snapshot(self) -> bytes:
-        pickled = self._hub.snapshots.pickled()
-        await self._hub.settled()
-        return encode_blob(pickled) + Command.COMPLETE
+        return await self._in_time(encode_blob(self._hub.snapshots.pickled()) + Command.COMPLETE)
 
     async def _settings_snapshot(self) -> bytes:
         settings = self._live.state.settings
