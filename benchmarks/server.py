@@ -305,7 +305,7 @@ def _idle(setting: Setting, size: Size, section: Section) -> None:
     with servers(setting.folder) as running:
         figures = {name: asyncio.run(connect(server)) for name, server in running.items()}
     for name, grown in figures.items():
-        section.rows.append((case, name, count(grown), "", ""))
+        section.rows.append((case, name, count(grown), count(grown), ""))
     section.aims.append(Aim(f"{case}: beside 20 kB", Spread.of([figures[OURS] / 20_000]), 1, True))
 
 
@@ -351,7 +351,7 @@ def _tools(setting: Setting, size: Size, section: Section) -> None:
             assert recorder.pid is not None
             server = Server(Address.from_string(recorder.address), recorder.pid)
             took, quiet, busy = asyncio.run(measure(server))
-    section.rows.append((case, OURS, seconds(took), "", ""))
+    section.rows.append((case, OURS, seconds(took), seconds(took), ""))
     for when, figures in (("before", quiet), ("meanwhile", busy)):
         p50, p99 = statistics.median(figures), statistics.quantiles(figures, n=100)[98]
         section.rows.append((f"{case}: connects {when}, p50 (at most: p99)", OURS, seconds(p50), seconds(p99), ""))
