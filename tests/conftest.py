@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
@@ -27,6 +28,10 @@ PROGRAMS = Path(__file__).parent / "pipelines" / "programs"
 CONSOLE = Path(sys.executable).with_name("ezmsg-ledger")
 COMMAND = [str(CONSOLE)] if CONSOLE.exists() else [sys.executable, "-m", "ezmsg.ledger.tools.cli"]
 FREE = "127.0.0.1:0"
+
+# How long an example takes tells how busy the machine is, and nothing about what is tested.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 PATIENCE_S = 40.0
 """For any one thing that is waited for: a machine that is busy with something else takes its time."""
