@@ -7,10 +7,14 @@ from ezmsg.ledger.projections.entries import FeedEntry
 from ezmsg.ledger.projections.state import GraphState
 
 
-def feed(batches: Iterable[Sequence[Any]]) -> Iterator[FeedEntry]:
-    """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay."""
+def feed(batches: Iterable[Sequence[Any]], state: GraphState | None = None) -> Iterator[FeedEntry]:
+    """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay.
+
+    ``state``: the one before the first of the events, when that is not the first of all; it is used up.
+    """
     watch: list[FeedEntry] = []
-    state = GraphState(watch)
+    state = state or GraphState()
+    state.watch = watch
     for batch in batches:
         state.apply_batch(batch)
         yield from watch

@@ -15,9 +15,11 @@ from ezmsg.ledger import __version__
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.checkpoint import encode
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.journal import Degraded, Journal
 from ezmsg.ledger.runtime.reconcile import Bridge
 from ezmsg.ledger.runtime.references import check_references
@@ -34,8 +36,9 @@ class RecordedGraph:
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
         self.journal = Journal(ledger, wait=not served, keep_going=served)
+        self.growth = Growth()
         self._renamed: dict[int, int] = {}
-        self.state = fold(ledger.read(), GraphState())
+        self.state = state_at(ledger)
         self._watch: list[FeedEntry] = []
         self.state.watch = self._watch
         self.topology_feed: list[TopologyChanged] = []
@@ -93,11 +96,19 @@ class RecordedGraph:
         """Why nothing is written at the moment; None when all is well."""
         return self.journal.degraded
 
+    def rotate(self) -> bool:
+        """Begin a new segment of the ledger with this state; False when there is nothing to seal or no writing now.
+
+        Raises as ``Ledger.rotate`` does. Cost: O(state) and a few syncs.
+        """
+        return self.degraded is None and self.ledger.rotate(encode(self.state), self.state.seq)
+
     def tend(self) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
 
-        Costs next to nothing when all is well. After events were lost: one replay.
+        Costs next to nothing when all is well. After events were lost: a replay from the last checkpoint.
         """
+        self.growth.note(time.monotonic(), self.ledger.appended)
         self.journal.look()
         if not self.journal.resume():
             return
@@ -116,7 +127,7 @@ class RecordedGraph:
         """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
         first, last = missing
         now = time.time_ns()
-        logged = fold(self.ledger.read(), GraphState())
+        logged = state_at(self.ledger)
         topology, settings = self.state.topology, self.state.settings_changes
         gap = ev.Gap(
             seq=last + 1,

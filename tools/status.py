@@ -9,6 +9,7 @@ import typer
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.amounts import size_text
 from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV
 
 
@@ -49,6 +50,7 @@ def lines(where: str, answer: dict[str, Any]) -> list[str]:
         f"  {answer['sessions']} sessions, {answer['processes']} processes, {answer['publishers']} publishers, "
         f"{answer['subscribers']} subscribers, {answer['channels']} channels, {answer['segments']} memory segments",
         f"  {answer['edges']} edges, {answer['components']} components",
+        f"  {size_text(answer['bytes'])} on the disk{_growth(answer['bytes_per_hour'])}",
     ]
     out += [f"  stalled: the subscriber of {topic}" for topic in answer["stalled"]]
     degraded = answer["degraded"]
@@ -57,3 +59,7 @@ def lines(where: str, answer: dict[str, Any]) -> list[str]:
         kept = "some are LOST already" if degraded["lost"] else "none is lost so far"
         out.append(f"  {degraded['waiting']} events wait in memory; {kept}; no durability is promised meanwhile")
     return out
+
+
+def _growth(per_hour: int | None) -> str:
+    return "" if per_hour is None else f", {size_text(per_hour)} more an hour"

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 
 import msgspec
@@ -79,6 +79,8 @@ def _status(hub: Hub, request: Request) -> dict[str, Any]:
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
+        "bytes": live.ledger.bytes_on_disk,
+        "bytes_per_hour": live.growth.per_hour(monotonic(), live.ledger.appended),
         "started": run.started,
         "now": time_ns(),
         "sessions": len(state.sessions),

@@ -20,6 +20,7 @@ from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.rotation import Keeper, Rotation
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
@@ -54,7 +55,7 @@ class GraphServer(threading.Thread):
 
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
-    drops the persistent edges that the ledger brings.
+    drops the persistent edges that the ledger brings. With a ``rotation`` the ledger is a folder, or becomes one.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class GraphServer(threading.Thread):
         durability: Durability = "interval",
         kind: str = "server",
         fresh: bool = False,
+        rotation: Rotation | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._given = ledger
         self._durability = durability
         self._kind = kind
         self._fresh = fresh
+        self._keeper = Keeper(rotation) if rotation is not None else None
         self._address: Address | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -130,13 +133,14 @@ class GraphServer(threading.Thread):
     def _open_ledger(self) -> Ledger:
         if isinstance(self._given, Ledger):
             return self._given
+        segmented = self._keeper is not None
         if self._given is not None:
-            return Ledger.open(self._given, durability=self._durability)
+            return Ledger.open(self._given, durability=self._durability, segmented=segmented)
         location = os.environ.get(LEDGER_ENV)
         if not location:
             return Ledger.memory()
         try:
-            return Ledger.open(location, durability=self._durability)
+            return Ledger.open(location, durability=self._durability, segmented=segmented)
         except LedgerLocked as error:
             return self._open_sibling(Path(location), error)
 
@@ -144,7 +148,7 @@ class GraphServer(threading.Thread):
         for number in range(2, SIBLINGS_MAX):
             sibling = location.with_name(f"{location.stem}-{number}{location.suffix}")
             try:
-                ledger = Ledger.open(sibling, durability=self._durability)
+                ledger = Ledger.open(sibling, durability=self._durability, segmented=self._keeper is not None)
             except LedgerLocked:
                 continue
             logger.warning("%s; recording to %s instead", locked, sibling)
@@ -182,6 +186,8 @@ class GraphServer(threading.Thread):
             self._failure = error  # for ``start``, which is waiting
         finally:
             self._ready.set()
+            if self._keeper is not None:
+                self._keeper.close()
             self.ledger = self.live.ledger  # another one than at the start, if the disk failed in between
             if self.ledger is not self._given:
                 self._close_ledger(self.ledger)
@@ -222,6 +228,8 @@ class GraphServer(threading.Thread):
         while True:
             await asyncio.sleep(TEND_S)
             live.tend()
+            if self._keeper is not None:
+                self._keeper.tend(live)
             if live.degraded is None:
                 try:
                     live.ledger.touch()

@@ -16,6 +16,7 @@ from ezmsg.core.graphmeta import (
 
 from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection
@@ -75,7 +76,8 @@ async def _earlier(live: LiveGraph, after: int, kind: type, start: int) -> list[
         return []
 
     def replay() -> list[Any]:
-        entries = feed(_while_running(live))
+        state = beginning(live.ledger)
+        entries = feed(_while_running(live), state)
         return [entry for entry in entries if type(entry) is kind and after < entry.number <= start]
 
     return await asyncio.to_thread(replay)

@@ -111,10 +111,11 @@ def test_a_degraded_recorder_says_so() -> None:
     )
     answer = {
         "ledger": "x", "now": 2, "started": 1, "seq": 9, "durable_seq": 4, "durability": "commit",
-        "stalled": ["A/IN"], "degraded": degraded, **numbers,
+        "bytes": 1_234_567, "bytes_per_hour": 42_000, "stalled": ["A/IN"], "degraded": degraded, **numbers,
     }  # fmt: skip
     out = "\n".join(lines("here:1", answer))
     assert "DEGRADED" in out
     assert "7 events wait in memory; some are LOST already" in out
     assert "5 events not yet on the disk" in out
+    assert "1.23 MB on the disk, 42 kB more an hour" in out
     assert "stalled: the subscriber of A/IN" in out
