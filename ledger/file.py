@@ -184,9 +184,10 @@ class FileLedger(Ledger):
 
     @property
     def in_place(self) -> bool:
-        if self._writer.closed:
-            return False
-        return self._disk.identity_at(self._writer.path) == self._disk.identity(self._writer.handle)
+        with self._writer.lock:
+            if self._writer.closed:
+                return False
+            return self._disk.identity_at(self._writer.path) == self._disk.identity(self._writer.handle)
 
     def sync(self) -> None:
         self._writer.check_usable()

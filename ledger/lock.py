@@ -121,8 +121,9 @@ class WriterLock:
 
     def let_go(self, handle: int) -> None:
         """Close a handle that was guarded, and with it the lock of its file."""
-        self._guarded.remove(handle)
-        self._disk.close(handle)
+        with _registry:
+            self._guarded.remove(handle)
+            self._disk.close(handle)
 
     def touch(self) -> None:
         """Say that this writer is alive. Does nothing in a forked child, nor after the release. Raises OSError."""

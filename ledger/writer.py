@@ -99,17 +99,17 @@ class Writer:
         if self.lock_file.forked:
             raise self._forked()
         self.flusher.sync()  # most of it, while others still append
-        before = self.handle
         try:
             with self.flusher.syncing, self.lock:
                 self._check(expected_seq)
                 self._seal_now()
+                before = self.handle
                 self._go_on(self._begun(begin))
+                self.lock_file.let_go(before)
                 if self.followers:
                     self.grown.notify_all()
         finally:
             self.flusher.tell()
-        self.lock_file.let_go(before)
 
     @property
     def appended(self) -> int:
