@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.cursor import Cursor
 from ezmsg.ledger.disk import Disk
-from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, LedgerClosed, LedgerError
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.reader import Reader, Stop, clip, is_set
 from ezmsg.ledger.scan import Place, read_at
@@ -36,7 +36,7 @@ class FolderReader:
     @property
     def first(self) -> int:
         """The seq of the first event that is there."""
-        return self._segments.opening(self._segments.numbers()[0]).start.seq + 1
+        return self._segments.first(self._segments.numbers())
 
     def start(self, seq: int | None) -> Start | None:
         """See ``Ledger.start``."""
@@ -79,7 +79,7 @@ class FolderReader:
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
         numbers = self._segments.numbers()
-        if place.seq < self._segments.opening(numbers[0]).start.seq:
+        if place.seq < self._segments.first(numbers) - 1:
             return False
         # two segments hold a place of one seq: the end of the one is the beginning of the next
         number = self._segments.containing(place.seq, numbers)
@@ -161,8 +161,11 @@ class FolderReader:
     def _is_followed(self, number: int, file: SegmentFile, cursor: Cursor) -> bool:
         if number + 1 in self._segments:
             return True
-        if self._named and not self._is_in_place(number, file):
-            raise HistoryChanged(f"{file.path} was removed or replaced while it was followed")
+        if not self._is_in_place(number, file):
+            if any(other > number for other in self._segments.listed()):
+                raise HistoryDropped(f"segment {number + 1} is no longer in {self.path}")
+            if self._named:
+                raise HistoryChanged(f"{file.path} was removed or replaced while it was followed")
         cursor.check_place()
         return False
 

@@ -183,17 +183,22 @@ class Segments:
         """That of the last segment."""
         return self.opening(self.numbers()[-1]).header
 
+    def first(self, numbers: range) -> int:
+        """The seq that the history begins with."""
+        return 1 if numbers[0] == FIRST else self.opening(numbers[0]).start.seq + 1
+
     def containing(self, after: int, numbers: range) -> int:
         """The last segment that begins behind event ``after`` or before it; 0 means the first one.
 
         Raises HistoryDropped when event ``after + 1`` is in none of them. Cost: O(log(segments)).
         """
-        first = self.opening(numbers[0]).start.seq
-        if after < first:
-            if after == 0:
-                return numbers[0]
-            raise HistoryDropped(f"{self.path} begins with seq {first + 1}; seq {after + 1} is no longer there")
         low, high = numbers[0], numbers[-1]
+        if after == 0 or self.opening(high).start.seq <= after:
+            return low if after == 0 else high
+        first = self.first(numbers)
+        if after < first - 1:
+            raise HistoryDropped(f"{self.path} begins with seq {first}; seq {after + 1} is no longer there")
+        high -= 1
         while low < high:
             middle = (low + high + 1) // 2
             if self.opening(middle).start.seq <= after:
