@@ -23,6 +23,7 @@ from ezmsg.ledger.header import (
     segment_bytes,
     write_new,
 )
+from ezmsg.ledger.recovery import sound_end
 from ezmsg.ledger.scan import Place
 from ezmsg.ledger.segments import FIRST, Segments, number_of, segment_name
 from ezmsg.ledger.structural import FORMAT, Header
@@ -104,6 +105,7 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
         return
     if kind is not None and make:
         check_begins(disk, folder)
+        _check_sound(disk, folder)
         if disk.kind(moving) is None:
             disk.make_folder(moving)
         target = os.path.join(moving, segment_name(FIRST))
@@ -130,6 +132,16 @@ def check_begins(disk: Disk, path: str) -> None:
             raise LogError(
                 f"{path} is a segment: nothing is added to it by itself", hint="Name the folder that it is in."
             )
+    finally:
+        disk.close(handle)
+
+
+def _check_sound(disk: Disk, path: str) -> None:
+    """Raise DamagedLedger when the file could not be gone on with: then it stays where it is."""
+    handle = open_file(disk, path)
+    try:
+        if disk.size(handle):
+            sound_end(disk, handle, path, read_header(disk, handle, path).start)
     finally:
         disk.close(handle)
 

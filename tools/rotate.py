@@ -61,9 +61,12 @@ def rotate(
         if json:
             page.document(answer)
             return
-        what = "goes on in" if begun else "has had no event since it began"
-        page.line(f"{shortened(opened.location)} {what} {shortened(opened.tip)}" if begun else f"{opened.tip} {what}")
+        if begun:
+            page.line(f"{shortened(opened.location)} goes on in {shortened(opened.tip)}")
+        else:
+            page.line(f"{shortened(opened.tip)} has had no event since it began")
         for done, names in (("removed", dropped), ("compressed", packed)):
             if names:
                 page.line(f"  {done} {count(len(names), 'segment')}: {listed(names, NAMES_MAX)}")
-        page.line(f"  seqs {opened.first} to {opened.head} in {size_text(opened.bytes_on_disk)}")
+        held = f"seqs {opened.first} to {opened.head}" if opened.head >= opened.first else "no event"
+        page.line(f"  {held} in {size_text(opened.bytes_on_disk)}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ezmsg.ledger.runtime.rotation import Rotation
     from ezmsg.ledger.runtime.server import GraphServer
 
-SIZE_MIN = 4096
+SIZE_MIN = 4000
 """Bytes of a segment below which there would be more beginnings than events."""
 
 NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."

@@ -72,7 +72,6 @@ class SteppingDisk(Disk):
             self._stop()
         os.unlink(source)
 
-
     def truncate(self, handle: int, size: int) -> None:
         """That of a lock file, as it is given back, is no step: the lock is the process's, and dies with it."""
         if self.dead:
@@ -400,7 +399,7 @@ def test_a_forked_child_rotates_nothing(ledger: SegmentedLedger, marks: Callable
 def test_a_folder_of_something_else_is_left_alone(path: Path) -> None:
     path.mkdir()
     (path / "thesis.tex").write_text("x")
-    with pytest.raises(LogError, match="holds other things than a ledger, such as thesis.tex"):
+    with pytest.raises(LogError, match=r"holds other things than a ledger, such as thesis\.tex"):
         Ledger.open(path, segmented=True)
     with pytest.raises(LogError, match="without a segment"):
         Ledger.open(path)

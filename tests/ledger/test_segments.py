@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_the_last_commit_line_is_a_receipt_for_all(three: Path) -> None:
     files = sorted(three.glob("*.ledger"))
     with Ledger.open(three, "r") as ledger:
         commit = json.loads(ledger.receipt)
-    for before, file in zip(files, files[1:], strict=False):
+    for before, file in pairwise(files):
         second = json.loads(file.read_bytes().split(b"\n")[1])
         assert second["previous"] == sha256(before.read_bytes()).hexdigest()
     assert commit["sha256"] == sha256(files[-1].read_bytes()[: commit["at"]]).hexdigest()
@@ -113,7 +114,7 @@ def test_what_remains_when_the_first_ones_are_gone(three: Path, packed: bool) ->
         assert seqs(ledger, 4, 6) == [5, 6]
         assert ledger.start(4) == (4, [b'{"head":4}'])
         for asked in (lambda: seqs(ledger, 3), lambda: ledger.start(3), lambda: next(ledger.tail(1))):
-            with pytest.raises(HistoryDropped, match="begins with seq 5; seq . is no longer there"):
+            with pytest.raises(HistoryDropped, match=r"begins with seq 5; seq . is no longer there"):
                 asked()
         assert ledger.seq_at(2**62) == 12
         found = ledger.verify()
@@ -405,9 +406,7 @@ def test_times_are_looked_up_anew_when_their_segment_is_gone(path: Path, hasty: 
                 assert reader.seq_at(2**62) == reader.head
 
 
-def test_a_folder_that_is_being_made_of_a_file(
-    path: Path, hasty: Any, marks: Callable[..., list[Mark]]
-) -> None:
+def test_a_folder_that_is_being_made_of_a_file(path: Path, hasty: Any, marks: Callable[..., list[Mark]]) -> None:
     """The one moment in which the ledger has another name."""
     with Ledger.open(path, durability="none", disk=hasty) as ledger:
         ledger.append(marks("a"))

@@ -36,9 +36,7 @@ def test_a_state_from_its_checkpoint_is_the_same_and_goes_on(
     assert again.watch == state.watch
 
 
-def test_a_large_state_has_many_parts(
-    monkeypatch: pytest.MonkeyPatch, history: Any
-) -> None:
+def test_a_large_state_has_many_parts(monkeypatch: pytest.MonkeyPatch, history: Any) -> None:
     monkeypatch.setattr(checkpoint, "PART", 200)
     events = history([("open_session", 0, 0, 0), *(("connect", n % 5, n % 6, 0) for n in range(40))])
     state = fold([events], GraphState())

@@ -122,8 +122,9 @@ def test_a_timeline_of_what_is_left(dropped: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0", "1", "3"])
 def test_a_moment_before_the_history(dropped: Path, text: str) -> None:
-    with Ledger.open(dropped, "r") as ledger, pytest.raises(UnknownMoment, match=f"seq {text} is no longer in") as caught:
-        Timeline(ledger).at(text)
+    with Ledger.open(dropped, "r") as ledger:
+        with pytest.raises(UnknownMoment, match=f"seq {text} is no longer in") as caught:
+            Timeline(ledger).at(text)
     assert "The ledger holds seq 5" in caught.value.hint
 
 
