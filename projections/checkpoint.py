@@ -1,15 +1,19 @@
-"""A graph state as a few lines of JSON, and back: where a fold can start that does not have the events before."""
+"""A graph state as bytes, and back: everything that a fold needs to go on from there.
 
-from collections.abc import Iterable, Sequence
+One JSON object on one line, without a newline: it can be a field of a line of a ledger, or stand in a file of its own.
+Equal states give equal bytes. docs/FORMAT.md describes it.
+"""
+
 from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.errors import EventError
-from ezmsg.ledger.projections.facts import Key, Position, facts, from_facts, position
+from ezmsg.ledger.errors import InvalidValue, NewerFormat
+from ezmsg.ledger.projections.ownership import BORN, OUT
 from ezmsg.ledger.projections.records import (
     EndpointRecord,
     ProcessRecord,
+    Registration,
     RequestRecord,
     RunRecord,
     SessionRecord,
@@ -17,58 +21,120 @@ from ezmsg.ledger.projections.records import (
 )
 from ezmsg.ledger.projections.state import GraphState
 
-PART = 2**20
-"""Bytes from which on the next part is begun: far below what a line may have, unless a single fact is large."""
+VERSION = 1
+"""Of this encoding. A field that is added has a default; anything else is a new version."""
 
-_RECORDS: dict[str, Any] = {
-    "run": RunRecord,
-    "session": SessionRecord,
-    "process": ProcessRecord,
-    "endpoint": EndpointRecord,
-    "request": RequestRecord,
-    "setting": SettingRecord,
-    "registration": tuple[Any, list[str], bool, bytes | None],
-    "component": tuple[int, Any],
-}
-"""What the value of a fact is, by its kind; of all others it is what JSON gives back."""
+_HINT = "A checkpoint is derived: make it again from the ledger."
 
 
-def encode(state: GraphState) -> list[bytes]:
-    """``state`` in parts, each one JSON value: its position, then lists of facts, each ``[[kind, about, ...], value]``.
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A graph state, spelled out.
 
-    docs/FORMAT.md describes them. Cost: O(state).
+    ``nodes`` are [topic, rank of its birth] in ezmsg's order; ``edges`` are [from, to, owners], the topics by their
+    place in ``nodes``, sorted; owners are sorted, the persistent one (null) first. Tables are by id, settings in
+    ezmsg's order. What can be derived from these (components, units, numbers of edges) is left out.
     """
-    parts = [msgspec.json.encode(position(state))]
-    pending: list[bytes] = []
-    size = 0
-    for fact in facts(state).items():
-        item = msgspec.json.encode(fact)
-        pending.append(item)
-        size += len(item)
-        if size >= PART:
-            parts.append(_list(pending))
-            pending, size = [], 0
-    return [*parts, _list(pending)] if pending else parts
+
+    version: int
+    seq: int
+    time: int
+    rules: int
+    unknown: bool
+    paused: bool
+    topology: int
+    settings_changes: int
+    nodes: list[tuple[str, int]]
+    edges: list[tuple[int, int, list[int | None]]]
+    runs: dict[int, RunRecord]
+    sessions: dict[int, SessionRecord]
+    registrations: dict[int, Registration]
+    settings: list[tuple[str, SettingRecord]]
+    processes: dict[int, ProcessRecord]
+    endpoints: dict[int, EndpointRecord]
+    requests: dict[int, RequestRecord]
 
 
-def _list(items: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(items) + b"]"
+class _Versioned(msgspec.Struct):
+    version: int
 
 
-def decode(parts: Sequence[bytes]) -> GraphState:
-    """The state that ``parts`` were made of. Raises EventError when they are none. Cost: O(state log state)."""
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Checkpoint)
+_version = msgspec.json.Decoder(_Versioned)
+
+
+def encode(state: GraphState) -> bytes:
+    """The bytes of ``state``. Cost: O(state log state)."""
+    return _encoder.encode(checkpoint(state))
+
+
+def decode(data: bytes | memoryview) -> GraphState:
+    """The state that ``encode`` was given: equal digest, equal answers, and it goes on equally. Cost: O(state).
+
+    Raises NewerFormat when a newer version wrote it, InvalidValue when it is not what ``encode`` writes.
+    """
     try:
-        at = msgspec.json.decode(parts[0], type=Position)
-        return from_facts(at, dict(_facts(parts[1:])))
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise EventError(
-            f"a checkpoint does not hold the facts of a graph: {error!r}",
-            hint="It was written by a newer version, or by another program: read the segments before it, too.",
-        ) from error
+        version = _version.decode(data).version
+        if version > VERSION:
+            raise NewerFormat(f"a checkpoint of version {version}; this version knows those up to {VERSION}")
+        return restore(_decoder.decode(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
+        raise InvalidValue(f"not a checkpoint: {type(error).__name__}: {error}", hint=_HINT) from error
 
 
-def _facts(parts: Iterable[bytes]) -> Iterable[tuple[Key, Any]]:
-    for part in parts:
-        for key, value in msgspec.json.decode(part, type=list[tuple[list[Any], Any]]):
-            form = _RECORDS.get(key[0])
-            yield tuple(key), value if form is None else msgspec.convert(value, form)
+def checkpoint(state: GraphState) -> Checkpoint:
+    """``state``, spelled out; the records are shared with it. Cost: O(state log state)."""
+    nodes = state.ownership.nodes
+    places = {topic: place for place, topic in enumerate(nodes)}
+    return Checkpoint(
+        version=VERSION,
+        seq=state.seq,
+        time=state.time,
+        rules=state.rules,
+        unknown=state.unknown,
+        paused=state.paused,
+        topology=state.topology,
+        settings_changes=state.settings_changes,
+        nodes=[(topic, node[BORN]) for topic, node in nodes.items()],
+        edges=[
+            (place, to_place, _owners(owners))
+            for place, node in enumerate(nodes.values())
+            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node[OUT].items()), key=_first)
+        ],
+        runs=_by_id(state.runs),
+        sessions=_by_id(state.sessions),
+        registrations=_by_id(state.registrations),
+        settings=list(state.settings.items()),
+        processes=_by_id(state.processes),
+        endpoints=_by_id(state.endpoints),
+        requests=_by_id(state.requests),
+    )
+
+
+def restore(kept: Checkpoint) -> GraphState:
+    """The state that ``checkpoint`` was taken of. Raises LookupError, TypeError or ValueError when it cannot be."""
+    state = GraphState()
+    for name in ("seq", "time", "rules", "unknown", "paused", "topology", "settings_changes"):
+        setattr(state, name, getattr(kept, name))
+    for name in ("runs", "sessions", "registrations", "processes", "endpoints", "requests"):
+        getattr(state, name).update(getattr(kept, name))
+    state.ownership.load(kept.nodes, kept.edges, kept.sessions)
+    state.settings.update(kept.settings)
+    for session, registration in kept.registrations.items():
+        state.components.update(dict.fromkeys(registration.components, session))
+    state.units.update((unit, process) for process, record in kept.processes.items() for unit in record.units)
+    return state
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _owners(owners: Any) -> list[int | None]:
+    if type(owners) is not set:
+        return [owners]
+    return sorted(owners, key=lambda owner: owner or 0)
+
+
+def _by_id(table: dict[int, Any]) -> dict[int, Any]:
+    return dict(sorted(table.items()))

@@ -15,9 +15,8 @@ from ezmsg.ledger import __version__
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.checkpoint import encode
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.history import state_at
+from ezmsg.ledger.projections.history import state_at, states_of
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.journal import Degraded, Journal
@@ -101,7 +100,7 @@ class RecordedGraph:
 
         Raises as ``Ledger.rotate`` does. Cost: O(state) and a few syncs.
         """
-        return self.degraded is None and self.ledger.rotate(encode(self.state), self.state.seq)
+        return self.degraded is None and self.ledger.rotate(states_of(self.state), self.state.seq)
 
     def tend(self) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.checkpoint import encode
-from ezmsg.ledger.projections.history import state_at
+from ezmsg.ledger.projections.history import state_at, states_of
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.tools.amounts import size_text, span
 from ezmsg.ledger.tools.location import locate, shortened
@@ -44,7 +43,7 @@ def rotate(
         assert isinstance(opened, SegmentedLedger)
         if opened.head != state.seq:
             state = state_at(opened)
-        begun = opened.rotate(encode(state), state.seq)
+        begun = opened.rotate(states_of(state), state.seq)
         dropped = opened.drop(oldest) if oldest is not None else []
         packed = opened.pack() if compress else []
         answer = {

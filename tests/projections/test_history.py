@@ -13,8 +13,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import EventError, HistoryDropped, UnknownMoment
 from ezmsg.ledger.projections import GraphState, Timeline, feed, fold
-from ezmsg.ledger.projections.checkpoint import encode
-from ezmsg.ledger.projections.history import beginning, state_at
+from ezmsg.ledger.projections import history as history_module
+from ezmsg.ledger.projections.history import beginning, state_at, state_of, states_of
 from ezmsg.ledger.segmented import SegmentedLedger
 
 
@@ -40,7 +40,7 @@ def write(folder: Path, events: list[Any], ends: set[int]) -> tuple[Path, Path]:
                 ledger.append_late([event])
             state.apply(event)
             if event.seq in ends:
-                assert segmented.rotate(encode(state), state.seq)
+                assert segmented.rotate(states_of(state), state.seq)
     return paths
 
 
@@ -122,9 +122,9 @@ def test_a_timeline_of_what_is_left(dropped: Path) -> None:
 
 @pytest.mark.parametrize("text", ["0", "1", "3"])
 def test_a_moment_before_the_history(dropped: Path, text: str) -> None:
-    with Ledger.open(dropped, "r") as ledger:
-        with pytest.raises(UnknownMoment, match=f"seq {text} is no longer in") as caught:
-            Timeline(ledger).at(text)
+    says = f"seq {text} is no longer in"
+    with Ledger.open(dropped, "r") as ledger, pytest.raises(UnknownMoment, match=says) as caught:
+        Timeline(ledger).at(text)
     assert "The ledger holds seq 5" in caught.value.hint
 
 
@@ -158,7 +158,7 @@ def test_a_checkpoint_of_a_newer_version(tmp_path: Path) -> None:
         expected = fold(ledger.read(), GraphState()).digest()
         assert state_at(ledger).digest() == expected
         ledger.drop(2**62)
-        with pytest.raises(EventError, match="does not hold the facts"):
+        with pytest.raises(EventError, match="not a checkpoint"):
             state_at(ledger)
 
 
@@ -172,3 +172,20 @@ def test_no_checkpoint(tmp_path: Path) -> None:
     (path / "000001.ledger").unlink()
     with Ledger.open(path, "r") as ledger, pytest.raises(HistoryDropped, match="with no checkpoint"):
         state_at(ledger)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100, 2**20])
+def test_a_long_state_is_kept_in_pieces(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(history_module, "PIECE", piece)
+    events = [*EVENTS[:2], ev.EdgeConnected(from_topic='\u00e9"\\\U0001f9e0', to_topic="\u2192", owner=2)]
+    state = fold([[ev.stamped(event, seq, seq) for seq, event in enumerate(events, 1)]], GraphState())
+    states = states_of(state)
+    assert (len(states) == 1) == (piece == 2**20)
+    assert max(map(len, states)) <= max(6 * piece + 2, 1000)
+    assert state_of(states).digest() == state.digest()
+
+
+@pytest.mark.parametrize("states", [[b"1", b"2"], [b'"{"', b'"x"'], [], [b'"{}"']])
+def test_pieces_of_nothing(states: list[bytes]) -> None:
+    with pytest.raises(EventError, match="not a checkpoint"):
+        state_of(states)
