@@ -1,7 +1,7 @@
 """A ledger that is a folder of segments, open for append: a new one is begun whenever ``rotate`` is called."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.file import FileLedger
@@ -11,7 +11,7 @@ from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.reader import Reader
 from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
 from ezmsg.ledger.scan import Place
-from ezmsg.ledger.segments import Segments, number_of
+from ezmsg.ledger.segments import Segments, States, number_of
 from ezmsg.ledger.writer import Begun
 
 
@@ -44,7 +44,7 @@ class SegmentedLedger(FileLedger):
         assert number is not None, self._writer.path
         return number
 
-    def rotate(self, states: Sequence[bytes] = (), expected_seq: int | None = None) -> bool:
+    def rotate(self, states: States = (), expected_seq: int | None = None) -> bool:
         writer = self._writer
         if writer.place.seq == writer.began.seq and not writer.closed:
             return False
@@ -52,7 +52,8 @@ class SegmentedLedger(FileLedger):
 
         def begin(end: Place, digest: str) -> Begun:
             number = self._number + 1
-            return begin_segment(self._disk, self.location, self.header, number, now, end, digest, states)
+            known = states(end.seq) if callable(states) else states
+            return begin_segment(self._disk, self.location, self.header, number, now, end, digest, known)
 
         writer.rotate(begin, expected_seq)
         self.began = now

@@ -3,9 +3,10 @@
 import os
 import re
 import threading
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,9 @@ from ezmsg.ledger.scan import COMMIT_LINE_MAX, parse_commit, read_at
 from ezmsg.ledger.structural import Checkpoint, Header
 
 FIRST = 1
+
+States: TypeAlias = Sequence[bytes] | Callable[[int], Sequence[bytes]]
+"""What is known at a seq, each one JSON value; or what gives that for the seq that it is told."""
 
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
 

@@ -98,16 +98,19 @@ class Writer:
         """
         if self.lock_file.forked:
             raise self._forked()
-        self.flusher.sync()  # most of it, while others still append
+        self._seal_early()
         try:
-            with self.flusher.syncing, self.lock:
-                self._check(expected_seq)
-                self._seal_now()
-                before = self.handle
-                self._go_on(self._begun(begin))
-                self.lock_file.let_go(before)
-                if self.followers:
-                    self.grown.notify_all()
+            with self.flusher.syncing:
+                with self.lock:
+                    self._check(expected_seq)
+                    self._seal_now()
+                    before = self.handle
+                    self._go_on(self._begun(begin))
+                    self.lock_file.let_go(before)
+                    if self.followers:
+                        self.grown.notify_all()
+                # What is appended from here on is not called durable before this is done: `syncing` is still held.
+                self._keep_name()
         finally:
             self.flusher.tell()
 
@@ -115,6 +118,15 @@ class Writer:
     def appended(self) -> int:
         """Bytes that this writer has added, in all its files."""
         return self.earlier + self.place.offset
+
+    def _seal_early(self) -> None:
+        """Bring it to the disk with a seal, while others still append: if none does, nothing is left to wait for."""
+        self.flusher.sync()
+        with self.lock:
+            self._check(None)
+            if not self._sealed():
+                self._commit(b"", self.place.seq, 0)
+        self.flusher.sync()
 
     def _seal_now(self) -> None:
         """Bring the file to the disk, its seal too, with both locks held."""
@@ -133,19 +145,27 @@ class Writer:
 
     def _go_on(self, begun: Begun) -> None:
         """From here on the new segment is the last one, whatever happens: the old one must not grow any more."""
-        path = begun.path
         try:
-            handle = self._disk.open(path, write=True)
+            handle = self._disk.open(begun.path, write=True)
             self.lock_file.hold(handle)
-            self._disk.sync_folder(os.path.dirname(path))
         except (OSError, LedgerLocked) as error:
-            why = error.strerror if isinstance(error, OSError) else None
-            self.flusher.fail(f"{path} was begun and cannot be gone on with ({why or error}): nothing is written")
-            raise self.flusher.died() from error
+            raise self._cannot_go_on(begun.path, error) from error
         self.earlier += self.place.offset - begun.place.offset
-        self.path, self.handle, self.place, self._hash = path, handle, begun.place, begun.hash
+        self.path, self.handle, self.place, self._hash = begun.path, handle, begun.place, begun.hash
         self.began, self._unfinished = begun.place, False
-        self.flusher.go_on(handle, path, begun.place.offset)
+        self.flusher.go_on(handle, begun.path, begun.place.offset)
+
+    def _keep_name(self) -> None:
+        try:
+            self._disk.sync_folder(os.path.dirname(self.path))
+        except OSError as error:  # it may vanish, and all that is written to it: nothing can be promised
+            with self.lock:
+                raise self._cannot_go_on(self.path, error) from error
+
+    def _cannot_go_on(self, path: str, error: OSError | LedgerLocked) -> WriteFailed:
+        why = error.strerror if isinstance(error, OSError) else None
+        self.flusher.fail(f"{path} was begun and cannot be gone on with ({why or error}): nothing is written")
+        return self.flusher.died()
 
     def _tell(self, *, wake: bool) -> None:
         """Something was appended: tell the flusher, the followers, and whoever asks later when this writer lived."""

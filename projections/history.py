@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ezmsg.ledger.errors import EventError, HistoryDropped, NewerFormat
+from ezmsg.ledger import codec
+from ezmsg.ledger.errors import EventError, HistoryDropped, NewerFormat, OutOfOrder
+from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.checkpoint import decode, encode
 from ezmsg.ledger.projections.projection import fold
@@ -23,14 +25,36 @@ def states_of(state: GraphState) -> list[bytes]:
     return [msgspec.json.encode(text[begin : begin + PIECE]) for begin in range(0, len(text), PIECE)]
 
 
+def added(events: Sequence[AnyEvent]) -> list[bytes]:
+    """What follows ``states_of`` when ``events`` have come since: they are to be folded, too. Cost: O(events)."""
+    lists: list[bytes] = []
+    pending: list[bytes] = []
+    size = 0
+    for event in events:
+        line = codec.encode([event])[:-1]
+        if pending and size + len(line) > PIECE:
+            lists.append(b"[" + b",".join(pending) + b"]")
+            pending, size = [], 0
+        pending.append(line)
+        size += len(line)
+    return [*lists, b"[" + b",".join(pending) + b"]"] if pending else lists
+
+
 def state_of(states: Sequence[bytes]) -> GraphState:
-    """The state that ``states_of`` was given. Raises NewerFormat, EventError when they are no checkpoint."""
-    if len(states) == 1:
-        return decode(states[0])
+    """The state that ``states_of`` was given, after what was ``added``. Raises NewerFormat, EventError."""
+    whole = [each for each in states if not each.startswith(b"[")]
     try:
-        return decode("".join(msgspec.json.decode(each, type=str) for each in states).encode("utf-8"))
-    except msgspec.MsgspecError as error:
+        if len(whole) == 1:
+            state = decode(whole[0])
+        else:
+            state = decode("".join(msgspec.json.decode(each, type=str) for each in whole).encode("utf-8"))
+        for each in states:
+            if each.startswith(b"["):
+                lines = msgspec.json.decode(each, type=list[msgspec.Raw])
+                state.apply_batch([codec.decode_line(bytes(line)) for line in lines])
+    except (msgspec.MsgspecError, OutOfOrder) as error:
         raise EventError(f"not a checkpoint: {error}") from error
+    return state
 
 
 def beginning(ledger: Ledger) -> GraphState:
@@ -48,6 +72,23 @@ def state_at(ledger: Ledger, seq: int | None = None) -> GraphState:
     """
     state = _start(ledger, seq)
     return fold(ledger.read(state.seq, seq), state)
+
+
+def rotate(ledger: Ledger) -> bool:
+    """Begin a new segment of ``ledger`` with the state that it has come to; False when the last one holds no event yet.
+
+    Anybody may append meanwhile: the state is folded from what is in the ledger, and what has come since goes behind
+    it. Raises as ``Ledger.rotate`` and ``state_at`` do. Cost: a replay of the last segment, which nobody waits for.
+    """
+    state = state_at(ledger)
+    states = states_of(state)
+    since = list(ledger.entries(state.seq))
+
+    def known(head: int) -> list[bytes]:
+        since.extend(ledger.entries(since[-1].seq if since else state.seq, head))
+        return [*states, *added(since)]
+
+    return ledger.rotate(known)
 
 
 def _start(ledger: Ledger, seq: int | None) -> GraphState:

@@ -16,7 +16,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.history import state_at, states_of
+from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.journal import Degraded, Journal
@@ -94,13 +94,6 @@ class RecordedGraph:
     def degraded(self) -> Degraded | None:
         """Why nothing is written at the moment; None when all is well."""
         return self.journal.degraded
-
-    def rotate(self) -> bool:
-        """Begin a new segment of the ledger with this state; False when there is nothing to seal or no writing now.
-
-        Raises as ``Ledger.rotate`` does. Cost: O(state) and a few syncs.
-        """
-        return self.degraded is None and self.ledger.rotate(states_of(self.state), self.state.seq)
 
     def tend(self) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.

@@ -3,12 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 
 import msgspec
 
 from ezmsg.ledger import packed
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.runtime.recorded import RecordedGraph
 from ezmsg.ledger.segmented import SegmentedLedger
 
@@ -36,7 +36,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 class Keeper:
     """Keeps the segments of a graph's ledger as a ``Rotation`` says.
 
-    Rotating is done where it is asked for, between two commits; compressing and removing in a thread.
+    All the work is done in a thread: beginning a segment, compressing and removing. What the graph appends meanwhile
+    waits for a sync at most.
     """
 
     def __init__(self, rotation: Rotation) -> None:
@@ -50,43 +51,43 @@ class Keeper:
         self._stopping = threading.Event()
 
     def tend(self, graph: RecordedGraph) -> None:
-        """Rotate when that is due. Costs next to nothing when it is not."""
+        """Have done what is due. Costs next to nothing."""
         ledger, now = graph.ledger, time.monotonic()
-        if not isinstance(ledger, SegmentedLedger):
+        if not isinstance(ledger, SegmentedLedger) or (self._thread is not None and self._thread.is_alive()):
             return
-        if now >= self._not_before and self._is_due(ledger):
-            try:
-                if graph.rotate():
-                    self._housework_at = now
-            except LedgerError as error:
-                logger.warning("%s: %s", ledger.location, error)
-                self._not_before = now + RETRY_S
-        if now >= self._housework_at and (self._thread is None or not self._thread.is_alive()):
+        due = now >= self._not_before and graph.degraded is None and self._is_due(ledger)
+        if due or now >= self._housework_at:
             self._housework_at = now + HOUSEWORK_S
-            self._thread = threading.Thread(target=self._tidy, args=(ledger,), name="ezmsg-ledger-keeper", daemon=True)
+            self._thread = threading.Thread(
+                target=self._work, args=(ledger, due), name="ezmsg-ledger-keeper", daemon=True
+            )
             self._thread.start()
 
     def _is_due(self, ledger: SegmentedLedger) -> bool:
         size, every = self.rotation.size, self.rotation.every
         if size is not None and ledger.grown >= size:
             return True
-        return every is not None and time.time_ns() - ledger.began >= every
+        return every is not None and ledger.grown > 0 and time.time_ns() - ledger.began >= every
 
-    def _tidy(self, ledger: SegmentedLedger) -> None:
-        """In the thread: what fails now is tried again after the next rotation, or in a while."""
-        works: list[Callable[[], list[str]]] = []
-        if self.rotation.keep is not None:
-            before = time.time_ns() - self.rotation.keep
-            works.append(lambda: ledger.drop(before))
-        if self.rotation.compress:
-            works.append(lambda: ledger.pack(self._stopping.is_set))
-        for work in works:
-            try:
-                for name in work():
-                    logger.info("%s: %s", ledger.location, name)
-            except (LedgerError, OSError) as error:
-                if not self._stopping.is_set():
-                    logger.warning("%s: sealed segments cannot be put in order: %s", ledger.location, error)
+    # --- in the thread -----------------------------------------------------------------------------------------------
+
+    def _work(self, ledger: SegmentedLedger, due: bool) -> None:
+        """What fails now is tried again in a while: the segment goes on meanwhile, and nothing is lost."""
+        try:
+            if due:
+                rotate(ledger)
+            if self.rotation.keep is not None:
+                self._say(ledger, "removed", ledger.drop(time.time_ns() - self.rotation.keep))
+            if self.rotation.compress:
+                self._say(ledger, "made", ledger.pack(self._stopping.is_set))
+        except (LedgerError, OSError) as error:
+            if not self._stopping.is_set():
+                logger.warning("%s: its segments cannot be put in order: %s", ledger.location, error)
+                self._not_before = time.monotonic() + RETRY_S
+
+    def _say(self, ledger: SegmentedLedger, what: str, names: list[str]) -> None:
+        for name in names:
+            logger.info("%s: %s %s", ledger.location, what, name)
 
     def close(self) -> None:
         """Return when the thread has ended; what it was compressing is left as it was."""

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import state_at, states_of
+from ezmsg.ledger.projections.history import rotate as begin_segment
+from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.tools.amounts import size_text, span
 from ezmsg.ledger.tools.location import locate, shortened
@@ -38,12 +39,10 @@ def rotate(
     path = locate(ledger, page)
     oldest = None if keep is None else time.time_ns() - span(keep, "--keep")
     with Ledger.open(path, "r") as source:  # what is wrong with it shows before anything is changed
-        state = state_at(source)
+        state_at(source)
     with Ledger.open(path, segmented=True) as opened:
         assert isinstance(opened, SegmentedLedger)
-        if opened.head != state.seq:
-            state = state_at(opened)
-        begun = opened.rotate(states_of(state), state.seq)
+        begun = begin_segment(opened)
         dropped = opened.drop(oldest) if oldest is not None else []
         packed = opened.pack() if compress else []
         answer = {

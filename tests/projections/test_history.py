@@ -1,5 +1,6 @@
 """A ledger of segments is the ledger that one file would be, wherever it was rotated and whatever was dropped."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import EventError, HistoryDropped, UnknownMoment
 from ezmsg.ledger.projections import GraphState, Timeline, feed, fold
 from ezmsg.ledger.projections import history as history_module
-from ezmsg.ledger.projections.history import beginning, state_at, state_of, states_of
+from ezmsg.ledger.projections.history import beginning, rotate, state_at, state_of, states_of
 from ezmsg.ledger.segmented import SegmentedLedger
 
 
@@ -183,6 +184,50 @@ def test_a_long_state_is_kept_in_pieces(monkeypatch: pytest.MonkeyPatch, piece: 
     assert (len(states) == 1) == (piece == 2**20)
     assert max(map(len, states)) <= max(6 * piece + 2, 1000)
     assert state_of(states).digest() == state.digest()
+
+
+def test_what_comes_while_a_segment_is_made_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state is encoded while others append: what they append goes behind it, as events."""
+    with Ledger.open(tmp_path / "x.ledger", segmented=True) as ledger:
+        ledger.append(EVENTS[:3])
+        encode, seal = history_module.encode, ledger._writer._seal_early  # type: ignore[attr-defined]
+
+        def encoding(state: GraphState) -> bytes:
+            ledger.append(EVENTS[3:6])
+            return encode(state)
+
+        def sealing() -> None:
+            ledger.append(EVENTS[6:])
+            seal()
+
+        monkeypatch.setattr(history_module, "encode", encoding)
+        monkeypatch.setattr(ledger._writer, "_seal_early", sealing)  # type: ignore[attr-defined]
+        assert rotate(ledger)
+        assert ledger.first == 1
+        start = ledger.start()
+        assert start is not None
+        assert start.seq == 8
+        assert [each["type"] for each in json.loads(start.states[-1])] == [
+            "mark", "session.opened", "edge.connected", "mark", "session.closed",
+        ]  # fmt: skip
+        assert state_of(start.states).digest() == fold(ledger.read(), GraphState()).digest()
+        monkeypatch.undo()
+        ledger.append([ev.Mark(name="x")])
+        assert rotate(ledger)
+        assert not rotate(ledger)
+        assert len(ledger.start().states) == 1  # type: ignore[union-attr]
+
+
+def test_much_that_comes_meanwhile_is_several_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "PIECE", 200)
+    events = [ev.stamped(event, seq, seq) for seq, event in enumerate(EVENTS, 1)]
+    state = fold([events[:2]], GraphState())
+    lists = history_module.added(events[2:])
+    assert len(lists) > 1
+    assert [line["seq"] for each in lists for line in json.loads(each)] == list(range(3, 9))
+    assert state_of([*states_of(state), *lists]).digest() == fold([events], GraphState()).digest()
+    with pytest.raises(EventError, match="not a checkpoint: event . does not follow 2"):
+        state_of([*states_of(state), *lists[1:]])
 
 
 @pytest.mark.parametrize("states", [[b"1", b"2"], [b'"{"', b'"x"'], [], [b'"{}"']])

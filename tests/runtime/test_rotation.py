@@ -12,7 +12,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.projections.history import state_at
+from ezmsg.ledger.projections.history import rotate, state_at
 from ezmsg.ledger.runtime import journal, rotation
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Keeper, Rotation
@@ -52,16 +52,17 @@ def segment(live: LiveGraph) -> int:
     return int(Path(live.ledger.tip).name.partition(".")[0])
 
 
-def settle(keeper: Keeper) -> None:
-    """Wait for the thread."""
+def tend(keeper: Keeper, live: LiveGraph) -> None:
+    """Have it do what is due, and wait for its thread."""
+    keeper.tend(live)
     if keeper._thread is not None:
         keeper._thread.join(10)
+        assert not keeper._thread.is_alive()
 
 
 def test_nothing_is_due(live: LiveGraph) -> None:
     keeper = Keeper(Rotation(size=10**6, every=10**18, keep=10**18))
-    keeper.tend(live)
-    settle(keeper)
+    tend(keeper, live)
     assert segment(live) == 1
 
 
@@ -70,7 +71,7 @@ def test_by_size(live: LiveGraph) -> None:
     number = 0
     while segment(live) < 4:
         live.connect(f"A{number}", "B")
-        keeper.tend(live)
+        tend(keeper, live)
         number += 1
         assert number < 200
     sizes = [file.stat().st_size for file in sorted(Path(live.ledger.location).iterdir())]
@@ -83,16 +84,16 @@ def test_by_time(live: LiveGraph) -> None:
     assert isinstance(ledger, SegmentedLedger)
     keeper = Keeper(Rotation(every=1))
     live.connect("A", "B")
-    keeper.tend(live)
+    tend(keeper, live)
     assert segment(live) == 2
-    keeper.tend(live)
+    tend(keeper, live)
     assert segment(live) == 2, "nothing has happened since"
     live.connect("B", "C")
     slow = Keeper(Rotation(every=10**15))
-    slow.tend(live)
+    tend(slow, live)
     assert segment(live) == 2
     ledger.began -= 10**15
-    slow.tend(live)
+    tend(slow, live)
     assert segment(live) == 3
 
 
@@ -100,16 +101,14 @@ def test_sealed_segments_are_compressed_and_dropped(live: LiveGraph) -> None:
     keeper = Keeper(Rotation(every=1, compress=True))
     for number in range(3):
         live.connect("A", f"B{number}")
-        keeper.tend(live)
-        settle(keeper)
+        tend(keeper, live)
     folder = Path(live.ledger.location)
     assert sorted(file.name for file in folder.iterdir()) == [
         *(f"00000{number}.ledger.zst" for number in (1, 2, 3)),
         "000004.ledger",
     ]
     dropping = Keeper(Rotation(size=10**6, keep=1))
-    dropping.tend(live)
-    settle(dropping)
+    tend(dropping, live)
     assert sorted(file.name for file in folder.iterdir()) == ["000004.ledger"]
     assert live.ledger.first == live.ledger.head + 1
 
@@ -120,15 +119,15 @@ def test_a_failure_is_told_once_and_tried_again_later(
     keeper = Keeper(Rotation(every=1))
     live.connect("A", "B")
     disk.full = True
-    keeper.tend(live)
-    keeper.tend(live)
+    tend(keeper, live)
+    tend(keeper, live)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert live.degraded is None, "nothing was to be recorded, so nothing could not be"
     disk.full = False
-    keeper.tend(live)
+    tend(keeper, live)
     assert segment(live) == 1
     monkeypatch.setattr(keeper, "_not_before", 0.0)
-    keeper.tend(live)
+    tend(keeper, live)
     assert segment(live) == 2
 
 
@@ -140,21 +139,20 @@ def test_what_was_lost_is_made_up_for_across_segments(
     keeper = Keeper(Rotation(every=1))
     session = live.open_session()
     live.connect("A", "B", session)
-    keeper.tend(live)
+    tend(keeper, live)
     live.connect("B", "C", session)
-    keeper.tend(live)
+    tend(keeper, live)
     disk.full = True
     live.connect("C", "D", session)
     assert live.degraded is not None
-    assert not live.rotate()
-    keeper.tend(live)
+    tend(keeper, live)
     assert segment(live) == 3
     disk.full = False
     live.tend()
     assert live.degraded is None
     live.check()
     live.connect("D", "E", session)
-    assert live.rotate()
+    assert rotate(live.ledger)
     state = fold(live.ledger.read(), GraphState())
     assert state.digest() == live.state.digest() == state_at(live.ledger).digest()
     assert [edge for edge, _ in state.ownership.edges()] == [("A", "B"), ("B", "C"), ("C", "D"), ("D", "E")]
@@ -169,7 +167,7 @@ def test_it_goes_on_from_what_is_left(tmp_path: Path) -> None:
     first.connect("A", "B")
     first.connect("A", "B", session)
     first.connect("B", "C", session)
-    assert first.rotate()
+    assert rotate(ledger)
     ledger.drop(2**62)
     reached = first.state.topology
     ledger.close()  # and no word of the run's end
@@ -200,7 +198,7 @@ def test_compressing_that_is_stopped_leaves_all_as_it_was(
     live: LiveGraph, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     live.connect("A", "B")
-    live.rotate()
+    assert rotate(live.ledger)
     ledger = live.ledger
     assert isinstance(ledger, SegmentedLedger)
     with pytest.raises(InterruptedError):
@@ -231,3 +229,18 @@ def test_the_library_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(LogError):
         Keeper(Rotation(size=10**6, compress=True))
     Keeper(Rotation(size=10**6))
+
+
+def test_events_that_keep_coming_hold_no_segment_up(live: LiveGraph) -> None:
+    """A segment is begun in a thread again and again, while this one appends as fast as it can."""
+    keeper = Keeper(Rotation(size=5000))
+    number = 0
+    while segment(live) < 5:
+        live.connect(f"A{number}", f"B{number % 7}")
+        keeper.tend(live)
+        number += 1
+        assert number < 20_000
+    keeper.close()
+    for seq in range(live.ledger.first, live.ledger.head, 97):
+        expected = fold(live.ledger.read(until=seq), GraphState()).digest()
+        assert state_at(live.ledger, seq).digest() == expected

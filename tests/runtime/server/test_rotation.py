@@ -57,13 +57,12 @@ def test_rotating_while_clients_come_and_go(serve: Serve) -> None:
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
     asyncio.run(main())
-    lived = in_loop(server, live.state.digest)
-    head = in_loop(server, lambda: live.state.seq)
+    head, lived = in_loop(server, lambda: (live.state.seq, live.state.digest()))
     assert live.ledger.wait_durable(head, 10)
     with Ledger.open(live.ledger.location, "r") as reader:
         assert state_at(reader, head).digest() == lived
     status = ask(str(server.address), "status")
-    assert status["bytes"] == live.ledger.bytes_on_disk
+    assert 0 < status["bytes"] <= live.ledger.appended + 20 * 4096, "all files, some of them compressed by now"
     server.stop()
     location = Path(live.ledger.location)
     numbers = sorted({file.name.partition(".")[0] for file in location.iterdir()})
