@@ -14,6 +14,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import Conflict, ForkedWriter, InvalidEvent, LedgerError, LedgerLocked, LogError, WriteFailed
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.folder import FolderReader
 from ezmsg.ledger.segmented import SegmentedLedger
 
 CHANGING = ("write", "sync", "truncate", "create", "make_folder", "link", "replace", "remove", "sync_folder")
@@ -444,6 +445,28 @@ def test_a_follower_misses_nothing(path: Path, ledger: SegmentedLedger, own: boo
     assert ledger.first > 1
     if not own:
         source.close()
+
+
+def test_what_comes_between_two_looks_is_not_passed_over(
+    path: Path, ledger: SegmentedLedger, marks: Callable[..., list[Mark]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events, and a segment behind them, between the look for a successor and the one for events."""
+    real = FolderReader._is_followed
+
+    def followed(*arguments: Any) -> bool:
+        if ledger.head == 1:
+            ledger.append(marks("b"))
+            ledger.rotate()
+            ledger.append(marks("c"))
+        return real(*arguments)
+
+    ledger.append(marks("a"))
+    with Ledger.open(path, "r") as reader:
+        tail = reader.tail(poll=0.001)
+        assert [event.name for event in next(tail)] == ["a"]
+        monkeypatch.setattr(FolderReader, "_is_followed", followed)
+        assert [event.name for event in next(tail)] == ["b"]
+        assert [event.name for event in next(tail)] == ["c"]
 
 
 def test_a_reader_that_is_under_way_reads_on(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import Ledger
+from ezmsg.ledger import packed as packed_module
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.segmented import SegmentedLedger
@@ -318,6 +319,24 @@ def test_both_forms_are_there(three: Path) -> None:
     assert sorted(file.name for file in three.iterdir()) == ["000001.ledger.zst", "000002.ledger.zst", "000003.ledger"]
     with Ledger.open(three, "r") as ledger:
         assert seqs(ledger) == list(range(1, 13))
+
+
+def test_what_does_not_give_back_the_segment_does_not_take_its_place(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful:
+        ZstdDecompressor, ZstdError = zstandard.ZstdDecompressor, zstandard.ZstdError
+
+        class ZstdCompressor:
+            def __init__(self, **options: Any) -> None: ...
+
+            def compress(self, data: bytes) -> bytes:
+                return bytes(zstandard.ZstdCompressor().compress(bytes(len(data))))
+
+    monkeypatch.setattr(packed_module, "library", lambda: Forgetful)
+    with pytest.raises(LogError, match="does not give back"):
+        pack(three)
+    assert sorted(file.name for file in three.iterdir()) == ["000001.ledger", "000002.ledger", "000003.ledger"]
 
 
 @pytest.fixture
