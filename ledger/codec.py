@@ -5,13 +5,13 @@ of a newer version becomes an UnknownEvent that keeps its bytes; anything else i
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias, Union, get_args
 
 import msgspec
 
 from ezmsg.ledger.errors import EventError, InvalidEvent
 from ezmsg.ledger.events import EVENT_TYPES, AnyEvent, Event, UnknownEvent
-from ezmsg.ledger.structural import Commit, Header, Recovered, Structural, UnknownStructural
+from ezmsg.ledger.structural import KnownStructural, Structural, UnknownStructural
 
 LINE_MAX = 16 * 2**20
 """Bytes of one line. Larger ones are refused before they are accepted: a reader must be able to hold a line."""
@@ -21,6 +21,9 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 Line: TypeAlias = AnyEvent | Structural
 Upcaster: TypeAlias = Callable[[Any], Event]
+
+
+_STRUCTURAL = get_args(KnownStructural)
 
 
 class _Head(msgspec.Struct):
@@ -48,7 +51,7 @@ class Codec:
         self._ints = {cls: names for cls in known if (names := _int_fields(cls))}
         self._tags = {str(cls.__struct_config__.tag) for cls in known}
         self._encoder = msgspec.json.Encoder()
-        union = Union[(*known, Commit, Header, Recovered)]  # type: ignore[valid-type]
+        union = Union[(*known, *_STRUCTURAL)]  # type: ignore[valid-type]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(union)
         self._head = msgspec.json.Decoder(_Head)
 
@@ -131,7 +134,7 @@ class Codec:
 
 
 _ENCODE_HINT = "Texts must be valid UTF-8, integers fit in 64 bits; free values go through ezmsg.ledger.values.freeze."
-_STRUCTURAL_TAGS = frozenset(str(cls.__struct_config__.tag) for cls in (Header, Commit, Recovered))
+_STRUCTURAL_TAGS = frozenset(str(cls.__struct_config__.tag) for cls in _STRUCTURAL)
 
 
 _NUMBERED_BY_THE_LOG = frozenset({"seq", "time", "owner", "session", "process", "endpoint"})

@@ -31,9 +31,11 @@ from ezmsg.ledger.scan import (
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     STRUCTURAL_PREFIX,
+    Checkpoint,
     Commit,
     Header,
     Recovered,
+    Segment,
     UnknownStructural,
     encode_commit,
 )
@@ -42,7 +44,7 @@ SPARSE = 64
 """Events of a piece's last commit from which on its commits are looked at one by one. Of smaller ones there are so many
 that a pass over all lines costs less than as many steps."""
 
-_STRUCTURAL = (Commit, Header, Recovered, UnknownStructural)
+_STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, UnknownStructural)
 _NEWLINE = 10
 _encoder = msgspec.json.Encoder()
 _at_of, _upto_of, _count_of, _synced_of = map(attrgetter, ("at", "upto", "count", "synced"))
@@ -237,13 +239,13 @@ def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
                 return events, place, f"offset {offset}: seq {found.seq} stands behind seq {seq}"
             seq = found.seq
             pending.append(found)
-        elif not line.startswith(STRUCTURAL_PREFIX) or isinstance(found, Commit | Header):
+        elif not line.startswith(STRUCTURAL_PREFIX) or isinstance(found, Commit | Header | Segment | Checkpoint):
             return events, place, f"offset {offset}: a structural line of odd form or in an odd place"
         offset += len(line) + 1
     return events, place, f"offset {offset}: {len(pending)} events without a commit" if pending else ""
 
 
-def fits(disk: Disk, handle: int, start: int, place: Place) -> bool:
+def fits(disk: Disk, handle: int, start: Place, place: Place) -> bool:
     """True when what the commit line at ``place`` says of itself is so: its count, its last seq, where it was durable.
 
     Its hash does not cover them; the next commit's does, but the last has no next. Cost: O(bytes of the commit).
@@ -252,18 +254,18 @@ def fits(disk: Disk, handle: int, start: int, place: Place) -> bool:
     commit = parse_commit(place.line, at)
     if commit is None or not _ends_a_commit(disk, handle, start, commit.synced):
         return False
-    cursor = Cursor(disk, handle, "", last_commit(disk, handle, at, start) or Place(start, 0, b""))
+    cursor = Cursor(disk, handle, "", last_commit(disk, handle, at, start.offset) or start)
     try:
         return cursor.next() is not None and cursor.place.offset >= place.offset
     except DamagedLedger:
         return False
 
 
-def _ends_a_commit(disk: Disk, handle: int, start: int, offset: int) -> bool:
+def _ends_a_commit(disk: Disk, handle: int, start: Place, offset: int) -> bool:
     """True when ``offset`` is where a commit ends: what a writer can have synced. 0 is what a first commit states."""
-    if offset in (0, start):
+    if offset in (0, start.offset):
         return True
-    before = last_commit(disk, handle, offset, start)
+    before = last_commit(disk, handle, offset, start.offset)
     return before is not None and before.offset == offset
 
 

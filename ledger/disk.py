@@ -18,6 +18,8 @@ else:
 FILE_MODE = 0o600
 """Settings can name subjects: what is recorded is for the owner alone."""
 
+FOLDER_MODE = 0o700
+
 _BINARY = getattr(os, "O_BINARY", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _LOCK_BYTE = 2**30
@@ -104,6 +106,14 @@ class Disk:
             return None
         return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
+    def names(self, folder: str) -> list[str]:
+        """What is in a folder, in no particular order."""
+        return os.listdir(folder)
+
+    def make_folder(self, path: str) -> None:
+        """Makes a folder that only its owner may enter. FileExistsError when the name is taken."""
+        os.mkdir(path, FOLDER_MODE)
+
     def link(self, source: str, target: str) -> None:
         """Gives ``source`` the name ``target``, and takes the old one away. FileExistsError when it is taken."""
         try:
@@ -119,6 +129,7 @@ class Disk:
             os.unlink(source)
 
     def replace(self, source: str, target: str) -> None:
+        """Gives a file or a folder the name ``target``, in place of a file that has it."""
         os.replace(source, target)
 
     def remove(self, path: str) -> None:

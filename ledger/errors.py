@@ -105,6 +105,12 @@ class HistoryChanged(LogError):
     hint = "Read again from the start: the writer lost its last commits, or the file was replaced."
 
 
+class HistoryDropped(LogError):
+    """What was asked for lies before the first segment that is still in the ledger's folder."""
+
+    hint = "Put the earlier segments back into the folder, or ask for what comes later."
+
+
 class Conflict(LogError):
     """``expected_seq`` did not match: somebody else appended first."""
 

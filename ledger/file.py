@@ -1,4 +1,4 @@
-"""Ledgers that are files: open for reading alone, or for append."""
+"""Ledgers on a disk: open for reading alone, or one file for append."""
 
 import logging
 import os
@@ -9,12 +9,15 @@ from ezmsg.ledger.disk import Disk, sync_file
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
-from ezmsg.ledger.header import open_file, read_header
+from ezmsg.ledger.folder import FolderReader
+from ezmsg.ledger.header import create, first_bytes, new_header
 from ezmsg.ledger.lock import Holder, WriterLock, network_file_system, writer_of
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.reader import Reader, Stop, pause
-from ezmsg.ledger.recovery import open_for_append
+from ezmsg.ledger.recovery import is_missing_or_empty, open_for_append
+from ezmsg.ledger.rotation import check_begins
 from ezmsg.ledger.scan import Place
+from ezmsg.ledger.segments import SegmentFile, Start
 from ezmsg.ledger.verify import Verification
 from ezmsg.ledger.writer import Writer
 
@@ -22,7 +25,7 @@ logger = logging.getLogger("ezmsg.ledger")
 
 
 class ReadLedger(Ledger):
-    """A file that is read, perhaps while another process writes it. Nothing is locked, nothing is ever written."""
+    """A ledger that is read, perhaps while another process writes it. Nothing is locked, nothing is ever written."""
 
     durability = "none"
     failure = None
@@ -31,15 +34,25 @@ class ReadLedger(Ledger):
         super().__init__()
         self.location = path
         self._disk = disk
-        self._handle = open_file(disk, path)
-        try:
-            self.header, start = read_header(disk, self._handle, path)
-        except BaseException:
-            disk.close(self._handle)
-            raise
-        self._reader = Reader(disk, self._handle, path, self.header, start)
-        self._seen = Place(start, 0, b"")
-        self._seen_size = -1
+        self._reader = FolderReader(disk, path) if disk.kind(path) == "folder" else Reader(SegmentFile(disk, path))
+        self.header = self._reader.header
+        self._seen: Place | None = None
+        self._mark = (0, 0)
+
+    @property
+    def first(self) -> int:
+        return self._reader.first
+
+    def start(self, seq: int | None = None) -> Start | None:
+        return self._reader.start(seq)
+
+    @property
+    def tip(self) -> str:
+        return self._reader.tip
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return self._reader.size_on_disk()
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
         return self._reader.read(after, until)
@@ -50,7 +63,7 @@ class ReadLedger(Ledger):
     @property
     def tail_bytes(self) -> int:
         end = self._last().offset
-        return self._seen_size - end
+        return self._mark[1] - end
 
     @property
     def writer(self) -> Holder | None:
@@ -64,17 +77,17 @@ class ReadLedger(Ledger):
         assert self._reader.closed or self._reader.holds(place), f"no commit line ends at offset {place.offset}"
 
     def close(self) -> None:
-        if not self._reader.closed:
-            self._reader.closed = True
-            self._disk.close(self._handle)
+        self._reader.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_reader"):
             self.close()
 
     def _last(self) -> Place:
-        if not self._reader.closed and (size := self._reader.size()) != self._seen_size:
-            self._seen, self._seen_size = self._reader.last(), size
+        if self._reader.closed:
+            assert self._seen is not None, f"{self.location} was closed before its end was looked for"
+        elif (mark := self._reader.mark()) != self._mark or self._seen is None:
+            self._seen, self._mark = self._reader.last(), mark
         return self._seen
 
     def _holds(self, place: Place) -> bool:
@@ -96,9 +109,7 @@ class ReadLedger(Ledger):
 
     @property
     def in_place(self) -> bool:
-        if self._reader.closed:
-            return False
-        return self._disk.identity_at(self.location) == self._disk.identity(self._handle)
+        return not self._reader.closed and self._reader.in_place
 
     def sync(self) -> None:
         self._refuse()
@@ -133,10 +144,8 @@ class FileLedger(Ledger):
             logger.warning("%s is on a network file system (%s). %s", path, file_system, _NETWORK)
         lock = WriterLock(disk, path)
         try:
-            opened = open_for_append(disk, lock, clock)
-            # a handle of its own: iterators duplicate it, and one that a forked child inherits would keep the lock
-            reading = open_file(disk, path)
-            lock.guard(reading)
+            opened = open_for_append(disk, lock, self._make_ready(), clock)
+            self._reader = self._make_reader(lock)
         except BaseException:
             lock.release()
             raise
@@ -144,7 +153,20 @@ class FileLedger(Ledger):
         self.header = opened.header
         self._writer = writer = Writer(disk, lock, opened, durability, clock)
         self._flusher = writer.flusher
-        self._reader = Reader(disk, reading, path, opened.header, opened.start, named=False)
+
+    def _make_ready(self) -> str:
+        """The path of the file to write, made when it is missing or empty."""
+        if is_missing_or_empty(self._disk, self.location):
+            create(self._disk, self.location, first_bytes(new_header(self._clock())))
+        elif self._disk.kind(self.location) == "file":
+            check_begins(self._disk, self.location)
+        return self.location
+
+    def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
+        # a handle of its own: iterators duplicate it, and one that a forked child inherits would keep the lock
+        file = SegmentFile(self._disk, self.location)
+        lock.guard(file.handle)
+        return Reader(file, named=False)
 
     # --- write ---
 
@@ -181,13 +203,14 @@ class FileLedger(Ledger):
             self.close()
         except LedgerError as error:
             logger.warning("%s: not closed in good order: %s", self.location, error)
-        return FileLedger(self._disk, self.location, self.durability, self._clock)
+        return type(self)(self._disk, self.location, self.durability, self._clock)
 
     @property
     def in_place(self) -> bool:
-        if self._writer.closed:
-            return False
-        return self._disk.identity_at(self.location) == self._disk.identity(self._writer.handle)
+        with self._writer.lock:
+            if self._writer.closed:
+                return False
+            return self._disk.identity_at(self._writer.path) == self._disk.identity(self._writer.handle)
 
     def sync(self) -> None:
         self._writer.check_usable()
@@ -231,7 +254,29 @@ class FileLedger(Ledger):
 
     def verify(self) -> Verification:
         self._writer.check_usable()
-        return self._reader.verify_up_to(self._writer.place)
+        with self._writer.lock:
+            path, place = self._writer.path, self._writer.place
+        return self._reader.verify_up_to(place, path)
+
+    @property
+    def first(self) -> int:
+        return self._reader.first
+
+    def start(self, seq: int | None = None) -> Start | None:
+        self._writer.check_usable()
+        return self._reader.start(seq)
+
+    @property
+    def tip(self) -> str:
+        return self._writer.path
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return self._reader.size_on_disk()
+
+    @property
+    def appended(self) -> int:
+        return self._writer.appended
 
     def check(self) -> None:
         self._writer.check()
@@ -243,7 +288,7 @@ class FileLedger(Ledger):
         return True
 
     def close(self) -> None:
-        self._reader.closed = True
+        self._reader.closed = True  # its file is the lock's to close
         self._writer.close()
 
 

@@ -40,8 +40,8 @@ UNSYNCED_MAX = 64 * 2**20
 class Flusher:
     """The durable part of one ledger file and what lies beyond it.
 
-    ``lock`` is the writer's: whatever is marked so needs it held. ``on_death`` is called with it held, once, when a
-    sync failed for good.
+    ``lock`` is the writer's: whatever is marked so needs it held. ``syncing`` is held while a sync runs, and is taken
+    before the lock. ``on_death`` is called with the lock held, once, when a sync failed for good.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Flusher:
         self._pending: deque[tuple[int, bytes]] = deque()
         self._pending_bytes = 0
         self._group = 0  # appends that the last sync served
-        self._syncing = threading.Lock()
+        self.syncing = threading.Lock()
         self._work = threading.Condition(lock)
         self._advanced = threading.Condition(lock)
         self._hurry = threading.Event()
@@ -114,6 +114,57 @@ class Flusher:
                 offset += len(data)
             assert offset == self._end, (offset, self._end)
 
+    def settle(self) -> None:
+        """Bring all that was written to the disk, with ``syncing`` held too: nobody appends or syncs meanwhile.
+
+        Raises WriteFailed. Whoever waits is told; the listeners have to be, by ``tell``, when the locks are free.
+        """
+        if self.failure is not None:
+            raise self.died()
+        if self.durable >= self._end:
+            return
+        try:
+            sync_file(self._disk, self._handle)
+        except OSError as error:
+            self._write_again(error)
+            if self.failure is not None:
+                raise self.died() from error
+        else:
+            self._advance(self._end, self._seq)
+
+    def go_on(self, handle: int, path: str, offset: int) -> None:
+        """What follows goes into another file, whose first ``offset`` bytes are durable. ``syncing`` is held too."""
+        assert not self._pending, f"{self._path}: {self._pending_bytes} bytes are not on the disk"
+        self._handle, self._path = handle, path
+        self.durable = self._end = offset
+
+    def fail(self, why: str) -> None:
+        """From now on nothing can be written: the disk is not to be trusted."""
+        self.failure = WriteFailed(why, hint=_DEAD_HINT)
+        self._on_death()
+        self._advanced.notify_all()
+
+    def _write_again(self, error: OSError) -> None:
+        """After a failed sync: write the same bytes again, and sync again; ``failure`` is set when that fails too.
+
+        The system marks the pages of a failed sync clean: neither a second sync nor a read proves anything about them.
+        Nobody appends meanwhile, because pages written during the failed sync are in doubt just as well.
+        """
+        logger.warning("%s: a sync failed (%s); writing %d bytes again", self._path, error, self._pending_bytes)
+        try:
+            if self._level == "none" and self._end > self.durable:
+                raise error
+            for offset, data in self._pending:
+                write_all(self._disk, self._handle, data, offset)
+            sync_file(self._disk, self._handle)
+        except OSError as again:
+            self.fail(
+                f"{self._path}: the disk failed to keep what follows seq {self.durable_seq} "
+                f"({again.strerror or again}); nothing more is written"
+            )
+        else:
+            self._advance(self._end, self._seq)
+
     def _advance(self, offset: int, seq: int) -> None:
         before = len(self._pending)
         while self._pending and self._pending[0][0] < offset:
@@ -129,7 +180,7 @@ class Flusher:
 
         Raises WriteFailed when the disk refuses it for good.
         """
-        with self._syncing:
+        with self.syncing:
             with self._lock:
                 if self.failure is not None:
                     raise self.died()
@@ -182,34 +233,22 @@ class Flusher:
             thread.join()
 
     def _repair(self, error: OSError) -> int:
-        """After a failed sync: write the same bytes again, and sync again; returns the seq that is durable then.
-
-        The system marks the pages of a failed sync clean: neither a second sync nor a read proves anything about them.
-        Nobody appends meanwhile, because pages written during the failed sync are in doubt just as well.
-        """
+        """Make a failed sync good; returns the seq that is durable then. Raises WriteFailed when that fails."""
         with self._lock:
-            logger.warning("%s: a sync failed (%s); writing %d bytes again", self._path, error, self._pending_bytes)
-            try:
-                if self._level == "none" and self._end > self.durable:
-                    raise error
-                for offset, data in self._pending:
-                    write_all(self._disk, self._handle, data, offset)
-                sync_file(self._disk, self._handle)
-            except OSError as again:
-                self.failure = WriteFailed(
-                    f"{self._path}: the disk failed to keep what follows seq {self.durable_seq} "
-                    f"({again.strerror or again}); nothing more is written",
-                    hint=_DEAD_HINT,
-                )
-                self._on_death()
-                self._advanced.notify_all()
-                failure = self.failure
-            else:
-                self._advance(self._end, self._seq)
-                return self._seq
-        logger.error("%s", failure)
-        self._tell(self._on_failure, failure)
-        raise self.died() from error
+            self._write_again(error)
+            seq = self.durable_seq
+        if self.failure is not None:
+            self.tell()
+            raise self.died() from error
+        return seq
+
+    def tell(self) -> None:
+        """Tell the listeners how far all is durable, or that no more ever will be."""
+        if self.failure is None:
+            self._tell(self._on_durable, self.durable_seq)
+        else:
+            logger.error("%s", self.failure)
+            self._tell(self._on_failure, self.failure)
 
     def _run(self) -> None:
         me = threading.current_thread()

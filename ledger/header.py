@@ -1,19 +1,44 @@
-"""The first line of a ledger: making it, and telling a ledger from everything else."""
+"""How a ledger file begins: making it, and telling a ledger from everything else."""
 
 import os
 import uuid
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 import msgspec
 
+from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.disk import Disk, sync_file, write_all
-from ezmsg.ledger.errors import DamagedLedger, LogError, NewerFormat, NotALedger
-from ezmsg.ledger.structural import COMMIT_PREFIX, FORMAT, HEADER_PREFIX, Header, encode_commit
+from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
+from ezmsg.ledger.scan import Place, fill
+from ezmsg.ledger.structural import (
+    COMMIT_PREFIX,
+    FORMAT,
+    HEADER_PREFIX,
+    SEGMENT_FORMAT,
+    Checkpoint,
+    Header,
+    Segment,
+    encode_commit,
+)
 
 HEADER_MAX = 4096
-"""Bytes in which the first line must end. Ours takes about 110; what a newer one may add is small too."""
+"""Bytes in which the first line must end, and the second of a segment. Ours take about 300; what a newer one may add is
+small too."""
 
 _MAKE_HINT = "Check the name. A ledger comes into being when it is opened for writing: `ezmsg-ledger run` does that."
+
+
+class Opening(NamedTuple):
+    """How a file begins. ``start`` is the place behind these lines, just before the first commit line.
+
+    ``segment`` is None for a file that begins a ledger. What it says of the checkpoint is not looked at here.
+    """
+
+    header: Header
+    segment: Segment | None
+    start: Place
 
 
 class _AnyHeader(msgspec.Struct, tag_field="type", tag="ledger.header"):
@@ -33,22 +58,49 @@ def first_bytes(header: Header) -> bytes:
     return line + encode_commit(upto=0, count=0, at=len(line), synced=0, sha256=sha256(line).hexdigest())
 
 
-def create(disk: Disk, path: str, created: int) -> None:
-    """Make a new ledger at ``path``, in place of an empty file when there is one.
+def checkpoint_lines(upto: int, states: Sequence[bytes]) -> list[bytes]:
+    """The lines that keep ``states``, each one JSON value, as what is known after event ``upto``.
+
+    Raises InvalidEvent when one is no JSON, or exceeds LINE_MAX. Cost: O(bytes).
+    """
+    lines = []
+    for state in states:
+        line = msgspec.json.encode(Checkpoint(upto, msgspec.Raw(state))) + b"\n"
+        if len(line) > LINE_MAX:
+            raise InvalidEvent(
+                f"a part of a checkpoint takes {len(line)} bytes, more than the {LINE_MAX} of a line",
+                hint="Keep large values out of settings and metadata.",
+            )
+        try:
+            msgspec.json.decode(line, type=Checkpoint)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InvalidEvent(f"a part of a checkpoint is no JSON: {error}") from error
+        if line.count(b"\n") > 1:
+            raise InvalidEvent("a part of a checkpoint has a newline in it")
+        lines.append(line)
+    return lines
+
+
+def segment_bytes(header: Header, number: int, opened: int, upto: int, previous: str, lines: Sequence[bytes]) -> bytes:
+    """What segment ``number`` of the ledger ``header`` begins with, where the one before ended with seq ``upto``.
+
+    ``previous``: the hex digest of all bytes of that one; ``lines``: those of its checkpoint, or none.
+    """
+    segment = Segment(number, opened, upto + 1, previous, sum(map(len, lines)))
+    begin = Header(SEGMENT_FORMAT, header.id, header.created)
+    data = b"".join([msgspec.json.encode(begin), b"\n", msgspec.json.encode(segment), b"\n", *lines])
+    return data + encode_commit(upto=upto, count=0, at=len(data), synced=0, sha256=sha256(data).hexdigest())
+
+
+def create(disk: Disk, path: str, data: bytes) -> None:
+    """Make a file at ``path`` that holds ``data``, in place of an empty file when there is one.
 
     It is written and synced under another name first, so that nobody, whatever happens, sees half a header. The caller
     holds the writer's lock. Raises LogError when the folder does not allow it.
     """
     temporary = f"{path}.new"
     try:
-        if disk.kind(temporary) is not None:
-            disk.remove(temporary)  # of a creation that died here; the lock says that it is nobody's now
-        handle = disk.create(temporary)
-        try:
-            write_all(disk, handle, first_bytes(new_header(created)), 0)
-            sync_file(disk, handle)
-        finally:
-            disk.close(handle)
+        write_new(disk, temporary, (data,))
         if disk.kind(path) is None:
             disk.link(temporary, path)
         else:
@@ -59,6 +111,21 @@ def create(disk: Disk, path: str, created: int) -> None:
             f"{path} cannot be created: {error.strerror or error}",
             hint="Record into a folder that exists, that you may write to, and that has space left.",
         ) from error
+
+
+def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
+    """Make a file of ``blocks`` and sync it; one that died on the way to its own name goes. Raises OSError."""
+    if disk.kind(path) is not None:
+        disk.remove(path)  # the writer's lock says that it is nobody's now
+    handle = disk.create(path)
+    try:
+        offset = 0
+        for block in blocks:
+            write_all(disk, handle, block, offset)
+            offset += len(block)
+        sync_file(disk, handle)
+    finally:
+        disk.close(handle)
 
 
 def open_file(disk: Disk, path: str, *, write: bool = False) -> int:
@@ -81,29 +148,36 @@ def open_file(disk: Disk, path: str, *, write: bool = False) -> int:
         ) from error
 
 
-def read_header(disk: Disk, handle: int, path: str) -> tuple[Header, int]:
-    """The header of an open file, and the offset at which the next line begins.
+def read_header(disk: Disk, handle: int, path: str) -> Opening:
+    """How an open file begins.
 
     Raises NotALedger when it is something else, NewerFormat when this version cannot read it, DamagedLedger when commit
     lines show that it was a ledger.
     """
     buffer = bytearray(HEADER_MAX)
-    size = disk.read_into(handle, memoryview(buffer), 0)
-    data = bytes(buffer[:size])
+    data = bytes(buffer[: fill(disk, handle, memoryview(buffer), 0)])
     if not data:
         raise NotALedger(f"{path} is empty", hint=_MAKE_HINT)
-    line, newline, _ = data.partition(b"\n")
+    line, newline, rest = data.partition(b"\n")
     if newline and line.startswith(HEADER_PREFIX):
         try:
             newer = msgspec.json.decode(line, type=_AnyHeader).format
-            if newer > FORMAT:
-                raise NewerFormat(f"{path} has format {newer}; this version of ezmsg-ledger reads up to {FORMAT}")
+            if newer > SEGMENT_FORMAT:
+                raise NewerFormat(
+                    f"{path} has format {newer}; this version of ezmsg-ledger reads up to {SEGMENT_FORMAT}"
+                )
             header = msgspec.json.decode(line, type=Header)
+            if header.format == FORMAT:
+                return Opening(header, None, Place(len(line) + 1, 0, b""))
+            second, newline, _ = rest.partition(b"\n")
+            segment = msgspec.json.decode(second, type=Segment)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # said below, with what the file looks like
         else:
-            if header.format == FORMAT:
-                return header, len(line) + 1
+            sound = header.format == SEGMENT_FORMAT and min(segment.first, segment.checkpoint + 1) > 0
+            if newline and sound and msgspec.json.encode(segment) == second:
+                start = len(line) + len(second) + 2 + segment.checkpoint
+                return Opening(header, segment, Place(start, segment.first - 1, b""))
     raise _not_a_ledger(path, data)
 
 

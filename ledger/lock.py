@@ -119,6 +119,12 @@ class WriterLock:
         if sys.platform != "win32" and not self._disk.lock(handle):
             raise LedgerLocked(f"{self.path} is being written by another process, whose lock file was removed")
 
+    def let_go(self, handle: int) -> None:
+        """Close a handle that was guarded, and with it the lock of its file."""
+        with _registry:
+            self._guarded.remove(handle)
+            self._disk.close(handle)
+
     def touch(self) -> None:
         """Say that this writer is alive. Does nothing in a forked child, nor after the release. Raises OSError."""
         if not self.forked and _held.get(self._identity) is self:

@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import Literal
 
 from ezmsg.ledger.disk import OS_DISK, Disk
-from ezmsg.ledger.errors import LedgerError, WriteFailed
+from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.lock import Holder
 from ezmsg.ledger.reader import Stop
 from ezmsg.ledger.scan import Place
+from ezmsg.ledger.segments import Start, States
 from ezmsg.ledger.seqtime import SeqTimes
 from ezmsg.ledger.structural import Header
 from ezmsg.ledger.verify import Verification
@@ -30,7 +31,7 @@ class Ledger(ABC):
     """
 
     location: str
-    """The absolute path of the file; ``memory`` for a ledger without one."""
+    """The absolute path of the file or folder; ``memory`` for a ledger without one."""
 
     durability: Durability
     previous_writer_seen: int | None = None
@@ -45,25 +46,34 @@ class Ledger(ABC):
         durability: Durability = "interval",
         clock: Callable[[], int] = time.time_ns,
         disk: Disk = OS_DISK,
+        segmented: bool = False,
     ) -> "Ledger":
-        """A ledger file: for append, made when it is missing or empty, or for reading alone.
+        """A ledger, file or folder of segments: for append, made when missing or empty, or for reading alone.
 
         ``durability`` says when an append is acknowledged: ``commit``, when it is on the disk; ``interval``, when the
         system has it (a killed process loses nothing, a power cut at most 50 ms); ``none``, likewise, and nothing syncs
         it before ``close``. ``clock`` gives ns since the epoch, UTC. ``disk`` stands for the operating system.
 
-        For append the file is locked and hashed (1.8 GB/s). A torn tail is copied to ``NAME.tail-OFFSET`` and cut.
+        For append the ledger is locked, and its last file hashed (1.8 GB/s). A torn tail is copied to
+        ``NAME.tail-OFFSET`` and cut. With ``segmented`` a new ledger is a folder, and one that is a file becomes one.
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
         from ezmsg.ledger.file import FileLedger, ReadLedger  # they are Ledgers themselves
+        from ezmsg.ledger.rotation import MOVING
+        from ezmsg.ledger.segmented import SegmentedLedger
 
         path = os.path.realpath(os.fsdecode(location))
         if mode not in ("a", "r"):
             raise ValueError(f'mode is {mode!r}; a ledger is opened with "a" (append) or "r" (read)')
         if durability not in ("commit", "interval", "none"):
             raise ValueError(f'durability is {durability!r}; it is one of "commit", "interval", "none"')
-        return FileLedger(disk, path, durability, clock) if mode == "a" else ReadLedger(disk, path)
+        moving = disk.kind(path) is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
+        if mode == "r":
+            return ReadLedger(disk, path + MOVING if moving else path)
+        if segmented or moving or disk.kind(path) == "folder":
+            return SegmentedLedger(disk, path, durability, clock, make=segmented)
+        return FileLedger(disk, path, durability, clock)
 
     @staticmethod
     def memory(clock: Callable[[], int] = time.time_ns) -> "Ledger":
@@ -109,6 +119,20 @@ class Ledger(ABC):
         For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
         the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
         """
+
+    def rotate(self, states: States = (), expected_seq: int | None = None) -> bool:
+        """Seal the segment that is written and begin the next; False when it holds no event yet, and goes on.
+
+        ``states``, each one JSON value, are what is known at the head: ``start`` gives them back, and a fold can start
+        from them when all before is gone. ``expected_seq``: the head that they were made for; or they are a function
+        that gives them for the head that it is told, while no append comes in between, and raises Conflict when it
+        cannot. Costs a few syncs; an append that comes meanwhile waits for one, or two. A crash at any step leaves the
+        ledger as it was before or after it.
+
+        Raises LogError when this ledger is no folder, InvalidEvent when a state is no JSON or too long for a line,
+        Conflict; WriteFailed when it could not be done: then the segment goes on, unless ``failure`` says otherwise.
+        """
+        raise LogError(f"{self.location} has no segments", hint="`ezmsg-ledger rotate FILE` makes it a folder of them.")
 
     @property
     @abstractmethod
@@ -171,6 +195,34 @@ class Ledger(ABC):
         """As ``read``, event by event."""
         for batch in self.read(after, until):
             yield from batch
+
+    @property
+    def first(self) -> int:
+        """The seq of the first event that is there (or would be): 1, or later when earlier segments were dropped."""
+        return 1
+
+    def start(self, seq: int | None = None) -> Start | None:
+        """The last place at or before event ``seq`` (None: the head) where a fold can start; None: only from nothing.
+
+        Raises HistoryDropped when ``seq`` lies before all that is there, DamagedLedger. Cost: O(bytes of what is kept
+        there), and a few files are opened.
+        """
+        return None
+
+    @property
+    def tip(self) -> str:
+        """The path of the file that is written: ``location``, or the last segment in it."""
+        return self.location
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes of all its files, compressed ones as they are; in memory: what a file would have. Cost: O(segments)."""
+        return self._last().offset
+
+    @property
+    def appended(self) -> int:
+        """Bytes that were added through this object; 0 for a reader."""
+        return 0
 
     @property
     def id(self) -> str:

@@ -8,12 +8,11 @@ from operator import attrgetter
 from typing import TypeAlias
 
 from ezmsg.ledger.cursor import Cursor, fits
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.lock import writer_of
 from ezmsg.ledger.scan import PIECE, Place, commits, last_commit, read_at
-from ezmsg.ledger.structural import Header
+from ezmsg.ledger.segments import SegmentFile, Start
 from ezmsg.ledger.verify import Verification, verify_file
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None
@@ -56,25 +55,49 @@ class Reader:
     writer's own tails go on with the file that it writes.
     """
 
-    def __init__(self, disk: Disk, handle: int, path: str, header: Header, start: int, *, named: bool = True) -> None:
-        self.path = path
-        self.header = header
+    def __init__(self, file: SegmentFile, *, named: bool = True) -> None:
+        self.path = file.path
+        self.header = file.header
         self.closed = False
-        self._disk = disk
-        self._handle = handle
-        self._start = start
+        self._file = file
+        self._disk = file.disk
+        self._handle = file.handle
+        self._start = file.start
         self._named = named
+
+    @property
+    def first(self) -> int:
+        """The seq of the first event that is there, or would be."""
+        return self._start.seq + 1
+
+    def start(self, seq: int | None) -> Start | None:
+        """See ``Ledger.start``."""
+        return self._file.checkpoint() if seq is None or self._start.seq <= seq else None
+
+    @property
+    def tip(self) -> str:
+        """The file itself."""
+        return self.path
 
     def last(self) -> Place:
         """The place behind the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
         size = self._disk.size(self._handle)
-        while (place := last_commit(self._disk, self._handle, size, self._start)) is not None:
+        while (place := last_commit(self._disk, self._handle, size, self._start.offset)) is not None:
             if fits(self._disk, self._handle, self._start, place):
                 return place
             size = place.offset - len(place.line)
-        return Place(self._start, 0, b"")
+        return self._start
 
-    def size(self) -> int:
+    def mark(self) -> tuple[int, int]:
+        """What changes whenever something was written: the number of the segment, and its bytes."""
+        return 1, self._disk.size(self._handle)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file has still its name."""
+        return self._disk.identity_at(self.path) == self._disk.identity(self._handle)
+
+    def size_on_disk(self) -> int:
         """The bytes of the file now."""
         return self._disk.size(self._handle)
 
@@ -82,17 +105,20 @@ class Reader:
         """True when the commit that ended at ``place`` still stands there."""
         return read_at(self._disk, self._handle, place.offset - len(place.line), len(place.line)) == place.line
 
-    def verify(self) -> Verification:
-        """Check the file up to the last commit line of now, and what is behind it, unless it is being written."""
-        size, end = self.size(), self.last().offset
+    def verify(self, written: str | None = None) -> Verification:
+        """Check the file up to the last commit line of now, and what is behind it, unless it is being written.
+
+        ``written``: the path of the ledger whose lock says so, where that is not the file itself.
+        """
+        size, end = self._disk.size(self._handle), self.last().offset
         found = verify_file(self._disk, self._handle, self.path, self._start, size)
-        if found.tail_bytes and writer_of(self._disk, self.path) is not None:
+        if found.tail_bytes and writer_of(self._disk, written or self.path) is not None:
             time.sleep(SETTLE_S)
             if self.last().offset > end:  # not torn: it was in the middle of being written
                 return verify_file(self._disk, self._handle, self.path, self._start, end)
         return found
 
-    def verify_up_to(self, place: Place) -> Verification:
+    def verify_up_to(self, place: Place, path: str) -> Verification:
         """Check the file up to ``place``: what a writer knows to be whole."""
         return verify_file(self._disk, self._handle, self.path, self._start, place.offset)
 
@@ -101,8 +127,8 @@ class Reader:
 
         Cost: O(log(bytes)) reads of a piece: commit lines are places to start from wherever they stand.
         """
-        low, high = Place(self._start, 0, b""), self._disk.size(handle)
-        while after > 0 and high - low.offset > PIECE:
+        low, high = self._start, self._disk.size(handle)
+        while after > self._start.seq and high - low.offset > PIECE:
             middle = (low.offset + high) // 2
             _, place = next(commits(self._disk, handle, middle, SEEK_PIECE), (None, None))
             if place is None or place.seq > after or place.offset >= high:
@@ -153,3 +179,9 @@ class Reader:
         if self.closed:
             raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
         return self._disk.duplicate(self._handle, self.path)
+
+    def close(self) -> None:
+        """Let the file go. Iterators that are under way have their own handle."""
+        if not self.closed:
+            self.closed = True
+            self._file.close()

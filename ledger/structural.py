@@ -7,6 +7,9 @@ import msgspec
 FORMAT = 1
 """The format of the file as a whole. Event types come and go without changing it."""
 
+SEGMENT_FORMAT = 2
+"""That of a file that goes on where another one ended: whoever knows format 1 alone would miss what came before."""
+
 
 class Header(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.header"):
     """The first line. ``id`` names the ledger for ever; ``created``: ns since the epoch, UTC."""
@@ -39,6 +42,27 @@ class Recovered(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="le
     time: int
 
 
+class Segment(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.segment"):
+    """The second line of a file of format 2: it is segment ``number`` of its ledger, from seq ``first`` on.
+
+    ``opened``: ns since the epoch, UTC; ``previous``: the hex digest of every byte of the segment before;
+    ``checkpoint``: how many bytes the checkpoint lines take that follow.
+    """
+
+    number: int
+    opened: int
+    first: int
+    previous: str
+    checkpoint: int
+
+
+class Checkpoint(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.checkpoint"):
+    """A part of what a fold knows after event ``upto``: any JSON. What it means is the business of who folds."""
+
+    upto: int
+    state: msgspec.Raw
+
+
 class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
     """A structural line of a type that this version does not know; passed over."""
 
@@ -46,7 +70,7 @@ class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
 
 
-KnownStructural: TypeAlias = Header | Commit | Recovered
+KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered
 Structural: TypeAlias = KnownStructural | UnknownStructural
 
 
@@ -59,4 +83,5 @@ def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> b
 
 COMMIT_PREFIX = b'{"type":"ledger.commit",'
 HEADER_PREFIX = b'{"type":"ledger.header",'
+SEGMENT_PREFIX = b'{"type":"ledger.segment",'
 STRUCTURAL_PREFIX = b'{"type":"ledger.'

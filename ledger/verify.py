@@ -26,7 +26,9 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ``offset`` and ``seq``: where the sound part ends, in bytes, and its last event. ``events`` and ``commits``: how
     many it holds. ``sha256``: the hex digest of its bytes: ``head -c OFFSET FILE | sha256sum``. ``bytes``: of all.
     ``sealed``: the last writer closed it in good order. ``tail_bytes``: what follows the last commit line: torn off,
-    it never happened. ``problems``: each names its offset and seq; none when ``sound``.
+    it never happened. ``problems``: each names its offset and seq; none when ``sound``. ``first``: the seq that the
+    history begins with. Of a folder, ``offset``, ``events``, ``commits`` and ``bytes`` are sums over its ``segments``;
+    ``sha256`` and ``tail_bytes`` are those of the last one, which states the digest of the one before.
     """
 
     sound: bool
@@ -39,6 +41,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     tail_bytes: int
     sha256: str
     problems: list[str]
+    first: int = 1
+    segments: int = 1
 
 
 class BytesDisk(Disk):
@@ -59,11 +63,11 @@ class BytesDisk(Disk):
 def verify_bytes(data: bytes, name: str) -> Verification:
     """``verify_file`` for what a file would hold."""
     disk = BytesDisk(data)
-    _, start = read_header(disk, 0, name)
+    start = read_header(disk, 0, name).start
     return verify_file(disk, 0, name, start, len(data))
 
 
-def verify_file(disk: Disk, handle: int, path: str, start: int, size: int) -> Verification:
+def verify_file(disk: Disk, handle: int, path: str, start: Place, size: int) -> Verification:
     """Check the first ``size`` bytes of an open file whose header ends at ``start``.
 
     Two passes: one reads every line, one hashes, commit by commit. Cost: about 1 us per event.
@@ -72,10 +76,10 @@ def verify_file(disk: Disk, handle: int, path: str, start: int, size: int) -> Ve
     end, last, events, count, digest, mismatch = _check_hashes(disk, handle, start, min(size, formed))
     if mismatch:
         problems.insert(0, mismatch)
-    shown = last_commit(disk, handle, size, start)
-    tail = size - (shown.offset if shown is not None else start)
+    shown = last_commit(disk, handle, size, start.offset)
+    tail = size - (shown.offset if shown is not None else start.offset)
     if tail:
-        seq = shown.seq if shown is not None else 0
+        seq = shown.seq if shown is not None else start.seq
         problems.append(
             f"offset {size - tail}: {tail} bytes behind seq {seq} are no whole commit; opening the ledger for append "
             "puts them aside"
@@ -93,12 +97,13 @@ def verify_file(disk: Disk, handle: int, path: str, start: int, size: int) -> Ve
         tail_bytes=tail,
         sha256=digest,
         problems=problems,
+        first=start.seq + 1,
     )
 
 
-def _check_lines(disk: Disk, handle: int, path: str, start: int, size: int) -> tuple[int, list[str]]:
+def _check_lines(disk: Disk, handle: int, path: str, start: Place, size: int) -> tuple[int, list[str]]:
     """Read every line; the offset up to which all are in order, and what is wrong behind it."""
-    cursor = Cursor(disk, handle, path, Place(start, 0, b""))
+    cursor = Cursor(disk, handle, path, start)
     problems: list[str] = []
     formed = -1
     while len(problems) < PROBLEMS_MAX:
@@ -130,17 +135,17 @@ def _advance(cursor: Cursor, disk: Disk, handle: int, size: int) -> None:
                 return
 
 
-def _check_hashes(disk: Disk, handle: int, start: int, size: int) -> tuple[Place, Commit | None, int, int, str, str]:
+def _check_hashes(disk: Disk, handle: int, start: Place, size: int) -> tuple[Place, Commit | None, int, int, str, str]:
     """Hash commit by commit.
 
     Returns the place behind the last whose hash is right, that commit, the events and commits up to there, the digest
     of all these bytes, and what is wrong with the next one ("" for nothing).
     """
-    place, last, events, count = Place(0, 0, b""), None, 0, 0  # the first commit line proves the header too
-    ends = deque([0, start])
+    place, last, events, count = Place(0, start.seq, b""), None, 0, 0  # the first commit line proves the header too
+    ends = deque([0, start.offset])
     window = Window(disk, handle)
     digest: Hash = sha256()
-    for commit, behind in commits(disk, handle, start):
+    for commit, behind in commits(disk, handle, start.offset):
         if behind.offset > size:
             break
         ahead = hash_range(digest.copy(), window, place.offset, commit.at)

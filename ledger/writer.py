@@ -2,18 +2,20 @@
 
 import atexit
 import logging
+import os
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from typing import NamedTuple
 
 from ezmsg.ledger.disk import Disk, write_all
-from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, WriteFailed
+from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerLocked, WriteFailed
 from ezmsg.ledger.events import Event
 from ezmsg.ledger.flusher import Durability, Flusher
-from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.recovery import Opened
 from ezmsg.ledger.scan import Place, Window, parse_commit
@@ -26,16 +28,26 @@ TOUCH_S = 1.0
 """How often the lock file's time is renewed while events come: what is told later as the moment of last life."""
 
 
+class Begun(NamedTuple):
+    """A segment that was just begun, durably: its first ``place``, and the ``hash`` that has seen all before that."""
+
+    path: str
+    place: Place
+    hash: Hash
+
+
 class Writer:
     """Appends to one open ledger file. Safe to use from several threads; a forked child can do nothing with it."""
 
     def __init__(
         self, disk: Disk, lock_file: WriterLock, opened: Opened, durability: Durability, clock: Callable[[], int]
     ) -> None:
-        self.path = lock_file.path
+        self.path = opened.path
         self.durability = durability
         self.lock_file = lock_file
         self.place = opened.place
+        self.began = opened.start  # of this file
+        self.earlier = -opened.place.offset  # bytes appended to the files before this one, and what this one had
         self.handle = opened.handle
         self.lock = threading.Lock()
         self.grown = threading.Condition(self.lock)
@@ -84,6 +96,81 @@ class Writer:
         with self.lock:
             self._put(bytes(size), self.place.offset)
             self._take_back(self.place.offset)
+    def rotate(self, begin: Callable[[Place, str], Begun], expected_seq: int | None) -> None:
+        """Seal the file, and go on in the one that ``begin`` makes, given its end and the digest of all its bytes.
+
+        When ``begin`` raises OSError, all goes on as before. Raises as ``append`` does.
+        """
+        if self.lock_file.forked:
+            raise self._forked()
+        self._seal_early()
+        try:
+            with self.flusher.syncing:
+                with self.lock:
+                    self._check(expected_seq)
+                    self._seal_now()
+                    before = self.handle
+                    self._go_on(self._begun(begin))
+                    self.lock_file.let_go(before)
+                    if self.followers:
+                        self.grown.notify_all()
+                # What is appended from here on is not called durable before this is done: `syncing` is still held.
+                self._keep_name()
+        finally:
+            self.flusher.tell()
+
+    @property
+    def appended(self) -> int:
+        """Bytes that this writer has added, in all its files."""
+        return self.earlier + self.place.offset
+
+    def _seal_early(self) -> None:
+        """Bring it to the disk with a seal, while others still append: if none does, nothing is left to wait for."""
+        self.flusher.sync()
+        with self.lock:
+            self._check(None)
+            if not self._sealed():
+                self._commit(b"", self.place.seq, 0)
+        self.flusher.sync()
+
+    def _seal_now(self) -> None:
+        """Bring the file to the disk, its seal too, with both locks held."""
+        self.flusher.settle()
+        if self._unfinished or not self._sealed():
+            self._commit(b"", self.place.seq, 0)
+            self.flusher.settle()
+
+    def _begun(self, begin: Callable[[Place, str], Begun]) -> Begun:
+        try:
+            return begin(self.place, self._hash.hexdigest())
+        except OSError as error:
+            raise WriteFailed(
+                f"{self.path}: no segment could be begun behind it ({error.strerror or error}); it goes on"
+            ) from error
+
+    def _go_on(self, begun: Begun) -> None:
+        """From here on the new segment is the last one, whatever happens: the old one must not grow any more."""
+        try:
+            handle = self._disk.open(begun.path, write=True)
+            self.lock_file.hold(handle)
+        except (OSError, LedgerLocked) as error:
+            raise self._cannot_go_on(begun.path, error) from error
+        self.earlier += self.place.offset - begun.place.offset
+        self.path, self.handle, self.place, self._hash = begun.path, handle, begun.place, begun.hash
+        self.began, self._unfinished = begun.place, False
+        self.flusher.go_on(handle, begun.path, begun.place.offset)
+
+    def _keep_name(self) -> None:
+        try:
+            self._disk.sync_folder(os.path.dirname(self.path))
+        except OSError as error:  # it may vanish, and all that is written to it: nothing can be promised
+            with self.lock:
+                raise self._cannot_go_on(self.path, error) from error
+
+    def _cannot_go_on(self, path: str, error: OSError | LedgerLocked) -> WriteFailed:
+        why = error.strerror if isinstance(error, OSError) else None
+        self.flusher.fail(f"{path} was begun and cannot be gone on with ({why or error}): nothing is written")
+        return self.flusher.died()
 
     def _tell(self, *, wake: bool) -> None:
         """Something was appended: tell the flusher, the followers, and whoever asks later when this writer lived."""
@@ -171,7 +258,7 @@ class Writer:
 
     def waiter(self, poll: float) -> Callable[[Place], None]:
         """A function that returns when something was appended behind the place it is given, or after ``poll`` s."""
-        tried = -1
+        tried: Place | None = None
 
         def wait(place: Place) -> None:
             nonlocal tried
@@ -180,9 +267,9 @@ class Writer:
             with self.lock:
                 self.followers += 1
                 # `tried`: should the file not show what was written, do not spin on it
-                self.grown.wait_for(lambda: self.place.offset not in (place.offset, tried) or self.closed, poll)
+                self.grown.wait_for(lambda: self.place not in (place, tried) or self.closed, poll)
                 self.followers -= 1
-                tried = self.place.offset
+                tried = self.place
 
         return wait
 

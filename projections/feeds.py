@@ -30,10 +30,14 @@ FACTS_MAX = 50_000
 """Facts that all checkpoints have together, at 200 bytes each: memory does not grow with the ledger."""
 
 
-def feed(batches: Iterable[Sequence[Any]]) -> Iterator[FeedEntry]:
-    """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay."""
+def feed(batches: Iterable[Sequence[Any]], state: GraphState | None = None) -> Iterator[FeedEntry]:
+    """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay.
+
+    ``state``: the one before the first of the events, when that is not the first of all; it is used up.
+    """
     watch: list[FeedEntry] = []
-    state = GraphState(watch)
+    state = state or GraphState()
+    state.watch = watch
     for batch in batches:
         state.apply_batch(batch)
         yield from watch
@@ -62,13 +66,15 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Checkpoints along a ledger, few enough that their memory is bounded. ``first`` stays, whatever its size.
+    """Checkpoints along a ledger, few enough that their memory is bounded. Those given stay, whatever their size.
 
-    When there are too many facts in them, every second one goes: they stay spread over the whole ledger.
+    ``beginning``: from where on there are events; ``first``: another place to start from. When there are too many facts
+    in them, every second one goes: they stay spread over the whole ledger.
     """
 
-    def __init__(self, first: Checkpoint) -> None:
-        self._all = [Checkpoint(GraphState()), first] if first.seq else [first]
+    def __init__(self, beginning: Checkpoint, first: Checkpoint) -> None:
+        self._beginning = beginning
+        self._all = [beginning, first] if first.seq > beginning.seq else [beginning]
         self._fixed = len(self._all)
         self._apart = CHECKPOINT_EVENTS
 
@@ -87,13 +93,20 @@ class Checkpoints:
         return True
 
     def before(self, kind: Kind, number: int) -> Checkpoint:
-        """The last one from which a replay meets every entry of a feed after ``number``."""
-        return self._all[bisect_right(self._all, number, key=lambda each: each.number(kind)) - 1]
+        """The last one from which a replay meets every entry of a feed after ``number`` that there still is."""
+        return self._all[max(0, bisect_right(self._all, number, key=lambda each: each.number(kind)) - 1)]
 
     def cut(self, seq: int) -> None:
         """Forget those behind event ``seq``: the events that led to them are lost."""
-        self._all = [each for each in self._all if each.seq <= seq] or [Checkpoint(GraphState())]
+        self._all = [each for each in self._all if each.seq <= seq] or [self._beginning]
         self._fixed = min(self._fixed, len(self._all))
+
+    def begin(self, beginning: Checkpoint) -> None:
+        """Forget those before ``beginning``: the events that follow them were dropped."""
+        later = [each for each in self._all if each.seq > beginning.seq]
+        self._fixed = 1 + max(0, self._fixed - (len(self._all) - len(later)))
+        self._beginning = beginning
+        self._all = [beginning, *later]
 
     def __len__(self) -> int:
         return len(self._all)

@@ -8,6 +8,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.projections.records import Registration
+from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.seqtime import TimeStack
 
 
@@ -53,6 +54,15 @@ class Landmarks:
         self.runs: list[Run] = []
         self.sessions: dict[int, SessionMark] = {}
         self.marks: list[ev.Mark] = []
+
+    def begin(self, state: GraphState) -> None:
+        """Start behind ``state``, when what came before it is gone: of that, only what still went on is known."""
+        self.seq = state.seq
+        for key, run in state.runs.items():
+            self.runs.append(Run(len(self.runs) + 1, key, run.started, run.name))
+        for key, session in state.sessions.items():
+            mark = SessionMark(key, session.opened, session.uuid, session.label, session.peer, len(self.runs))
+            self.sessions[key] = mark
 
     def apply(self, event: Any) -> None:
         """Note one event. Raises OutOfOrder when it does not follow."""

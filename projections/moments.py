@@ -89,10 +89,15 @@ class Moments:
     # --- seqs and ends -----------------------------------------------------------------------------------------------
 
     def _at_seq(self, text: str, seq: int) -> Moment:
+        if seq < self._ledger.first - 1:
+            raise UnknownMoment(f"seq {seq} is no longer in {self._ledger.location}", hint=self._extent())
         if seq == 0:
             return Moment(text, 0, self._ledger.created, "before the first event", 1)
         if seq > self._ledger.head:
             raise UnknownMoment(f"there is no seq {seq} in {self._ledger.location}", hint=self._extent())
+        if seq < self._ledger.first:
+            time = self._event(seq + 1).time if seq < self._ledger.head else self._ledger.created
+            return Moment(text, seq, time, f"seq {seq}, before the first event that is left", seq + 1)
         event = self._event(seq)
         if event.seq == seq:
             return Moment(text, seq, event.time, f"seq {seq}", seq)
@@ -102,9 +107,9 @@ class Moments:
 
     def _at_end(self, text: str, start: bool) -> Moment:
         head = self._ledger.head
-        if head == 0:
-            return Moment(text, 0, self._ledger.created, "a ledger without events", 1)
-        event = self._event(1 if start else head)
+        if head < self._ledger.first:
+            return Moment(text, head, self._ledger.created, "a ledger without events", head + 1)
+        event = self._event(self._ledger.first if start else head)
         return Moment(text, event.seq, event.time, f"the {'first' if start else 'last'} event", event.seq)
 
     def _event(self, seq: int) -> AnyEvent:
@@ -113,9 +118,9 @@ class Moments:
 
     def _extent(self) -> str:
         head = self._ledger.head
-        if head == 0:
+        if head < self._ledger.first:
             return "The ledger holds no events yet."
-        first, last = self._event(1), self._event(head)
+        first, last = self._event(self._ledger.first), self._event(head)
         return (
             f"The ledger holds seq {first.seq} ({self._show(first.time)}) to seq {last.seq} ({self._show(last.time)})."
         )
@@ -201,7 +206,10 @@ class Moments:
             outside = f"{how} is after the last event" if now is None else f"{how} is in the future"
         if outside and not clamp:
             raise UnknownMoment(outside, hint=self._extent())
-        return Moment(text, landmarks.seq_at(end), begin, how, landmarks.seq_at(begin - 1) + 1)
+        before = self._ledger.first - 1
+        return Moment(
+            text, max(before, landmarks.seq_at(end)), begin, how, max(before, landmarks.seq_at(begin - 1)) + 1
+        )
 
 
 def sessions_named(sessions: dict[int, SessionMark], name: str) -> list[SessionMark]:

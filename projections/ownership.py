@@ -1,6 +1,6 @@
 """Who holds which edge, and the nodes in their order: the part of the graph state that nearly every event touches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -196,6 +196,34 @@ class Ownership:
             out[edge[1]] = owner
             self.nodes[edge[1]][INTO] += 1
         self._gained.setdefault(owner, []).extend(edge)
+
+    def load(
+        self,
+        nodes: Sequence[tuple[str, int]],
+        edges: Iterable[tuple[int, int, Sequence[Owner]]],
+        owners: Iterable[int],
+    ) -> None:
+        """Fill an empty table: nodes as (topic, rank of birth) in their order, edges by the nodes' places, open owners.
+
+        Raises KeyError when an edge is held by none of ``owners``, ValueError when it is there twice or has no owner.
+        Cost: O(holds).
+        """
+        cells: list[list[Any]] = [[0, birth, {}, topic] for topic, birth in nodes]
+        self.nodes = {cell[NAME]: cell for cell in cells}
+        self._gained.update((owner, []) for owner in owners)
+        gained = self._gained
+        for from_place, to_place, held_by in edges:
+            node, target = cells[from_place], cells[to_place]
+            from_topic, to_topic = node[NAME], target[NAME]
+            out = node[OUT]
+            if to_topic in out or not held_by:
+                raise ValueError(f"{from_topic} -> {to_topic} is there twice, or has no owner")
+            out[to_topic] = held_by[0] if len(held_by) == 1 else set(held_by)
+            target[INTO] += 1
+            for owner in held_by:
+                gained[owner] += from_topic, to_topic
+        self._gained_count = sum(map(len, gained.values())) // 2
+        self._gained_max = COMPACT_RATIO * self._gained_count + COMPACT_MIN
 
     def _compact(self) -> None:
         """Throw out the notes of holds that are gone, so that memory follows the state and not the history."""

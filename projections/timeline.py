@@ -12,6 +12,7 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.lock import SUFFIX
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.diff import Diff, diff
+from ezmsg.ledger.projections.history import beginning, state_at
 from ezmsg.ledger.projections.landmarks import Landmarks
 from ezmsg.ledger.projections.moments import Moment, Moments
 from ezmsg.ledger.projections.projection import fold
@@ -25,9 +26,10 @@ Named: TypeAlias = Moment | str | int
 class Timeline:
     """The history of one ledger: what was so at a moment, and what changed between two.
 
-    Every answer is a replay from the beginning, O(events) and about a second per million of them; nothing is kept but
-    the landmarks. ``zone`` is that of whoever looks (None: the system's): times without one are meant there. ``now``
-    gives ns since the epoch, UTC, while a writer is at work, and None when there is none.
+    Every answer is a replay from the beginning, or from the checkpoint of a segment: O(events), about a second per
+    million of them. Nothing is kept but the landmarks. ``zone`` is that of whoever looks (None: the system's): times
+    without one are meant there. ``now`` gives ns since the epoch, UTC, while a writer is at work, and None when there
+    is none.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Timeline:
     def _look(self) -> Landmarks:
         if self._landmarks.seq < self.ledger.head and self.damage is None:
             try:
+                if not self._landmarks.seq and self.ledger.first > 1:
+                    self._landmarks.begin(beginning(self.ledger))
                 fold(self.ledger.read(self._landmarks.seq), self._landmarks)
             except DamagedLedger as error:
                 self.damage = error
@@ -64,7 +68,7 @@ class Timeline:
 
     def at(self, moment: Named = "end") -> GraphState:
         """The state as it was at ``moment``. Raises UnknownMoment, DamagedLedger. Cost: O(events before it)."""
-        return fold(self.ledger.read(until=self.moment(moment).seq), GraphState())
+        return state_at(self.ledger, self.moment(moment).seq)
 
     def diff(self, a: Named, b: Named) -> Diff:
         """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of two replays."""
@@ -86,7 +90,7 @@ def has_writer(ledger: Ledger) -> bool:
     last = msgspec.json.decode(ledger.receipt, type=Commit) if ledger.receipt else None
     if last is not None and last.count == 0 and last.synced == last.at:
         return False
-    return any(map(_is_locked, (ledger.location + SUFFIX, ledger.location)))
+    return any(map(_is_locked, (ledger.location + SUFFIX, ledger.tip)))
 
 
 def _is_locked(path: str) -> bool:

@@ -17,8 +17,9 @@ from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.entries import FeedEntry
 from ezmsg.ledger.projections.feeds import Checkpoint
-from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.history import beginning, state_at
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.journal import Degraded, Journal
 from ezmsg.ledger.runtime.reconcile import Bridge
 from ezmsg.ledger.runtime.references import check_references
@@ -36,8 +37,10 @@ class RecordedGraph:
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
         self.journal = Journal(ledger, wait=not served, keep_going=served)
+        self.growth = Growth()
         self._renamed: dict[int, int] = {}
-        self.state = fold(ledger.read(), GraphState())
+        self.beginning = Checkpoint(beginning(ledger))
+        self.state = state_at(ledger)
         self.opening = Checkpoint(self.state)
         self._watch: list[FeedEntry] = []
         self.state.watch = self._watch
@@ -95,8 +98,9 @@ class RecordedGraph:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
 
         Costs next to nothing when all is well, and one small write while the disk is full; ``at_once`` does not wait
-        for the time of the next attempt. Where events were lost and there is room: one replay.
+        for the time of the next attempt. Where events were lost and there is room: a replay from the last checkpoint.
         """
+        self.growth.note(time.monotonic(), self.ledger.appended)
         self.journal.look()
         if not self.journal.resume(at_once=at_once):
             return
@@ -116,7 +120,7 @@ class RecordedGraph:
         """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
         first, last = missing
         now = time.time_ns()
-        logged = fold(self.ledger.read(), GraphState())
+        logged = state_at(self.ledger)
         topology, settings = self.state.topology, self.state.settings_changes
         gap = ev.Gap(
             seq=last + 1,
@@ -163,7 +167,7 @@ class RecordedGraph:
         self.journal.resumed(gap.lost)
         if gap.lost:
             if self.opening.seq >= gap.first:
-                self.opening = Checkpoint(GraphState())
+                self.opening = self.beginning
             if self.on_lost is not None:
                 self.on_lost(gap.first - 1)
         if self._watch:

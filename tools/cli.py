@@ -54,6 +54,7 @@ COMMANDS = (
     Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
+    Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
 )
 
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.segments import number_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 
@@ -77,13 +78,22 @@ def _newest(folder: Path) -> Path | None:
     return next(iter(_ledgers(folder)), None)
 
 
+def _written(path: Path) -> int | None:
+    """When a ledger was last written: a file, or the newest segment in a folder; None when it is no ledger."""
+    if path.is_file():
+        return path.stat().st_mtime_ns
+    if not path.is_dir():
+        return None
+    return max((each.stat().st_mtime_ns for each in path.iterdir() if number_of(each.name) is not None), default=None)
+
+
 def _ledgers(folder: Path) -> list[Path]:
     """The ledgers in a folder, the one that was written last first."""
     found = []
     try:
         for path in folder.glob(PATTERN):
-            if path.is_file():
-                found.append((path.stat().st_mtime_ns, path))
+            if (written := _written(path)) is not None:
+                found.append((written, path))
     except OSError:  # a folder that cannot be listed has nothing to choose from
         return []
     return [path for _, path in sorted(found, key=lambda item: (-item[0], str(item[1])))]

@@ -14,9 +14,9 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.landmarks import Run
 from ezmsg.ledger.projections.moments import sessions_named
-from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline, has_writer
 from ezmsg.ledger.tools.bursts import QUIET_NS, Bursts, Line
@@ -275,7 +275,8 @@ class Reading:
         return False
 
     def _lines(self, first: int) -> Iterator[Any]:
-        fold(self._ledger.read(until=first - 1), self._story.state)
+        first = max(first, self._ledger.first)
+        self._story.state = state_at(self._ledger, min(first - 1, self._ledger.head))
         for batch in self._ledger.read(first - 1, self._last):
             for event in batch:
                 yield from self._told(event)

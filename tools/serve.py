@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ezmsg.ledger.projections import clock
 from ezmsg.ledger.runtime.listening import EVERYWHERE, CannotListen, start_at
-from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools import amounts, exits
+from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, Metrics, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
 if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.rotation import Rotation
     from ezmsg.ledger.runtime.server import GraphServer
+
+SIZE_MIN = 4000
+"""Bytes of a segment below which there would be more beginnings than events."""
 
 NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."
 
@@ -44,6 +50,22 @@ def serve(
         bool, typer.Option("--remote-shutdown", help="Obey `ezmsg shutdown` from other machines too.")
     ] = False,
     metrics: Metrics = None,
+    rotate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rotate",
+            metavar="SIZE|SPAN",
+            help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.", show_default=False
+        ),
+    ] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Compress sealed segments (extra: zstd).")] = False,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
@@ -56,7 +78,9 @@ def serve(
       ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
       ezmsg-ledger serve rig.ledger --fresh
       ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
+      ezmsg-ledger serve rig.ledger --rotate 256MB --keep 30d
     """
+    rotation = rotation_of(rotate or [], keep, compress)
     wanted = address_or_default(address)
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server import GraphServer
@@ -76,6 +100,7 @@ def serve(
             allow=networks,
             remote_shutdown=remote_shutdown,
             metrics_port=metrics,
+            rotation=rotation,
         )
         start_at(server, wanted)
     except CannotListen as error:
@@ -109,7 +134,38 @@ def _networks(texts: list[str]) -> list[str]:
     try:
         return [str(parse_network(text)) for text in texts]
     except NoNetwork as error:
-        raise exits.Misuse(f"--allow: {error}", hint=error.hint) from error
+        raise Misuse(f"--allow: {error}", hint=error.hint) from error
+
+
+def rotation_of(rotate: list[str], keep: str | None, compress: bool) -> "Rotation | None":
+    """What the options ask for; None when the ledger is to be one file. Raises Misuse."""
+    from ezmsg.ledger.runtime.rotation import Rotation
+
+    sizes, spans = [], []
+    for text in rotate:
+        bytes_ = amounts.size(text)
+        if bytes_ is None:
+            if clock.span(text.strip()) is None:
+                raise Misuse(
+                    f"--rotate {text}: that is neither a size nor a span", hint=f"{amounts.SIZES}, {amounts.SPANS}."
+                )
+            spans.append(amounts.span(text, "--rotate"))
+        elif bytes_ < SIZE_MIN:
+            raise Misuse(
+                f"--rotate {text}: that is less than {amounts.size_text(SIZE_MIN)}",
+                hint="Every segment begins with the whole state of the graph: 256MB is a good size.",
+            )
+        else:
+            sizes.append(bytes_)
+    if not rotate and (keep is not None or compress):
+        raise Misuse(
+            f"{'--keep' if keep is not None else '--compress'} is about sealed segments, and without --rotate none is",
+            hint="Add --rotate 256MB, say; or put a closed ledger in order with: ezmsg-ledger rotate LEDGER",
+        )
+    if not rotate:
+        return None
+    oldest = None if keep is None else amounts.span(keep, "--keep")
+    return Rotation(size=min(sizes, default=None), every=min(spans, default=None), keep=oldest, compress=compress)
 
 
 def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:

@@ -10,8 +10,10 @@ import typer
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.projections.projection import dispatch, fold
 from ezmsg.ledger.projections.records import Registration
+from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.location import opened
@@ -50,6 +52,17 @@ class Sessions:
         self.lives: dict[int, SessionLife] = {}
         self.runs: list[int] = []
         self._open: dict[int, SessionLife] = {}
+
+    def begin(self, state: GraphState) -> None:
+        """Start behind ``state``, when what came before it is gone: those that are still open then are known."""
+        self.seq = state.seq
+        self.runs += [run.started for run in state.runs.values()]
+        for key, session in state.sessions.items():
+            life = SessionLife(key, session.uuid, session.label, session.peer, len(self.runs), session.opened)
+            life.edges = life.edges_max = len(state.ownership.held(key))
+            registration = state.registrations.get(key)
+            life.components = life.components_max = 0 if registration is None else len(registration.components)
+            self.lives[key] = self._open[key] = life
 
     def apply(self, event: Any) -> None:
         """Note one event. Raises OutOfOrder when it does not follow."""
@@ -141,6 +154,7 @@ def sessions(
         found = Sessions()
         damage: DamagedLedger | None = None
         try:
+            found.begin(beginning(source))
             fold(source.read(), found)
         except DamagedLedger as error:
             damage = error

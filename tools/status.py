@@ -10,6 +10,7 @@ import typer
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.amounts import size_text
 from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV
 from ezmsg.ledger.tools.page import Page, Part, count, listed
 from ezmsg.ledger.tools.told import span_text
@@ -80,7 +81,9 @@ def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
 
 
 def _recording(answer: dict[str, Any]) -> list[Row]:
-    size = "in memory" if answer["bytes"] is None else _bytes(answer["bytes"])
+    size = "in memory" if answer["bytes"] is None else size_text(answer["bytes"])
+    if answer["bytes_per_hour"] is not None:
+        size += f", {size_text(answer['bytes_per_hour'])} more an hour"
     lag = answer["seq"] - answer["durable_seq"]
     if answer["lag"] is None:
         disk = "when the system sees fit"
@@ -105,11 +108,11 @@ def _clients(answer: dict[str, Any]) -> list[Row]:
         Row(
             "sockets",
             f"{count(answer['connections'], 'connection')} of at most {answer['connections_max']}, "
-            f"{_bytes(answer['pending_bytes'])} pending",
+            f"{size_text(answer['pending_bytes'])} pending",
         ),
     ]
     if answer["segments"]:
-        rows.append(Row("memory", f"{count(answer['segments'], 'segment')} of {_bytes(answer['segment_bytes'])}"))
+        rows.append(Row("memory", f"{count(answer['segments'], 'segment')} of {size_text(answer['segment_bytes'])}"))
     if streams:
         rows.append(Row("streams", ", ".join(streams)))
     return rows
@@ -141,14 +144,3 @@ def _trouble(answer: dict[str, Any]) -> list[Row]:
     elif error is not None:
         rows.append(Row("last error", f"{time_text(error['time'])}: {error['error']}", "warn"))
     return rows
-
-
-def _bytes(number: int) -> str:
-    """A number of bytes in the unit that fits it."""
-    if number < 1024:
-        return f"{number} B"
-    size, units = number / 1024, ["KiB", "MiB", "GiB", "TiB"]
-    while size >= 1024 and len(units) > 1:
-        size /= 1024
-        units.pop(0)
-    return f"{size:.1f} {units[0]}"

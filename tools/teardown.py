@@ -22,11 +22,12 @@ BUILDS = frozenset(
 
 
 def last_built(ledger: Ledger, until: int) -> int:
-    """The seq of the last event up to ``until`` that added anything to the graph; 0 without one.
+    """The seq of the last event up to ``until`` that added anything to the graph; without one, the seq
+    before the first that is there.
 
     What comes behind it only took away: endpoints and processes end one by one before the edges go. Cost: O(events).
     """
-    built = 0
+    built = ledger.first - 1
     for batch in ledger.read(until=until):
         for event in reversed(batch):
             if type(event) in BUILDS:

@@ -1,5 +1,6 @@
 """``verify``: whether a ledger is as it was written."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +64,14 @@ def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> No
     else:
         page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {source.location}")
     page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
+    if found.first > 1:
+        page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
     page.line(f"  {found.bytes:,} bytes" + ("" if found.sound else f", of which the first {found.offset:,} are sound"))
-    page.line(f"  sha256 {found.sha256}  (head -c {found.offset} FILE | sha256sum)")
+    if os.path.isdir(source.location):
+        page.line(f"  {count(found.segments, 'segment')}, each with the hash of the one before; the last:")
+        page.line(f"  sha256 {found.sha256}  {os.path.basename(source.tip)}")
+    else:
+        page.line(f"  sha256 {found.sha256}  (head -c {found.offset} FILE | sha256sum)")
     if writer:
         page.line("  a writer is at work")
     elif found.sound or torn(found):
@@ -92,7 +99,8 @@ class CountingDisk(Disk):
 def _disk(path: Path) -> Iterator[Disk]:
     """A disk to read from; with a bar on stderr while a person waits for a large file."""
     disk = CountingDisk()
-    size = path.stat().st_size if path.is_file() else 0
+    files = [path] if path.is_file() else [each for each in path.glob("*.ledger*") if each.is_file()]
+    size = sum(file.stat().st_size for file in files)
     if size < PROGRESS_MIN or not sys.stderr.isatty():
         yield disk
         return

@@ -20,8 +20,10 @@ from ezmsg.core.graphmeta import (
 )
 from sortedcontainers import SortedDict
 
+from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.feeds import Checkpoints, Kind, Replay
+from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Kind, Replay
+from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.pickles import parts
@@ -160,7 +162,8 @@ class History:
     def __init__(self, live: LiveGraph) -> None:
         self._live = live
         self._start = {kind: live.opening.number(kind) for kind in _KINDS}
-        self._checkpoints = Checkpoints(live.opening)
+        self._checkpoints = Checkpoints(live.beginning, live.opening)
+        self._first = live.beginning.seq + 1
         self._losses = 0
         self._forget()
         self._turn = asyncio.Lock()
@@ -251,7 +254,13 @@ class History:
         replay = self._replay(kind, number)
         while not replay.pending or replay.pending[-1].number <= number:
             replay.skip()
-            if not replay.step():
+            try:
+                more = replay.step()
+            except OutOfOrder:  # the events that were next have been dropped meanwhile
+                if not self._drop_dropped():
+                    raise
+                return await self._make(kind, number)
+            if not more:
                 self._park(replay)
                 return None
             self._checkpoints.note(replay.state)
@@ -289,6 +298,7 @@ class History:
 
     def _replay(self, kind: Kind, number: int) -> Replay:
         """The replay that is nearest before ``number``, or a new one from a checkpoint that is nearer."""
+        self._drop_dropped()
         start = self._checkpoints.before(kind, number)
         near = [each for each in self._replays if each.kind is kind and start.number(kind) <= each.number <= number]
         if not near:
@@ -296,6 +306,17 @@ class History:
         replay = max(near, key=lambda each: each.number)
         self._replays.remove(replay)
         return replay
+
+    def _drop_dropped(self) -> bool:
+        """Begin where the ledger now begins; False when it begins where it did."""
+        ledger = self._live.ledger
+        if ledger.first <= self._first:
+            return False
+        self._first = ledger.first
+        start = Checkpoint(beginning(ledger))
+        self._checkpoints.begin(start)
+        self._replays = [replay for replay in self._replays if replay.state.seq >= start.seq]
+        return True
 
     def _park(self, replay: Replay) -> None:
         if self._readers:

@@ -22,6 +22,7 @@ from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.listening import beyond_loopback
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.rotation import Keeper, Rotation
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
 from ezmsg.ledger.runtime.server.admission import Admission, Limits, Place, parse_network
 from ezmsg.ledger.runtime.server.connection import Connection
@@ -63,7 +64,7 @@ class GraphServer(threading.Thread):
 
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
-    drops the persistent edges that the ledger brings.
+    drops the persistent edges that the ledger brings. With a ``rotation`` the ledger is a folder, or becomes one.
 
     ``allow``: the hosts that may connect beside this machine, as networks (``192.168.1.0/24``) or addresses; all when
     there is none. ``remote_shutdown``: whether ezmsg's SHUTDOWN is obeyed when it comes from another machine.
@@ -84,6 +85,7 @@ class GraphServer(threading.Thread):
         remote_shutdown: bool = False,
         limits: Limits | None = None,
         metrics_port: int | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._allow = [str(parse_network(text)) for text in allow]
@@ -94,6 +96,7 @@ class GraphServer(threading.Thread):
         self._admission = Admission(limits or Limits(), map(parse_network, self._allow))
         self._remote_shutdown = remote_shutdown
         self.metrics = None if metrics_port is None else Metrics(metrics_port)
+        self._keeper = Keeper(rotation) if rotation is not None else None
         self._address: Address | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -161,13 +164,14 @@ class GraphServer(threading.Thread):
     def _open_ledger(self) -> Ledger:
         if isinstance(self._given, Ledger):
             return self._given
+        segmented = self._keeper is not None
         if self._given is not None:
-            return Ledger.open(self._given, durability=self._durability)
+            return Ledger.open(self._given, durability=self._durability, segmented=segmented)
         location = os.environ.get(LEDGER_ENV)
         if not location:
             return Ledger.memory()
         try:
-            return Ledger.open(location, durability=self._durability)
+            return Ledger.open(location, durability=self._durability, segmented=segmented)
         except LedgerLocked as error:
             return self._open_sibling(Path(location), error)
 
@@ -175,7 +179,7 @@ class GraphServer(threading.Thread):
         for number in range(2, SIBLINGS_MAX):
             sibling = location.with_name(f"{location.stem}-{number}{location.suffix}")
             try:
-                ledger = Ledger.open(sibling, durability=self._durability)
+                ledger = Ledger.open(sibling, durability=self._durability, segmented=self._keeper is not None)
             except LedgerLocked:
                 continue
             logger.warning("%s; recording to %s instead", locked, sibling)
@@ -226,6 +230,8 @@ class GraphServer(threading.Thread):
             self._ready.set()
             if self.metrics is not None:
                 self.metrics.stop()
+            if self._keeper is not None:
+                self._keeper.close()
             self.ledger = self.live.ledger  # another one than at the start, if the disk failed in between
             if self.ledger is not self._given:
                 self._close_ledger(self.ledger)
@@ -287,6 +293,8 @@ class GraphServer(threading.Thread):
             await asyncio.sleep(TEND_S)
             live.tend()
             hub.tend()
+            if self._keeper is not None:
+                self._keeper.tend(live)
             if live.degraded is None:
                 try:
                     live.ledger.touch()

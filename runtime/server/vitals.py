@@ -1,8 +1,7 @@
 """How a server is, for whoever asks: put together when asked, from what is there anyway."""
 
-import os
 from collections import Counter
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 
 import msgspec
@@ -26,7 +25,8 @@ def vitals(hub: Hub) -> dict[str, Any]:
     return {
         "ledger": live.ledger.location,
         "id": live.ledger.id,
-        "bytes": _size(live.ledger.location),
+        "bytes": live.ledger.bytes_on_disk,
+        "bytes_per_hour": live.growth.per_hour(monotonic(), live.ledger.appended),
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
@@ -55,13 +55,6 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "degraded": None if degraded is None else msgspec.to_builtins(degraded),
         "last_error": None if hub.pulse.last_error is None else msgspec.to_builtins(hub.pulse.last_error),
     }
-
-
-def _size(location: str) -> int | None:
-    try:
-        return os.stat(location).st_size
-    except OSError:  # in memory, or taken away: then ``degraded`` says so
-        return None
 
 
 def _backlogs(hub: Hub) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ def test_messages_flow_and_the_ledger_makes_up_for_it(
     here.endless.until("heard")
     told = desk.do("ezmsg-ledger", "status", here.address)
     assert told.code == 1
-    assert re.search(rf"DEGRADED since .*{trouble.reason}", told.out)
+    assert re.search(rf"DEGRADED +since .*{trouble.reason}", told.out)
     assert ("LOST" in told.out) == dropped
 
     trouble.end(here.ledger)

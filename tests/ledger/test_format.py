@@ -36,6 +36,7 @@ KINDS = {
     events.SettingsValue: "settings value",
     Any: "value",
     Any | UnsetType: "value",
+    msgspec.Raw: "JSON",
 }
 """How the page names the JSON of an annotation."""
 
@@ -195,6 +196,7 @@ NAMES = {
     "inf": inf,
     "nan_of": lambda digits: unpack(">d", bytes.fromhex(digits))[0],
     "freeze": values.freeze,
+    "Raw": msgspec.Raw,
 }
 
 
@@ -293,6 +295,45 @@ def test_there_is_a_vector_for_every_tag_and_structural_type() -> None:
 def test_no_name_of_a_vector_stands_twice() -> None:
     for found in (VALUES, EVENTS, STRUCTURAL, TOLERATED, REFUSED):
         assert len({vector.name for vector in found}) == len(found)
+
+
+# --- a ledger of segments --------------------------------------------------------------------------------------------
+
+
+def segments() -> dict[str, bytes]:
+    """The files of the vectors, in their order."""
+    lines = (DOCS / "vectors" / "segments.jsonl").read_text(encoding="utf-8").splitlines()
+    return {entry["name"]: entry["text"].encode() for entry in map(json.loads, lines)}
+
+
+def test_segments_are_a_chain_that_goes_on() -> None:
+    digest, head = "", 0
+    for number, data in enumerate(segments().values(), 1):
+        begin, second = (json.loads(line) for line in data.split(b"\n")[:2])
+        assert begin["format"] == min(number, 2)
+        if number > 1:
+            after = data.index(b"\n", data.index(b"\n") + 1) + 1
+            checkpoint = data[after : after + second.pop("checkpoint")].splitlines()
+            assert {json.loads(line)["type"] for line in checkpoint} == {"ledger.checkpoint"}
+            assert {json.loads(line)["upto"] for line in checkpoint} == {head}
+            assert data[after:].split(b"\n")[len(checkpoint)].startswith(structural.COMMIT_PREFIX)
+            del second["opened"]
+            assert second == {"type": "ledger.segment", "number": number, "first": head + 1, "previous": digest}
+        digest = sha256(data).hexdigest()
+        found, end = small_reader()(data)
+        assert [event["seq"] for event in found] == list(range(head + 1, head + 1 + len(found)))
+        assert end == len(data)
+        head = found[-1]["seq"]
+
+
+def test_our_code_reads_the_segments(tmp_path: Path) -> None:
+    for name, data in segments().items():
+        (tmp_path / name).write_bytes(data)
+    with Ledger.open(tmp_path, "r") as ledger:
+        found = ledger.verify()
+        assert (found.sound, found.problems, found.seq, found.segments) == (True, [], 7, 3)
+        parts = [small_reader()(data)[0] for data in segments().values()]
+        assert [event.seq for event in ledger.entries()] == [event["seq"] for part in parts for event in part]
 
 
 # --- the complete ledger ---------------------------------------------------------------------------------------------

@@ -165,10 +165,10 @@ def test_a_pipe_is_not_waited_for(path: Path, mode: Any) -> None:
 
 @pytest.mark.parametrize("mode", ["a", "r"])
 def test_a_newer_format(path: Path, mode: Any) -> None:
-    path.write_bytes(b'{"type":"ledger.header","format":2,"id":"x","created":1,"more":[]}\n')
+    path.write_bytes(b'{"type":"ledger.header","format":3,"id":"x","created":1,"more":[]}\n')
     error = error_of(lambda: Ledger.open(path, mode))
     assert isinstance(error, NewerFormat)
-    assert "has format 2; this version of ezmsg-ledger reads up to 1" in str(error)
+    assert "has format 3; this version of ezmsg-ledger reads up to 2" in str(error)
     assert "Upgrade" in error.hint
 
 

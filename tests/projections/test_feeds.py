@@ -325,7 +325,7 @@ def edges(count: int) -> list[Any]:
 def test_checkpoints_lead_near_to_any_number_and_their_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "CHECKPOINT_EVENTS", 10)
     monkeypatch.setattr(feeds, "FACTS_MAX", 50)
-    checkpoints = Checkpoints(Checkpoint(GraphState()))
+    checkpoints = Checkpoints(*[Checkpoint(GraphState())] * 2)
     state = GraphState()
     for event in edges(2000):
         state.apply(event)
@@ -343,7 +343,7 @@ def test_checkpoints_lead_near_to_any_number_and_their_memory_is_bounded(monkeyp
 def test_a_state_that_is_too_large_gets_no_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "CHECKPOINT_EVENTS", 1)
     monkeypatch.setattr(feeds, "CHECKPOINT_FACTS_MAX", 4)
-    checkpoints = Checkpoints(Checkpoint(GraphState()))
+    checkpoints = Checkpoints(*[Checkpoint(GraphState())] * 2)
     state = GraphState()
     for event in numbered([STARTED, *(connect("A", f"{number}", None) for number in range(10))]):
         state.apply(event)

@@ -205,7 +205,7 @@ def torn(path: Path) -> None:
 
 
 def newer(path: Path) -> None:
-    path.write_bytes(sound(path).replace(b'"format":1', b'"format":2', 1))
+    path.write_bytes(sound(path).replace(b'"format":1', b'"format":3', 1))
 
 
 def headless(path: Path) -> None:
@@ -229,7 +229,7 @@ FOREIGN = [
     (written(bytes(range(256)) * 20), exits.NOT_A_LEDGER, "binary data", "hint: "),
     (written(b"Dear diary,\n"), exits.NOT_A_LEDGER, "Dear diary", "hint: "),
     (headless, exits.NOT_A_LEDGER, "header line is incomplete", ""),
-    (newer, exits.NOT_A_LEDGER, "has format 2", "Upgrade ezmsg-ledger"),
+    (newer, exits.NOT_A_LEDGER, "has format 3", "Upgrade ezmsg-ledger"),
     (without_its_header, exits.DAMAGED, "damaged at offset 0", "Keep the file as it is"),
     (damaged, exits.DAMAGED, "behind seq 11", ""),
 ]

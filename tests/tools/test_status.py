@@ -138,9 +138,9 @@ def test_a_degraded_recorder_says_so() -> None:
         ("sessions", "processes", "publishers", "subscribers", "channels", "edges", "components", "connections"), 0
     )
     answer = {
-        "ledger": "x", "bytes": 3_500_000, "now": 2, "started": 1, "seq": 9, "durable_seq": 4, "durability": "commit",
-        "lag": 12_000_000, "rate": 1234.5, "connections_max": 100, "pending_bytes": 10, "segments": 1,
-        "segment_bytes": 2**21, "turned_away": {"host_not_allowed": 3}, "refused": 4,
+        "ledger": "x", "bytes": 3_500_000, "bytes_per_hour": 42_000, "now": 2, "started": 1, "seq": 9, "durable_seq": 4,
+        "durability": "commit", "lag": 12_000_000, "rate": 1234.5, "connections_max": 100, "pending_bytes": 10,
+        "segments": 1, "segment_bytes": 2**21, "turned_away": {"host_not_allowed": 3}, "refused": 4,
         "streams": {"topology": 2, "settings": 0, "profiling": 0},
         "backlogs": [{"stream": "topology", "peer": "10.0.0.7:1", "entries": 99}],
         "slowest_acks": [{"topic": "B/IN", "peer": "10.0.0.7:2", "took": 250_000_000}],
@@ -151,14 +151,15 @@ def test_a_degraded_recorder_says_so() -> None:
     assert "7 events in memory; some are LOST already" in out
     assert "5 events not yet on the disk, for 12 ms" in out
     assert "stalled     the subscriber of A/IN" in out
-    assert "ledger      seq 9, 1234.5 events/s, 3.3 MiB" in out
-    assert "memory      1 segment of 2.0 MiB" in out
+    assert "ledger      seq 9, 1234.5 events/s, 3.5 MB, 42 kB more an hour" in out
+    assert "memory      1 segment of 2.1 MB" in out
     assert "streams     2 of topology" in out
     assert "slowest     B/IN (10.0.0.7:2) took 250 ms for an update" in out
     assert "refused     4 refusals, 3 host_not_allowed" in out
     assert "behind      99 of topology for 10.0.0.7:1" in out
     assert "last error" not in out, "it is the same one"
-    again = _said({**answer, "degraded": None, "durability": "none", "lag": None, "bytes": None})
+    nothing = dict.fromkeys(("degraded", "lag", "bytes", "bytes_per_hour"))
+    again = _said({**answer, **nothing, "durability": "none"})
     assert "last error  2001-09-09 " in again
     assert "none, when the system sees fit" in again
     assert "in memory" in again

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.server import GraphServer
 
@@ -93,7 +93,8 @@ def _check_running(server: GraphServer) -> None:
     assert server.ledger is not None
     server.live.check()
     digest = server.live.state.digest()
-    assert digest == fold(server.ledger.read(), GraphState()).digest(), "the state is not the fold of the ledger"
+    replayed = fold(server.ledger.read(), beginning(server.ledger)).digest()
+    assert digest == replayed, "the state is not the fold of the ledger"
     assert digest == _replayed(server), "the state is not the fold of the file"
 
 
@@ -128,7 +129,7 @@ def _replayed(server: GraphServer) -> str:
     if server.ledger.location == "memory":
         return server.live.state.digest()
     with Ledger.open(server.ledger.location, "r") as reader:
-        return fold(reader.read(until=server.live.state.seq), GraphState()).digest()
+        return fold(reader.read(until=server.live.state.seq), beginning(reader)).digest()
 
 
 @contextmanager

@@ -1,0 +1,282 @@
+"""Reading a folder of segments as the one ledger that it is, from any process, while it is written."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from ezmsg.ledger.cursor import Cursor
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError
+from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.reader import Reader, Stop, clip, is_set
+from ezmsg.ledger.scan import Place, read_at
+from ezmsg.ledger.segments import SegmentFile, Segments, Start, number_of
+from ezmsg.ledger.verify import PROBLEMS_MAX, Verification, verify_file
+
+
+class FolderReader:
+    """Reads a folder of segments. What a ``Reader`` does for a file; see there for ``named``.
+
+    Sealed segments may be compressed or dropped meanwhile: what is being read of one is read to its end.
+    """
+
+    def __init__(self, disk: Disk, path: str, *, named: bool = True) -> None:
+        self.path = path
+        self.closed = False
+        self._named = named
+        self._segments = Segments(disk, path)
+        self.header = self._segments.header()
+        self._last: tuple[int, SegmentFile] | None = None
+        self._lock = threading.Lock()  # of `_last`, which is closed when another one follows it
+
+    # --- where it begins and ends ---
+
+    @property
+    def first(self) -> int:
+        """The seq of the first event that is there."""
+        return self._segments.first(self._segments.numbers())
+
+    def start(self, seq: int | None) -> Start | None:
+        """See ``Ledger.start``."""
+        numbers = self._segments.numbers()
+        last = numbers[-1] if seq is None else self._segments.containing(max(seq, 0) or 0, numbers)
+        for number in reversed(range(numbers[0], last + 1)):
+            with self._segments.open(number) as file:
+                if (seq is None or file.start.seq <= seq) and (found := file.checkpoint()) is not None:
+                    return found
+        return None
+
+    @property
+    def tip(self) -> str:
+        """The file of the last segment."""
+        number = self._segments.numbers()[-1]
+        return self._segments.path_of(number) or self.path
+
+    def last(self) -> Place:
+        """The place behind the last commit of the last segment that looks sound, now."""
+        with self._lock:
+            return Reader(self._current()).last()
+
+    def mark(self) -> tuple[int, int]:
+        """What changes whenever something was written: the number of the last segment, and its bytes."""
+        with self._lock:
+            file = self._current()
+            assert self._last is not None
+            return self._last[0], file.size
+
+    def _current(self) -> SegmentFile:
+        if self._last is None:
+            number = self._segments.numbers()[-1]
+            self._last = number, self._segments.open(number)
+        while self._last[0] + 1 in self._segments:
+            number, file = self._last
+            self._last = number + 1, self._segments.open(number + 1)
+            file.close()
+        return self._last[1]
+
+    def holds(self, place: Place) -> bool:
+        """True when the commit that ended at ``place`` still stands there."""
+        numbers = self._segments.numbers()
+        if place.seq < self._segments.first(numbers) - 1:
+            return False
+        # two segments hold a place of one seq: the end of the one is the beginning of the next
+        number = self._segments.containing(place.seq, numbers)
+        return any(self._holds(each, place) for each in (number, number - 1) if each in numbers)
+
+    def _holds(self, number: int, place: Place) -> bool:
+        with self._segments.open(number) as file:
+            begin = place.offset - len(place.line)
+            return read_at(file.disk, file.handle, begin, len(place.line)) == place.line
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the folder is still there, with the segment that was the last one."""
+        with self._lock:
+            return self._is_in_place(*self._last) if self._last is not None else bool(self._segments.numbers())
+
+    def _is_in_place(self, number: int, file: SegmentFile) -> bool:
+        disk = self._segments.disk
+        return number + 1 in self._segments or disk.identity_at(file.path) == disk.identity(file.handle)
+
+    def size_on_disk(self) -> int:
+        """Bytes of all segments, compressed ones as they are."""
+        return self._segments.size()
+
+    # --- reading ---
+
+    def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
+        """See ``Ledger.read``."""
+        self._check_open()
+        numbers = self._segments.numbers()
+        reached: Place | None = None
+        for number in range(self._segments.containing(after, numbers), numbers[-1] + 1):
+            with self._segments.open(number) as file:
+                self._check_joined(file, reached)
+                if until is not None and file.start.seq >= until:
+                    return
+                size = file.size
+                cursor = Reader(file).cursor(file.handle, after)
+                while cursor.place.offset < size and (until is None or cursor.place.seq < until):
+                    batch = cursor.next()
+                    if batch is None:
+                        break
+                    if batch := clip(batch, after, until):
+                        yield batch
+                reached = cursor.place
+                if until is not None and reached.seq >= until:
+                    return
+                if number < numbers[-1]:
+                    self._check_whole(file, reached)
+
+    def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
+        """See ``Ledger.tail``."""
+        self._check_open()
+        number = self._segments.containing(after, self._segments.numbers())
+        reached: Place | None = None
+        while True:
+            with self._segments.open(number) as file:
+                self._check_joined(file, reached)
+                cursor = Reader(file).cursor(file.handle, after)
+                while True:
+                    if is_set(stop):
+                        return
+                    closed = self.closed
+                    # looked for before reading: a segment is whole before the next one has its name
+                    followed = self._is_followed(number, file, cursor)
+                    batch = cursor.next()
+                    if batch is None:
+                        if followed:
+                            break
+                        if closed:
+                            return
+                        wait(cursor.place)
+                    elif batch := clip(batch, after, None):
+                        yield batch
+                reached = cursor.place
+                self._check_whole(file, reached)
+            number += 1
+
+    def _is_followed(self, number: int, file: SegmentFile, cursor: Cursor) -> bool:
+        if number + 1 in self._segments:
+            return True
+        if not self._is_in_place(number, file):
+            if any(other > number for other in self._segments.listed()):
+                raise HistoryDropped(f"segment {number + 1} is no longer in {self.path}")
+            if self._named:
+                raise HistoryChanged(f"{file.path} was removed or replaced while it was followed")
+        cursor.check_place()
+        return False
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
+
+    def _check_joined(self, file: SegmentFile, reached: Place | None) -> None:
+        if reached is not None and file.start.seq != reached.seq:
+            raise DamagedLedger(
+                f"{file.path} begins behind seq {file.start.seq}, but the one before it ends with seq {reached.seq}",
+                offset=reached.offset,
+                seq=reached.seq,
+            )
+
+    def _check_whole(self, file: SegmentFile, reached: Place) -> None:
+        if reached.offset != file.size:
+            raise DamagedLedger(
+                f"{file.path} is damaged behind seq {reached.seq} (offset {reached.offset}): it has a successor, but "
+                "does not end in a whole commit",
+                offset=reached.offset,
+                seq=reached.seq,
+            )
+
+    # --- checking ---
+
+    def verify(self) -> Verification:
+        """Check every segment and that each goes on where the one before ended."""
+        numbers = self._segments.numbers()
+        return self._verify(numbers, None)
+
+    def verify_up_to(self, place: Place, path: str) -> Verification:
+        """The same, up to a place of the segment at ``path``: what a writer knows to be whole."""
+        number = number_of(os.path.basename(path))
+        assert number is not None, path
+        return self._verify(range(self._segments.numbers()[0], number + 1), place)
+
+    def _verify(self, numbers: range, place: Place | None) -> Verification:
+        parts: list[Verification] = []
+        problems: list[str] = []
+        listed = self._segments.listed()
+        apart = [number for number in listed if number < numbers[0]]
+        if apart:
+            problems.append(f"segment {numbers[0] - 1} is missing behind segment {apart[-1]}: none before is read")
+        first = 0
+        for number in numbers:
+            name = f"segment {number}"
+            try:
+                with self._segments.open(number) as file:
+                    problems += [f"{name}: {why}" for why in _joins(file, parts[-1] if parts else None)]
+                    first = first or file.start.seq + 1
+                    part = self._verified(file, place if number == numbers[-1] else None, number == numbers[-1])
+                    if file.segment is not None and part.sound:
+                        file.checkpoint()
+            except LedgerError as error:
+                problems.append(f"{name}: {error}")
+                parts.append(_NOTHING)
+                continue
+            problems += [f"{name}: {problem}" for problem in part.problems]
+            parts.append(part)
+        run = _sound_run(parts)
+        return replace(
+            run[-1],
+            sound=not problems,
+            first=first,
+            segments=len(numbers),
+            offset=sum(part.offset for part in run),
+            events=sum(part.events for part in run),
+            commits=sum(part.commits for part in run),
+            bytes=sum(part.bytes for part in parts),
+            sealed=parts[-1].sealed,
+            tail_bytes=parts[-1].tail_bytes,
+            problems=problems[:PROBLEMS_MAX],
+        )
+
+    def _verified(self, file: SegmentFile, place: Place | None, last: bool) -> Verification:
+        if place is not None:
+            return verify_file(file.disk, file.handle, file.path, file.start, place.offset)
+        if last:
+            return Reader(file).verify(self.path)
+        return verify_file(file.disk, file.handle, file.path, file.start, file.size)
+
+    def close(self) -> None:
+        """Let the files go. Iterators that are under way have their own."""
+        self.closed = True
+        with self._lock:
+            if self._last is not None:
+                self._last[1].close()
+                self._last = None
+
+
+_NOTHING = Verification(
+    sound=False, offset=0, seq=0, events=0, commits=0, bytes=0, sealed=False, tail_bytes=0, sha256="", problems=[]
+)
+
+
+def _sound_run(parts: list[Verification]) -> list[Verification]:
+    """The parts up to the first that is not sound, that one included."""
+    for index, part in enumerate(parts):
+        if not part.sound:
+            return parts[: index + 1]
+    return parts
+
+
+def _joins(file: SegmentFile, before: Verification | None) -> Iterator[str]:
+    """What is wrong with the way in which a segment follows the one ``before`` it."""
+    if before is None or file.segment is None or not before.sound:  # that one's faults are said already
+        return
+    if not before.sealed:
+        yield "the segment before it is not sealed"
+    if file.segment.previous != before.sha256:
+        yield f"it follows a segment with the digest {file.segment.previous}, but that has {before.sha256}"
+    if file.start.seq != before.seq:
+        yield f"it begins behind seq {file.start.seq}, but the segment before it ends with seq {before.seq}"

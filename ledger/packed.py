@@ -1,0 +1,192 @@
+"""Sealed segments that are compressed: Zstandard, in frames that can be read one by one.
+
+The file ends in the table of Zstandard's *seekable format*, a frame that every decompressor passes over: ``zstdcat``
+gives back the segment to the byte. A file that was compressed by other means has no such table, and is unpacked once
+into a temporary file that has no name.
+"""
+
+import os
+import struct
+import tempfile
+from bisect import bisect_right
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import accumulate
+from typing import Any
+
+from ezmsg.ledger.disk import Disk, Identity, sync_file, write_all
+from ezmsg.ledger.errors import DamagedLedger, LogError
+from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.scan import Window, read_at
+
+SUFFIX = ".zst"
+
+FRAME = 2**20
+"""Bytes of a segment in one frame: a seek unpacks that much (a millisecond), and larger ones save next to nothing."""
+
+LEVEL = 3
+"""Zstandard's own default: a tenth of the size, at some hundred MB/s. Higher ones take far longer for little."""
+
+_TABLE_MAGIC, _FOOTER_MAGIC = 0x184D2A5E, 0x8F92EAB1
+_FOOTER = struct.Struct("<IBI")
+_ENTRY = struct.Struct("<II")
+
+
+def pack(disk: Disk, source: str, target: str, stop: Callable[[], bool]) -> None:
+    """Write file ``source`` compressed to ``target``, sync that, and see that it gives back the same bytes.
+
+    Raises OSError; InterruptedError when ``stop`` says so; LogError without the library, or when what was written
+    differs. Cost: some hundred MB/s.
+    """
+    compressor = library().ZstdCompressor(level=LEVEL, write_checksum=True)
+    reading = disk.open(source)
+    try:
+        size = disk.size(reading)
+        if disk.kind(target) is not None:
+            disk.remove(target)
+        writing = disk.create(target)
+        try:
+            offset, entries = 0, []
+            for begin in range(0, size, FRAME):
+                if stop():
+                    raise InterruptedError(f"{target} is not finished")
+                piece = read_at(disk, reading, begin, min(FRAME, size - begin))
+                frame = compressor.compress(piece)
+                write_all(disk, writing, frame, offset)
+                entries.append(_ENTRY.pack(len(frame), len(piece)))
+                offset += len(frame)
+            body = b"".join(entries) + _FOOTER.pack(len(entries), 0, _FOOTER_MAGIC)
+            write_all(disk, writing, struct.pack("<II", _TABLE_MAGIC, len(body)) + body, offset)
+            sync_file(disk, writing)
+        finally:
+            disk.close(writing)
+        wanted = hash_range(sha256(), Window(disk, reading), 0, size).digest()
+    finally:
+        disk.close(reading)
+    packed = PackedDisk(disk)
+    handle = packed.open(target)
+    try:
+        found = hash_range(sha256(), Window(packed, handle), 0, packed.size(handle)).digest()
+    finally:
+        packed.close(handle)
+    if found != wanted:
+        raise LogError(f"{target} does not give back {source}", hint="Check the disk. The segment stays as it is.")
+
+
+def library() -> Any:
+    """The module zstandard. Raises LogError, saying which extra brings it."""
+    try:
+        import zstandard
+    except ImportError as error:
+        raise LogError(
+            "a compressed segment needs the package zstandard, which is not installed",
+            hint='Install it with the extra: pip install "ezmsg-ledger[zstd]". Or unpack the segment: zstd -d FILE.',
+        ) from error
+    return zstandard
+
+
+class PackedDisk(Disk):
+    """One compressed file, read as the file that it was: sizes, offsets and bytes are those of that one."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._path = ""
+        self._ends: list[int] = []  # of each frame: where its bytes end
+        self._offsets: list[int] = []  # and where it begins in the file
+        self._frame: tuple[int, bytes] = (-1, b"")
+        self._unpacker: Any = None
+
+    def open(self, path: str, *, write: bool = False) -> int:
+        """A handle of the file. Raises OSError, LogError without the library, DamagedLedger when it is no Zstandard."""
+        zstandard = library()
+        handle = self._disk.open(path)
+        self._path = path
+        try:
+            if self._read_table(handle):
+                self._unpacker = zstandard.ZstdDecompressor()
+                return handle
+            return self._unpacked(zstandard, handle)
+        except BaseException:
+            self._disk.close(handle)
+            raise
+
+    def _read_table(self, handle: int) -> bool:
+        size = self._disk.size(handle)
+        number, flags, magic = _FOOTER.unpack(_exactly(read_at(self._disk, handle, size - _FOOTER.size, _FOOTER.size)))
+        begin = size - _FOOTER.size - number * _ENTRY.size - 8
+        if magic != _FOOTER_MAGIC or flags or begin < 0:
+            return False
+        table = read_at(self._disk, handle, begin + 8, number * _ENTRY.size)
+        entries = list(_ENTRY.iter_unpack(table))
+        self._offsets = list(accumulate((packed for packed, _ in entries), initial=0))
+        self._ends = list(accumulate(plain for _, plain in entries))
+        return bool(self._offsets[-1] == begin)
+
+    def _unpacked(self, zstandard: Any, handle: int) -> int:
+        """A handle of the whole, unpacked. Memory stays flat; the temporary folder has to have room."""
+        size, offset, written = self._disk.size(handle), 0, 0
+        unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        with tempfile.TemporaryFile(buffering=0) as file:
+            while offset < size:
+                piece = read_at(self._disk, handle, offset, FRAME)
+                offset += len(piece)
+                try:
+                    plain = unpacker.decompress(piece)
+                except zstandard.ZstdError as error:
+                    raise self._damaged(written, error) from error
+                written += len(plain)
+                file.write(plain)
+            self._disk.close(handle)
+            return os.dup(file.fileno())
+
+    def _damaged(self, offset: int, error: Exception) -> DamagedLedger:
+        return DamagedLedger(
+            f"{self._path} cannot be unpacked at offset {offset} of the segment: {error}", offset=offset, seq=0
+        )
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        if self._unpacker is None:
+            return super().read_into(handle, view, offset)
+        if not 0 <= offset < self.size(handle):
+            return 0
+        index = bisect_right(self._ends, offset)
+        begin = self._ends[index - 1] if index else 0
+        piece = self._unpack(handle, index)[offset - begin :][: len(view)]
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def _unpack(self, handle: int, index: int) -> bytes:
+        known, data = self._frame
+        if known == index:
+            return data
+        begin, end = self._offsets[index : index + 2]
+        plain = self._ends[index] - (self._ends[index - 1] if index else 0)
+        try:
+            data = self._unpacker.decompress(read_at(self._disk, handle, begin, end - begin))
+        except library().ZstdError as error:
+            raise self._damaged(self._ends[index] - plain, error) from error
+        if len(data) != plain:
+            raise self._damaged(self._ends[index] - plain, ValueError(f"{len(data)} bytes, not {plain}"))
+        self._frame = (index, data)
+        return bytes(data)
+
+    def size(self, handle: int) -> int:
+        if self._unpacker is None:
+            return super().size(handle)
+        return self._ends[-1] if self._ends else 0
+
+    def duplicate(self, handle: int, path: str) -> int:
+        return os.dup(handle) if self._unpacker is None else self._disk.duplicate(handle, path)
+
+    def close(self, handle: int) -> None:
+        os.close(handle) if self._unpacker is None else self._disk.close(handle)
+
+    def kind(self, path: str) -> str | None:
+        return self._disk.kind(path)
+
+    def identity_at(self, path: str) -> Identity | None:
+        return self._disk.identity_at(path)
+
+
+def _exactly(footer: bytes) -> bytes:
+    return footer.ljust(_FOOTER.size, b"\0")

@@ -1,0 +1,200 @@
+"""What is done to a folder of segments: beginning it and the next one, compressing and dropping sealed ones.
+
+Every step leaves a ledger behind that is whole, should it be the last one: a file has its name only when all of it is
+on the disk, and what it replaces goes after that. Whoever does this holds the writer's lock.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from ezmsg.ledger import packed
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import LedgerLocked, LogError
+from ezmsg.ledger.header import (
+    checkpoint_lines,
+    create,
+    first_bytes,
+    new_header,
+    open_file,
+    read_header,
+    segment_bytes,
+    write_new,
+)
+from ezmsg.ledger.recovery import sound_end
+from ezmsg.ledger.scan import Place
+from ezmsg.ledger.segments import FIRST, Segments, number_of, segment_name
+from ezmsg.ledger.structural import FORMAT, Header
+from ezmsg.ledger.writer import Begun
+
+logger = logging.getLogger("ezmsg.ledger")
+
+MOVING = ".folder"
+"""What a folder is called until the file that becomes its first segment is in it."""
+
+
+def begin_segment(
+    disk: Disk, folder: str, header: Header, number: int, opened: int, end: Place, digest: str, states: Sequence[bytes]
+) -> Begun:
+    """Make segment ``number``, which follows one that ends at ``end`` and whose bytes have this ``digest``.
+
+    It begins with ``states``, the parts of a checkpoint. Raises OSError when it could not be made; then there is none.
+    """
+    data = segment_bytes(header, number, opened, end.seq, digest, checkpoint_lines(end.seq, states))
+    path = os.path.join(folder, segment_name(number))
+    try:
+        write_new(disk, f"{path}.new", (data,))
+        disk.link(f"{path}.new", path)
+    except OSError:
+        if disk.kind(path) is None:
+            _remove_if_there(disk, f"{path}.new")
+            raise
+        logger.warning("%s has its name, though the system says that it could not be given", path)
+    return Begun(path, Place(len(data), end.seq, data[data.rindex(b"\n", 0, -1) + 1 :]), sha256(data))
+
+
+def _remove_if_there(disk: Disk, path: str) -> None:
+    """Give back the room of a file that was not finished; what cannot be removed now goes at the next opening."""
+    try:
+        if disk.kind(path) is not None:
+            disk.remove(path)
+    except OSError as error:
+        logger.warning("%s cannot be removed: %s", path, error)
+
+
+def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool) -> str:
+    """The file of the folder's last segment, after all that was left half done by a writer that died is done.
+
+    With ``make``, a ledger file of that name becomes the folder's first segment, and an empty or missing folder a new
+    ledger. Raises NotALedger, LogError.
+    """
+    try:
+        _make_folder(disk, folder, make=make)
+        segments = Segments(disk, folder)
+        listed = segments.listed()
+        if not listed and make:
+            _refuse_strangers(disk, folder)
+            create(disk, os.path.join(folder, segment_name(FIRST)), first_bytes(new_header(clock())))
+        for name in disk.names(folder):
+            if name.endswith(".new") and number_of(name.removesuffix(".new")) is not None:
+                disk.remove(os.path.join(folder, name))
+        disk.sync_folder(folder)
+    except OSError as error:
+        raise LogError(
+            f"{folder} cannot be made ready for writing: {error.strerror or error}",
+            hint="Nothing of it is lost. Check the disk, and the permissions of the folder.",
+        ) from error
+    last = segments.path_of(segments.numbers()[-1]) or ""
+    if last.endswith(packed.SUFFIX):
+        raise LogError(f"{last} is compressed, so nothing can be added to it", hint=f"Unpack it: zstd -d --rm {last}")
+    return last
+
+
+def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
+    """See that ``folder`` is one; what was a file goes into it."""
+    moving = folder + MOVING
+    kind = disk.kind(folder)
+    if kind == "folder":
+        return
+    if kind is None and disk.kind(moving) is None:
+        if make:
+            disk.make_folder(folder)
+            disk.sync_folder(os.path.dirname(folder))
+        return
+    if kind is not None and make:
+        check_begins(disk, folder)
+        _check_sound(disk, folder)
+        if disk.kind(moving) is None:
+            disk.make_folder(moving)
+        target = os.path.join(moving, segment_name(FIRST))
+        if disk.kind(target) is not None:
+            raise LogError(f"{target} is in the way", hint=f"See what it is, and move {moving} away.")
+        disk.sync_folder(os.path.dirname(folder))
+        disk.replace(folder, target)
+        disk.sync_folder(moving)
+    if disk.kind(folder) is None:
+        disk.sync_folder(os.path.dirname(folder))
+        disk.replace(moving, folder)
+        disk.sync_folder(os.path.dirname(folder))
+
+
+def check_begins(disk: Disk, path: str) -> None:
+    """Raise LogError when the file is a segment that others lead to or follow, LedgerLocked when somebody writes it."""
+    handle = open_file(disk, path)
+    try:
+        if sys.platform != "win32" and not disk.lock(handle):
+            raise LedgerLocked(f"{path} is being written by another process, whose lock file was removed")
+        folder, name = os.path.split(path)
+        alone = number_of(name) is None or len(Segments(disk, folder).listed()) == 1
+        if not alone or (disk.size(handle) and read_header(disk, handle, path).header.format != FORMAT):
+            raise LogError(
+                f"{path} is a segment: nothing is added to it by itself", hint="Name the folder that it is in."
+            )
+    finally:
+        disk.close(handle)
+
+
+def _check_sound(disk: Disk, path: str) -> None:
+    """Raise DamagedLedger when the file could not be gone on with: then it stays where it is."""
+    handle = open_file(disk, path)
+    try:
+        if disk.size(handle):
+            sound_end(disk, handle, path, read_header(disk, handle, path).start)
+    finally:
+        disk.close(handle)
+
+
+def _refuse_strangers(disk: Disk, folder: str) -> None:
+    strangers = [name for name in disk.names(folder) if not name.endswith((".new", ".lock"))]
+    if strangers:
+        raise LogError(
+            f"{folder} holds other things than a ledger, such as {min(strangers)}",
+            hint="Record into a folder that does not exist yet, or is empty.",
+        )
+
+
+def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: False) -> list[str]:
+    """Compress all segments but the last that are not yet; returns the names of the files made.
+
+    Raises LogError without the library, OSError; InterruptedError when ``stop`` says so in between. Cost: some hundred
+    MB/s.
+    """
+    segments = Segments(disk, folder)
+    made = []
+    for number in segments.numbers()[:-1]:
+        path = segments.path_of(number)
+        if path is None or path.endswith(packed.SUFFIX):
+            continue
+        target = path + packed.SUFFIX
+        try:
+            packed.pack(disk, path, f"{target}.new", stop)
+        except BaseException:
+            _remove_if_there(disk, f"{target}.new")
+            raise
+        disk.replace(f"{target}.new", target)
+        disk.sync_folder(folder)
+        disk.remove(path)
+        disk.sync_folder(folder)
+        made.append(os.path.basename(target))
+    return made
+
+
+def drop_before(disk: Disk, folder: str, time: int) -> list[str]:
+    """Remove the segments that were sealed before ``time`` (ns since the epoch, UTC), oldest first; their names.
+
+    The last one stays, and so does one whose successor has no checkpoint to start from. Raises LogError, OSError.
+    """
+    segments = Segments(disk, folder)
+    listed = segments.listed()
+    dropped: list[str] = []
+    for number in segments.numbers()[:-1]:
+        following = segments.opening(number + 1).segment
+        if following is None or following.opened >= time or not following.checkpoint:
+            break
+        for name in listed[number]:
+            disk.remove(os.path.join(folder, name))
+            disk.sync_folder(folder)
+            dropped.append(name)
+    return dropped

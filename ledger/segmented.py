@@ -1,0 +1,82 @@
+"""A ledger that is a folder of segments, open for append: a new one is begun whenever ``rotate`` is called."""
+
+import os
+from collections.abc import Callable
+
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.file import FileLedger
+from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.folder import FolderReader
+from ezmsg.ledger.lock import WriterLock
+from ezmsg.ledger.reader import Reader
+from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
+from ezmsg.ledger.scan import Place
+from ezmsg.ledger.segments import Segments, States, number_of
+from ezmsg.ledger.writer import Begun
+
+
+class SegmentedLedger(FileLedger):
+    """A folder open for append: its one writer, and readers beside it. Sealed segments can be compressed and dropped.
+
+    ``make``: what is a file becomes a folder, what is not there is made.
+    """
+
+    def __init__(
+        self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int], *, make: bool = True
+    ) -> None:
+        self._make = make
+        super().__init__(disk, path, durability, clock)
+        opening = Segments(disk, path).opening(self._number)
+        self.began = opening.header.created if opening.segment is None else opening.segment.opened
+
+    began: int
+    """When the segment that is written was begun: ns since the epoch, UTC."""
+
+    def _make_ready(self) -> str:
+        return make_ready(self._disk, self.location, self._clock, make=self._make)
+
+    def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
+        return FolderReader(self._disk, self.location, named=False)
+
+    @property
+    def _number(self) -> int:
+        number = number_of(os.path.basename(self._writer.path))
+        assert number is not None, self._writer.path
+        return number
+
+    def rotate(self, states: States = (), expected_seq: int | None = None) -> bool:
+        writer = self._writer
+        if writer.place.seq == writer.began.seq and not writer.closed:
+            return False
+        now = self._clock()
+
+        def begin(end: Place, digest: str) -> Begun:
+            number = self._number + 1
+            known = states(end.seq) if callable(states) else states
+            return begin_segment(self._disk, self.location, self.header, number, now, end, digest, known)
+
+        writer.rotate(begin, expected_seq)
+        self.began = now
+        return True
+
+    @property
+    def grown(self) -> int:
+        """Bytes of events in the segment that is written."""
+        return self._writer.place.offset - self._writer.began.offset
+
+    def pack(self, stop: Callable[[], bool] = lambda: False) -> list[str]:
+        """Compress all sealed segments; returns the names of the files made. From any thread.
+
+        Raises LogError without the library or when the folder cannot be read, OSError; InterruptedError when ``stop``
+        says so in between. Cost: some hundred MB/s.
+        """
+        self._writer.check_usable()
+        return pack_sealed(self._disk, self.location, stop)
+
+    def drop(self, before: int) -> list[str]:
+        """Remove the segments that were sealed before a time (ns since the epoch, UTC); their names. From any thread.
+
+        The history then begins with the checkpoint of the first that stays. Raises LogError, OSError.
+        """
+        self._writer.check_usable()
+        return drop_before(self._disk, self.location, before)

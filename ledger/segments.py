@@ -1,0 +1,228 @@
+"""The files of a ledger that is a folder: ``000001.ledger``, ``000002.ledger.zst``, ...: names, and how each begins."""
+
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from types import TracebackType
+from typing import NamedTuple, Self, TypeAlias
+
+import msgspec
+
+from ezmsg.ledger import packed
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
+from ezmsg.ledger.header import Opening, open_file, read_header
+from ezmsg.ledger.packed import PackedDisk
+from ezmsg.ledger.scan import COMMIT_LINE_MAX, parse_commit, read_at
+from ezmsg.ledger.structural import Checkpoint, Header
+
+FIRST = 1
+
+States: TypeAlias = Sequence[bytes] | Callable[[int], Sequence[bytes]]
+"""What is known at a seq, each one JSON value; or what gives that for the seq that it is told."""
+
+_NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
+
+
+class Start(NamedTuple):
+    """A place where a fold can start: ``states``, JSON values, are what was known after event ``seq``."""
+
+    seq: int
+    states: list[bytes]
+
+
+def segment_name(number: int) -> str:
+    """The name of segment ``number`` in its folder, while it is not compressed."""
+    return f"{number:06}.ledger"
+
+
+def number_of(name: str) -> int | None:
+    """The number of the segment that has this name; None for any other file."""
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found is not None else None
+
+
+class SegmentFile:
+    """One file of a ledger, open for reading; ``disk`` and ``handle`` give its bytes, compressed or not."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        """Raises NotALedger, NewerFormat, DamagedLedger, LogError."""
+        self.path = path
+        self.disk = PackedDisk(disk) if path.endswith(packed.SUFFIX) else disk
+        self.handle = open_file(self.disk, path)
+        try:
+            self.header, self.segment, self.start = self.opening = read_header(self.disk, self.handle, path)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> int:
+        return self.disk.size(self.handle)
+
+    def checkpoint(self) -> Start | None:
+        """What the segment begins with, its hash checked; None when there is no checkpoint. Raises DamagedLedger."""
+        if self.segment is None or not self.segment.checkpoint:
+            return None
+        end = self.start.offset
+        data = read_at(self.disk, self.handle, 0, end + COMMIT_LINE_MAX)
+        line, newline, _ = data[end:].partition(b"\n")
+        commit = parse_commit(line + newline, end)
+        if commit is None or commit.sha256 != sha256(data[:end]).hexdigest():
+            raise DamagedLedger(
+                f"{self.path} is damaged before offset {end}: its checkpoint is not the one that was written",
+                offset=0,
+                seq=self.start.seq,
+            )
+        lines = data[end - self.segment.checkpoint : end].splitlines()
+        found = [msgspec.json.decode(line, type=Checkpoint) for line in lines]
+        return Start(self.start.seq, [bytes(each.state) for each in found])
+
+    def close(self) -> None:
+        self.disk.close(self.handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Segments:
+    """The segments in a folder. Others may add to them, compress and remove them meanwhile."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self.path = path
+        self.disk = disk
+        self._openings: dict[int, Opening] = {}
+        self._lock = threading.Lock()
+
+    def listed(self) -> dict[int, list[str]]:
+        """The names of the files of each segment, by number, rising. Raises LogError."""
+        found: dict[int, list[str]] = {}
+        try:
+            names = sorted(self.disk.names(self.path))
+        except OSError as error:
+            raise LogError(
+                f"{self.path} cannot be read: {error.strerror or error}", hint="Check the permissions of the folder."
+            ) from error
+        for name in names:
+            if (number := number_of(name)) is not None:
+                found.setdefault(number, []).append(name)
+        return dict(sorted(found.items()))
+
+    def numbers(self) -> range:
+        """The segments that the history consists of now: the last one, and those that lead to it without a hole.
+
+        Raises NotALedger when there is none.
+        """
+        found = list(self.listed())
+        if not found:
+            raise NotALedger(f"{self.path} is a folder without a segment of a ledger", hint=_FOLDER_HINT)
+        first = last = found.pop()
+        while found and found[-1] == first - 1:
+            first = found.pop()
+        return range(first, last + 1)
+
+    def path_of(self, number: int) -> str | None:
+        """The file of a segment: as it was written when there is that, else compressed; None without any."""
+        plain = os.path.join(self.path, segment_name(number))
+        for _ in range(2):  # it may be compressed between two looks
+            for path in (plain, plain + packed.SUFFIX):
+                if self.disk.kind(path) == "file":
+                    return path
+        return None
+
+    def __contains__(self, number: int) -> bool:
+        return self.path_of(number) is not None
+
+    def open(self, number: int) -> SegmentFile:
+        """Segment ``number``. Raises HistoryDropped when it is gone, and as SegmentFile does."""
+        for last in (False, True):
+            path = self.path_of(number)
+            if path is None:
+                raise HistoryDropped(f"segment {number} is no longer in {self.path}")
+            try:
+                file = SegmentFile(self.disk, path)
+            except NotALedger:
+                if last or self.disk.kind(path) is not None:
+                    raise
+                continue  # compressed between the look and the opening
+            try:
+                self._check(number, file)
+            except BaseException:
+                file.close()
+                raise
+            return file
+        raise AssertionError("unreachable")
+
+    def _check(self, number: int, file: SegmentFile) -> None:
+        says = FIRST if file.segment is None else file.segment.number
+        if says != number:
+            raise LogError(
+                f"{file.path} is segment {says} of its ledger", hint=f"Name it {segment_name(says)}, or take it away."
+            )
+        with self._lock:
+            known = next(iter(self._openings.values()), file.opening).header.id
+            if file.header.id != known:
+                raise LogError(
+                    f"{file.path} is a segment of another ledger ({file.header.id}) than the rest ({known})",
+                    hint="Keep the segments of each ledger in a folder of their own.",
+                )
+            self._openings[number] = file.opening
+
+    def opening(self, number: int) -> Opening:
+        """How a segment begins. Cost: it is opened the first time, then remembered: that never changes."""
+        found = self._openings.get(number)
+        if found is None:
+            with self.open(number) as file:
+                return file.opening
+        return found
+
+    def header(self) -> Header:
+        """That of the last segment."""
+        return self.opening(self.numbers()[-1]).header
+
+    def first(self, numbers: range) -> int:
+        """The seq that the history begins with."""
+        return 1 if numbers[0] == FIRST else self.opening(numbers[0]).start.seq + 1
+
+    def containing(self, after: int, numbers: range) -> int:
+        """The last segment that begins behind event ``after`` or before it; 0 means the first one.
+
+        Raises HistoryDropped when event ``after + 1`` is in none of them. Cost: O(log(segments)).
+        """
+        low, high = numbers[0], numbers[-1]
+        if after == 0 or self.opening(high).start.seq <= after:
+            return low if after == 0 else high
+        first = self.first(numbers)
+        if after < first - 1:
+            raise HistoryDropped(f"{self.path} begins with seq {first}; seq {after + 1} is no longer there")
+        high -= 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.opening(middle).start.seq <= after:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def size(self) -> int:
+        """Bytes of all segments on the disk, compressed ones as they are. Cost: O(segments)."""
+        total = 0
+        for names in self.listed().values():
+            for name in names:
+                try:
+                    handle = self.disk.open(os.path.join(self.path, name))
+                except FileNotFoundError:  # compressed or dropped since
+                    continue
+                total += self.disk.size(handle)
+                self.disk.close(handle)
+        return total
+
+
+_FOLDER_HINT = "A ledger is one file, or a folder of segments: `ezmsg-ledger serve FOLDER --rotate 256MB` makes one."

@@ -1,0 +1,40 @@
+"""Sizes and spans as people write them: ``256MB``, ``1.5GiB``; ``30d``, ``1h30m``."""
+
+import re
+
+from ezmsg.ledger.projections import clock
+from ezmsg.ledger.tools.exits import Misuse
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmgt]i?)?b?", re.ASCII | re.IGNORECASE)
+
+SIZES = "A size is written like 256MB or 1GiB"
+SPANS = "a span like 12h, 30d or 1h30m"
+
+
+def size(text: str) -> int | None:
+    """``256MB`` in bytes; a unit may leave its B out. None when it is no size, or a bare number."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or text.strip().isdigit():
+        return None
+    return int(float(found[1]) * _UNITS[(found[2] or "").lower()])
+
+
+def span(text: str, option: str) -> int:
+    """``30d`` in ns. Raises Misuse, which names the option."""
+    found = clock.span(text.strip())
+    if found is None or found[0] <= 0:
+        raise Misuse(f"{option} {text}: that is no span of time", hint=f"It is {SPANS}: s, m, h and d can be combined.")
+    return found[0]
+
+
+def size_text(count: int) -> str:
+    """``1.5 MB``: three digits, decimal units."""
+    if count < 1000:
+        return f"{count} bytes"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5 or unit == "TB":
+            break
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
