@@ -188,6 +188,8 @@ class Cursor:
         counts, synced = list(map(_count_of, found)), list(map(_synced_of, found))
         if min(counts) < 0 or min(synced) < 0 or list(accumulate(counts, initial=seq))[1:] != uptos:
             return None
+        if uptos[-1] != seq + len(events):  # bytes that changed have joined lines, or split them
+            return None
         if not all(map(is_, map(lines.__getitem__, map(sub, uptos, count(seq, -1))), found)):
             return None
         if not all(map(le, synced, ats)) or not all(map(lt, ats, islice(ats, 1, None))):

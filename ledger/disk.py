@@ -94,7 +94,7 @@ class Disk:
         """The identity of the file that has this name now; None when there is none."""
         try:
             status = os.stat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # of the latter: a file stands where a folder is named
             return None
         return status.st_dev, status.st_ino
 
@@ -102,7 +102,7 @@ class Disk:
         """``file``, ``folder``, ``other`` (a device, a pipe), or None when there is nothing."""
         try:
             mode = os.stat(path).st_mode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
@@ -177,6 +177,14 @@ class Disk:
     def modified(self, handle: int) -> int:
         """A file's time of modification: ns since the epoch, UTC."""
         return os.fstat(handle).st_mtime_ns
+
+    def mounts(self) -> str:
+        """The file systems that are mounted, in the form of Linux' ``/proc/mounts``; "" where that cannot be told."""
+        try:
+            with open("/proc/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
+                return mounts.read()
+        except OSError:
+            return ""
 
 
 def _sync_call() -> Callable[[int], None]:

@@ -10,7 +10,7 @@ from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.folder import FolderReader
-from ezmsg.ledger.header import create, first_bytes, new_header
+from ezmsg.ledger.header import create, first_bytes, new_header, refuse_foreign
 from ezmsg.ledger.lock import Holder, WriterLock, network_file_system, writer_of
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.reader import Reader, Stop, pause
@@ -139,7 +139,8 @@ class FileLedger(Ledger):
         self.durability = durability
         self._disk = disk
         self._clock = clock
-        file_system = network_file_system(path)
+        refuse_foreign(disk, path)  # before there is a lock file: beside what is not ours nothing is left
+        file_system = network_file_system(disk, path)
         if file_system is not None:
             logger.warning("%s is on a network file system (%s). %s", path, file_system, _NETWORK)
         lock = WriterLock(disk, path)

@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ from ezmsg.ledger.structural import (
 HEADER_MAX = 4096
 """Bytes in which the first line must end, and the second of a segment. Ours take about 300; what a newer one may add is
 small too."""
+
+NEW = ".new"
+"""Behind a ledger's name while it is being made."""
 
 _MAKE_HINT = "Check the name. A ledger comes into being when it is opened for writing: `ezmsg-ledger run` does that."
 
@@ -98,8 +102,9 @@ def create(disk: Disk, path: str, data: bytes) -> None:
     It is written and synced under another name first, so that nobody, whatever happens, sees half a header. The caller
     holds the writer's lock. Raises LogError when the folder does not allow it.
     """
-    temporary = f"{path}.new"
+    temporary = path + NEW
     try:
+        forget_creation(disk, path)
         write_new(disk, temporary, (data,))
         if disk.kind(path) is None:
             disk.link(temporary, path)
@@ -128,6 +133,24 @@ def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
         disk.close(handle)
 
 
+@contextmanager
+def explained(path: str, what: str, hint: str = "Check the disk, and the permissions of the file.") -> Iterator[None]:
+    """What the system refuses inside becomes a LogError: ``path`` cannot be ``what``."""
+    try:
+        yield
+    except OSError as error:
+        raise LogError(f"{path} cannot be {what}: {error.strerror or error}", hint=hint) from error
+
+
+def forget_creation(disk: Disk, path: str) -> None:
+    """Remove what a creation that died left beside a ledger, if only a second name of it.
+
+    The caller holds the writer's lock: it is nobody's now.
+    """
+    if disk.kind(path + NEW) is not None:
+        disk.remove(path + NEW)
+
+
 def open_file(disk: Disk, path: str, *, write: bool = False) -> int:
     """A handle of the ledger file.
 
@@ -148,6 +171,22 @@ def open_file(disk: Disk, path: str, *, write: bool = False) -> int:
         ) from error
 
 
+def refuse_foreign(disk: Disk, path: str) -> None:
+    """Raise what ``read_header`` would, should there be something at ``path`` that is neither empty nor a ledger.
+
+    What is in a folder is looked at later.
+    """
+    with explained(path, "read"):
+        if disk.kind(path) in (None, "folder"):
+            return
+        handle = open_file(disk, path)
+        try:
+            if disk.size(handle) > 0:
+                read_header(disk, handle, path)
+        finally:
+            disk.close(handle)
+
+
 def read_header(disk: Disk, handle: int, path: str) -> Opening:
     """How an open file begins.
 
@@ -155,7 +194,8 @@ def read_header(disk: Disk, handle: int, path: str) -> Opening:
     lines show that it was a ledger.
     """
     buffer = bytearray(HEADER_MAX)
-    data = bytes(buffer[: fill(disk, handle, memoryview(buffer), 0)])
+    with explained(path, "read"):
+        data = bytes(buffer[: fill(disk, handle, memoryview(buffer), 0)])
     if not data:
         raise NotALedger(f"{path} is empty", hint=_MAKE_HINT)
     line, newline, rest = data.partition(b"\n")

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -32,11 +33,15 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock. ``start``: ns since the epoch, UTC, when it was taken."""
+    """Who holds a lock. ``start``: ns since the epoch, UTC, when it was taken.
 
-    pid: int
+    The bounds are those of a process's number and of a time that can be told: a lock file is not synced, and after a
+    power cut there can be anything in it.
+    """
+
+    pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
     host: str
-    start: int
+    start: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
     def __str__(self) -> str:
         since = datetime.fromtimestamp(self.start / 1e9).astimezone().isoformat(" ", "seconds")
@@ -59,7 +64,7 @@ class WriterLock:
         self._disk = disk
         self._guarded: list[int] = []
         with _registry:
-            existed = disk.kind(self.lock_path) is not None
+            existed = self._existed()
             self._handle = self._open()
             try:
                 self._identity = disk.identity(self._handle)
@@ -67,19 +72,31 @@ class WriterLock:
                     raise self._refusal()
                 self.previous_seen = disk.modified(self._handle) if existed else None
                 self._say_who()
+            except OSError as error:
+                disk.close(self._handle)
+                raise self._unusable(error) from error
             except BaseException:
                 disk.close(self._handle)
                 raise
             _held[self._identity] = self
 
+    def _existed(self) -> bool:
+        try:
+            return self._disk.kind(self.lock_path) is not None
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> LogError:
+        return LogError(
+            f"{self.path} cannot be written: its lock file {self.lock_path} cannot be used ({error.strerror or error})",
+            hint="Record into a folder that exists and that you may write to.",
+        )
+
     def _open(self) -> int:
         try:
             return self._disk.open_lock(self.lock_path)
         except OSError as error:
-            raise LogError(
-                f"{self.path} cannot be written: its lock file {self.lock_path} cannot be opened ({error.strerror})",
-                hint="Record into a folder that exists and that you may write to.",
-            ) from error
+            raise self._unusable(error) from error
 
     def _take(self) -> bool:
         try:
@@ -158,12 +175,12 @@ def writer_of(disk: Disk, path: str) -> Holder | None:
     """
     try:
         handle = disk.open(path + SUFFIX)
-    except OSError:  # there never was a writer, or its file is not ours to read
+        try:
+            holder = _read_holder(disk, handle)
+        finally:
+            disk.close(handle)
+    except OSError:  # there never was a writer, or its file cannot be read
         return None
-    try:
-        holder = _read_holder(disk, handle)
-    finally:
-        disk.close(handle)
     if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
         return None
     return holder
@@ -174,7 +191,7 @@ def _read_holder(disk: Disk, handle: int) -> Holder | None:
     size = disk.read_into(handle, view, 0)
     try:
         return msgspec.json.decode(view[:size], type=Holder)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # not written yet
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not written yet, or spoiled by a power cut
         return None
 
 
@@ -209,21 +226,15 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def network_file_system(path: str) -> str | None:
+def network_file_system(disk: Disk, path: str) -> str | None:
     """The type of the network file system that a path is on; None for others, and where that cannot be told.
 
     Cost: O(mounts). Linux only.
     """
-    if not sys.platform.startswith("linux"):
-        return None
-    try:
-        with open("/proc/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-            fields = [line.split() for line in mounts]
-    except OSError:
-        return None
     folder = os.path.dirname(os.path.abspath(path))
     best, kind = "", ""
-    for _, point, file_system, *_ in fields:
+    for line in disk.mounts().splitlines():
+        _, point, file_system, *_ = line.split(" ")
         point = point.replace("\\040", " ")
         if len(point) >= len(best) and (folder == point or folder.startswith(point.rstrip("/") + "/")):
             best, kind = point, file_system

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from ezmsg.ledger.cursor import Cursor, fits
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.header import explained
 from ezmsg.ledger.lock import writer_of
 from ezmsg.ledger.scan import PIECE, Place, commits, last_commit, read_at
 from ezmsg.ledger.segments import SegmentFile, Start
@@ -81,6 +82,10 @@ class Reader:
 
     def last(self) -> Place:
         """The place behind the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
+        with explained(self.path, "read"):
+            return self._last()
+
+    def _last(self) -> Place:
         size = self._disk.size(self._handle)
         while (place := last_commit(self._disk, self._handle, size, self._start.offset)) is not None:
             if fits(self._disk, self._handle, self._start, place):
@@ -99,7 +104,8 @@ class Reader:
 
     def size_on_disk(self) -> int:
         """The bytes of the file now."""
-        return self._disk.size(self._handle)
+        with explained(self.path, "read"):
+            return self._disk.size(self._handle)
 
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
@@ -110,9 +116,13 @@ class Reader:
 
         ``written``: the path of the ledger whose lock says so, where that is not the file itself.
         """
+        with explained(self.path, "read"):
+            return self._verify(written or self.path)
+
+    def _verify(self, written: str) -> Verification:
         size, end = self._disk.size(self._handle), self.last().offset
         found = verify_file(self._disk, self._handle, self.path, self._start, size)
-        if found.tail_bytes and writer_of(self._disk, written or self.path) is not None:
+        if found.tail_bytes and writer_of(self._disk, written) is not None:
             time.sleep(SETTLE_S)
             if self.last().offset > end:  # not torn: it was in the middle of being written
                 return verify_file(self._disk, self._handle, self.path, self._start, end)
@@ -120,7 +130,8 @@ class Reader:
 
     def verify_up_to(self, place: Place, path: str) -> Verification:
         """Check the file up to ``place``: what a writer knows to be whole."""
-        return verify_file(self._disk, self._handle, self.path, self._start, place.offset)
+        with explained(self.path, "read"):
+            return verify_file(self._disk, self._handle, self.path, self._start, place.offset)
 
     def cursor(self, handle: int, after: int = 0) -> Cursor:
         """A cursor at the last commit that ends at or before seq ``after``.
@@ -139,6 +150,10 @@ class Reader:
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``Ledger.read``."""
+        with explained(self.path, "read"):
+            yield from self._read(after, until)
+
+    def _read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         handle = self._second_handle()
         try:
             size = self._disk.size(handle)
@@ -154,6 +169,10 @@ class Reader:
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         """See ``Ledger.tail``. ``wait`` returns when there may be more behind the place that it is given."""
+        with explained(self.path, "read"):
+            yield from self._tail(after, stop, wait)
+
+    def _tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         handle = self._second_handle()
         try:
             cursor = self.cursor(handle, after)

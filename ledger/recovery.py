@@ -10,9 +10,9 @@ import msgspec
 
 from ezmsg.ledger.cursor import fits
 from ezmsg.ledger.disk import Disk, sync_file, write_all
-from ezmsg.ledger.errors import DamagedLedger, LogError
+from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.hashing import Hash, hash_range
-from ezmsg.ledger.header import open_file, read_header
+from ezmsg.ledger.header import explained, forget_creation, open_file, read_header
 from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at, stated_durable
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
@@ -37,17 +37,15 @@ def open_for_append(disk: Disk, lock: WriterLock, path: str, clock: Callable[[],
     Raises NotALedger, NewerFormat, DamagedLedger (nothing was cut), LogError when the system refuses. Cost: the file is
     hashed once, at about 1.8 GB/s.
     """
-    handle = open_file(disk, path, write=True)
-    lock.hold(handle)
-    header, _, start = read_header(disk, handle, path)
-    try:
+    with explained(path, "made ready for writing", "Nothing of it is lost. Check the disk."):
+        handle = open_file(disk, path, write=True)
+        lock.hold(handle)
+        header, _, start = read_header(disk, handle, path)
+        forget_creation(disk, path)
         place, digest, synced = sound_end(disk, handle, path, start)
+        if place.seq == start.seq:  # its creation may have been cut short before its name was on the disk
+            disk.sync_folder(os.path.dirname(path))
         return Opened(path, handle, header, start, *_recover(disk, handle, path, place, digest, synced, clock))
-    except OSError as error:
-        raise LogError(
-            f"{path} cannot be made ready for writing: {error.strerror or error}",
-            hint="Nothing of it is lost. Check the disk.",
-        ) from error
 
 
 def is_missing_or_empty(disk: Disk, path: str) -> bool:
@@ -137,7 +135,7 @@ def _recover(
         "%s: its last writer was interrupted. %d bytes behind seq %d were no whole commit; they are kept in %s",
         path, tail, place.seq, saved,
     )  # fmt: skip
-    note = Recovered(at=place.offset, bytes=tail, saved=os.path.basename(saved), time=clock())
+    note = Recovered(at=place.offset, bytes=tail, saved=_text_of(os.path.basename(saved)), time=clock())
     data = msgspec.json.encode(note) + b"\n"
     digest.update(data)
     at = place.offset + len(data)
@@ -146,6 +144,11 @@ def _recover(
     write_all(disk, handle, data + line, place.offset)
     sync_file(disk, handle)
     return Place(at + len(line), place.seq, line), digest
+
+
+def _text_of(name: str) -> str:
+    """A file's name as a text that JSON can hold: bytes of it that are no UTF-8 as ``\\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _save_tail(disk: Disk, handle: int, path: str, begin: int, end: int) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import IO
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk import OS_DISK
+from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import ForkedWriter, LedgerLocked
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.lock import network_file_system, writer_of
@@ -226,20 +227,57 @@ ledger.check()
     assert Ledger.open(path, "r").verify().sealed
 
 
-def test_network_file_systems_are_told_by_the_mounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mounts = tmp_path / "mounts"
-    mounts.write_text(
-        "/dev/vda / ext4 rw 0 0\nserver:/x /data nfs4 rw 0 0\n/dev/vdb /data/local ext4 rw 0 0\n"
-        "me@there: /home/me/far\\040away fuse.sshfs rw 0 0\n"
-    )
-    import builtins
+class Mounted(Disk):
+    """A disk on which other file systems are mounted."""
 
-    real = builtins.open
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr(
-        builtins, "open", lambda name, *a, **k: real(mounts if name == "/proc/mounts" else name, *a, **k)
-    )
-    assert network_file_system("/data/x.ledger") == "nfs4"
-    assert network_file_system("/data/local/x.ledger") is None
-    assert network_file_system("/database/x.ledger") is None
-    assert network_file_system("/home/me/far away/x.ledger") == "fuse.sshfs"
+    def mounts(self) -> str:
+        return (
+            "/dev/vda / ext4 rw 0 0\nserver:/x /data nfs4 rw 0 0\n/dev/vdb /data/local ext4 rw 0 0\n"
+            "me@there: /home/me/far\\040away fuse.sshfs rw 0 0\n"
+        )
+
+
+def test_network_file_systems_are_told_by_the_mounts() -> None:
+    assert network_file_system(Mounted(), "/data/x.ledger") == "nfs4"
+    assert network_file_system(Mounted(), "/data/local/x.ledger") is None
+    assert network_file_system(Mounted(), "/database/x.ledger") is None
+    assert network_file_system(Mounted(), "/home/me/far away/x.ledger") == "fuse.sshfs"
+    assert network_file_system(OS_DISK, "/x.ledger") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 512,
+        b"\xff\xfe",
+        b'{"pid":99999999999999999999,"host":"here","start":1}',
+        b'{"pid":-1,"host":"here","start":1}',
+        b'{"pid":1,"host":"here","start":99999999999999999999}',
+        b'{"pid":1,"host":"here","start":-1}',
+        b"[" * 5000,
+    ],
+    ids=repr,
+)
+def test_whatever_a_power_cut_left_in_the_lock_file(path: Path, content: bytes) -> None:
+    Ledger.open(path).close()
+    lock = Path(f"{path}.lock")
+    lock.write_bytes(content.replace(b"here", socket.gethostname().encode()))
+    assert writer_of(OS_DISK, str(path)) is None
+    with Ledger.open(path, "r") as reader:
+        assert reader.verify().sound
+    with Ledger.open(path) as ledger:
+        assert ledger.writer is not None
+        lock.write_bytes(content)
+        with pytest.raises(LedgerLocked, match="another process"):
+            Ledger.open(path)
+
+
+def test_a_stale_lock_file_whose_number_is_somebody_elses_now(path: Path) -> None:
+    """The name in it is for people: what counts is the lock, and that went with its holder."""
+    Ledger.open(path).close()
+    Path(f"{path}.lock").write_text(f'{{"pid":{os.getppid()},"host":"{socket.gethostname()}","start":1}}')
+    with Ledger.open(path) as ledger:
+        ledger.append([Mark(name="x")])
+        assert ledger.writer is not None
+        assert ledger.writer.pid == os.getpid()

@@ -89,6 +89,22 @@ def test_a_file_system_without_hard_links(path: Path, monkeypatch: pytest.Monkey
     assert Ledger.open(path, "r").verify().sound
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+def test_a_name_that_is_no_text_is_noted_as_one(tmp_path: Path, hasty: Any) -> None:
+    name = os.fsencode(tmp_path) + b"/x\xff.ledger"
+    with Ledger.open(name, disk=hasty) as ledger:  # type: ignore[arg-type]
+        ledger.append([Mark(name="a")])
+    with open(name, "ab") as file:
+        file.write(b"torn")
+    for _ in range(2):
+        with Ledger.open(name, disk=hasty) as ledger:  # type: ignore[arg-type]
+            assert (ledger.head, ledger.verify().sound) == (1, True)
+    with open(name, "rb") as file:
+        (note,) = [json.loads(line) for line in file if b"ledger.recovered" in line]
+    (tail,) = (each for each in os.listdir(os.fsencode(tmp_path)) if b".tail-" in each)
+    assert note["saved"] == tail.decode("utf-8", "backslashreplace")
+
+
 def test_names_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Ledger.open("größe 1.ledger").close()
@@ -142,6 +158,16 @@ def test_something_else(path: Path, content: bytes, says: str, mode: Any) -> Non
     assert isinstance(error, NotALedger)
     assert str(error).startswith(f"{path} is not a ledger: {says}")
     assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path], "nothing is left beside what is not ours"
+
+
+@pytest.mark.parametrize("mode", ["a", "r"])
+def test_a_file_where_a_folder_is_named(path: Path, mode: Any) -> None:
+    path.write_bytes(b"a file")
+    error = error_of(lambda: Ledger.open(path / "x.ledger", mode))
+    assert isinstance(error, LogError)
+    assert str(path / "x.ledger") in str(error)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_an_empty_file_cannot_be_read(path: Path) -> None:
@@ -279,11 +305,11 @@ def test_a_ledger_that_is_forgotten_can_be_opened_again(path: Path, marks: Calla
 
 
 def test_a_network_file_system_is_warned_of(
-    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    path: Path, hasty: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ezmsg.ledger.file.network_file_system", lambda path: "nfs4")
+    hasty.mounts = lambda: f"server:/x {path.parent} nfs4 rw 0 0\n"
     with caplog.at_level(logging.WARNING, "ezmsg.ledger"):
-        Ledger.open(path).close()
+        Ledger.open(path, disk=hasty).close()
     assert "is on a network file system (nfs4)" in caplog.text
 
 
