@@ -55,6 +55,7 @@ COMMANDS = (
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
+    Command("selftest", KEEP, "Will recordings be safe in this folder?", "selftest.command:selftest"),
 )
 
 

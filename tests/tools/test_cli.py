@@ -158,7 +158,9 @@ def test_the_app_can_be_run_by_typer_itself(night: Any) -> None:
     assert "server stopped" in done.output
 
 
-@pytest.mark.parametrize(("typed", "offered"), [("s", {"show", "serve", "sessions", "status"}), ("lo", {"log"})])
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("s", {"selftest", "show", "serve", "sessions", "status"}), ("lo", {"log"})]
+)
 def test_the_shell_completes_commands(typed: str, offered: set[str]) -> None:
     env = {
         "_EZMSG_LEDGER_COMPLETE": "complete_bash",

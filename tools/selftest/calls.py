@@ -1,0 +1,168 @@
+"""Every call to the system that the log makes fails, one by one, with everything that the system may say."""
+
+import errno
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.events import Mark
+from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.tools.selftest.damage import small_ledger
+from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
+from ezmsg.ledger.tools.selftest.effort import Effort
+from ezmsg.ledger.tools.selftest.promises import (
+    PATH,
+    Broken,
+    matters,
+    names_of,
+    open_simulated,
+    recover,
+    simulation,
+)
+from ezmsg.ledger.tools.selftest.scenarios import ERRORS
+from ezmsg.ledger.tools.selftest.survivors import Image, images
+
+CALLS_MAX = 200
+"""Calls of one situation: none makes nearly as many."""
+
+
+class Attempt:
+    """What is done to a ledger while calls fail; ``told`` is what was acknowledged, ``durable`` how much of it is known
+    to be on the disk."""
+
+    def __init__(self, disk: SimulatedDisk, level: Durability) -> None:
+        self.disk = disk
+        self.level = level
+        self.told: list[str] = []
+        self.durable = 0
+
+    def write(self) -> None:
+        """Open, append, sync, close: as much of it as is allowed."""
+        ledger = self._allowed(lambda: open_simulated(self.disk, self.level))
+        if ledger is None:
+            return
+        head = ledger.head
+        for names in (["a"], ["b", "c", "d"], ["e"]):
+            if self._allowed(partial(ledger.append, [Mark(name=name) for name in names])):
+                self.told += names
+        self._allowed(ledger.sync)
+        self._allowed(ledger.close)
+        self.durable = max(0, ledger.durable_seq - head)
+
+    def read(self) -> None:
+        """Open for reading, and ask for everything."""
+        ledger = self._allowed(lambda: Ledger.open(PATH, "r", disk=self.disk))
+        if ledger is None:
+            return
+        for call in (lambda: list(ledger.entries()), ledger.verify, lambda: ledger.head, lambda: ledger.writer):
+            self._allowed(call)
+        ledger.close()
+
+    def _allowed(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except LedgerError:
+            return None
+
+
+class Situation(NamedTuple):
+    """What the log is doing while a call fails: the disk before, what is done, and the level."""
+
+    name: str
+    image: Image
+    do: Callable[[Attempt], None]
+    level: Durability
+
+
+def situations() -> list[Situation]:
+    sound = {PATH: small_ledger()}
+    torn = {PATH: small_ledger()[:-30]}
+    return [
+        Situation("making a ledger", {}, Attempt.write, "interval"),
+        Situation("writing at level none", sound, Attempt.write, "none"),
+        Situation("writing at level interval", sound, Attempt.write, "interval"),
+        Situation("writing at level commit", sound, Attempt.write, "commit"),
+        Situation("recovering a torn end", torn, Attempt.write, "commit"),
+        Situation("reading", sound, Attempt.read, "none"),
+        Situation("reading a torn end", torn, Attempt.read, "none"),
+    ]
+
+
+def explore(effort: Effort) -> None:
+    """Every call of every situation, with every error, once and from then on. Raises Broken."""
+    with simulation():
+        for situation in situations():
+            for nth in range(CALLS_MAX):
+                if effort.over:
+                    effort.figures["calls left out"] += 1
+                    return
+                runs = [_attempt(situation, nth, error, lasting) for lasting in (False, True) for error in range(4)]
+                if max(runs) < 0:
+                    break
+                effort.figures["calls failed"] += 1
+                effort.figures["faults injected"] += sum(count for count in runs if count > 0)
+
+
+def _attempt(situation: Situation, nth: int, error: int, lasting: bool) -> int:
+    """One run in which the ``nth`` call fails with its ``error``-th error; how often that was so; -1 without such a
+    call."""
+    disk = SimulatedDisk(situation.image)
+    struck: list[str] = []
+    seen = 0
+
+    def fault(call: str, about: str) -> None:
+        nonlocal seen
+        again = lasting and struck and call == struck[0]
+        seen += 1
+        if (seen == nth + 1 or again) and error < len(ERRORS.get(call, ())):
+            struck.append(call)
+            if ERRORS[call][error] == errno.EINTR and again:  # a signal does not come for ever
+                return
+            raise OSError(ERRORS[call][error], os.strerror(ERRORS[call][error]))
+
+    attempt = Attempt(disk, situation.level)
+    disk.fault = fault
+    try:
+        situation.do(attempt)
+        disk.fault = no_fault
+        if struck:
+            _check(attempt, situation.image)
+    except Exception as broken:
+        what = f"{situation.name}, call {nth} ({struck[:1]}) fails with {error}{' and goes on' if lasting else ''}"
+        raise Broken(f"{what}: {type(broken).__name__}: {broken}", what) from broken
+    return len(struck) if nth < seen else -1
+
+
+def _check(attempt: Attempt, image: Image) -> None:
+    disk = attempt.disk
+    if disk.open_handles:
+        raise Broken(f"{disk.open_handles} handles were left open")
+    before = _names_in(image)
+    lost_syncs = attempt.durable < len(attempt.told)
+    for left in images(disk, matters, corners=True):
+        if PATH in left or attempt.durable:
+            _check_found(before, attempt.told, recover(left).names, attempt.durable)
+    if PATH in disk.names:
+        found = recover(disk.contents()).names
+        _check_found(before, attempt.told, found, attempt.durable if lost_syncs else len(attempt.told))
+
+
+def _check_found(before: tuple[str, ...], told: list[str], found: tuple[str, ...], durable: int) -> None:
+    """What was there, then what was acknowledged, in order; what was refused may stand at the end."""
+    if found[: len(before)] != before:
+        raise Broken(f"what was there before is not: {found!r:.200}")
+    new = list(found[len(before) :])
+    if new[:durable] != told[:durable]:
+        raise Broken(f"{told[:durable]} was on the disk, {new} is found")
+    if not (new == told[: len(new)] or new[: len(told)] == told):
+        raise Broken(f"{told} was acknowledged, {new} is found")
+
+
+def _names_in(image: Image) -> tuple[str, ...]:
+    if not image.get(PATH):
+        return ()
+    with Ledger.open(PATH, "r", disk=SimulatedDisk(image)) as ledger:
+        return names_of(ledger)

@@ -1,0 +1,394 @@
+"""A disk in memory that forgets at a power cut what was not synced, and fails when it is told to.
+
+What it models: an operating system that keeps writes in its cache, sector by sector, and a drive that takes them in
+any order between two syncs. A sector is written whole or not at all; the old bytes of one are never harmed by new bytes
+that are written behind them. Names are a matter of their own: they last once their folder was synced.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
+from types import MappingProxyType
+
+from ezmsg.ledger.disk import Disk, Identity
+
+SECTOR = 512
+"""Bytes that a drive writes as one: whole or not at all."""
+
+Range = tuple[int, int]
+"""Sectors: the first, and the one behind the last."""
+
+_devices = count(2**40)  # no simulated file has the identity of a real one, nor of one on another simulated disk
+
+
+class Node:
+    """A file: what programs see of it, what the disk holds of it, and what it went through since its last sync.
+
+    ``sizes`` are its sizes since then, that on the disk first; ``sectors`` the versions of each sector that was
+    written, oldest first.
+    """
+
+    def __init__(self, number: int, content: bytes = b"") -> None:
+        self.number = number
+        self.content = bytearray(content)
+        self.durable = bytes(content)
+        self.sizes = [len(content)]
+        self.sectors: dict[int, list[bytes]] = {}
+        self.modified = 0
+        self._extents: list[Range] = []
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        if not len(data):
+            return
+        if offset > len(self.content):
+            self.content.extend(bytes(offset - len(self.content)))
+        self.content[offset : offset + len(data)] = data
+        self._note(offset, offset + len(data))
+
+    def truncate(self, size: int) -> None:
+        before = len(self.content)
+        if size < before:
+            del self.content[size:]
+        else:
+            self.content.extend(bytes(size - before))
+        self._note(min(size, before), max(size, before))
+
+    def _note(self, begin: int, end: int) -> None:
+        view = memoryview(self.content)
+        for sector in range(begin // SECTOR, (end + SECTOR - 1) // SECTOR):
+            version = bytes(view[sector * SECTOR : (sector + 1) * SECTOR])
+            self.sectors.setdefault(sector, []).append(version.ljust(SECTOR, b"\0"))
+        view.release()
+        self._extents = []
+        if self.sizes[-1] != len(self.content):
+            self.sizes.append(len(self.content))
+
+    def sync(self) -> None:
+        """All that was written since the last sync is on the disk; what a failed sync lost in between is not."""
+        self.durable = self.composed(len(self.content), self.extents())
+        self._clean()
+
+    def lose(self, *, evict: bool) -> None:
+        """A sync failed: the pages count as clean, the disk has none of them. ``evict``: reading shows the disk."""
+        if evict:
+            self.content[:] = self.durable.ljust(len(self.content), b"\0")[: len(self.content)]
+        self._clean()
+
+    def _clean(self) -> None:
+        self.sizes = [len(self.durable)] if len(self.durable) == len(self.content) else [
+            len(self.durable), len(self.content)]  # fmt: skip
+        self.sectors = {}
+        self._extents = []
+
+    def extents(self) -> list[Range]:
+        """The sectors that were written since the last sync, as ranges. Cost: O(sectors), once for each write."""
+        if not self._extents:
+            self._extents = list(_ranges(sorted(self.sectors)))
+        return self._extents
+
+    def composed(
+        self,
+        size: int,
+        newest: Iterable[Range] = (),
+        versions: Mapping[int, int] = MappingProxyType({}),
+        lost: bytes = bytes(SECTOR),
+    ) -> bytes:
+        """What the disk may hold: ``size`` bytes; of the sectors that were written, those in the ranges ``newest`` as
+        they are now, those in ``versions`` in that version, the others lost.
+
+        Where nothing ever was on the disk, and what was written there is lost, it has the bytes of ``lost`` (one
+        sector): zeros, or what somebody else's file left there.
+        """
+        floor = min(self.sizes)
+        data = bytearray(self.durable[:size])
+        if len(data) < size:
+            data.extend(bytes(size - len(data)))
+        for first, end in self.extents():
+            begin, stop = max(floor, first * SECTOR), min(size, end * SECTOR)
+            if begin < stop:
+                data[begin:stop] = (lost * (end - first))[begin - first * SECTOR : stop - first * SECTOR]
+        for first, end in newest:
+            for low, high in self.extents():
+                begin, stop = max(first, low) * SECTOR, min(size, min(end, high) * SECTOR)
+                if begin < stop:
+                    data[begin:stop] = self.content[begin:stop].ljust(stop - begin, b"\0")
+        for sector, version in versions.items():
+            begin, stop = sector * SECTOR, min(size, (sector + 1) * SECTOR)
+            if begin < stop:
+                data[begin:stop] = self.sectors[sector][version][: stop - begin]
+        return bytes(data)
+
+
+def _ranges(sectors: list[int]) -> Iterator[Range]:
+    """Sorted numbers as ranges, so that a thousand sectors in a row are copied as one."""
+    first = 0
+    for place, sector in enumerate(sectors):
+        if place + 1 == len(sectors) or sectors[place + 1] != sector + 1:
+            yield sectors[first], sector + 1
+            first = place + 1
+
+
+class OpenFile:
+    """What a handle and its duplicates share: a lock is theirs together."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.handles = 0
+
+
+NameChange = tuple[str, str, Node | None]
+"""A name in a folder that changed: ``set`` or ``drop``, the name, and the file; ``move`` is both in one."""
+
+
+class SimulatedDisk(Disk):
+    """Files in memory, in folders that are there from the beginning.
+
+    ``step``: called after every call that changes what a power cut would leave. ``fault``: called before every call,
+    with its name and what it is about; what it raises is what the system says. ``space``: bytes that may still be
+    written. ``write_most``: bytes that one write takes at most. ``evict``: whether reading shows, after a failed sync,
+    what the disk has.
+    """
+
+    def __init__(self, files: Mapping[str, bytes] | None = None, folders: Iterable[str] = ("/disk",)) -> None:
+        self.step: Callable[[str], object] = _nothing
+        self.fault: Callable[[str, str], object] = no_fault
+        self.space: int | None = None
+        self.write_most: int | None = None
+        self.evict = False
+        self.calls = 0
+        self.folders = set(folders)
+        self._device = next(_devices)
+        self._numbers = count(1)
+        self._handles: dict[int, OpenFile] = {}
+        self._next_handle = count(2**20)
+        self._locks: dict[int, OpenFile] = {}
+        self._time = 0
+        self.names: dict[str, Node] = {
+            name: Node(next(self._numbers), content) for name, content in (files or {}).items()
+        }
+        self.durable_names = dict(self.names)
+        self.changes: list[tuple[NameChange, ...]] = []
+
+    # --- what a test looks at ---
+
+    def contents(self) -> dict[str, bytes]:
+        """What programs see: what a killed process, as opposed to a power cut, leaves."""
+        return {name: bytes(node.content) for name, node in self.names.items()}
+
+    @property
+    def open_handles(self) -> int:
+        return len(self._handles)
+
+    def names_after(self, changes: Iterable[tuple[NameChange, ...]]) -> dict[str, Node]:
+        """The names on the disk, had it taken these changes and no others."""
+        names = dict(self.durable_names)
+        for change in changes:
+            for what, name, node in change:
+                if what == "drop":
+                    names.pop(name, None)
+                else:
+                    assert node is not None
+                    names[name] = node
+        return names
+
+    def after_kill(self) -> "SimulatedDisk":
+        """The same disk, when every process that had files on it open is dead: what they wrote stands, their locks are
+        gone. The old one must not be written to any more."""
+        disk = SimulatedDisk(folders=self.folders)
+        disk.write_most, disk.evict = self.write_most, self.evict
+        disk.names, disk.durable_names, disk.changes = self.names, self.durable_names, self.changes
+        disk._numbers = self._numbers
+        return disk
+
+    # --- the seam ---
+
+    def _enter(self, call: str, about: str = "") -> None:
+        self.calls += 1
+        self.fault(call, about)
+
+    def _node(self, handle: int) -> Node:
+        try:
+            return self._handles[handle].node
+        except KeyError:
+            raise _error(errno.EBADF) from None
+
+    def _at(self, path: str) -> Node:
+        if path not in self.names:
+            raise _error(errno.ENOENT, path)
+        return self.names[path]
+
+    def _handle(self, file: OpenFile) -> int:
+        handle = next(self._next_handle)
+        self._handles[handle] = file
+        file.handles += 1
+        return handle
+
+    def _named(self, *change: NameChange) -> None:
+        for what, name, node in change:
+            if what == "drop":
+                del self.names[name]
+            else:
+                assert node is not None
+                self.names[name] = node
+        self.changes.append(change)
+
+    def _new(self, path: str) -> Node:
+        if os.path.dirname(path) not in self.folders:
+            raise _error(errno.ENOENT, path)
+        node = Node(next(self._numbers))
+        node.modified = self._tick()
+        self._named(("set", path, node))
+        return node
+
+    def _tick(self) -> int:
+        self._time += 1
+        return self._time
+
+    def open(self, path: str, *, write: bool = False) -> int:
+        self._enter("open", path)
+        return self._handle(OpenFile(self._at(path)))
+
+    def create(self, path: str) -> int:
+        self._enter("create", path)
+        if path in self.names:
+            raise _error(errno.EEXIST, path)
+        handle = self._handle(OpenFile(self._new(path)))
+        self.step("create")
+        return handle
+
+    def open_lock(self, path: str) -> int:
+        self._enter("open_lock", path)
+        return self._handle(OpenFile(self.names.get(path) or self._new(path)))
+
+    def duplicate(self, handle: int, path: str) -> int:
+        self._enter("duplicate", path)
+        self._node(handle)
+        return self._handle(self._handles[handle])
+
+    def close(self, handle: int) -> None:
+        self._node(handle)
+        file = self._handles.pop(handle)
+        file.handles -= 1
+        if not file.handles and self._locks.get(file.node.number) is file:
+            del self._locks[file.node.number]
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        node = self._node(handle)
+        self._enter("read", str(offset))
+        piece = memoryview(node.content)[offset : offset + len(view)]
+        size = len(piece)
+        view[:size] = piece
+        piece.release()
+        return size
+
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        node = self._node(handle)
+        self._enter("write", str(offset))
+        if self.space == 0:
+            raise _error(errno.ENOSPC)
+        most = min(limit for limit in (len(data), self.write_most, self.space) if limit is not None)
+        if self.space is not None:
+            self.space -= most
+        node.write(data[:most], offset)
+        node.modified = self._tick()
+        self.step("write")
+        return most
+
+    def sync(self, handle: int) -> None:
+        node = self._node(handle)
+        try:
+            self._enter("sync")
+        except OSError as error:
+            if error.errno != errno.EINTR:
+                node.lose(evict=self.evict)
+            raise
+        node.sync()
+        self.step("sync")
+
+    def truncate(self, handle: int, size: int) -> None:
+        node = self._node(handle)
+        self._enter("truncate", str(size))
+        if size != len(node.content):
+            node.truncate(size)
+            node.modified = self._tick()
+            self.step("truncate")
+
+    def size(self, handle: int) -> int:
+        node = self._node(handle)
+        self._enter("size")
+        return len(node.content)
+
+    def identity(self, handle: int) -> Identity:
+        node = self._node(handle)
+        self._enter("identity")
+        return self._device, node.number
+
+    def identity_at(self, path: str) -> Identity | None:
+        self._enter("identity_at", path)
+        return (self._device, self.names[path].number) if path in self.names else None
+
+    def kind(self, path: str) -> str | None:
+        self._enter("kind", path)
+        return "file" if path in self.names else "folder" if path in self.folders else None
+
+    def link(self, source: str, target: str) -> None:
+        self._enter("link", target)
+        if target in self.names:
+            raise _error(errno.EEXIST, target)
+        self._named(("set", target, self._at(source)))
+        self.step("link")
+        self._named(("drop", source, None))
+        self.step("unlink")
+
+    def replace(self, source: str, target: str) -> None:
+        self._enter("replace", target)
+        self._named(("set", target, self._at(source)), ("drop", source, None))
+        self.step("replace")
+
+    def remove(self, path: str) -> None:
+        self._enter("remove", path)
+        self._at(path)
+        self._named(("drop", path, None))
+        self.step("remove")
+
+    def sync_folder(self, path: str) -> None:
+        self._enter("sync_folder", path)
+        inside = [change for change in self.changes if os.path.dirname(change[0][1]) == path]
+        self.durable_names = self.names_after(inside)
+        self.changes = [change for change in self.changes if change not in inside]
+        self.step("sync_folder")
+
+    def lock(self, handle: int) -> bool:
+        node = self._node(handle)
+        self._enter("lock")
+        return self._locks.setdefault(node.number, self._handles[handle]) is self._handles[handle]
+
+    def unlock(self, handle: int) -> None:
+        node = self._node(handle)
+        if self._locks.get(node.number) is self._handles[handle]:
+            del self._locks[node.number]
+
+    def touch(self, handle: int, path: str) -> None:
+        node = self._node(handle)
+        self._enter("touch", path)
+        node.modified = self._tick()
+
+    def modified(self, handle: int) -> int:
+        node = self._node(handle)
+        self._enter("modified")
+        return node.modified
+
+    def mounts(self) -> str:
+        return ""
+
+
+def _nothing(call: str) -> None: ...
+
+
+def no_fault(call: str, about: str) -> None:
+    """All goes well."""
+
+
+def _error(number: int, path: str | None = None) -> OSError:
+    return OSError(number, os.strerror(number), path)
