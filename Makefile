@@ -21,7 +21,7 @@ DECLARED := pyproject.toml setup.py
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ezmsg lint types bench clean
+.PHONY: help demo test test-ezmsg test-faults lint types bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -40,6 +40,10 @@ test: $(DEV) ## lint, types on the installed wheel, then all tests
 
 test-ezmsg: $(DEV) ## ezmsg's own test-suites, those of the coming release too, and what runs beside it
 	$(PY) -m pytest -m 'ezmsg_suite or environments' $(ARGS)
+
+test-faults: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (ten minutes of a core)
+	$(PY) -m pytest -m faults_full $(ARGS)
+	$(PY) -m tests.faults --write docs/PROMISES.md
 
 lint: $(DEV) ## ruff alone
 	$(PY) -m ruff check .

@@ -32,8 +32,8 @@ INTERIOR_STEP = 4099
 """Within a large event every so many bytes one is flipped: a prime, so that all places of a sector have their turn."""
 
 
-SEAL = "cut behind a commit: told by the seal that is not there"
-RECEIPT = "cut behind an earlier seal: told by a receipt alone"
+SEAL = "cuts told by the missing seal alone"
+RECEIPT = "cuts told by a receipt alone"
 """What is left is a sound ledger: of a cut just there the file itself cannot know."""
 
 

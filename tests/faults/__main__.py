@@ -1,0 +1,133 @@
+"""The whole matrix of attacks on the log, and the table of what it found, for docs/PROMISES.md.
+
+    python -m tests.faults                            # run all of it, print the table
+    python -m tests.faults --write docs/PROMISES.md   # and put it into the page
+
+It ends with an error at the first promise that does not hold: then there is no table. Ten minutes of one core.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, scenarios
+from ezmsg.ledger.tools.selftest.effort import Effort
+
+BEGIN, END = "<!-- figures: python -m tests.faults --write docs/PROMISES.md -->", "<!-- /figures -->"
+
+SEEDS = 10_000
+KILLS = 200
+PARTS = 4
+"""Into so many the seeds and the kills are divided, so that several cores can share them."""
+
+
+class Row(NamedTuple):
+    """A line of the table: the attack, the runs that it consists of, and the sentence that their figures make."""
+
+    attack: str
+    runs: tuple[Callable[[Effort, Path], None], ...]
+    text: str
+
+
+def _histories(longest: int, large: int, level: Durability) -> Callable[[Effort, Path], None]:
+    return lambda effort, folder: histories.explore(effort, longest, again_every=16, large=large, levels=(level,))
+
+
+def _seeds(part: int) -> Callable[[Effort, Path], None]:
+    return lambda effort, folder: scenarios.explore(effort, range(part, SEEDS, PARTS))
+
+
+def _kills(part: int) -> Callable[[Effort, Path], None]:
+    return lambda effort, folder: kills.explore(effort, folder, KILLS // PARTS, seed=part)
+
+
+def _damage(size: int) -> Callable[[Effort, Path], None]:
+    return lambda effort, folder: damage.explore(effort, sizes=(size,))
+
+
+CUTS = (
+    "{histories:,} histories, {crash points:,} crash points, {crash states:,} crash states ({distinct images:,} "
+    "distinct), {crash states during recovery:,} more during recovery"
+)
+ROWS = (
+    Row(
+        "power cut at every point of every history of up to four operations, an event of 32 kB among them",
+        tuple(_histories(4, histories.LARGE_LESS, level) for level in histories.LEVELS),
+        CUTS,
+    ),
+    Row(
+        "the same of up to two operations, with an event of 1 MB",
+        tuple(_histories(2, histories.LARGE, level) for level in histories.LEVELS),
+        CUTS,
+    ),
+    Row(
+        "each call to the system failing, in each way",
+        (lambda effort, folder: calls.explore(effort),),
+        "{calls failed:,} calls, {faults injected:,} faults",
+    ),
+    Row(
+        "long histories on disks that fail and lose power, from seeds",
+        tuple(map(_seeds, range(PARTS))),
+        "{seeds:,} seeds, {faults injected:,} faults, {power cuts:,} power cuts",
+    ),
+    Row(
+        "changes of ledgers with events of up to 1 MB: bytes flipped, cuts, lines removed, doubled, swapped, put in",
+        tuple(map(_damage, (0, 1000, 2**17, 2**20))),
+        "{bytes flipped:,} bytes flipped, {cuts:,} cuts, {lines changed:,} changes of lines; of "
+        f"{{{damage.SEAL}}} cuts just behind a commit the missing seal tells, of {{{damage.RECEIPT}}} just behind an "
+        "earlier seal a receipt alone",
+    ),
+    Row(
+        "writers killed, with a reader following",
+        tuple(map(_kills, range(PARTS))),
+        "{kills:,} kills, {appends acknowledged before a kill:,} acknowledged appends",
+    ),
+)
+
+
+def run(row: int, part: int) -> Counter[str]:
+    """One run, in a folder of its own; its figures. Raises Broken."""
+    effort = Effort()
+    with tempfile.TemporaryDirectory() as folder:
+        ROWS[row].runs[part](effort, Path(folder))
+    print(f"{ROWS[row].attack} ({part}): {effort.spent:.0f} s, {dict(effort.figures)}", file=sys.stderr, flush=True)
+    return effort.figures
+
+
+def table(jobs: int) -> str:
+    """Run everything; the table as Markdown. Raises Broken."""
+    lines = ["| attack | what was tried | acknowledged commits lost | changes unnoticed |", "|---|---|---|---|"]
+    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
+        running = [[pool.submit(run, row, part) for part in range(len(each.runs))] for row, each in enumerate(ROWS)]
+        for row, parts in zip(ROWS, running, strict=True):
+            figures: Counter[str] = Counter()
+            for part in parts:
+                figures += part.result()
+            lines.append(f"| {row.attack} | {row.text.format_map(figures)} | 0 | 0 |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--write", metavar="PAGE", type=Path, help="put the table into this page")
+    parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(), help="processes that share the work")
+    options = parser.parse_args()
+    page: Path | None = options.write
+    figures = table(options.jobs)
+    print(figures)
+    if page is not None:
+        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        page.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The attacks on the log: a share of each; all of them by ``python -m tests.faults``."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ezmsg.ledger import Ledger, recovery
+from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, scenarios
+from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest.effort import Effort
+from ezmsg.ledger.tools.selftest.oracle import judge
+from ezmsg.ledger.tools.selftest.promises import PATH, Broken, simulation
+from ezmsg.ledger.tools.selftest.scenarios import ERRORS, Fault, Scenario, Step
+
+# --- power cuts in short histories ---
+
+
+def test_every_history_of_two_operations() -> None:
+    effort = Effort()
+    histories.explore(effort, 2, again_every=32, large=histories.LARGE_LESS)
+    assert effort.figures["histories"] == 3 * (1 + 6 + 31)
+    assert effort.figures["crash states"] > 2000
+    assert effort.figures["crash states during recovery"] > 50
+
+
+def test_a_megabyte() -> None:
+    effort = Effort()
+    with simulation():
+        histories.Explorer(effort, again_every=1000).explore((histories.LARGE_APPEND,), "commit")
+    assert effort.figures["crash states"] > 20
+
+
+# --- faults and power cuts in long histories ---
+
+
+def test_two_hundred_seeds() -> None:
+    effort = Effort()
+    scenarios.explore(effort, range(200))
+    assert effort.figures["faults injected"] > 100
+
+
+faults = st.sampled_from(sorted(ERRORS)).flatmap(
+    lambda call: st.builds(
+        Fault, st.just(call), nth=st.integers(1, 4), error=st.sampled_from(ERRORS[call]), times=st.integers(1, 3)
+    )
+)
+stories = st.builds(
+    Scenario,
+    level=st.sampled_from(("none", "interval", "commit")),
+    steps=st.lists(
+        st.builds(
+            Step,
+            what=st.sampled_from(("append", "append", "sync", "read", "close", "kill", "power cut")),
+            events=st.integers(1, 4),
+            size=st.sampled_from((8, 300, 700, 2000)),
+            fault=st.none() | faults,
+        ),
+        max_size=12,
+    ).map(tuple),
+    dice=st.integers(0, 2**16),
+    write_most=st.none() | st.integers(1, 900),
+    evict=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(story=stories)
+def test_any_story(story: Scenario) -> None:
+    scenarios.play(story)
+
+
+@pytest.mark.faults_full
+@settings(max_examples=5000, deadline=None)
+@given(story=stories)
+def test_very_many_stories(story: Scenario) -> None:
+    scenarios.play(story)
+
+
+def test_a_seed_tells_the_same_story_every_time() -> None:
+    for seed in range(50):
+        assert str(scenarios.scenario_of(seed)) == str(scenarios.scenario_of(seed))
+    played = [scenarios.play(scenarios.scenario_of(7)) for _ in range(2)]
+    assert [(play.commits, play.faults, play.cuts) for play in played[:1]] == [
+        (play.commits, play.faults, play.cuts) for play in played[1:]
+    ]
+
+
+def test_a_seed_that_fails_is_made_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a log that forgets to write again what may not be on the disk."""
+    monkeypatch.setattr(recovery, "_write_again", lambda *arguments: None)
+    with pytest.raises(Broken, match=r"seed \d+: .*; in short: ") as info:
+        scenarios.explore(Effort(), range(3000))
+    short = json.loads(str(info.value).partition("in short: ")[2])
+    assert len(short["steps"]) <= 4
+    assert [step for step in short["steps"] if step.get("fault", {}).get("call") == "sync"], "what it is about is left"
+
+
+def test_text_that_takes_the_place_of_lost_bytes_and_hides_a_line() -> None:
+    """Commit lines that add up, of which some events are missing: a reader has to look closely, and must not fail."""
+    story = Scenario(
+        "none",
+        (Step("append", size=300), Step("close"), Step("append", events=7, size=5000)),
+        dice=4528,
+    )
+    scenarios.play(story)
+
+
+def test_the_name_of_a_ledger_whose_creation_failed_last() -> None:
+    """Its folder could not be synced: who opens the file has to do it, before anything is acknowledged."""
+    failing = Fault("sync_folder", 1, errno.EIO)
+    for dice in range(20):
+        story = Scenario("commit", (Step("append", fault=failing), Step("append"), Step("power cut")), dice)
+        scenarios.play(story)
+
+
+# --- calls that fail ---
+
+
+@pytest.mark.parametrize("situation", calls.situations(), ids=lambda situation: situation.name)
+def test_every_call_fails_once(situation: calls.Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "situations", lambda: [situation])
+    effort = Effort()
+    calls.explore(effort)
+    assert effort.figures["calls failed"] > 5
+    assert effort.figures["faults injected"] > 5
+
+
+# --- changed files ---
+
+
+def test_every_byte_and_line_of_a_small_ledger() -> None:
+    effort = Effort()
+    damage.explore(effort, bits=(0x01,), sizes=(0,))
+    size = len(damage.small_ledger())
+    assert (effort.figures["bytes flipped"], effort.figures["cuts"]) == (size, size)
+    assert effort.figures[damage.SEAL] == 7, "of each cut just behind a commit the missing seal tells"
+    assert effort.figures[damage.RECEIPT] == 1, "but not of one just behind an earlier seal"
+
+
+def test_the_second_opinion_is_one() -> None:
+    """The reading of the format from bytes alone agrees with the log on what is sound, and knows damage."""
+    data = damage.small_ledger(1000)
+    judgement = judge(data)
+    assert (judgement.end, judgement.damaged, len(judgement.events)) == (len(data), False, 8)
+    with Ledger.open(PATH, "r", disk=SimulatedDisk({PATH: data})) as ledger:
+        assert [event["seq"] for event in judgement.events] == [event.seq for event in ledger.entries()]
+    assert judge(data.replace(b'"name":"one"', b'"name":"two"', 1)).damaged
+    assert not judge(data[:-20]).damaged
+
+
+# --- killed writers ---
+
+
+def test_three_killed_writers(tmp_path: Path) -> None:
+    effort = Effort()
+    kills.explore(effort, tmp_path, 3)
+    assert effort.figures["kills"] == 3
+
+
+def test_a_cut_behind_an_earlier_seal_is_told_by_a_receipt() -> None:
+    data = damage.small_ledger()
+    seal = next(len(part) for part in (data[:end] for end in _line_ends(data)) if _is_sealed(part))
+    with Ledger.open(PATH, "r", disk=SimulatedDisk({PATH: data})) as whole:
+        at = json.loads(whole.receipt)["at"]
+    assert seal < at, "what the receipt is about is not even there"
+
+
+def _line_ends(data: bytes) -> list[int]:
+    return [place + 1 for place, byte in enumerate(data) if byte == 10]
+
+
+def _is_sealed(data: bytes) -> bool:
+    with Ledger.open(PATH, "r", disk=SimulatedDisk({PATH: data})) as ledger:
+        found = ledger.verify()
+        return found.sound and found.sealed
+
+
+def test_damage_is_told_from_a_tail_on_a_real_disk_too(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    path.write_bytes(damage.small_ledger().replace(b'"name":"one"', b'"name":"two"', 1))
+    with pytest.raises(DamagedLedger):
+        Ledger.open(path, disk=Disk())
