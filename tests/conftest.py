@@ -33,6 +33,15 @@ FREE = "127.0.0.1:0"
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """What a test logged may hold names that are no text; several processes can only exchange what is one."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 PATIENCE_S = 40.0
 """For any one thing that is waited for: a machine that is busy with something else takes its time."""
 
