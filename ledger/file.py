@@ -85,8 +85,8 @@ class ReadLedger(Ledger):
 
     def _last(self) -> Place:
         if self._reader.closed:
-            assert self._seen is not None, f"{self.location} was closed before its end was looked for"
-        elif (mark := self._reader.mark()) != self._mark or self._seen is None:
+            return self._seen or Place(0, 0, b"")
+        if (mark := self._reader.mark()) != self._mark or self._seen is None:
             self._seen, self._mark = self._reader.last(), mark
         return self._seen
 

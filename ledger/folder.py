@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.cursor import Cursor
 from ezmsg.ledger.disk import Disk
-from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.reader import Reader, Stop, clip, is_set
 from ezmsg.ledger.scan import Place, read_at
@@ -41,7 +41,7 @@ class FolderReader:
     def start(self, seq: int | None) -> Start | None:
         """See ``Ledger.start``."""
         numbers = self._segments.numbers()
-        last = numbers[-1] if seq is None else self._segments.containing(max(seq, 0) or 0, numbers)
+        last = numbers[-1] if seq is None else self._segments.containing(seq, numbers)
         for number in reversed(range(numbers[0], last + 1)):
             with self._segments.open(number) as file:
                 if (seq is None or file.start.seq <= seq) and (found := file.checkpoint()) is not None:
@@ -94,7 +94,12 @@ class FolderReader:
     def in_place(self) -> bool:
         """Whether the folder is still there, with the segment that was the last one."""
         with self._lock:
-            return self._is_in_place(*self._last) if self._last is not None else bool(self._segments.numbers())
+            if self._last is not None:
+                return self._is_in_place(*self._last)
+        try:
+            return bool(self._segments.numbers())
+        except LogError:  # the folder is gone, or empty
+            return False
 
     def _is_in_place(self, number: int, file: SegmentFile) -> bool:
         disk = self._segments.disk

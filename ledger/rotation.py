@@ -105,7 +105,7 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
         return
     if kind is not None and make:
         check_begins(disk, folder)
-        _check_sound(disk, folder)
+        _check_free_and_sound(disk, folder)
         if disk.kind(moving) is None:
             disk.make_folder(moving)
         target = os.path.join(moving, segment_name(FIRST))
@@ -121,11 +121,9 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
 
 
 def check_begins(disk: Disk, path: str) -> None:
-    """Raise LogError when the file is a segment that others lead to or follow, LedgerLocked when somebody writes it."""
+    """Raise LogError when the file is a segment that others lead to or follow."""
     handle = open_file(disk, path)
     try:
-        if sys.platform != "win32" and not disk.lock(handle):
-            raise LedgerLocked(f"{path} is being written by another process, whose lock file was removed")
         folder, name = os.path.split(path)
         alone = number_of(name) is None or len(Segments(disk, folder).listed()) == 1
         if not alone or (disk.size(handle) and read_header(disk, handle, path).header.format != FORMAT):
@@ -136,10 +134,12 @@ def check_begins(disk: Disk, path: str) -> None:
         disk.close(handle)
 
 
-def _check_sound(disk: Disk, path: str) -> None:
-    """Raise DamagedLedger when the file could not be gone on with: then it stays where it is."""
+def _check_free_and_sound(disk: Disk, path: str) -> None:
+    """Raise LedgerLocked or DamagedLedger when the file could not be gone on with: then it stays where it is."""
     handle = open_file(disk, path)
     try:
+        if sys.platform != "win32" and not disk.lock(handle):
+            raise LedgerLocked(f"{path} is being written by another process, whose lock file was removed")
         if disk.size(handle):
             sound_end(disk, handle, path, read_header(disk, handle, path).start)
     finally:
