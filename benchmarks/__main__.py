@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import append, connect, dag, replay, report, server
+from benchmarks import append, connect, dag, replay, report, server, timetravel
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy
 
 BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "append": append.run,
     "replay": replay.run,
+    "timetravel": timetravel.run,
     "dag": dag.run,
     "connect": connect.run,
     "server": server.run,

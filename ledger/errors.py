@@ -162,3 +162,22 @@ class OwnershipConflict(CommandRefused):
 
 class UnknownMoment(LedgerError):
     """No such moment in this ledger."""
+
+
+class UnknownSubject(LedgerError):
+    """Nothing of this name was ever in this ledger: no such topic, session, unit, field."""
+
+
+class PredicateError(LedgerError):
+    """A predicate cannot be read. ``column`` (from 1) is where in ``text``; the message shows the place."""
+
+    hint = 'Predicates are: edge A -> B, path A -> B, session LABEL, setting UNIT.field == VALUE; and, or, not, ( ).'
+
+    def __init__(self, text: str, column: int, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{problem} at column {column}\n  {text}\n  {' ' * (column - 1)}^", hint=hint)
+        self.text = text
+        self.column = column
+
+
+class NothingInCommon(LedgerError):
+    """Two ledgers, or two moments of them, have nothing that could be compared."""

@@ -250,6 +250,15 @@ class Ledger(ABC):
         return self._last().line.decode("ascii").rstrip("\n")
 
     @property
+    def place(self) -> Place:
+        """Just behind the last whole commit: what is derived from the ledger up to here names it."""
+        return self._last()
+
+    def holds(self, place: Place) -> bool:
+        """Whether the commit that ended at ``place`` still stands there: if so, so does all that was before it."""
+        return not place.line or self._holds(place)
+
+    @property
     @abstractmethod
     def tail_bytes(self) -> int:
         """Bytes behind the last whole commit: torn off, or still being written. They are not shown."""

@@ -3,9 +3,22 @@
 from ezmsg.ledger.projections.dag import DAG
 from ezmsg.ledger.projections.diff import Change, Diff, diff
 from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.lifetimes import Lifetimes
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.projection import Projection, fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 
-__all__ = ["DAG", "Change", "Diff", "GraphState", "Moment", "Projection", "Timeline", "diff", "feed", "fold"]
+__all__ = [
+    "DAG",
+    "Change",
+    "Diff",
+    "GraphState",
+    "Lifetimes",
+    "Moment",
+    "Projection",
+    "Timeline",
+    "diff",
+    "feed",
+    "fold",
+]

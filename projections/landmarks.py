@@ -1,6 +1,9 @@
 """The places of a ledger that have names: runs, sessions, marks, and where its time begins and ends."""
 
+from array import array
 from collections.abc import Callable, Sequence
+from itertools import compress, count, islice
+from operator import attrgetter, ne
 from typing import Any
 
 import msgspec
@@ -10,6 +13,8 @@ from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.seqtime import TimeStack
+
+_time_of = attrgetter("time")
 
 
 class Run(msgspec.Struct):
@@ -36,6 +41,13 @@ class SessionMark(msgspec.Struct):
     label: str | None
     peer: str | None
     run: int
+
+
+def turns(events: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The first and the last event of each stretch with one time: an append has one time. Cost: O(n), in C."""
+    times = list(map(_time_of, events))
+    places = list(compress(count(1), map(ne, times, islice(times, 1, None))))
+    return [events[place] for place in (0, *places)], [events[place - 1] for place in (*places, len(events))]
 
 
 class Landmarks:
@@ -73,6 +85,37 @@ class Landmarks:
         dispatch(self, events, _HANDLERS)
         if events:
             self._note_times(events)
+
+    def take(self, events: Sequence[Any], others: Sequence[Any], lasts: Sequence[Any]) -> None:
+        """As ``apply_batch``, when another fold has seen that they follow.
+
+        ``others`` are those that are no edges, ``lasts`` the last of each stretch with one time: all that times need.
+        """
+        for event in others:
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+        self.seq = events[-1].seq
+        if not self.first[0]:
+            self.first = (events[0].seq, events[0].time)
+            self.earliest = self.latest = events[0].time
+        self._note_times(lasts)
+
+    def sections(self) -> "tuple[bytes, array[int], array[int]]":
+        """All of it, for an index file: a JSON object, and the two columns of the times."""
+        kept = _Kept(self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks)
+        return msgspec.json.encode(kept), *self.times.columns
+
+    @classmethod
+    def load(cls, data: bytes, times: memoryview, seqs: memoryview, seq: int) -> "Landmarks":
+        """The landmarks up to ``seq`` that ``sections`` gave. Raises MsgspecError when ``data`` is something else."""
+        landmarks = cls()
+        kept = msgspec.json.decode(data, type=_Kept)
+        for name in kept.__struct_fields__:
+            setattr(landmarks, name, getattr(kept, name))
+        landmarks.times = TimeStack(array("q", bytes(times)), array("q", bytes(seqs)))
+        landmarks.seq = seq
+        return landmarks
 
     def _note_times(self, events: Sequence[Any]) -> None:
         times = [event.time for event in events]
@@ -122,6 +165,16 @@ class Landmarks:
 
     def _mark(self, event: ev.Mark) -> None:
         self.marks.append(event)
+
+
+class _Kept(msgspec.Struct):
+    first: tuple[int, int]
+    last: tuple[int, int]
+    earliest: int
+    latest: int
+    runs: list[Run]
+    sessions: dict[int, SessionMark]
+    marks: list[ev.Mark]
 
 
 _HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {

@@ -1,42 +1,71 @@
 """Any past state of a ledger, and what lies between two."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import tzinfo
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from ezmsg.ledger.disk import OS_DISK
-from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.errors import DamagedLedger, EventError
 from ezmsg.ledger.lock import SUFFIX
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections import configuring, explaining, whens
+from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
 from ezmsg.ledger.projections.diff import Diff, diff
 from ezmsg.ledger.projections.history import beginning, state_at
+from ezmsg.ledger.projections.index import DamagedIndex
 from ezmsg.ledger.projections.landmarks import Landmarks
+from ezmsg.ledger.projections.lifetimes import CHECK_EVERY, Lifetimes
 from ezmsg.ledger.projections.moments import Moment, Moments
+from ezmsg.ledger.projections.past import Past, total
+from ezmsg.ledger.projections.predicates import Predicate, parse
 from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.projections.recall import Progress, Recall
+from ezmsg.ledger.projections.spans import union
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.subjects import Subject
+from ezmsg.ledger.projections.subtraction import without
 from ezmsg.ledger.structural import Commit
+
+logger = logging.getLogger("ezmsg.ledger")
+
+T = TypeVar("T")
 
 Named: TypeAlias = Moment | str | int
 """A moment, the text that names one, or a seq."""
 
 
 class Timeline:
-    """The history of one ledger: what was so at a moment, and what changed between two.
+    """The history of one ledger: what was so at a moment, what changed between two, and why.
 
-    Every answer is a replay from the beginning, or from the checkpoint of a segment: O(events), about a second per
-    million of them. Nothing is kept but the landmarks. ``zone`` is that of whoever looks (None: the system's): times
-    without one are meant there. ``now`` gives ns since the epoch, UTC, while a writer is at work, and None when there
-    is none.
+    Answers come from the ledger's lifetimes. They are read from its index; where there is none they are made in one
+    pass, and kept for the next time when the ledger is long (``NAME.index``, or in the user's cache where the
+    folder cannot be written). ``index=False`` looks for no file and leaves none. ``progress`` is called with
+    (seq, head) while a ledger is read. An index that is deleted or damaged changes no answer.
+
+    ``zone`` is that of whoever looks (None: the system's): times without one are meant there. ``now`` gives ns since
+    the epoch, UTC, while a writer is at work, and None when there is none.
+
+    Subjects are texts: ``A -> B`` (an edge), ``topic T``, ``session NAME``, ``setting UNIT``, ``unit UNIT`` (its
+    process), ``process ID``, ``endpoint ID``, or a bare name. Whatever was never there raises UnknownSubject, a moment
+    that is not there UnknownMoment.
     """
 
     def __init__(
-        self, ledger: Ledger, *, zone: tzinfo | None = None, now: Callable[[], int | None] | None = None
+        self,
+        ledger: Ledger,
+        *,
+        zone: tzinfo | None = None,
+        now: Callable[[], int | None] | None = None,
+        index: bool = True,
+        progress: Progress | None = None,
     ) -> None:
         self.ledger = ledger
         self.zone = zone
+        self._recall = Recall(ledger, index, progress)
         self._landmarks = Landmarks()
         self._moments = Moments(ledger, self._look, zone, now or (lambda: _now(ledger)))
         self.damage: DamagedLedger | None = None
@@ -45,12 +74,13 @@ class Timeline:
     def landmarks(self) -> Landmarks:
         """Runs, sessions and marks as of now; up to the damage, kept as ``damage``, when the ledger is damaged.
 
-        Cost: one pass over the ledger, then over what is new.
+        Cost: those of the index, then one pass over what is new.
         """
         return self._look()
 
     def _look(self) -> Landmarks:
         if self._landmarks.seq < self.ledger.head and self.damage is None:
+            self._landmarks = self._mended(lambda: self._recall.landmarks(self._landmarks))
             try:
                 if not self._landmarks.seq and self.ledger.first > 1:
                     self._landmarks.begin(beginning(self.ledger))
@@ -59,6 +89,11 @@ class Timeline:
                 self.damage = error
         return self._landmarks
 
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """Every fact as a stretch of seqs. Cost: a pass over what is not in the index, which is checked."""
+        return self._mended(lambda: self._recall.lifetimes().checked())
+
     def moment(self, text: Named, *, clamp: bool = False) -> Moment:
         """The moment that ``text`` names: see docs/cli.md for the forms. A Moment is returned as it is.
 
@@ -66,13 +101,114 @@ class Timeline:
         """
         return text if isinstance(text, Moment) else self._moments.resolve(str(text), clamp=clamp)
 
+    # --- states ------------------------------------------------------------------------------------------------------
+
     def at(self, moment: Named = "end") -> GraphState:
-        """The state as it was at ``moment``. Raises UnknownMoment, DamagedLedger. Cost: O(events before it)."""
-        return state_at(self.ledger, self.moment(moment).seq)
+        """The state as it was at ``moment``: that of a replay, to the digest. Raises UnknownMoment, DamagedLedger.
+
+        Cost: a checkpoint, and the events since; without an index one pass over the ledger makes it.
+        """
+        return self._state(self.moment(moment).seq)
+
+    def _state(self, seq: int) -> GraphState:
+        if seq >= CHECK_EVERY:
+            try:
+                start = self._mended(lambda: self._recall.lifetimes().checkpoint_before(seq))
+                return fold(self.ledger.read(start.seq, seq), start)
+            except EventError:  # something later contradicts: what came before can be replayed all the same
+                pass
+        return state_at(self.ledger, seq)
 
     def diff(self, a: Named, b: Named) -> Diff:
-        """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of two replays."""
+        """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of both states."""
         return diff(self.at(a), self.at(b))
+
+    def without(self, session: int | str, moment: Named = "end") -> Without:
+        """The state at ``moment`` had a session's facts been left out; ``session``: an id, a label, a UUID.
+
+        Of several of a name the last one is meant. Nothing is decided anew: what might have gone otherwise is listed.
+        Cost: the events since the session opened.
+        """
+        return self._ask(
+            lambda past, at: without(past, past.subjects.session_mark(str(session)), at),
+            moment,
+        )
+
+    # --- facts -------------------------------------------------------------------------------------------------------
+
+    def why(self, subject: str | Subject, moment: Named = "end") -> Why:
+        """What brought ``subject`` about as it was at ``moment``, or took it away before: the events at both ends."""
+        return self._ask(lambda past, at: _why(past, _subject(past, subject), at), moment)
+
+    def history(self, subject: str | Subject) -> History:
+        """Every life of ``subject``; of a session also its registrations and holds, of a topic its edges and endpoints.
+
+        Cost: O(answer), and a piece of the ledger for each end.
+        """
+        return self._ask(lambda past, at: _history(past, _subject(past, subject)), "end")
+
+    def when(self, predicate: str | Predicate) -> When:
+        """The stretches in which ``predicate`` holds: see ``predicates`` for how one is written.
+
+        Raises PredicateError, which points at the place. Cost: O(lives of what it names); of a path also O(edges).
+        """
+        parsed = parse(predicate) if isinstance(predicate, str) else predicate
+        return self._ask(lambda past, at: whens.when(past, parsed), "end")
+
+    def path(self, a: str, b: str, moment: Named = "end") -> Path:
+        """How ``a`` leads to ``b`` at ``moment``, when it ever did, how often that broke, and what cut it last."""
+        return self._ask(lambda past, at: explaining.path(past, a, b, at), moment)
+
+    def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
+        """Every value that was in force for ``unit`` (only changes of ``field``, a dotted path), and who asked for it.
+
+        A change that came through the unit's INPUT_SETTINGS topic has no asker on the wire: ``likely`` names the
+        publishers upstream of it.
+        """
+        return self._ask(lambda past, at: configuring.setting(past, unit, field, at), moment)
+
+    def placement(self, unit: str, moment: Named = "end") -> Placement:
+        """In which processes ``unit`` ran, on which host, and how often it moved."""
+        return self._ask(lambda past, at: configuring.placement(past, unit, at), moment)
+
+    def explain(self, topic: str, moment: Named = "end") -> Explanation:
+        """Why a subscriber of ``topic`` may get nothing at ``moment``: who publishes upstream, what cut the path, and
+        whether it stalled or the graph was paused."""
+        return self._ask(lambda past, at: explaining.explain(past, topic, at), moment)
+
+    def _ask(self, question: Callable[[Past, Moment], T], moment: Named) -> T:
+        at = self.moment(moment)
+        return self._mended(lambda: question(Past(self.ledger, self._recall.lifetimes(), self._state), at))
+
+    def _mended(self, question: Callable[[], T]) -> T:
+        """The answer, and again without the index when that turns out to be damaged on the way."""
+        try:
+            return question()
+        except DamagedIndex as error:
+            logger.warning("%s. It is made anew.", error)
+            self._recall.forget()
+            return question()
+
+
+def _subject(past: Past, subject: str | Subject) -> Subject:
+    return past.subjects.find(subject) if isinstance(subject, str) else subject
+
+
+def _why(past: Past, subject: Subject, moment: Moment) -> Why:
+    rows = past.raw(subject)
+    there = [row for row in rows if row.born <= moment.seq < row.died]
+    shown = there
+    if not there:
+        ends = [row.died for row in rows if row.died <= moment.seq]
+        shown = [row for row in rows if ends and row.died == max(ends)]
+    later = [] if there else [row for row in rows if row.born > moment.seq]
+    following = past.cause(later[0].born, getattr(later[0], "kind", "edge"), False) if later else None
+    return Why(str(subject), moment, bool(there), past.lives(shown), following)
+
+
+def _history(past: Past, subject: Subject) -> History:
+    spans = past.spans(union((row.born, row.died) for row in past.raw(subject)))
+    return History(str(subject), past.lives(past.raw(subject, whole=True)), spans, total(spans))
 
 
 def _now(ledger: Ledger) -> int | None:

@@ -56,6 +56,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     [
         ("append", "Append", {"ezmsg-ledger", "bare file, fdatasync", "bare file", "SQLite, FULL", "SQLite, OFF"}),
         ("replay", "Replay", {"ezmsg-ledger, full fold", "decoding alone", "SQLite and the same fold"}),
+        ("timetravel", "Time travel", {"ezmsg-ledger", "replay"}),
         ("dag", "Cycle test", {"ezmsg-ledger", "ezmsg"}),
         (
             "connect",

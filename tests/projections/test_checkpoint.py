@@ -19,7 +19,7 @@ def fold(events: list[Any], state: GraphState | None = None) -> GraphState:
     return state
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_a_state_comes_back_and_goes_on_as_if_nothing_had_been(data: Any, histories: Any) -> None:
     events = data.draw(histories)

@@ -1,11 +1,14 @@
 """Runs, sessions and marks of a ledger."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
+from ezmsg.ledger.events import stamped
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.landmarks import Landmarks
+from ezmsg.ledger.projections.landmarks import Landmarks, turns
 from ezmsg.ledger.projections.projection import fold
 
 
@@ -72,3 +75,21 @@ def test_a_hole_is_noticed() -> None:
 def test_a_registration_of_nobody_is_a_contradiction() -> None:
     with pytest.raises(InvalidEvent):
         Landmarks().apply(ev.MetadataRegistered(session=9, metadata={}, seq=1, time=1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 4)), min_size=1, max_size=20), st.integers(1, 7))
+def test_taking_stretches_of_one_time_is_as_good_as_noting_each(runs: list[tuple[int, int]], size: int) -> None:
+    times = [time for time, number in runs for _ in range(number)]
+    events = [stamped(ev.Mark(name="m"), seq, time) for seq, time in enumerate(times, 1)]
+    noted, taken = Landmarks(), Landmarks()
+    noted.apply_batch(events)
+    for begin in range(0, len(events), size):
+        piece = events[begin : begin + size]
+        taken.take(piece, piece, turns(piece)[1])
+    for name in ("seq", "first", "last", "earliest", "latest", "marks"):
+        assert getattr(taken, name) == getattr(noted, name), name
+    assert [taken.seq_at(time) for time in range(11)] == [noted.seq_at(time) for time in range(11)]
+    data, *columns = taken.sections()
+    kept = Landmarks.load(data, *(memoryview(column) for column in columns), taken.seq)
+    assert (kept.sections(), kept.seq) == (taken.sections(), taken.seq)

@@ -1,0 +1,316 @@
+"""What a timeline answers with."""
+
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.projections.clock import elapsed_text
+from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.state import GraphState
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Base of all answers: ``to_dict`` gives plain dicts, lists, texts and numbers; the repr is for people."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        found: dict[str, Any] = msgspec.to_builtins(self)
+        return found
+
+
+class Span(Answer, frozen=True):
+    """From event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: how long it is."""
+
+    born: int
+    died: int | None
+    born_time: int
+    died_time: int | None
+    ns: int
+
+    def __repr__(self) -> str:
+        return f"[{self.born}, {'...' if self.died is None else self.died}) {elapsed_text(self.ns)}"
+
+
+class Cause(Answer, frozen=True):
+    """The event at one end of a life. ``kind`` says what it meant for it, ``text`` the same in a sentence.
+
+    Kinds of beginnings: connected, observed, opened, registered, initial, updated, fell back, claimed, started, routed,
+    stalled, paused. Kinds of ends: disconnected, unseen, session cleared, session closed, session lost,
+    session server_stopped, session error, session unseen, graph cleared, run stopped, run lost, replaced, registered
+    anew, given up, process closed, process lost, endpoint closed, recovered, answered, resumed. ``type``: the event's.
+    ``session``: the id of whoever did it, with its ``label``; ``process`` likewise.
+    """
+
+    seq: int
+    time: int
+    kind: str
+    text: str
+    type: str
+    session: int | None = None
+    label: str | None = None
+    process: int | None = None
+    by: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<seq {self.seq}: {self.text}>"
+
+
+class Life(Answer, frozen=True):
+    """One life of one fact. ``kind``: edge, session, setting, unit, endpoint, stall, ...; ``name``: what it is about.
+
+    ``owner`` (of an edge) is a session id, None the persistent owner, ``label`` what that is called. ``value`` is that
+    of a setting, the process of a unit, and so on. ``went`` is None while it lasts.
+    """
+
+    kind: str
+    name: str
+    born: int
+    died: int | None
+    came: Cause
+    went: Cause | None
+    owner: int | None = None
+    label: str | None = None
+    value: Any = None
+
+    def __repr__(self) -> str:
+        who = f" held by {self.label}" if self.kind == "edge" else ""
+        return f"<{self.kind} {self.name}{who}: {self.came.text}{'; ' + self.went.text if self.went else ''}>"
+
+
+class Why(Answer, frozen=True):
+    """Why ``subject`` was there at ``moment``, or was not.
+
+    ``lives``: those that contained the moment, or, when it was not there, the last ones that ended before it. ``next``:
+    what began it anew afterwards. Both empty: it never was.
+    """
+
+    subject: str
+    moment: Moment
+    holds: bool
+    lives: list[Life]
+    next: Cause | None
+
+    def __repr__(self) -> str:
+        was = "was there" if self.holds else "was not there" if self.lives else "had never been there"
+        causes = [life.came.text if self.holds or life.went is None else life.went.text for life in self.lives]
+        return f"<{self.subject} {was} at seq {self.moment.seq}: {'; '.join(causes) or 'nothing began it'}>"
+
+
+class History(Answer, frozen=True):
+    """Every life of ``subject``, by birth, the stretches in which it was there, and how long in all (ns)."""
+
+    subject: str
+    lives: list[Life]
+    spans: list[Span]
+    ns: int
+
+    def __repr__(self) -> str:
+        return f"<{self.subject}: {len(self.lives)} lives, {len(self.spans)} spans, {elapsed_text(self.ns)} in all>"
+
+
+class When(Answer, frozen=True):
+    """The stretches in which ``predicate`` held. ``changes``: how often it began or ceased to.
+
+    ``first`` and ``last`` are the seqs of the first and the last change; ``ns``: how long it held in all.
+    """
+
+    predicate: str
+    spans: list[Span]
+    changes: int
+    first: int | None
+    last: int | None
+    ns: int
+    now: bool
+
+    def __repr__(self) -> str:
+        return f"<{self.predicate}: held {len(self.spans)} times, {elapsed_text(self.ns)} in all: {self.spans}>"
+
+
+class Step(Answer, frozen=True):
+    """An edge of a path, with the labels of those who hold it."""
+
+    from_topic: str
+    to_topic: str
+    owners: list[str]
+
+
+class Path(Answer, frozen=True):
+    """The shortest path from ``a`` to ``b`` at ``moment`` (empty: there was none), and when there was one at all.
+
+    ``broken``: how often the last path went; ``ns``: how long there was one in all. ``cut``: what took the last one
+    away before the moment, when there was none at it.
+    """
+
+    a: str
+    b: str
+    moment: Moment
+    steps: list[Step]
+    spans: list[Span]
+    broken: int
+    ns: int
+    cut: Cause | None
+    cut_edges: list[str]
+
+    def __repr__(self) -> str:
+        way = " -> ".join([self.a, *(step.to_topic for step in self.steps)]) if self.steps else "none"
+        return f"<path {self.a} -> {self.b} at seq {self.moment.seq}: {way}; broken {self.broken} times>"
+
+
+class Likely(Answer, frozen=True):
+    """A publisher upstream of a unit's INPUT_SETTINGS: it may have sent a change; the wire does not say who did."""
+
+    topic: str
+    endpoint: int | None
+    peer: str | None
+
+
+class SettingChange(Answer, frozen=True):
+    """A value came into force at event ``seq``, in place of ``before``.
+
+    ``fields``: the paths that changed. ``asked_by``: the session that asked for it by ``request``; else ``likely``
+    names who may have. ``how``: initial, updated, observed, fell back. ``until``: the event that ended it, if any did.
+    """
+
+    seq: int
+    time: int
+    until: int | None
+    how: str
+    value: Any
+    before: Any
+    fields: list["FieldChange"]
+    process: int | None
+    request: int | None
+    asked_by: int | None
+    label: str | None
+    likely: list[Likely]
+
+    def __repr__(self) -> str:
+        what = ", ".join(map(repr, self.fields)) or repr(self.value)
+        who = f" asked by {self.label}" if self.asked_by is not None else ""
+        return f"<seq {self.seq} {self.how}{who}: {what}>"
+
+
+class FieldChange(Answer, frozen=True):
+    """One field of a setting; ``missing``: ``before`` or ``after`` when it was not there on that side."""
+
+    path: str
+    before: Any
+    after: Any
+    missing: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.path}: {self.before!r} -> {self.after!r}"
+
+
+class SettingHistory(Answer, frozen=True):
+    """What was in force for ``unit`` (changes of ``field`` alone, if asked). ``current``: at the moment asked about."""
+
+    unit: str
+    field: str | None
+    moment: Moment
+    current: SettingChange | None
+    changes: list[SettingChange]
+
+    def __repr__(self) -> str:
+        name = self.unit if self.field is None else f"{self.unit}.{self.field}"
+        return f"<setting {name}: {len(self.changes)} changes, in force at seq {self.moment.seq}: {self.current}>"
+
+
+class Stay(Answer, frozen=True):
+    """A unit in a process, for a while."""
+
+    process: int
+    pid: int | None
+    host: str | None
+    born: int
+    died: int | None
+    came: Cause
+    went: Cause | None
+
+    def __repr__(self) -> str:
+        return f"<process {self.process} (pid {self.pid} on {self.host}) [{self.born}, {self.died or '...'})>"
+
+
+class Placement(Answer, frozen=True):
+    """Where ``unit`` ran: each stay, by birth; ``moves``: how often it came to another process."""
+
+    unit: str
+    stays: list[Stay]
+    moves: int
+    current: Stay | None
+
+    def __repr__(self) -> str:
+        return f"<{self.unit}: {self.moves} moves; {self.stays}>"
+
+
+class Upstream(Answer, frozen=True):
+    """A topic from which a path led to the one asked about. ``since``/``until``: the last stretch of that path.
+
+    ``publishers`` are ids of endpoints there at the moment, ``published``: whether there ever was one.
+    """
+
+    topic: str
+    reaches: bool
+    publishers: list[int]
+    published: bool
+    since: int | None
+    until: int | None
+    cut: Cause | None
+    cut_edges: list[str]
+
+
+class Explanation(Answer, frozen=True):
+    """Why a subscriber of ``topic`` gets nothing at ``moment``. ``reasons``: sentences, the likeliest first; empty when
+    nothing in the graph is in the way. ``stalled``: subscribers that did not apply a routing update, and since when."""
+
+    topic: str
+    moment: Moment
+    subscribers: list[int]
+    upstream: list[Upstream]
+    stalled: list[Life]
+    paused: Life | None
+    reasons: list[str]
+
+    def __repr__(self) -> str:
+        return f"<{self.topic} at seq {self.moment.seq}: {'; '.join(self.reasons) or 'nothing is in the way'}>"
+
+
+class Doubt(Answer, frozen=True):
+    """What might have gone otherwise without a session: an event that it may have brought about."""
+
+    seq: int
+    time: int
+    kind: str
+    text: str
+
+    def __repr__(self) -> str:
+        return f"<seq {self.seq}: {self.text}>"
+
+
+class Without(Answer, frozen=True):
+    """The state at ``moment`` less the facts whose actor is ``session``; nothing is decided anew.
+
+    ``gone_edges`` and so on are what the state at that moment has and this one has not; ``doubts`` what might have gone
+    otherwise. ``state`` is the whole of it; ``to_dict`` leaves it out.
+    """
+
+    session: int
+    label: str
+    moment: Moment
+    events: int
+    gone_edges: list[tuple[str, str]]
+    gone_topics: list[str]
+    gone_components: list[str]
+    gone_settings: list[str]
+    doubts: list[Doubt]
+    state: GraphState
+
+    def to_dict(self) -> dict[str, Any]:
+        names = (name for name in self.__struct_fields__ if name != "state")
+        return {name: msgspec.to_builtins(getattr(self, name)) for name in names}
+
+    def __repr__(self) -> str:
+        return (
+            f"<seq {self.moment.seq} without {self.label}: {len(self.gone_edges)} edges less, "
+            f"{len(self.doubts)} doubts>"
+        )

@@ -1,0 +1,119 @@
+"""What an event meant for a fact that began or ended with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.answers import Cause
+
+Name = Callable[[int | None], str]
+"""What to call an owner: a session's label and id, or ``persistent``."""
+
+
+def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:
+    """The cause that ``event`` was of the beginning (or the ``end``) of a fact of this ``kind``."""
+    what = _end(event, kind) if end else _beginning(event, kind)
+    session = _session(event)
+    label = None if session is None else name(session)
+    return Cause(
+        seq=event.seq,
+        time=event.time,
+        kind=what,
+        text=_text(event, what, label),
+        type=ev.type_of(event),
+        session=session,
+        label=label,
+        process=getattr(event, "process", None),
+        by=getattr(event, "by", None) or getattr(event, "peer", None),
+    )
+
+
+def _session(event: Any) -> int | None:
+    if isinstance(event, ev.EdgeConnected | ev.EdgeDisconnected):
+        return event.owner
+    if isinstance(event, ev.SessionOpened):
+        return event.seq
+    return getattr(event, "session", None)
+
+
+def _beginning(event: Any, kind: str) -> str:
+    if getattr(event, "observed", False):
+        return "observed"
+    if kind == "setting" and type(event) is not ev.SettingsUpdated:
+        return "initial" if type(event) is ev.MetadataRegistered else "fell back"
+    return _BEGINNINGS.get(type(event), ev.type_of(event))
+
+
+_BEGINNINGS: dict[type, str] = {
+    ev.EdgeConnected: "connected",
+    ev.ServerStarted: "started",
+    ev.SessionOpened: "opened",
+    ev.ProcessOpened: "opened",
+    ev.PublisherOpened: "opened",
+    ev.SubscriberOpened: "opened",
+    ev.ChannelOpened: "opened",
+    ev.MetadataRegistered: "registered",
+    ev.SettingsUpdated: "updated",
+    ev.ProcessRegistered: "claimed",
+    ev.ProcessOwnershipChanged: "claimed",
+    ev.RequestRouted: "routed",
+    ev.SubscriberStalled: "stalled",
+    ev.GraphPaused: "paused",
+}
+
+
+def _end(event: Any, kind: str) -> str:
+    cls = type(event)
+    if cls is ev.SessionClosed:
+        return f"session {event.reason}"
+    if cls is ev.EdgeDisconnected:
+        return event.reason or "disconnected"
+    if cls is ev.ProcessClosed:
+        return f"process {event.reason}"
+    if cls is ev.EndpointClosed:
+        return f"endpoint {event.reason}"
+    if cls is ev.MetadataRegistered:
+        return "registered anew"
+    if kind == "setting" and cls is ev.SettingsUpdated:
+        return "replaced"
+    return _ENDS.get(cls, ev.type_of(event))
+
+
+_ENDS: dict[type, str] = {
+    ev.SessionCleared: "session cleared",
+    ev.GraphCleared: "graph cleared",
+    ev.ServerStopped: "run stopped",
+    ev.ServerLost: "run lost",
+    ev.ProcessRegistered: "given up",
+    ev.ProcessOwnershipChanged: "given up",
+    ev.SubscriberRecovered: "recovered",
+    ev.RequestAnswered: "answered",
+    ev.GraphResumed: "resumed",
+}
+
+
+def _text(event: Any, what: str, label: str | None) -> str:
+    by = getattr(event, "by", None)
+    detail = getattr(event, "detail", None)
+    who = label or (by and f"{by}") or ""
+    cls = type(event)
+    if cls is ev.SessionClosed:
+        return f"session {who} ended: {event.reason}" + (f" ({detail})" if detail else "")
+    if cls is ev.SessionCleared:
+        return f"session {who} was cleared"
+    if cls is ev.SessionOpened:
+        return f"session {who} opened"
+    if cls is ev.GraphCleared:
+        return "all persistent edges were dropped" + (f" by {by}" if by else "")
+    if cls is ev.EdgeConnected or cls is ev.EdgeDisconnected:
+        return what if what == "unseen" else f"{what} by {who or 'persistent'}"
+    if cls is ev.ServerLost:
+        return "the run was lost"
+    if cls is ev.ServerStopped:
+        return f"the run was stopped ({event.reason})" + (f" by {by}" if by else "")
+    if cls is ev.ProcessClosed:
+        return f"process {event.process} ended: {event.reason}" + (f" ({detail})" if detail else "")
+    if cls is ev.EndpointClosed:
+        return f"endpoint {event.endpoint} closed: {event.reason}"
+    process = getattr(event, "process", None)
+    return what + (f" by {who}" if who else f" by process {process}" if process else "")

@@ -1,0 +1,189 @@
+"""The index file: lifetimes, checkpoints and landmarks of a ledger, to be mapped into memory. Derived, and disposable.
+
+A first line of fixed length gives the length and the SHA-256 of a head, in JSON; the head names the ledger, the commit
+line that the index goes up to, and the sections with their offsets and checksums. See docs/INDEX.md.
+"""
+
+import logging
+import mmap
+import os
+import sys
+import zlib
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.disk import Disk, sync_file, write_all
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.events import RULES
+from ezmsg.ledger.scan import Place, read_at
+from ezmsg.ledger.structural import FORMAT
+
+logger = logging.getLogger("ezmsg.ledger")
+
+VERSION = 1
+"""Of the file. Another one is made anew: an index is never migrated."""
+
+SUFFIX = ".index"
+MAGIC = b"ezmsg-ledger-index "
+FIRST = len(MAGIC) + 10 + 1 + 64 + 1
+"""Bytes of the first line: the length of the head in ten digits, a space, its SHA-256 in hex, a newline."""
+
+HEAD_MAX = 2**20
+ALIGNED = 8
+
+
+class DamagedIndex(LedgerError):
+    """A section of the index is not what its checksum says. The index is made anew, or done without."""
+
+
+class Section(msgspec.Struct, frozen=True, array_like=True):
+    """Where a section is, and the CRC-32 of its bytes."""
+
+    offset: int
+    size: int
+    crc: int
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What an index is of. ``commit`` is the ledger's commit line that ends at ``offset``, the last that it covers."""
+
+    version: int
+    format: int
+    rules: int
+    order: str
+    ledger: str
+    seq: int
+    offset: int
+    commit: str
+    size: int
+    sections: dict[str, Section]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.offset, self.seq, self.commit.encode("ascii"))
+
+
+class Index:
+    """An index file, open: sections are mapped, and checked when they are first read."""
+
+    def __init__(self, path: str, head: Head, data: mmap.mmap) -> None:
+        self.path = path
+        self.head = head
+        self._view = memoryview(data)
+        self._checked: set[str] = set()
+
+    def section(self, name: str) -> memoryview:
+        """The bytes of a section. Raises DamagedIndex. Cost: O(size) the first time, 4 GB/s."""
+        found = self.head.sections.get(name)
+        if found is None:
+            raise DamagedIndex(f"{self.path} has no section {name}")
+        view = self._view[found.offset : found.offset + found.size]
+        if name not in self._checked:
+            if zlib.crc32(view) != found.crc:
+                raise DamagedIndex(f"{self.path} is damaged: section {name}")
+            self._checked.add(name)
+        return view
+
+
+def paths(ledger_path: str, ledger_id: str) -> list[str]:
+    """Where the index of a ledger may be: beside it, or, where that cannot be written, in the user's cache."""
+    return [ledger_path + SUFFIX, os.path.join(_cache(), f"{ledger_id}{SUFFIX}")]
+
+
+def _cache() -> str:
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "ezmsg-ledger")
+
+
+def open_index(disk: Disk, path: str, ledger_id: str) -> Index | None:
+    """The index at ``path``; None when there is none for this ledger that this version can use. Cost: O(1).
+
+    What is there and is no sound index is said in the log. Whether the ledger still holds the commit that it goes up
+    to, the caller must look.
+    """
+    try:
+        handle = disk.open(path)
+    except OSError:
+        return None
+    try:
+        size = disk.size(handle)
+        head, why = _read_head(disk, handle, size)
+        if head is None:
+            logger.warning("%s is no index that can be used: %s. It is done without, or made anew.", path, why)
+            return None
+        expected = (VERSION, FORMAT, RULES, sys.byteorder)
+        if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
+            return None
+        return Index(path, head, mmap.mmap(handle, size, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:
+        logger.warning("%s cannot be read: %s. It is done without, or made anew.", path, error)
+        return None
+    finally:
+        disk.close(handle)
+
+
+def _read_head(disk: Disk, handle: int, size: int) -> tuple[Head | None, str]:
+    first = read_at(disk, handle, 0, FIRST)
+    if len(first) < FIRST or not first.startswith(MAGIC) or first[-1:] != b"\n":
+        return None, "its first line is another one"
+    length, _, digest = first[len(MAGIC) : -1].partition(b" ")
+    if not length.isdigit() or int(length) > HEAD_MAX:
+        return None, "its head has no length"
+    data = read_at(disk, handle, FIRST, int(length))
+    if sha256(data).hexdigest().encode("ascii") != digest:
+        return None, "its head has changed"
+    try:
+        head = msgspec.json.decode(data, type=Head)
+    except msgspec.MsgspecError as error:
+        return None, f"its head is of another form ({error})"
+    if size != head.size or any(each.offset + each.size > size for each in head.sections.values()):
+        return None, f"it has {size} bytes, not {head.size}"
+    return head, ""
+
+
+def write_index(disk: Disk, path: str, ledger_id: str, place: Place, sections: Mapping[str, Any]) -> None:
+    """Put an index at ``path``, in place of the one that is there: whole, or not at all. Raises OSError."""
+    views = {name: memoryview(data).cast("B") for name, data in sections.items()}
+    crcs = {name: zlib.crc32(view) for name, view in views.items()}
+    head = b""
+    for _ in range(3):  # offsets depend on the length of the head, which depends on the offsets: it settles
+        offset = _aligned(FIRST + len(head))
+        table = {}
+        for name, view in views.items():
+            table[name] = Section(offset, len(view), crcs[name])
+            offset = _aligned(offset + len(view))
+        head = msgspec.json.encode(
+            Head(
+                version=VERSION, format=FORMAT, rules=RULES, order=sys.byteorder, ledger=ledger_id, seq=place.seq,
+                offset=place.offset, commit=place.line.decode("ascii"), size=offset, sections=table,
+            )
+        ).ljust(len(head))  # fmt: skip
+    temporary = f"{path}.{os.getpid()}.new"
+    handle = disk.create(temporary)
+    try:
+        try:
+            first = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
+            write_all(disk, handle, first + head, 0)
+            for name, view in views.items():
+                write_all(disk, handle, bytes(view), table[name].offset)
+            disk.truncate(handle, offset)
+            sync_file(disk, handle)
+        finally:
+            disk.close(handle)
+        disk.replace(temporary, path)
+    except OSError:
+        disk.remove(temporary)
+        raise
+    disk.sync_folder(os.path.dirname(path))
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNED) * ALIGNED

@@ -1,0 +1,264 @@
+"""What can be asked about a moment: ``edge A -> B and not (session viewer or setting SYS/FILTER.cutoff == 30.0)``.
+
+    any    = all { "or" all }
+    all    = one { "and" one }
+    one    = "not" one | "(" any ")" | fact
+    fact   = "edge" NAME "->" NAME | "path" NAME "->" NAME | "session" NAME | "setting" NAME { "." NAME } "==" JSON
+
+A NAME is a word without spaces, quotes or parentheses, or stands in double quotes, with JSON's escapes. In a setting
+the first dot behind the last slash begins the field: quote a unit whose name has one (``setting "SYS/U.1".gain == 2``).
+"""
+
+import json
+import re
+from typing import NamedTuple, NoReturn, TypeAlias
+
+import msgspec
+
+from ezmsg.ledger.errors import InvalidValue, PredicateError
+from ezmsg.ledger.values import TAG, Form, freeze
+
+DEPTH_MAX = 100
+"""Levels of parentheses and ``not``: more than anybody writes, and far less than the stack holds."""
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """Somebody holds the edge."""
+
+    from_topic: str
+    to_topic: str
+
+    def __str__(self) -> str:
+        return f"edge {_name(self.from_topic)} -> {_name(self.to_topic)}"
+
+
+class Reaches(msgspec.Struct, frozen=True):
+    """Edges lead from the one topic to the other."""
+
+    from_topic: str
+    to_topic: str
+
+    def __str__(self) -> str:
+        return f"path {_name(self.from_topic)} -> {_name(self.to_topic)}"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session of this label, id or UUID is open."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"session {_name(self.name)}"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """The unit's settings (their ``field``, if any) are this value, type-strictly: 1, 1.0 and true differ."""
+
+    unit: str
+    field: tuple[str, ...]
+    value: Form
+
+    def __str__(self) -> str:
+        unit = json.dumps(self.unit) if "." in self.unit.rpartition("/")[2] else _name(self.unit)
+        names = [json.dumps(name) if {".", "/"} & set(name) else _name(name) for name in self.field]
+        return f"setting {'.'.join((unit, *names))} == {json.dumps(self.value)}"
+
+
+class And(msgspec.Struct, frozen=True):
+    """All of them hold."""
+
+    parts: tuple["Predicate", ...]
+
+    def __str__(self) -> str:
+        return " and ".join(f"({part})" if isinstance(part, Or) else str(part) for part in self.parts)
+
+
+class Or(msgspec.Struct, frozen=True):
+    """Any of them holds."""
+
+    parts: tuple["Predicate", ...]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.parts))
+
+
+class Not(msgspec.Struct, frozen=True):
+    """It does not hold."""
+
+    part: "Predicate"
+
+    def __str__(self) -> str:
+        return f"not ({self.part})" if isinstance(self.part, And | Or) else f"not {self.part}"
+
+
+Predicate: TypeAlias = Edge | Reaches | Session | Setting | And | Or | Not
+
+_TOKEN = re.compile(r'\s*(?:(?P<mark>->|==|[()])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<word>(?:(?!->|==)[^\s()"])+))')
+_WORDS = frozenset({"and", "or", "not", "edge", "path", "session", "setting"})
+_json = json.JSONDecoder(parse_constant=lambda name: _no_constant(name))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a value of JSON")
+
+
+def _name(text: str) -> str:
+    match = _TOKEN.fullmatch(text)
+    plain = match is not None and match["word"] == text and text not in _WORDS
+    return text if plain else json.dumps(text)
+
+
+class _Token(NamedTuple):
+    text: str
+    quoted: bool
+    begin: int
+    end: int
+
+
+def parse(text: str) -> Predicate:
+    """The predicate that ``text`` is. Raises PredicateError, which points at the place. Cost: O(length)."""
+    reading = _Reading(text)
+    found = reading.any(0)
+    token = reading.next()
+    if token is not None:
+        reading.fail(token.begin, f"{token.text!r} is one too many: and, or, or the end was expected")
+    return found
+
+
+def pair(text: str) -> tuple[str, str] | None:
+    """The topics of ``A -> B``; None when ``text`` is something else."""
+    reading = _Reading(text)
+    try:
+        found = reading.topics()
+        return found if reading.next() is None else None
+    except PredicateError:
+        return None
+
+
+class _Reading:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.place = 0
+
+    def fail(self, place: int, problem: str) -> NoReturn:
+        raise PredicateError(self.text, place + 1, problem)
+
+    def peek(self) -> _Token | None:
+        begin = self.place + len(self.text[self.place :]) - len(self.text[self.place :].lstrip())
+        if begin == len(self.text):
+            return None
+        match = _TOKEN.match(self.text, self.place)
+        if match is None:
+            self.fail(begin, "this quote is not closed")
+        if match["quoted"]:
+            try:
+                return _Token(json.loads(match["quoted"], strict=False), True, begin, match.end())
+            except ValueError:
+                self.fail(begin, "this quoted name has an escape that JSON does not know")
+        return _Token(match["mark"] or match["word"], False, begin, match.end())
+
+    def next(self) -> _Token | None:
+        token = self.peek()
+        if token is not None:
+            self.place = token.end
+        return token
+
+    def take(self, *words: str) -> str | None:
+        token = self.peek()
+        if token is None or token.quoted or token.text not in words:
+            return None
+        self.place = token.end
+        return token.text
+
+    def expect(self, word: str) -> None:
+        token = self.peek()
+        if self.take(word) is None:
+            found = "the predicate ends" if token is None else f"{token.text!r} stands"
+            self.fail(len(self.text) if token is None else token.begin, f"{found} where {word!r} was expected")
+
+    def any(self, depth: int) -> Predicate:
+        parts = [self.all(depth)]
+        while self.take("or"):
+            parts.append(self.all(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+
+    def all(self, depth: int) -> Predicate:
+        parts = [self.one(depth)]
+        while self.take("and"):
+            parts.append(self.one(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+    def one(self, depth: int) -> Predicate:
+        if depth > DEPTH_MAX:
+            self.fail(self.place, f"more than {DEPTH_MAX} levels")
+        if self.take("not"):
+            return Not(self.one(depth + 1))
+        if self.take("("):
+            inner = self.any(depth + 1)
+            self.expect(")")
+            return inner
+        token = self.peek()
+        kind = self.take("edge", "path", "session", "setting")
+        if kind == "edge":
+            return Edge(*self.topics())
+        if kind == "path":
+            return Reaches(*self.topics())
+        if kind == "session":
+            return Session(self.name("a session").text)
+        if kind == "setting":
+            return self.setting()
+        if token is None:
+            self.fail(len(self.text), "the predicate ends where edge, path, session or setting was expected")
+        self.fail(token.begin, f"{token.text!r} stands where edge, path, session or setting was expected")
+
+    def name(self, what: str) -> _Token:
+        token = self.peek()
+        if token is None:
+            self.fail(len(self.text), f"the predicate ends where the name of {what} was expected")
+        if not token.quoted and (token.text in _WORDS or token.text in ("->", "==", "(", ")")):
+            self.fail(token.begin, f"{token.text!r} stands where the name of {what} was expected (is it one? quote it)")
+        self.place = token.end
+        return token
+
+    def topics(self) -> tuple[str, str]:
+        from_topic = self.name("a topic").text
+        self.expect("->")
+        return from_topic, self.name("a topic").text
+
+    def setting(self) -> Setting:
+        token = self.name("a unit")
+        unit, field = token.text, ""
+        if not token.quoted:
+            slash = unit.rfind("/") + 1
+            dot = unit.find(".", slash)
+            if dot >= 0:
+                unit, field = unit[:dot], unit[dot:]
+        fields: list[str] = []
+        dot = self.feed(token, field, fields, False) if field else False
+        while (more := self.peek()) is not None and more.begin == self.place and (more.quoted or more.text != "=="):
+            self.place = more.end
+            dot = self.feed(more, more.text, fields, dot)
+        if dot:
+            self.fail(self.place, "a dot stands where the field should have a name")
+        self.expect("==")
+        return Setting(unit, tuple(fields), self.value())
+
+    def feed(self, token: _Token, text: str, fields: list[str], dot: bool) -> bool:
+        """Add the names of a piece such as ``.a.b``; whether it ends with a dot, as ``dot`` says of the one before."""
+        pieces = [text] if token.quoted else text.split(".")
+        if bool(pieces[0]) != dot or not all(pieces[1:-1]) or (len(pieces) == 1 and not dot):
+            self.fail(token.begin, f"{token.text!r} stands where a dot and a field, or '==', was expected")
+        fields += [piece for piece in pieces if piece]
+        return not pieces[-1]
+
+    def value(self) -> Form:
+        rest = self.text[self.place :]
+        begin = self.place + len(rest) - len(rest.lstrip())
+        try:
+            value, self.place = _json.raw_decode(self.text, begin)
+            return value if f'"{TAG}"' in self.text[begin : self.place] else freeze(value)
+        except RecursionError:
+            self.fail(begin, "this value nests too deep")
+        except (ValueError, InvalidValue) as error:
+            place, why = (error.pos, "") if isinstance(error, json.JSONDecodeError) else (begin, f": {error}")
+            self.fail(place, f"a JSON value was expected (a text in double quotes, 1, 1.0, true, null, ...){why}")

@@ -1,0 +1,55 @@
+"""Stretches of seqs: lists of (born, died) that rise and do not touch; ``born`` is in, ``died`` is not."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TypeAlias
+
+OPEN = 2**63 - 1
+"""What ``died`` is while a thing lives: the largest that a column of 8 bytes holds."""
+
+Spans: TypeAlias = list[tuple[int, int]]
+
+
+def union(pieces: Iterable[tuple[int, int]]) -> Spans:
+    """Where any of ``pieces`` is, in whatever order they come. Cost: O(n log n)."""
+    out: Spans = []
+    for born, died in sorted(pieces):
+        if born >= died:
+            continue
+        if out and born <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], died))
+        else:
+            out.append((born, died))
+    return out
+
+
+def intersection(a: Spans, b: Spans) -> Spans:
+    """Where both are. Cost: O(n)."""
+    out: Spans = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        born, died = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
+        if born < died:
+            out.append((born, died))
+        if a[i][1] < b[j][1]:
+            i += 1
+        else:
+            j += 1
+    return out
+
+
+def complement(spans: Spans, begin: int) -> Spans:
+    """Where ``spans`` are not, from ``begin`` on without an end. Cost: O(n)."""
+    edges = [begin, *(seq for span in spans for seq in span), OPEN]
+    return [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
+
+
+def contains(spans: Spans, seq: int) -> bool:
+    """Whether ``seq`` is in one of them. Cost: O(n)."""
+    return any(born <= seq < died for born, died in spans)
+
+
+def check(spans: Spans) -> None:
+    """Assert that they rise and do not touch."""
+    assert all(born < died for born, died in spans), spans
+    assert all(a[1] < b[0] for a, b in pairwise(spans)), spans

@@ -1,0 +1,122 @@
+"""What a question is about, as people name it: ``A -> B``, ``session viewer``, ``setting SYS/FILTER``, a topic."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+import msgspec
+
+from ezmsg.ledger.errors import UnknownSubject
+from ezmsg.ledger.projections import predicates
+from ezmsg.ledger.projections.landmarks import SessionMark
+from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.moments import NAMED_MAX, sessions_named
+
+KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """``kind`` is one of KINDS; ``names``: of an edge both topics, of a session all ids that are meant, else one."""
+
+    kind: str
+    names: tuple[str | int, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Subjects:
+    """Finds what a text means in one ledger."""
+
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self._lifetimes = lifetimes
+
+    def find(self, text: str) -> Subject:
+        """``A -> B``, ``KIND NAME``, or a bare name: that of a topic, else a unit's setting, else a session.
+
+        Raises UnknownSubject, with names that are near. Cost: O(names).
+        """
+        kind, _, rest = text.strip().partition(" ")
+        if kind not in KINDS or not rest.strip():
+            kind, rest = "", text
+        rest = rest.strip()
+        pair = predicates.pair(rest)
+        if pair is not None and kind in ("", "edge"):
+            return self.edge(*pair)
+        name = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == '"' else rest
+        if kind == "edge":
+            raise UnknownSubject(f"{rest!r} is no edge", hint='An edge is named "A -> B".')
+        if kind:
+            return self._named(kind, name)
+        for guess in ("topic", "setting", "unit", "session"):
+            try:
+                return self._named(guess, name)
+            except UnknownSubject:
+                continue
+        known = [*self.topics(), *self._lifetimes.names("setting"), *(mark.label or "" for mark in self._sessions())]
+        raise UnknownSubject(f"nothing here was ever called {name!r}", hint=near(name, known))
+
+    def _named(self, kind: str, name: str) -> Subject:
+        if kind == "topic":
+            return Subject(kind, (self.topic(name),), f"topic {name}")
+        if kind == "session":
+            return Subject(kind, tuple(self.session(name)), f"session {name}")
+        if kind in ("setting", "unit"):
+            return Subject(kind, (self.unit(name, kind),), f"{kind} {name}")
+        names = self._lifetimes.names(kind)
+        if not (name.isdigit() and int(name) in names):
+            raise UnknownSubject(f"there is no {kind} {name}", hint=near(name, map(str, names)))
+        return Subject(kind, (int(name),), f"{kind} {name}")
+
+    def edge(self, from_topic: str, to_topic: str) -> Subject:
+        """An edge between two topics that there ever were."""
+        return Subject("edge", (self.topic(from_topic), self.topic(to_topic)), f"{from_topic} -> {to_topic}")
+
+    def topics(self) -> list[str]:
+        """Every topic that ever had an edge, a publisher or a subscriber."""
+        ends = [fact.value[1] for fact in self._lifetimes.facts("endpoint") if fact.value[1] is not None]
+        return list(dict.fromkeys([*self._lifetimes.topics, *ends]))
+
+    def topic(self, name: str) -> str:
+        """``name``, if it was ever a topic."""
+        if not self._lifetimes.is_topic(name) and name not in (known := self.topics()):
+            raise UnknownSubject(f"there never was a topic {name!r}", hint=near(name, known))
+        return name
+
+    def session(self, name: str) -> list[int]:
+        """The ids of all sessions of this label, of this id, or of a UUID that begins so."""
+        found = sessions_named(self._lifetimes.landmarks.sessions, name)
+        if not found:
+            names = (mark.label or str(mark.seq) for mark in self._sessions())
+            raise UnknownSubject(f"there never was a session {name!r}", hint=near(name, names))
+        return [mark.seq for mark in found]
+
+    def session_mark(self, name: str) -> SessionMark:
+        """The last session that ``name`` means."""
+        return self._lifetimes.landmarks.sessions[self.session(name)[-1]]
+
+    def unit(self, name: str, kind: str = "setting") -> str:
+        """``name``, if a unit of this name ever had settings (``kind`` setting) or ran in a process (unit)."""
+        names = self._lifetimes.names(kind)
+        if name not in names:
+            what = "had settings" if kind == "setting" else "ran in a process"
+            raise UnknownSubject(f"no unit {name!r} ever {what}", hint=near(name, names))
+        return name
+
+    def _sessions(self) -> Iterable[SessionMark]:
+        return self._lifetimes.landmarks.sessions.values()
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A hint: the names that are like this one, or some of those that there are."""
+    names = sorted({each for each in known if each})
+    if not names:
+        return "There is none at all in this ledger."
+    lowered = {each.lower(): each for each in names}
+    ends = {each.lower().rpartition("/")[2]: each for each in names}
+    found = [lowered[match] for match in get_close_matches(name.lower(), lowered, 3, 0.6)]
+    found += [ends[match] for match in get_close_matches(name.lower().rpartition("/")[2], ends, 3, 0.8)]
+    if found and not name.isdigit():
+        return f"Did you mean {' or '.join(dict.fromkeys(found))}?"
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"There are: {', '.join(names[:NAMED_MAX])}{more}."
