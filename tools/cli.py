@@ -20,9 +20,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.page import clean
+from ezmsg.ledger.tools.page import NAME, give_up_stdout, report
 
-NAME = "ezmsg-ledger"
 RECORD, LOOK, KEEP = "Record", "Look", "Keep"
 
 
@@ -148,18 +147,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(None if arguments is None else list(arguments))
         sys.stdout.flush()
     except (PipeClosed, BrokenPipeError):
-        _give_up_stdout()
+        give_up_stdout()
         code = exits.PIPE
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
     except SystemExit as done:  # completion ends so
         code = done.code if isinstance(done.code, int) else exits.OK
     except LedgerError as error:
-        _report(str(error), error.hint)
+        report(str(error), error.hint)
         code = exits.code_of(error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _report(f"the system refused: {where}{error.strerror or error}", "")
+        report(f"the system refused: {where}{error.strerror or error}", "")
         code = exits.code_of(error)
     except Exception as error:
         code = _refuse(error, sys.argv[1:] if arguments is None else list(arguments))
@@ -185,7 +184,7 @@ def _refuse(error: Exception, arguments: list[str]) -> int:
     """Say what was wrong with the command line; or, when nothing was, that this is a fault."""
     if not hasattr(error, "format_message"):
         traceback.print_exception(error)
-        _report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
+        report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
         return exits.FAULT
     message = error.format_message().strip()
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, unless rich has printed that already
@@ -193,28 +192,8 @@ def _refuse(error: Exception, arguments: list[str]) -> int:
     else:
         message = message[:1].lower() + message[1:].replace("\n", " ")
         known = [command.name for command in COMMANDS if command.name in arguments[:1]]
-        _report(message, " ".join([NAME, *known, "--help"]))
+        report(message, " ".join([NAME, *known, "--help"]))
     return exits.USAGE
-
-
-def _report(message: str, hint: str) -> None:
-    try:
-        sys.stdout.flush()
-    except OSError:  # it may be what is being reported
-        _give_up_stdout()
-    print(f"{NAME}: {clean(message)}", file=sys.stderr)
-    if hint:
-        print(f"  hint: {clean(hint)}", file=sys.stderr)
-
-
-def _give_up_stdout() -> None:
-    """Let what is still buffered go nowhere: Python would complain at its own end otherwise."""
-    try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-    except (OSError, ValueError):  # stdout is no file here
-        pass
 
 
 def _named(command: Command) -> Any:

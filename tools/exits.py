@@ -41,6 +41,7 @@ _CODES: dict[str, int] = {
     errors.LogError.__name__: DISK,
     errors.CommandRefused.__name__: NO,
     errors.UnknownMoment.__name__: USAGE,
+    "CannotListen": USAGE,  # by its name: a command that only looks need not load ezmsg.ledger.runtime
     Misuse.__name__: USAGE,
     OSError.__name__: DISK,
     LedgerError.__name__: NO,
@@ -56,7 +57,8 @@ def code_of(error: BaseException) -> int:
     kind = getattr(error, "kind", None)
     if isinstance(kind, str) and kind in _CODES:
         return _CODES[kind]
-    for cls in type(error).__mro__:
+    relayed = getattr(errors, kind, None) if isinstance(kind, str) else None
+    for cls in (relayed if isinstance(relayed, type) else type(error)).__mro__:
         if cls.__name__ in _CODES:
             return _CODES[cls.__name__]
     return FAULT

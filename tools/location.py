@@ -1,15 +1,20 @@
 """Which ledger is meant, and opening it to look."""
 
+import itertools
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.timeline import has_writer
 from ezmsg.ledger.segments import number_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.teardown import RUN
 
 ENVIRONMENT = "EZMSG_LEDGER"
 PATTERN = "*.ledger"
@@ -22,7 +27,10 @@ class NoSuchLedger(Misuse):
 def locate(path: Path | None, page: Page) -> Path:
     """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder.
 
-    A note says which one was chosen. Raises NoSuchLedger, and OSError when a folder on the way cannot be entered.
+    One to which nobody ever came is passed over: a script that failed before ``ez.run`` leaves it, and hardly anybody
+    means that. A note says which one was chosen, and past what.
+
+    Raises NoSuchLedger, and OSError when a folder on the way cannot be entered.
     """
     if path is not None:
         return _existing(path, "")
@@ -30,14 +38,17 @@ def locate(path: Path | None, page: Page) -> Path:
     if named:
         page.note(f"reading {named} (${ENVIRONMENT})")
         return _existing(Path(named), f", which ${ENVIRONMENT} names")
-    newest = _newest(Path())
-    if newest is None:
+    found = _ledgers(Path())
+    if not found:
         raise NoSuchLedger(
             f"no ledger was named, and there is no {PATTERN} in {Path.cwd()}",
             hint=f"Name one, set {ENVIRONMENT}, or record one: ezmsg-ledger run SCRIPT.py",
         )
-    page.note(f"reading {newest} (the newest {PATTERN} here)")
-    return newest
+    chosen = next((path for path in found if not _is_of_nobody(path)), found[0])
+    passed = found.index(chosen)
+    but = f"; {found[0]}{f' and {passed - 1} more' if passed > 1 else ''} recorded nothing" if passed else ""
+    page.note(f"reading {chosen} (the newest {PATTERN} here{but})")
+    return chosen
 
 
 @contextmanager
@@ -45,6 +56,17 @@ def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
     """The ledger that ``locate`` finds, open for reading."""
     with Ledger.open(locate(path, page), "r") as ledger:
         yield ledger
+
+
+def unnamed(stem: str) -> Path:
+    """A file of this folder to record to when none was named: ``STEM-YYYYmmdd-HHMMSS.ledger``, or one numbered beside
+    it, since what was recorded in the same second is another recording."""
+    path = Path(f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
+    numbers = itertools.count(2)
+    unused = path
+    while unused.exists():
+        unused = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return unused
 
 
 def shortened(location: str) -> str:
@@ -74,8 +96,13 @@ def _existing(path: Path, which: str) -> Path:
     raise NoSuchLedger(f"there is no file {path}{which}", hint=hint)
 
 
-def _newest(folder: Path) -> Path | None:
-    return next(iter(_ledgers(folder)), None)
+def _is_of_nobody(path: Path) -> bool:
+    """Whether a recorder began and ended here, and no program ever reached it. Cost: that of the first batch."""
+    try:
+        with Ledger.open(path, "r") as ledger:
+            return not has_writer(ledger) and all(isinstance(event, RUN) for event in ledger.entries())
+    except (LedgerError, OSError):  # what is wrong with it is worth saying, to whoever meant this one
+        return False
 
 
 def _written(path: Path) -> int | None:

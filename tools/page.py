@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+NAME = "ezmsg-ledger"
+
 Part: TypeAlias = str | tuple[str, str]
 """A piece of a line: plain text, or (style, text)."""
 
@@ -70,7 +72,7 @@ class Page:
     def note(self, text: str) -> None:
         """Say something beside the answer."""
         sys.stdout.flush()
-        print(f"ezmsg-ledger: {clean(text)}", file=sys.stderr, flush=True)
+        print(f"{NAME}: {clean(text)}", file=sys.stderr, flush=True)
 
     def flush(self) -> None:
         """Let a reader at the other end of a pipe see what there is."""
@@ -89,6 +91,27 @@ class Page:
         from rich.console import Console  # a quarter of the start-up time, and only needed here
 
         return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, force_terminal=True)
+
+
+def report(message: str, hint: str) -> None:
+    """Say on stderr what went wrong, and what to do next ("" when there is nothing to add)."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # it may be what is being reported
+        give_up_stdout()
+    print(f"{NAME}: {clean(message)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {clean(hint)}", file=sys.stderr)
+
+
+def give_up_stdout() -> None:
+    """Let what is still buffered go nowhere: Python would complain at its own end otherwise."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # stdout is no file here
+        pass
 
 
 def table(rows: list[list[str]], gap: int = 2) -> list[str]:

@@ -1,11 +1,9 @@
 """``run``: run a script recorded, without changing a line of it."""
 
-import itertools
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -17,7 +15,9 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.listening import CannotListen
 from ezmsg.ledger.runtime.recorder import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.location import unnamed
 from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
+from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.summary import summarise
 
 FORWARDED = ("SIGTERM", "SIGHUP")
@@ -31,11 +31,6 @@ NOTHING_OF_A_SCRIPT = """\
 
 class CannotRun(exits.Misuse):
     """The script cannot be run recorded."""
-
-
-def default_ledger(script: str) -> Path:
-    """``NAME-YYYYmmdd-HHMMSS.ledger`` in the current folder."""
-    return Path(f"{Path(script).absolute().stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
 
 
 def run(
@@ -63,7 +58,7 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    location = ledger or free(default_ledger(script[0].rpartition(".")[2] if module else script[0]))
+    location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
     wanted = address_or_default(address)
     recorder = Recorder(location, wanted, durability)
     try:
@@ -90,15 +85,6 @@ def _refuse_unless_runnable(script: str) -> None:
         raise CannotRun(f"{script} is a folder", hint="Give the path of a Python script, or -m and a module.")
     if not path.exists():
         raise CannotRun(f"no such script: {script}", hint="Give the path of a Python script, or -m and a module.")
-
-
-def free(path: Path) -> Path:
-    """``path``, or one numbered beside it: what was recorded in the same second is another recording."""
-    numbers = itertools.count(2)
-    unused = path
-    while unused.exists():
-        unused = path.with_stem(f"{path.stem}-{next(numbers)}")
-    return unused
 
 
 class Signals:
@@ -158,9 +144,7 @@ def _conclude(code: int, recorder_ended: int | None, location: str) -> None:
     try:
         summarise(location, sys.stderr, NOTHING_OF_A_SCRIPT)
     except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
-        print(f"ezmsg-ledger: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"  hint: {error.hint}", file=sys.stderr)
+        report(str(error), error.hint)
 
 
 def _signal_name(number: int) -> str:

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,7 @@ from ezmsg.ledger.projections import clock
 from ezmsg.ledger.runtime.listening import EVERYWHERE, CannotListen, start_at
 from ezmsg.ledger.tools import amounts, exits
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.location import unnamed
 from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, Metrics, address_or_default, no_listening
 from ezmsg.ledger.tools.summary import summarise
 
@@ -88,7 +88,7 @@ def serve(
     from ezmsg.ledger.runtime.server.metrics import NoMetrics
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
-    location = ledger or Path(f"serve-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
+    location = ledger or unnamed("serve")
     networks = _networks(allow or [])
     raise_descriptor_limit()
     try:

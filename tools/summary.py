@@ -1,15 +1,13 @@
 """The few lines that end a recording: what was recorded, where, and three commands to go on with."""
 
-import os
 import shlex
 from typing import Any, TextIO
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.tools.teardown import BUILDS
+from ezmsg.ledger.tools.location import shortened
+from ezmsg.ledger.tools.teardown import BUILDS, RUN
 
-RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
-"""What a run is even when nobody came."""
 
 class Counts:
     """What happened in a run: sessions, distinct edges, refusals, losses.
@@ -54,7 +52,7 @@ def summarise(location: str, out: TextIO, nothing: str) -> None:
                 shutdown = event if event.reason == "shutdown" else None
             counts.add(event)
         head = ledger.head
-    shown = _shorten(location)
+    shown = shortened(location)
     if shutdown is not None:
         print(f"ezmsg-ledger: the graph server was shut down from {shutdown.by}", file=out)
     if not counts.events:
@@ -77,11 +75,3 @@ def summarise(location: str, out: TextIO, nothing: str) -> None:
 
 def _count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def _shorten(location: str) -> str:
-    """Relative to the current folder when that is shorter."""
-    try:
-        return min(os.path.relpath(location), location, key=len)
-    except ValueError:  # another drive on Windows
-        return location

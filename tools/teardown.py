@@ -21,6 +21,10 @@ BUILDS = frozenset(
 """The events that add something to the graph, or put something else in its place."""
 
 
+RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
+"""What a run is even when nobody came."""
+
+
 def last_built(ledger: Ledger, until: int) -> int:
     """The seq of the last event up to ``until`` that added anything to the graph; without one, the seq
     before the first that is there.

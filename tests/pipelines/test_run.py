@@ -10,7 +10,6 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.run import free
 
 EDGES = {
     ("LAB/SOURCE/OUTPUT", "LAB/SCALE/INPUT"): ["LAB"],
@@ -171,16 +170,6 @@ def test_the_exit_code_is_that_of_the_script_even_when_the_ledger_is_gone(desk: 
     assert told.code == 5
     assert "x.ledger: there is no such file" in told.err
     assert "Traceback" not in told.err
-
-
-def test_recordings_of_the_same_second_are_told_apart(tmp_path: Path) -> None:
-    path = tmp_path / "pipeline-20261124-101500.ledger"
-    names = []
-    for _ in range(3):
-        names.append(free(path).name)
-        free(path).touch()
-    stem = path.stem
-    assert names == [f"{stem}.ledger", f"{stem}-2.ledger", f"{stem}-3.ledger"]
 
 
 def _head(ledger: Path) -> int:

@@ -4,6 +4,7 @@ import pytest
 
 from ezmsg.ledger import errors
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import CannotListen
 from ezmsg.ledger.tools import exits
 
 
@@ -32,6 +33,7 @@ def test_no_error_that_is_raised_on_purpose_counts_as_a_fault(cls: type[LedgerEr
         (errors.CycleError("a", "b", ("b", "a")), exits.NO),
         (errors.UnknownMoment(""), exits.USAGE),
         (exits.Misuse(""), exits.USAGE),
+        (CannotListen(""), exits.USAGE),
         (LedgerError(""), exits.NO),
         (PermissionError(13, "no"), exits.DISK),
         (ValueError(""), exits.FAULT),
@@ -46,5 +48,9 @@ def test_an_error_out_of_another_process_counts_as_what_it_was_there() -> None:
         kind = "LedgerLocked"
 
     assert exits.code_of(Relayed("")) == exits.LOCKED
+    Relayed.kind = "WriteFailed"
+    assert exits.code_of(Relayed("")) == exits.DISK
+    Relayed.kind = "CannotListen"
+    assert exits.code_of(Relayed("")) == exits.USAGE
     Relayed.kind = "SomethingElse"
     assert exits.code_of(Relayed("")) == exits.NO

@@ -1,6 +1,7 @@
 """Which ledger is meant when none, or a wrong one, is named."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.location import shortened
+from ezmsg.ledger.tools.location import shortened, unnamed
 
 Run = Callable[..., Any]
 
@@ -37,6 +39,53 @@ def test_the_newest_of_this_folder_is_taken_and_named(run: Run, here: Path) -> N
     answer = run("log")
     assert 'mark "new"' in answer.out
     assert answer.err == "ezmsg-ledger: reading new.ledger (the newest *.ledger here)\n"
+
+
+def nobody_came(path: Path) -> Path:
+    with Ledger.open(path) as ledger:
+        LiveGraph(ledger).close()
+    return path
+
+
+def test_one_to_which_nobody_came_is_passed_over(run: Run, here: Path) -> None:
+    nobody_came(here / "failed at once.ledger")
+    make(here / "real.ledger", "real", age=9)
+    answer = run("log")
+    assert 'mark "real"' in answer.out
+    assert "real.ledger (the newest *.ledger here; failed at once.ledger recorded nothing)" in answer.err
+    nobody_came(here / "again.ledger")
+    assert "again.ledger and 1 more recorded nothing" in run("log").err
+
+
+def test_when_nobody_came_to_any_the_newest_is_taken_all_the_same(run: Run, here: Path) -> None:
+    nobody_came(here / "only.ledger")
+    answer = run("log")
+    assert "server stopped" in answer.out
+    assert answer.err == "ezmsg-ledger: reading only.ledger (the newest *.ledger here)\n"
+
+
+def test_one_that_just_begins_is_not_passed_over(run: Run, here: Path) -> None:
+    make(here / "before.ledger", "before", age=9)
+    with Ledger.open(here / "begins.ledger") as ledger:
+        live = LiveGraph(ledger)
+        assert "reading begins.ledger" in run("log").err
+        live.close()
+
+
+def test_what_is_no_ledger_is_not_passed_over_in_silence(run: Run, here: Path) -> None:
+    make(here / "before.ledger", "before", age=10**9)
+    (here / "notes.ledger").write_text("Dear diary")
+    assert run("log").code == exits.NOT_A_LEDGER
+
+
+def test_recordings_of_the_same_second_are_told_apart(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda form: "20261124-101500")
+    names = []
+    for _ in range(3):
+        names.append(unnamed("pipeline").name)
+        unnamed("pipeline").touch()
+    stem = "pipeline-20261124-101500"
+    assert names == [f"{stem}.ledger", f"{stem}-2.ledger", f"{stem}-3.ledger"]
 
 
 def test_the_variable_comes_before_the_folder(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

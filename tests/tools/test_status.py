@@ -18,6 +18,7 @@ from ezmsg.ledger.projections import Timeline
 from ezmsg.ledger.runtime.asking import NoAnswer, ask
 from ezmsg.ledger.runtime.journal import Degraded
 from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
 from ezmsg.ledger.tools.status import lines
 
@@ -112,7 +113,7 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["status", "nonsense"]) == 1
+    assert main(["status", "nonsense"]) == exits.USAGE
     err = capsys.readouterr().err
     assert "'nonsense' is not an address: host, colon, and a port" in err
     assert "invalid literal" not in err
