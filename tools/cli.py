@@ -52,6 +52,7 @@ COMMANDS = (
     Command("show", LOOK, "What was the graph like at a moment?", "show:show"),
     Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
+    Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", "selftest.command:selftest"),

@@ -1,0 +1,5 @@
+"""A state, or the events themselves, in the formats of other programs; one module per format."""
+
+from ezmsg.ledger.tools.export.networkx import to_networkx
+
+__all__ = ["to_networkx"]

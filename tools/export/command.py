@@ -1,0 +1,165 @@
+"""``export``: a state or all events, for other programs."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import typer
+
+from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.documents import state_document
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.export import arrow, lines, parquet
+from ezmsg.ledger.tools.export.dot import to_dot
+from ezmsg.ledger.tools.export.graphml import to_graphml
+from ezmsg.ledger.tools.export.mermaid import to_mermaid
+from ezmsg.ledger.tools.location import opened, shortened
+from ezmsg.ledger.tools.page import Page, count
+
+Format = Literal["json", "jsonl", "parquet", "arrow", "graphml", "dot", "mermaid"]
+
+SUFFIXES: dict[str, Format] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".graphml": "graphml",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+}
+DRAWN: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "dot": to_dot, "mermaid": to_mermaid}
+"""Formats of graphs: a list of events is none."""
+
+STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
+    "jsonl": lines.write_state_lines,
+    "parquet": parquet.write_state,
+    "arrow": arrow.write_state,
+}
+EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
+    "json": lines.write_events_json,
+    "jsonl": lines.write_events_lines,
+    "parquet": parquet.write_events,
+    "arrow": arrow.write_events,
+}
+
+BINARY = ("parquet", "arrow")
+"""Formats that are no text, and need a file that can be sought in."""
+
+
+def export(
+    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", "-f", help="By default what the name of the output says, else json."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; stdout by default.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="MOMENT", help="The state at this moment; end by default.")] = None,
+    events: Annotated[bool, typer.Option("--events", help="The events rather than a state.")] = False,
+    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only events from this moment on.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only events up to this moment.")] = None,
+) -> None:
+    """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
+    extra `frames` parquet and arrow; a state also as graphml, dot (Graphviz) and mermaid.
+
+    Examples:
+      ezmsg-ledger export run.ledger --at mark:baseline -o graph.dot
+      ezmsg-ledger export run.ledger --events -o run.parquet
+      ezmsg-ledger export run.ledger --at 14:03:20 --format mermaid
+    """
+    page = Page()
+    chosen = _format(format_, output)
+    _check(chosen, output, at, events, since, until)
+    with opened(ledger, page) as source:
+        timeline = Timeline(source)
+        if output is not None and output.exists() and os.path.samefile(output, source.location):
+            raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
+        if events:
+            first = timeline.moment(since, clamp=True).since if since is not None else 1
+            last = timeline.moment(until, clamp=True).seq if until is not None else source.head
+            with _out(output) as out:
+                EVENTS[chosen](source.read(first - 1, last), out)
+            number = max(0, last - first + 1)
+            _say(page, output, f"{count(number, 'event')} as {chosen}")
+            return
+        moment = timeline.moment(at or "end")
+        state = timeline.at(moment)
+        with _out(output) as out:
+            _write_state(chosen, timeline, moment, state, out)
+        edges = sum(1 for _ in state.ownership.edges())
+        _say(page, output, f"{count(edges, 'edge')} at seq {state.seq} as {chosen}")
+        if not edges:
+            page.note("nothing is connected at this moment; `ezmsg-ledger show` tells where more was")
+        if state.unknown:
+            page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
+
+
+def _format(given: Format | None, output: Path | None) -> Format:
+    if given is not None:
+        return given
+    if output is None:
+        return "json"
+    known = SUFFIXES.get(output.suffix.lower())
+    if known is None:
+        raise Misuse(
+            f"{output.name} does not say which format is meant",
+            hint=f"Give --format, or a name that ends in one of {', '.join(SUFFIXES)}.",
+        )
+    return known
+
+
+def _check(
+    chosen: Format, output: Path | None, at: str | None, events: bool, since: str | None, until: str | None
+) -> None:
+    if events and chosen in DRAWN:
+        raise Misuse(f"{chosen} is for graphs, and --events is a list", hint="Leave one of them out.")
+    if events and at is not None:
+        raise Misuse("--at is for a state, and --events has none", hint="Use --since and --until with --events.")
+    if not events and (since is not None or until is not None):
+        raise Misuse("--since and --until are for --events", hint="Use --at for the state at a moment.")
+    if chosen in BINARY and output is None:
+        raise Misuse(f"{chosen} is no text: it needs a file", hint=f"Name one: -o run.{chosen}")
+
+
+@contextmanager
+def _out(output: Path | None) -> Iterator[BinaryIO]:
+    """Where to write: a file takes its name only when it is whole."""
+    if output is None:
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    beside = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb") as out:
+            yield out
+        os.replace(beside, output)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _say(page: Page, output: Path | None, what: str) -> None:
+    if output is not None:
+        page.note(f"wrote {what} to {shortened(str(output.absolute()))}")
+
+
+def _write_state(chosen: Format, timeline: Timeline, moment: Moment, state: GraphState, out: BinaryIO) -> None:
+    if chosen == "json":
+        lines.write_json(state_document(timeline, moment, state), out)
+    elif chosen in DRAWN:
+        title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
+        out.write(DRAWN[chosen](state, title).encode("utf-8"))
+    else:
+        STATES[chosen](state, out)

@@ -1,0 +1,45 @@
+"""GraphML, as Gephi, yEd, igraph and networkx read it."""
+
+from xml.etree import ElementTree
+
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.tools.export.drawing import drawing
+from ezmsg.ledger.tools.page import clean
+
+NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
+
+_KEYS = (
+    ("node", "component"),
+    ("node", "kind"),
+    ("node", "process"),
+    ("edge", "owners"),
+    ("edge", "persistent"),
+)
+
+
+def to_graphml(state: GraphState, title: str = "") -> str:
+    """The graph as GraphML. Nodes are named by their topic and bear ``component``, ``kind`` and ``process``; edges
+    ``owners`` (one text) and ``persistent``. Characters that XML cannot hold are escaped."""
+    root = ElementTree.Element("graphml", xmlns=NAMESPACE)
+    for place, name in _KEYS:
+        kind = "boolean" if name == "persistent" else "string"
+        ElementTree.SubElement(root, "key", {"id": name, "for": place, "attr.name": name, "attr.type": kind})
+    graph = ElementTree.SubElement(root, "graph", {"edgedefault": "directed"})
+    if title:
+        ElementTree.SubElement(graph, "desc").text = clean(title)
+    found = drawing(state)
+    for topic in found.topics:
+        node = ElementTree.SubElement(graph, "node", id=clean(topic.name))
+        _put(node, component=topic.component, kind=topic.kind, process=topic.process)
+    for arrow in found.arrows:
+        ends = {"source": clean(arrow.from_topic), "target": clean(arrow.to_topic)}
+        edge = ElementTree.SubElement(graph, "edge", ends)
+        _put(edge, owners=", ".join(arrow.owners), persistent="false" if arrow.session_only else "true")
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _put(element: ElementTree.Element, **values: str) -> None:
+    for name, value in values.items():
+        if value:
+            ElementTree.SubElement(element, "data", key=name).text = clean(value)

@@ -1,0 +1,43 @@
+"""JSON and JSON Lines, of a state or of events."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ezmsg.ledger import codec
+from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.tools.export.rows import state_rows
+
+
+def write_json(document: dict[str, Any], out: BinaryIO) -> None:
+    """One document, indented."""
+    out.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def write_state_lines(state: GraphState, out: BinaryIO) -> None:
+    """A state as JSON Lines: a row each, without what it has not."""
+    for row in state_rows(state):
+        kept = {name: value for name, value in row.items() if value is not None}
+        out.write(msgspec.json.encode(kept) + b"\n")
+
+
+def write_events_json(batches: Iterable[list[AnyEvent]], out: BinaryIO) -> None:
+    """Events as one JSON array, a line each."""
+    between = b"[\n"
+    for line in _lines(batches):
+        out.write(between + line)
+        between = b",\n"
+    out.write(b"[]\n" if between == b"[\n" else b"\n]\n")
+
+
+def write_events_lines(batches: Iterable[list[AnyEvent]], out: BinaryIO) -> None:
+    """Events as JSON Lines, each as it stands in the ledger."""
+    for batch in batches:
+        out.write(codec.encode(batch))
+
+
+def _lines(batches: Iterable[list[AnyEvent]]) -> Iterator[bytes]:
+    for batch in batches:
+        yield from codec.encode(batch).splitlines()

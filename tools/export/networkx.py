@@ -1,0 +1,26 @@
+"""A networkx graph, for whoever wants to compute with a state."""
+
+from typing import TYPE_CHECKING, Any
+
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.tools.export.drawing import drawing
+from ezmsg.ledger.tools.export.extras import needed
+
+if TYPE_CHECKING:
+    from networkx import DiGraph
+
+
+def to_networkx(state: GraphState) -> "DiGraph[Any]":
+    """The graph of a state as a networkx DiGraph.
+
+    Nodes are topics, with ``component``, ``kind`` and ``process`` ("" where not known); edges have ``owners`` (their
+    names, in the order in which they came) and ``persistent``. Raises MissingExtra without networkx.
+    """
+    networkx = needed("networkx", "networkx", "A networkx graph")
+    graph: DiGraph[Any] = networkx.DiGraph()
+    found = drawing(state)
+    for topic in found.topics:
+        graph.add_node(topic.name, component=topic.component, kind=topic.kind, process=topic.process)
+    for arrow in found.arrows:
+        graph.add_edge(arrow.from_topic, arrow.to_topic, owners=arrow.owners, persistent=not arrow.session_only)
+    return graph
