@@ -31,10 +31,18 @@ def last_built(ledger: Ledger, until: int) -> int:
 
     What comes behind it only took away: endpoints and processes end one by one before the edges go. Cost: O(events).
     """
-    built = ledger.first - 1
+    return max(last_built_of_runs(ledger, until), default=ledger.first - 1)
+
+
+def last_built_of_runs(ledger: Ledger, until: int) -> list[int]:
+    """The same for each run (and for what comes before the first), but for those that never added anything."""
+    found: list[int] = []
+    built = 0
     for batch in ledger.read(until=until):
-        for event in reversed(batch):
+        for event in batch:
             if type(event) in BUILDS:
                 built = event.seq
-                break
-    return built
+            elif built and type(event) is ev.ServerStarted:
+                found.append(built)
+                built = 0
+    return [*found, built] if built else found

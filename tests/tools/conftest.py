@@ -14,6 +14,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import CollectionMetadata, GraphMetadata, UnitMetadata
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools.cli import main
+from ezmsg.ledger.tools.demo.recording import record_demo
 from ezmsg.ledger.values import freeze
 
 START = 1_795_525_400 * 10**9
@@ -173,6 +174,21 @@ class Night:
 def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     """The ledger of the night, and where what is in it. Nobody writes to it."""
     return Night(tmp_path_factory.mktemp("night") / "night.ledger")
+
+
+class Recorded:
+    """One recording of the demonstration: real processes, a session that is killed. ``said``: while it went on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.said: list[str] = []
+        self.moments = record_demo(path, self.said.append)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """The ledger of the demonstration, recorded once for all who look at it."""
+    return Recorded(tmp_path_factory.mktemp("demo") / "demo.ledger")
 
 
 class Answer:

@@ -40,12 +40,9 @@ NOTHING = ev.Mark(name="this did not happen")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    path = tmp_path_factory.mktemp("demo") / "demo.ledger"
-    said: list[str] = []
-    moments = record_demo(path, said.append)
-    with Ledger.open(path, "r") as ledger:
-        return Demo(path, moments, said, list(ledger.entries()))
+def demo(recorded: Any) -> Demo:
+    with Ledger.open(recorded.path, "r") as ledger:
+        return Demo(recorded.path, recorded.moments, recorded.said, list(ledger.entries()))
 
 
 def test_it_records_what_it_does(demo: Demo) -> None:

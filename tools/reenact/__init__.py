@@ -1,0 +1,1 @@
+"""A recorded graph, issued once more against a live ezmsg graph server."""

@@ -1,0 +1,107 @@
+"""A connection to a graph server, as ezmsg's clients make them: one command at a time, and its reply."""
+
+import socket
+from types import TracebackType
+from typing import Any
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.listening import parse_address
+from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
+from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
+from ezmsg.ledger.tools.exits import Misuse
+
+TIMEOUT_S = 10.0
+"""How long any reply may take: a server waits a second at most for each subscriber that is slow."""
+
+REPLY_MAX = 256 * 2**20
+"""Bytes of a reply. A snapshot of ten thousand components has some tens of MB."""
+
+
+class NoServer(Misuse):
+    """There is no graph server at the address."""
+
+
+class Broken(LedgerError):
+    """The server ended the connection, or answered something else than the protocol says."""
+
+    hint = "Was it stopped? Is it an ezmsg graph server?"
+
+
+class Line:
+    """One connection. ``id`` is the UUID that the server gave it ("" for one that has none)."""
+
+    def __init__(self, address: str, opener: bytes) -> None:
+        host, port = parse_address(address)
+        try:
+            self._socket = socket.create_connection((host, port), TIMEOUT_S)
+            self._said = self._socket.makefile("rb")
+            self._blob()  # the version, which every ezmsg server says first
+        except (OSError, Broken) as error:
+            raise NoServer(
+                f"no graph server answers at {address}: {error}",
+                hint="Start one: `ezmsg-ledger serve`, or `ezmsg serve`.",
+            ) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.id = ""
+        if opener in (Command.SESSION, Command.PROCESS):
+            self._send(opener)
+            self.id = self._blob().decode("ascii")
+            self._expect(Command.COMPLETE)
+
+    def say(self, command: bytes, *texts: str, payload: bytes | None = None) -> bool:
+        """One command; whether the server has done it (COMPLETE) or refused it (CYCLIC, ERROR). Raises Broken."""
+        blob = b"" if payload is None else encode_blob(payload)
+        self._send(command + b"".join(map(encode_str, texts)) + blob)
+        answer = self._receive(1)
+        if answer not in (Command.COMPLETE, Command.CYCLIC, Command.ERROR):
+            raise Broken(f"the server answered {answer!r} to command {command!r}")
+        return answer == Command.COMPLETE
+
+    def ask(self, command: bytes) -> Any:
+        """What the server replies as a pickle, opened by the allow-list. Raises Broken."""
+        self._send(command)
+        try:
+            reply = loads(self._blob())
+        except BadPickle as error:
+            raise Broken(f"the reply to {command!r} is no sound pickle: {error}") from error
+        self._expect(Command.COMPLETE)
+        return reply
+
+    def close(self) -> None:
+        """End the connection, and with it all that the server keeps for it."""
+        self._said.close()
+        self._socket.close()
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise Broken(f"the server is gone: {error}") from error
+
+    def _expect(self, wanted: bytes) -> None:
+        answer = self._receive(1)
+        if answer != wanted:
+            raise Broken(f"the server answered {answer!r} where {wanted!r} belongs")
+
+    def _blob(self) -> bytes:
+        size = int.from_bytes(self._receive(8), "little")
+        if size > REPLY_MAX:
+            raise Broken(f"{size} bytes are no reply")
+        return self._receive(size)
+
+    def _receive(self, size: int) -> bytes:
+        try:
+            data = self._said.read(size)
+        except OSError as error:
+            raise Broken(f"the server does not answer: {error}") from error
+        if len(data) < size:
+            raise Broken("the server ended the connection")
+        return data
