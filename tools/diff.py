@@ -1,6 +1,5 @@
 """``diff``: what changed between two moments."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +10,9 @@ from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.comparison import Change, Comparison
 from ezmsg.ledger.tools.documents import ledger_document, moment_document
-from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.words import taken_apart
 
 ROWS_MAX = 40
 """Lines of one group, unless all are wanted."""
@@ -39,7 +38,7 @@ def diff(
       ezmsg-ledger diff run.ledger 42 57 --json
     """
     page = Page()
-    path, a_text, b_text = _taken_apart(words)
+    path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
     with opened(path, page) as source:
         timeline = Timeline(source)
         a, b = timeline.moment(a_text), timeline.moment(b_text)
@@ -54,16 +53,6 @@ def diff(
             _print(page, comparison, full)
         if before.unknown or after.unknown:
             page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
-
-
-def _taken_apart(words: list[str]) -> tuple[Path | None, str, str]:
-    if len(words) == 3:
-        return Path(words[0]), words[1], words[2]
-    if len(words) != 2:
-        raise Misuse(f"two moments are needed, and at most a ledger before them: {' '.join(words)}", hint=_USAGE)
-    if words[0].endswith(".ledger") or Path(words[0]).is_file():
-        raise Misuse(f"two moments are needed: {words[1]} is one", hint=_USAGE)
-    return None, words[0], words[1]
 
 
 _USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"

@@ -21,10 +21,14 @@ from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline, has_writer
 from ezmsg.ledger.tools.bursts import QUIET_NS, Bursts, Line
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.known import known
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.sentences import Sentence, Story
 from ezmsg.ledger.tools.told import EVERYTHING, LISTED_MAX
+from ezmsg.ledger.tools.words import near
+
+REFUSED = "command.rejected"
 
 UNKNOWN = "unknown"
 """What `--type` calls the events that this version does not know."""
@@ -49,6 +53,11 @@ def log(
         str | None,
         typer.Option(metavar="TEXT", help="Only what concerns topics or components with TEXT in their name."),
     ] = None,
+    component: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Only what concerns this component, and what is inside it."),
+    ] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="Only commands that were refused, and why.")] = False,
     since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from this moment on.")] = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only up to this moment.")] = None,
     lines: Annotated[
@@ -70,7 +79,8 @@ def log(
     Examples:
       ezmsg-ledger log run.ledger
       ezmsg-ledger log --topic AMP --since -5m
-      ezmsg-ledger log --type session --type command.rejected
+      ezmsg-ledger log --type session --component SYSTEM/AMP
+      ezmsg-ledger log --refused
       ezmsg-ledger log --follow -n 20
     """
     page = Page()
@@ -78,7 +88,8 @@ def log(
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
     with opened(ledger, page) as source:
         timeline = Timeline(source)
-        wanted = Filter(timeline, type_ or [], session, topic)
+        types = [*(type_ or []), *([REFUSED] if refused else [])]
+        wanted = Filter(timeline, types, session, topic, component)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
         span = (
             timeline.moment(since, clamp=True).since if since is not None else 1,
@@ -92,6 +103,8 @@ def log(
                 reading.follow()
         finally:
             telling.end()
+        if not reading.matched:
+            _refuse_unknown(source, topic, component)
         _close(page, timeline, reading, json)
         if until is None and not json:
             _say_open_end(page, timeline)
@@ -100,8 +113,11 @@ def log(
 class Filter:
     """Which events are wanted."""
 
-    def __init__(self, timeline: Timeline, types: list[str], session: str | None, topic: str | None) -> None:
+    def __init__(
+        self, timeline: Timeline, types: list[str], session: str | None, topic: str | None, component: str | None
+    ) -> None:
         self._types = tuple(types)
+        self._component = component
         self._session = session
         self._ids: set[int] = set()
         self._topic = topic.casefold() if topic is not None else None
@@ -120,6 +136,8 @@ class Filter:
             return False
         if self._session is not None and not self._speaks_of_session(told.sessions, state):
             return False
+        if self._component is not None and not any(_is_inside(word, self._component) for word in told.words):
+            return False
         return self._topic is None or any(self._topic in word.casefold() for word in told.words)
 
     def _speaks_of_session(self, keys: tuple[int, ...], state: GraphState) -> bool:
@@ -128,6 +146,10 @@ class Filter:
             if record is not None and record.label == self._session:  # one that came while the ledger was followed
                 self._ids.add(key)
         return not self._ids.isdisjoint(keys)
+
+
+def _is_inside(word: str, component: str) -> bool:
+    return word == component or word.startswith(component + "/")
 
 
 def _is_of(kind: str, wanted: str) -> bool:
@@ -299,6 +321,19 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
         page.note(f"events of unknown types were passed over: {kinds}. Upgrade ezmsg-ledger: what follows may be wrong")
     if not reading.matched and not json:
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
+
+
+def _refuse_unknown(ledger: Ledger, topic: str | None, component: str | None) -> None:
+    """Raise Misuse when nothing matched because there is no such name. Cost: one pass over the ledger."""
+    if topic is None and component is None:
+        return
+    names = known(ledger)
+    everything = [*names.topics, *names.components]
+    if topic is not None and not any(topic.casefold() in name.casefold() for name in everything):
+        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near("topics", topic, names.topics))
+    if component is not None and not any(_is_inside(name, component) for name in everything):
+        hint = near("components", component, names.components)
+        raise Misuse(f"there is no component {component!r}, and nothing inside one", hint=hint)
 
 
 def _say_open_end(page: Page, timeline: Timeline) -> None:

@@ -1,7 +1,6 @@
 """``sessions``: everybody who was ever connected."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +17,9 @@ from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, table
+from ezmsg.ledger.tools.session import SessionStory, find_session, print_session, session_document
+from ezmsg.ledger.tools.told import EVERYTHING, LISTED_MAX
+from ezmsg.ledger.tools.words import taken_apart
 
 
 class SessionLife(msgspec.Struct):
@@ -132,25 +134,38 @@ _HANDLERS: dict[type, Callable[[Sessions, Any], None]] = {
     ev.CommandRejected: Sessions._command_rejected,
 }
 
+_USAGE = "ezmsg-ledger sessions [LEDGER] [ID], such as: ezmsg-ledger sessions run.ledger 21"
+
 _HOW = {"server_stopped": "ended with the server", "server_lost": "lost with the server", None: "still open"}
 
 
 def sessions(
-    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LEDGER] [ID]", help="The ledger to read, and one session of it.", show_default=False),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="With an ID: everything by name, however much it is.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Lists all sessions of a ledger, run by run: where each came from, when it opened and how it ended, how many edges
     and components it held at most and when it ended, and how many of its commands were refused.
 
-    Times count from the start of the run. The id can be given to `log --session` and as the moment session:ID.
+    With an ID (its id, label, or the beginning of its UUID): what that one did, in order, what went with it, and what
+    it left behind.
+
+    Times count from the start of the run, those of one session from its opening. The id can be given to `log --session`
+    and as the moment session:ID.
 
     Examples:
       ezmsg-ledger sessions
-      ezmsg-ledger sessions run.ledger --json
+      ezmsg-ledger sessions run.ledger viewer
+      ezmsg-ledger sessions run.ledger 21 --json
     """
     page = Page()
-    with opened(ledger, page) as source:
+    path, named = taken_apart(words or [], 0, 1, "one session at most", _USAGE)
+    with opened(path, page) as source:
         timeline = Timeline(source)
+        wanted = find_session(timeline, named[0]).seq if named else None
         found = Sessions()
         damage: DamagedLedger | None = None
         try:
@@ -158,7 +173,15 @@ def sessions(
             fold(source.read(), found)
         except DamagedLedger as error:
             damage = error
-        if json:
+        if wanted is not None:
+            story = SessionStory(timeline, wanted, EVERYTHING if full else LISTED_MAX)
+            if json:
+                document = {"session": found.lives[wanted], **session_document(story)}
+                page.document({**ledger_document(timeline), **document})
+            else:
+                life = found.lives[wanted]
+                print_session(page, timeline, story, life.ended, _how(life))
+        elif json:
             page.document({**ledger_document(timeline), "sessions": list(found.lives.values())})
         else:
             _print(page, timeline, found)
@@ -187,18 +210,22 @@ _TITLES = ["id", "label", "from", "opened", "ended", "how", "edges", "components
 
 
 def _row(life: SessionLife, began: int) -> list[str]:
-    detail = f" ({life.detail})" if life.detail and life.detail != "eof" else ""
     return [
         str(life.id),
         life.label or "",
         life.peer or "",
         elapsed_text(life.opened - began),
         "" if life.ended is None else elapsed_text(life.ended - began),
-        _HOW.get(life.reason, life.reason or "") + detail,
+        _how(life),
         _held(life.edges_max, life.edges, life),
         _held(life.components_max, life.components, life),
         str(life.refusals) if life.refusals else "",
     ]
+
+
+def _how(life: SessionLife) -> str:
+    detail = f" ({life.detail})" if life.detail and life.detail != "eof" else ""
+    return _HOW.get(life.reason, life.reason or "") + detail
 
 
 def _held(most: int, last: int, life: SessionLife) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.timeline import has_writer
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.deep import Consistency, check_each_step
 from ezmsg.ledger.tools.location import locate
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.verify import Verification
@@ -21,33 +22,45 @@ from ezmsg.ledger.verify import Verification
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""
 
+STEPS_MIN = 2000
+"""Events from which on the progress of --deep is shown."""
+
 PASSES = 2
 """How often verifying reads a file: once for the lines, once for the hashes."""
 
 
 def verify(
     ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger to check.")],
+    deep: Annotated[bool, typer.Option("--deep", help="Fold the events too, and check every step.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
 
     The exit code is 0 when the ledger is sound; 1 when only its end is torn, as a killed recorder or a power cut leaves
-    it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk.
+    it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk. With --deep, 4
+    too when an event contradicts those before it; that takes as long as the graph is large, for every event.
 
     Examples:
       ezmsg-ledger verify run.ledger
       ezmsg-ledger verify run.ledger --json | jq .sha256
+      ezmsg-ledger verify run.ledger --deep
     """
     page = Page()
     path = locate(ledger, page)
     with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
         found = source.verify()
         writer = has_writer(source)
+        with _steps(source.head if deep else 0) as step:
+            consistency = check_each_step(source, step) if deep else None
         if json:
-            fields = msgspec.structs.asdict(found)
-            page.document({"ledger": source.location, "id": source.id, **fields, "torn": torn(found), "writer": writer})
+            fields = {**msgspec.structs.asdict(found), "torn": torn(found), "writer": writer, "deep": consistency}
+            page.document({"ledger": source.location, "id": source.id, **fields})
         else:
             _report(page, source, found, writer)
+            if consistency is not None:
+                _report_steps(page, consistency)
+    if consistency is not None and consistency.seq is not None:
+        return exits.DAMAGED
     if found.sound:
         return exits.OK
     return exits.NO if torn(found) else exits.DAMAGED
@@ -83,6 +96,14 @@ def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> No
         page.line("  (what is being written just now looks so, too: verify again)")
 
 
+def _report_steps(page: Page, found: Consistency) -> None:
+    if found.seq is None:
+        page.line(f"  folded {count(found.events, 'event')}; every invariant of the graph held after each")
+    else:
+        page.line("  ", ("bad", f"after seq {found.seq}: {found.problem}"))
+        page.line(f"  consistent before it: {count(found.events, 'event')}")
+
+
 class CountingDisk(Disk):
     """The operating system's disk, which tells how many bytes were read."""
 
@@ -93,6 +114,20 @@ class CountingDisk(Disk):
         size = super().read_into(handle, view, offset)
         self.done += size
         return size
+
+
+@contextmanager
+def _steps(head: int) -> Iterator[Callable[[int], object]]:
+    """What to call with each seq that is done; with a bar on stderr while a person waits for many."""
+    if head < STEPS_MIN or not sys.stderr.isatty():
+        yield lambda seq: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("checking every step", total=head)
+        yield lambda seq: progress.update(task, completed=seq)
 
 
 @contextmanager

@@ -73,6 +73,11 @@ def test_times_of_day_can_be_had(run: Run, night: Any) -> None:
         (["--topic", "scope"], [20, 22, 25, 26, 40]),
         (["--topic", "system/amp", "--type", "settings"], [19]),
         (["--topic", "DECODER", "--session", "2"], [5, 6, 9, 42]),
+        (["--component", "SYSTEM/DECODER"], [5, 6, 9, 17, 42]),
+        (["--component", "SYSTEM/AMP", "--type", "settings", "--type", "request"], [19, 31, 32]),
+        (["--component", "SCOPE", "--since", "mark:baseline"], [20, 22, 25, 26, 40]),
+        (["--refused"], [26, 27, 29]),
+        (["--refused", "--session", "viewer"], [26, 27]),
         (["--since", "42", "--until", "44"], [42, 43, 44]),
         (["--since", "13:04"], [42, 43, 44, 45, 46, 47, 48, 49]),
         (["--until", "13:03:20.150"], [1, 2]),
@@ -92,6 +97,23 @@ def test_what_is_wanted_is_shown(run: Run, night: Any, options: list[str], found
     assert seqs(answer.out) == [str(seq) for seq in found]
     nothing = not found and "-n" not in options
     assert answer.err == ("ezmsg-ledger: no event matches\n" if nothing else "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        (["--topic", "dekoder"], "no topic or component has 'dekoder' in", "Did you mean SYSTEM/DECODER/IN?"),
+        (["--component", "SYSTEM/AMPS"], "there is no component 'SYSTEM/AMPS'", "Did you mean SYSTEM/AMP"),
+        (["--component", "decoder"], "there is no component 'decoder'", "Did you mean SYSTEM/DECODER?"),
+    ],
+)
+def test_a_name_that_never_was_is_answered_with_one_that_is(
+    run: Run, night: Any, options: list[str], message: str, hint: str
+) -> None:
+    answer = run("log", night.path, *options)
+    assert (answer.code, answer.out) == (exits.USAGE, "")
+    assert message in answer.err
+    assert hint in answer.err
 
 
 def test_a_session_is_found_by_its_uuid_and_before_it_had_a_label(run: Run, night: Any) -> None:

@@ -1,6 +1,7 @@
 """``sessions``, as a person and as a program sees it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.sessions import Sessions
+from ezmsg.ledger.values import freeze
 
 Run = Callable[..., Any]
 
@@ -42,6 +46,78 @@ def test_the_document(run: Run, night: Any) -> None:
     assert (first["reason"], first["ended_seq"], first["edges"], first["components_max"]) == ("server_lost", 42, 6, 7)
     assert (second["reason"], second["detail"], second["refusals"], second["run"]) == ("lost", "reset", 2, 1)
     assert (third["edges"], third["edges_max"], third["ended_seq"], third["run"]) == (0, 1, 48, 2)
+
+
+def test_one_session_is_told_with_what_it_left_behind(run: Run, night: Any) -> None:
+    answer = run("sessions", night.path, "viewer")
+    assert answer.code == exits.OK
+    lines = answer.out.splitlines()
+    assert re.fullmatch(r'session 21 "viewer" from 127\.0\.0\.1:40301, [0-9a-f-]{36}', lines[0])
+    assert lines[1] == "  run 1; opened at 2026-11-24 13:03:37.156+00:00; lost (reset) after 1 s"
+    told = [line for line in lines if re.match(r"  \d+ +\d+\.\d{3}  ", line)]
+    assert [int(line.split()[0]) for line in told] == [21, 22, 23, 24, 26, 27, 31, 32, 33, 34, 40]
+    assert lines[lines.index("what went with it") :] == [
+        "what went with it",
+        "  SYSTEM/FILTER/OUT -> VIEWER/IN",
+        "",
+        "what it left behind",
+        "  SYSTEM/AMP/OUT -> SCOPE, still held by persistent",
+        '  SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN, still held by session 2 "SYSTEM"',
+    ]
+    assert run("sessions", night.path, "21").out == answer.out
+
+
+def test_the_document_of_one_session(run: Run, night: Any) -> None:
+    document = json.loads(run("sessions", night.path, "viewer", "--json").out)
+    assert (document["session"]["id"], document["session"]["reason"]) == (21, "lost")
+    assert [each["seq"] for each in document["did"]] == [21, 22, 23, 24, 26, 27, 31, 32, 33, 34, 40]
+    assert document["took_along"]["edges"] == [{"from_topic": "SYSTEM/FILTER/OUT", "to_topic": "VIEWER/IN"}]
+    assert [(each["what"], each["to_topic"], len(each["owners"])) for each in document["left"]] == [
+        ("edge", "SCOPE", 1),
+        ("edge", "SYSTEM/AMP/IN", 1),
+    ]
+    assert (document["holds"], document["components"]) == ([], [])
+
+
+def test_a_session_that_cleared_up_or_went_with_its_server(run: Run, night: Any) -> None:
+    cleared = run("sessions", night.path, "44").out
+    assert "closed after 3 s" in cleared
+    assert "  3 components: SYSTEM, SYSTEM/AMP, SYSTEM/SOURCE" in cleared
+    assert cleared.endswith("what it left behind\n  nothing\n")
+    lost = run("sessions", night.path, "2").out
+    assert "lost with the server after 24 s" in lost
+    assert "  SYSTEM/DECODER/OUT -> SYSTEM/SINK/IN" in lost.split("what went with it")[1]
+
+
+def test_an_open_session_has_what_it_holds(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.SessionOpened(uuid="s", label="A")])
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=1)])
+        out = run("sessions", path, "A").out
+    assert "still open" in out
+    assert out.endswith("what it holds now\n  A -> B\n")
+
+
+def test_settings_that_outlive_a_session_are_left_behind(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        live = LiveGraph(ledger)
+        session = live.open_session(label="S")
+        live.register(session, freeze(GraphMetadata(components={"U": UnitMetadata(address="U", name="U")})))
+        process = live.open_process()
+        live.register_process(process, 7, "h", ["U"])
+        live.update_settings(process, "U", ev.SettingsValue(serialized=None, repr_value={"gain": 2.0}))
+        live.close_session(session)
+        live.close()
+    assert f"the settings of U, still reported by process {process} (pid 7 on h)" in run("sessions", path, "S").out
+
+
+def test_a_session_that_never_was(run: Run, night: Any) -> None:
+    answer = run("sessions", night.path, "vieuwer")
+    assert (answer.code, answer.out) == (exits.USAGE, "")
+    assert "Did you mean viewer?" in answer.err
+    assert run("sessions", night.path, "1", "2").code == exits.USAGE
 
 
 def test_sessions_that_are_open_and_ledgers_without_any(run: Run, tmp_path: Path) -> None:

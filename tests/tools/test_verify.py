@@ -11,8 +11,12 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections import state as state_module
+from ezmsg.ledger.projections.records import SettingRecord
+from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools import verify as command
+from ezmsg.ledger.tools.deep import check_each_step
 
 Run = Callable[..., Any]
 
@@ -51,6 +55,7 @@ def test_the_document(run: Run, night: Any) -> None:
         "problems": [],
         "first": 1,
         "segments": 1,
+        "deep": None,
     }
 
 
@@ -112,3 +117,51 @@ def test_a_person_who_waits_sees_it_move(run: Run, night: Any, monkeypatch: pyte
     assert answer.code == exits.OK
     assert "verifying" in answer.err
     assert "sound" in answer.out
+
+
+# --- what the events mean --------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_is_sound_in_depth(run: Run, night: Any) -> None:
+    answer = run("verify", night.path, "--deep")
+    assert answer.code == exits.OK
+    assert "folded 49 events; every invariant of the graph held after each" in answer.out
+    assert json.loads(run("verify", night.path, "--deep", "--json").out)["deep"] == {
+        "events": 49,
+        "seq": None,
+        "problem": None,
+    }
+
+
+def test_an_event_that_contradicts_those_before_it_is_named(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="all is well")])
+        ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        ledger.append([ev.Mark(name="nobody noticed")])
+    assert run("verify", path).code == exits.OK, "every byte is as it was written"
+    answer = run("verify", path, "--deep")
+    assert answer.code == exits.DAMAGED
+    assert "after seq 2: event 2 contradicts the state before it" in answer.out
+    assert "consistent before it: 1 event" in answer.out
+    assert json.loads(run("verify", path, "--deep", "--json").out)["deep"]["seq"] == 2
+
+
+def test_an_invariant_that_breaks_is_named_with_the_first_seq(night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fold has no such fault that is known: one is made."""
+    honest = GraphState._session_cleared
+
+    def forgetful(state: GraphState, event: Any) -> None:
+        honest(state, event)
+        state.settings["FORGOTTEN"] = state.settings.pop("FORGOTTEN", None) or SETTING
+
+    monkeypatch.setitem(state_module._HANDLERS, ev.SessionCleared, forgetful)
+    with Ledger.open(night.path, "r") as ledger:
+        cleared = next(event.seq for event in ledger.entries() if isinstance(event, ev.SessionCleared))
+        steps: list[int] = []
+        found = check_each_step(ledger, steps.append)
+    assert (found.seq, found.events, steps) == (cleared, cleared - 1, list(range(1, cleared)))
+    assert "FORGOTTEN belongs to nobody" in str(found.problem)
+
+
+SETTING = SettingRecord(ev.SettingsValue(serialized=None, repr_value=""), None, None, 1, (10**6, 0))
