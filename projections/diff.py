@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.projections.digest import encode
 from ezmsg.ledger.projections.facts import Key, Position, facts, from_facts, position
+from ezmsg.ledger.projections.picture import diff_html
 from ezmsg.ledger.projections.state import GraphState
 
 
@@ -35,6 +36,10 @@ class Diff(msgspec.Struct, frozen=True):
     def of(self, kind: str) -> list[Change]:
         """The changes of one kind of fact: edge, node, session, registration, component, setting, process, ..."""
         return [change for change in self.changes if change.key[0] == kind]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture of the holds on edges that came and went, and all changes as text."""
+        return diff_html(self)
 
     def apply(self, state: GraphState) -> GraphState:
         """The state after, made from the one before; ``state`` itself is not touched. Cost: O(state).

@@ -21,6 +21,7 @@ from ezmsg.ledger.projections.entries import (
 )
 from ezmsg.ledger.projections.invariants import check
 from ezmsg.ledger.projections.ownership import EdgeKey, Ownership
+from ezmsg.ledger.projections.picture import state_html
 from ezmsg.ledger.projections.projection import contradiction, follows
 from ezmsg.ledger.projections.records import (
     EndpointRecord,
@@ -391,6 +392,17 @@ class GraphState:
     def check(self) -> None:
         """Assert every invariant; the AssertionError says what is broken. Cost: O(state)."""
         check(self)
+
+    def __repr__(self) -> str:
+        edges = sum(1 for _ in self.ownership.edges())
+        return (
+            f"<GraphState at seq {self.seq}: {edges} edges, {len(self.sessions)} sessions, "
+            f"{len(self.processes)} processes, {len(self.components)} components>"
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture of the graph."""
+        return state_html(self)
 
 
 _HANDLERS: dict[type, Callable[[GraphState, Any], None]] = {

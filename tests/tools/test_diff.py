@@ -55,6 +55,54 @@ def test_two_runs_can_be_compared(run: Run, night: Any) -> None:
     assert "+ SCOPE -> SCOPE/COPY  (persistent)" in found
 
 
+def test_two_runs_are_compared_by_names(run: Run, night: Any) -> None:
+    found = lines(run("diff", night.path, "mark:baseline", night.seqs["second wired"], "--by-name").out)
+    assert not any("SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN" in line for line in found), "held by SYSTEM in both"
+    assert '- SYSTEM/DECODER/OUT -> SYSTEM/SINK/IN  (held by "SYSTEM")' in found
+    assert "+ SCOPE -> SCOPE/COPY  (persistent)" in found
+    assert '- session "SYSTEM" holding 6 edges' in found
+    assert '+ session "SYSTEM" holding 1 edge' in found
+    assert "- SYSTEM/SINK" in found
+    assert "~ SYSTEM  changed: children" in found
+    assert "- channel of SYSTEM/SOURCE/OUT  (4, then 0)" in found
+    assert not any(re.search(r"session \\d|process \\d|pid", line) for line in found)
+
+
+@pytest.fixture(scope="module")
+def again(night: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same night once more: nothing but UUIDs, pids and the clock differ."""
+    return type(night)(tmp_path_factory.mktemp("again") / "again.ledger")
+
+
+def test_two_ledgers_of_the_same_thing_do_not_differ(run: Run, night: Any, again: Any) -> None:
+    answer = run("diff", night.path, night.seqs["gain"], again.seqs["gain"], "--with", again.path)
+    assert answer.out.endswith("no difference\n")
+    assert f" of {again.path}" in answer.out
+    document = json.loads(
+        run("diff", night.path, night.seqs["gain"], again.seqs["gain"], "--with", again.path, "--json").out
+    )
+    assert (document["same"], document["by_name"], document["with"]["ledger"]) == (True, True, str(again.path))
+    assert document["id"] != document["with"]["id"]
+
+
+def test_a_setting_that_two_ledgers_differ_in_is_told(run: Run, night: Any, again: Any) -> None:
+    answer = run("diff", night.path, night.seqs["baseline"], again.seqs["gain"], "--with", again.path)
+    assert lines(answer.out) == ["~ SYSTEM/AMP  gain 1.0 -> 2.0"]
+    [setting] = json.loads(
+        run("diff", night.path, night.seqs["baseline"], again.seqs["gain"], "--with", again.path, "--json").out
+    )["settings"]
+    assert setting["fields"] == [{"field": "gain", "before": 1.0, "after": 2.0}]
+
+
+def test_by_names_the_way_back_is_the_mirror(run: Run, night: Any) -> None:
+    there = json.loads(run("diff", night.path, 17, 41, "--json", "--by-name").out)
+    back = json.loads(run("diff", night.path, 41, 17, "--json", "--by-name").out)
+    turn = {"+": "-", "-": "+", "~": "~"}
+    for group in ("edges", "sessions", "components", "settings", "processes", "endpoints"):
+        mirrored = [{**item, "change": turn[item["change"]]} for item in there[group]]
+        assert sorted(item["change"] for item in mirrored) == sorted(item["change"] for item in back[group]), group
+
+
 def test_the_way_back_is_the_mirror(run: Run, night: Any) -> None:
     there = json.loads(run("diff", night.path, 17, 41, "--json").out)
     back = json.loads(run("diff", night.path, 41, 17, "--json").out)
