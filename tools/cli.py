@@ -52,6 +52,7 @@ COMMANDS = (
     Command("show", LOOK, "What was the graph like at a moment?", "show:show"),
     Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
+    Command("settings", LOOK, "Which settings were in force, and who asked for the change?", "settings:settings"),
     Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
     Command("reenact", KEEP, "Does another server make the same graph of this?", "reenact.command:reenact"),

@@ -159,7 +159,8 @@ def test_the_app_can_be_run_by_typer_itself(night: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"), [("s", {"selftest", "show", "serve", "sessions", "status"}), ("lo", {"log"})]
+    ("typed", "offered"),
+    [("s", {"selftest", "show", "serve", "sessions", "settings", "status"}), ("lo", {"log"})],
 )
 def test_the_shell_completes_commands(typed: str, offered: set[str]) -> None:
     env = {

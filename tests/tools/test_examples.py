@@ -1,0 +1,77 @@
+"""Every example in the help of a command that looks or keeps works as it stands there."""
+
+import importlib
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.tools import cli, exits
+
+Run = Callable[..., Any]
+
+ENDLESS = ("--follow", "--hold")
+"""Options whose examples go on until Ctrl-C."""
+
+ADDRESS = "127.0.0.1:25978"
+"""Where the examples have a graph server; the test's own is elsewhere."""
+
+LATER_NS = 245 * 10**9
+"""So long after the night the marks are set: an example that looks five minutes back finds a part of it."""
+
+MARKS = ("before", "after", "steady", "more", "and", "so", "on", "until", "there", "are", "sixty")
+
+
+def examples() -> Iterator[str]:
+    for command in cli.COMMANDS:
+        if command.group == cli.RECORD:
+            continue
+        module, _, name = command.function.partition(":")
+        function = getattr(importlib.import_module(f"ezmsg.ledger.tools.{module}"), name)
+        found = re.findall(r"^ +(ezmsg-ledger .*)$", function.__doc__, re.MULTILINE)
+        assert found, f"{command.name} has no example"
+        yield from found
+
+
+@pytest.fixture(scope="module")
+def desk(night: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the ledgers that the examples speak of."""
+    folder = tmp_path_factory.mktemp("desk")
+    for name in ("worked.ledger", "failed.ledger", "run.ledger"):
+        shutil.copy(night.path, folder / name)
+        later = type(night.clock)(night.clock.time + LATER_NS)
+        with Ledger.open(folder / name, clock=later) as ledger:
+            for mark in MARKS:
+                ledger.append([ev.Mark(name=mark)])
+    return folder
+
+
+@pytest.mark.parametrize("line", list(examples()))
+def test_an_example_works(run: Run, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    if any(option in line for option in ENDLESS):
+        pytest.skip("goes on until Ctrl-C")
+    shutil.copytree(desk, tmp_path / "desk")
+    monkeypatch.chdir(tmp_path / "desk")
+    monkeypatch.setenv("TZ", "Europe/Berlin")  # the night began at 14:03:20 there
+    if hasattr(time, "tzset"):
+        time.tzset()
+    words = shlex.split(line.partition(" | ")[0])[1:]
+    if ADDRESS in words:
+        server = GraphServer(None)
+        server.start(("127.0.0.1", 0))
+        words[words.index(ADDRESS)] = str(server.address)
+    try:
+        answer = run(*words)
+    finally:
+        if ADDRESS in line:
+            server.stop()
+    assert answer.code == exits.OK, answer
+    assert answer.out or "wrote" in answer.err
