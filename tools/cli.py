@@ -52,6 +52,12 @@ COMMANDS = (
     Command("show", LOOK, "What was the graph like at a moment?", "show:show"),
     Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
+    Command("why", LOOK, "Why is this edge here, or why is it gone?", "why:why"),
+    Command("history", LOOK, "Who held this, or ran it, and when did that change?", "history:history"),
+    Command("path", LOOK, "When was there a path from here to there, and how often did it break?", "path:path"),
+    Command("when", LOOK, "When did this become true, and when did it last change?", "when:when"),
+    Command("explain", LOOK, "Why does this subscriber receive nothing?", "explain:explain"),
+    Command("what-if", LOOK, "What would the graph look like without this session?", "what_if:what_if"),
     Command("settings", LOOK, "Which settings were in force, and who asked for the change?", "settings:settings"),
     Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
@@ -157,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # completion ends so
         code = done.code if isinstance(done.code, int) else exits.OK
     except LedgerError as error:
-        report(str(error), error.hint)
+        report(str(error), error.hint, getattr(error, "lines", ()))
         code = exits.code_of(error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

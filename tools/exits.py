@@ -41,6 +41,8 @@ _CODES: dict[str, int] = {
     errors.LogError.__name__: DISK,
     errors.CommandRefused.__name__: NO,
     errors.UnknownMoment.__name__: USAGE,
+    errors.UnknownSubject.__name__: USAGE,
+    errors.PredicateError.__name__: USAGE,
     "CannotListen": USAGE,  # by its name: a command that only looks need not load ezmsg.ledger.runtime
     Misuse.__name__: USAGE,
     OSError.__name__: DISK,

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.records import Registration
+from ezmsg.ledger.projections.subjects import near
+from ezmsg.ledger.tools.exits import Misuse
 
 
 class Known:
-    """The names, each in the order in which they first came up."""
+    """The names, each in the order in which they first came up; up to the ``damage`` of a ledger that has one."""
 
     def __init__(self) -> None:
+        self.damage: DamagedLedger | None = None
         self._topics: dict[str, None] = {}
         self._components: dict[str, None] = {}
 
@@ -25,6 +28,11 @@ class Known:
     def components(self) -> list[str]:
         """Components that were registered, run, or reported settings of."""
         return list(self._components)
+
+    def missing(self, what: str, name: str, names: list[str]) -> LedgerError:
+        """What to raise when there is no ``what`` (topic, component, ...) of that name; the damage, where there is one:
+        it may be behind that."""
+        return self.damage or Misuse(f"there is no {what} {name!r}", hint=near(name, names))
 
     def add(self, events: Sequence[Any]) -> None:
         """Note the names of some events."""
@@ -50,6 +58,6 @@ def known(ledger: Ledger) -> Known:
     try:
         for batch in ledger.read():
             names.add(batch)
-    except DamagedLedger:
-        pass  # said by whoever answers: these are only hints
+    except DamagedLedger as error:
+        names.damage = error
     return names

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.timeline import has_writer
 from ezmsg.ledger.segments import number_of
@@ -53,9 +53,28 @@ def locate(path: Path | None, page: Page) -> Path:
 
 @contextmanager
 def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
-    """The ledger that ``locate`` finds, open for reading."""
+    """The ledger that ``locate`` finds, open for reading.
+
+    When something is asked for that is not there, and the ledger is damaged, DamagedLedger is raised in place of that:
+    it may be behind the damage.
+    """
     with Ledger.open(locate(path, page), "r") as ledger:
-        yield ledger
+        try:
+            yield ledger
+        except (UnknownMoment, UnknownSubject) as error:
+            if (damage := _damage(ledger)) is not None:
+                raise damage from error
+            raise
+
+
+def _damage(ledger: Ledger) -> DamagedLedger | None:
+    """What is wrong with a ledger; None when it can be read to its end. Cost: one pass."""
+    try:
+        for _ in ledger.read():
+            pass
+    except DamagedLedger as error:
+        return error
+    return None
 
 
 def unnamed(stem: str) -> Path:

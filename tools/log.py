@@ -18,6 +18,7 @@ from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.landmarks import Run
 from ezmsg.ledger.projections.moments import sessions_named
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.subjects import near
 from ezmsg.ledger.projections.timeline import Timeline, has_writer
 from ezmsg.ledger.tools.bursts import QUIET_NS, Bursts, Line
 from ezmsg.ledger.tools.exits import Misuse
@@ -26,7 +27,6 @@ from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.sentences import Sentence, Story
 from ezmsg.ledger.tools.told import EVERYTHING, LISTED_MAX
-from ezmsg.ledger.tools.words import near
 
 REFUSED = "command.rejected"
 
@@ -330,9 +330,9 @@ def _refuse_unknown(ledger: Ledger, topic: str | None, component: str | None) ->
     names = known(ledger)
     everything = [*names.topics, *names.components]
     if topic is not None and not any(topic.casefold() in name.casefold() for name in everything):
-        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near("topics", topic, names.topics))
+        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near(topic, names.topics))
     if component is not None and not any(_is_inside(name, component) for name in everything):
-        hint = near("components", component, names.components)
+        hint = near(component, names.components)
         raise Misuse(f"there is no component {component!r}, and nothing inside one", hint=hint)
 
 

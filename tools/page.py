@@ -7,6 +7,7 @@ them could move the cursor or fake a line is shown as an escape.
 import os
 import re
 import sys
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -93,13 +94,15 @@ class Page:
         return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, force_terminal=True)
 
 
-def report(message: str, hint: str) -> None:
-    """Say on stderr what went wrong, and what to do next ("" when there is nothing to add)."""
+def report(message: str, hint: str, lines: Iterable[str] = ()) -> None:
+    """Say on stderr what went wrong, and what to do next ("": nothing to add); ``lines`` show the place."""
     try:
         sys.stdout.flush()
     except OSError:  # it may be what is being reported
         give_up_stdout()
     print(f"{NAME}: {clean(message)}", file=sys.stderr)
+    for line in lines:
+        print(f"  {clean(line)}", file=sys.stderr)
     if hint:
         print(f"  hint: {clean(hint)}", file=sys.stderr)
 

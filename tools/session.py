@@ -13,6 +13,7 @@ from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import documents, names
 from ezmsg.ledger.tools.documents import Document
+from ezmsg.ledger.tools.lives import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.sentences import Sentence, Story
 from ezmsg.ledger.tools.told import LISTED_MAX, span_text
@@ -46,7 +47,7 @@ class SessionStory:
         self.holds: list[EdgeKey] = []
         self.ended: Sentence | None = None
         story = Story(most=most)
-        for event in timeline.ledger.entries():
+        for event in sound_events(timeline):
             releases = isinstance(event, RELEASES) and session in story.state.sessions and _is_of(event, session)
             before = self._held(story.state) if releases else None
             sentence = story.tell(event)

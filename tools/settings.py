@@ -8,16 +8,18 @@ import typer
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.subjects import near
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.documents import ledger_document, moment_document, setting_document
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.known import known
+from ezmsg.ledger.tools.lives import asked_moment
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.settings_changes import FieldChange, LikelyPublisher, SettingsChange, settings_changes
 from ezmsg.ledger.tools.wording import settings_text, value_text
-from ezmsg.ledger.tools.words import near, taken_apart
+from ezmsg.ledger.tools.words import taken_apart
 
 LIKELY_MAX = 3
 """Publishers named as likely in a line."""
@@ -50,7 +52,7 @@ def settings(
         raise Misuse("--field is one of a component", hint=_USAGE)
     with opened(path, page) as source:
         timeline = Timeline(source)
-        moment = timeline.moment(at)
+        moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         component = named[0] if named else None
         changes = _changes(timeline, component, field, moment.seq) if component is not None else []
@@ -68,19 +70,21 @@ def settings(
             _print_all(page, timeline, moment, state)
         else:
             _print_one(page, timeline, state, component, field, changes)
+        if timeline.damage is not None:
+            raise timeline.damage
 
 
 def _changes(timeline: Timeline, component: str, field: str | None, until: int) -> list[SettingsChange]:
     found = settings_changes(timeline, component)
     if not found:
-        there = known(timeline.ledger).components
-        if component in there:
+        there = known(timeline.ledger)
+        if component in there.components:
             return []
-        raise Misuse(f"there is no component {component!r}", hint=near("components", component, there))
+        raise there.missing("component", component, there.components)
     if field is not None:
         fields = [each.field for change in found for each in change.fields]
         if field not in fields:
-            raise Misuse(f"{component} has no field {field!r}", hint=near("fields", field, fields))
+            raise Misuse(f"{component} has no field {field!r}", hint=near(field, fields))
         found = [change for change in found if any(each.field == field for each in change.fields)]
     return [change for change in found if change.seq <= until]
 

@@ -10,6 +10,8 @@ from ezmsg.ledger.projections.records import SettingRecord
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
+from ezmsg.ledger.tools.lives import sound_events
+from ezmsg.ledger.tools.reach import upstream
 from ezmsg.ledger.tools.wording import settings_change, settings_fields
 from ezmsg.ledger.values import Form, same
 
@@ -71,7 +73,7 @@ class SettingsChange(msgspec.Struct, frozen=True):
 
 def settings_changes(timeline: Timeline, component: str, field: str | None = None) -> list[SettingsChange]:
     """Every change of a component's settings, in order; of one field alone when it is given. Cost: O(events)."""
-    found = _Watch(component).run(timeline.ledger.entries())
+    found = _Watch(component).run(sound_events(timeline))
     if field is None:
         return list(found)
     return [change for change in found if any(each.field == field for each in change.fields)]
@@ -134,10 +136,11 @@ class _Watch:
     def _likely(self) -> list[LikelyPublisher]:
         """The publishers at or upstream of the settings input. Cost: O(graph)."""
         state = self._state
-        upstream = _upstream(state, _input_topic(state, self._component))
+        topic = _input_topic(state, self._component)
+        reaching = {topic, *upstream(state, topic)}
         found = []
         for key, record in state.endpoints.items():
-            if record.kind == "publisher" and record.topic in upstream:
+            if record.kind == "publisher" and record.topic in reaching:
                 unit = record.topic.rpartition("/")[0]
                 unit_ = unit if unit in state.units or unit in state.components else None
                 name = names.endpoint_of(state, key, record)
@@ -162,21 +165,6 @@ def _input_topic(state: GraphState, component: str) -> str:
         if isinstance(dynamic, dict) and isinstance(dynamic.get("input_topic"), str):
             return str(dynamic["input_topic"])
     return f"{component}/{INPUT}"
-
-
-def _upstream(state: GraphState, topic: str) -> set[str]:
-    """The topics whose messages reach ``topic``, itself included."""
-    into: dict[str, list[str]] = {}
-    for from_topic, to_topic in (edge for edge, _ in state.ownership.edges()):
-        into.setdefault(to_topic, []).append(from_topic)
-    seen = {topic}
-    ahead = [topic]
-    while ahead:
-        for source in into.get(ahead.pop(), ()):
-            if source not in seen:
-                seen.add(source)
-                ahead.append(source)
-    return seen
 
 
 def _update(payload: bytes | None) -> tuple[str, Form] | None:

@@ -15,7 +15,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.timeline import has_writer
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.deep import Consistency, check_each_step
-from ezmsg.ledger.tools.location import locate
+from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.verify import Verification
 
@@ -73,9 +73,9 @@ def torn(found: Verification) -> bool:
 
 def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> None:
     if found.sound:
-        page.line(("add", "sound"), f": {source.location}")
+        page.line(("add", "sound"), f": {shortened(source.location)}")
     else:
-        page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {source.location}")
+        page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {shortened(source.location)}")
     page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
     if found.first > 1:
         page.line(f"  its history begins with seq {found.first}: what came before is no longer there")

@@ -23,8 +23,18 @@ from ezmsg.ledger.tools.cli import COMMANDS, app
 
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = [command.name for command in COMMANDS]
-LOOKING = ["log", "show", "diff", "sessions"]
-MOMENTS = {"diff": ["start", "end"]}
+LOOKING = [command.name for command in COMMANDS if command.group == cli.LOOK]
+ASKED = {
+    "diff": ["start", "end"],
+    "why": ["SYSTEM/AMP/OUT", "SCOPE"],
+    "history": ["SYSTEM/AMP/OUT", "SCOPE"],
+    "path": ["SYSTEM/AMP/OUT", "SCOPE/COPY"],
+    "when": ["session viewer and not paused"],
+    "explain": ["SYSTEM/AMP/IN"],
+    "what-if": ["viewer"],
+    "settings": ["SYSTEM/AMP"],
+}
+"""What a command wants to be asked about, in the ledger of the night."""
 CONSOLE = Path(sys.executable).with_name("ezmsg-ledger")
 PROGRAM = [str(CONSOLE)] if CONSOLE.exists() else [sys.executable, "-m", "ezmsg.ledger.tools.cli"]
 
@@ -93,11 +103,18 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@pytest.mark.parametrize("name", ["show", "diff", "sessions", "verify"])
+DOCUMENTS = [name for name in (*LOOKING, "verify") if name not in ("log", "export")]
+"""The commands that print one document with --json."""
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_key_of_a_document_is_documented(run: Run, night: Any, name: str) -> None:
     moments = {"show": ["--at", night.seqs["visited"]], "diff": [night.seqs["wired"], night.seqs["first run"]]}
-    document = json.loads(run(name, night.path, *moments.get(name, []), "--json").out)
-    section = sections()[name] + (sections()["show"] if name == "diff" else "")
+    asked = moments.get(name, ASKED.get(name, []))
+    document = json.loads(run(name, night.path, *asked, "--json").out)
+    there = sections()
+    section = there[name] + there["show"] + (there["diff"] if name == "what-if" else "")
+    section += there["why"] if name in ("history", "explain") else there["path"] if name == "when" else ""
     missing = [key for key in _keys(document) if f'"{key}"' not in section]
     assert missing == []
 
@@ -133,6 +150,10 @@ def test_the_installed_program_tells_its_version() -> None:
         (["log", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["show", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["verify", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["why", "LEDGER", "SCOPE", "SCOPE/COPY"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["when", "LEDGER", "paused"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["settings", "LEDGER", "SYSTEM/SINK"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
+        (["export", "LEDGER", "-f", "dot"], ["ezmsg.core", "ezmsg.ledger.runtime", "pyarrow", "networkx"]),
     ],
 )
 def test_a_command_loads_only_what_it_needs(night: Any, arguments: list[str], not_loaded: list[str]) -> None:
@@ -245,11 +266,25 @@ def test_a_file_that_is_no_sound_ledger(
 ) -> None:
     path = tmp_path / "my recordings of today.ledger"
     make(path)
-    answer = run(command, path, *MOMENTS.get(command, []))
+    answer = run(command, path, *ASKED.get(command, []))
     assert answer.code == code, answer
     assert message in answer.err + answer.out
     assert hint in answer.err + answer.out
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "command", ["log", "show", "sessions", "why", "path", "when", "explain", "what-if", "settings"]
+)
+def test_what_comes_before_the_damage_is_shown_all_the_same(
+    run: Run, night: Any, tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "x.ledger"
+    path.write_bytes(night.path.read_bytes().replace(b'"session":21,"reason"', b'"session":2x,"reason"', 1))
+    answer = run(command, path, *ASKED.get(command, []))
+    assert answer.code == exits.DAMAGED, answer
+    assert len(answer.out.splitlines()) > 2
+    assert "is damaged behind seq 39" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,220 @@
+"""``path``, ``explain`` and ``what-if``: what reaches what, what does not, and what would be without somebody."""
+
+import json
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import networkx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.export import to_networkx
+from ezmsg.ledger.tools.path import path_history
+from ezmsg.ledger.tools.reach import route, upstream
+from ezmsg.ledger.tools.what_if import fullest
+
+Run = Callable[..., Any]
+
+
+# --- path ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_way_that_broke_says_when_and_by_whom(run: Run, night: Any) -> None:
+    answer = run("path", night.path, "SYSTEM/FILTER/OUT", "VIEWER/IN")
+    assert answer.out.splitlines() == [
+        "at seq 49 there is no way from SYSTEM/FILTER/OUT to VIEWER/IN",
+        "it was there 1 time, broke 1 time, for 1 s in all",
+        "  SYSTEM/FILTER/OUT -> VIEWER/IN, for 1 s",
+        '        23  2026-11-24 13:03:37.156+00:00  session 21 "viewer" connected it',
+        '        40  2026-11-24 13:03:38.156+00:00  session 21 "viewer" was lost: its connection ended while it held '
+        "something (reset)",
+    ]
+    then = run("path", night.path, "SYSTEM/AMP/OUT", "SCOPE/COPY", "--at", "30").out
+    assert then.startswith("at seq 30 there is a way from SYSTEM/AMP/OUT to SCOPE/COPY\nit was there 1 time, broke 0")
+    assert "SYSTEM/AMP/OUT -> SCOPE -> SCOPE/COPY, so far" in then
+
+
+def test_a_way_through_units_is_another(run: Run, recorded: Any) -> None:
+    ends = ["RIG/AMP/SOURCE/OUTPUT", "RIG/MONITOR/SINK/INPUT"]
+    over_edges = run("path", recorded.path, *ends)
+    assert "there was through units (--through-units)" in over_edges.out
+    through = json.loads(run("path", recorded.path, *ends, "--through-units", "--json").out)
+    assert (through["breaks"], through["there"], len(through["lives"])) == (1, False, 1)
+    assert "RIG/AMP/GAIN/INPUT -> RIG/AMP/GAIN/OUTPUT" in through["lives"][0]["what"]
+    way_back = run("path", recorded.path, *ends[::-1], "--through-units").out
+    assert "there is no way" in way_back
+    assert "nor was there ever one" in run("path", recorded.path, *ends[::-1]).out
+
+
+def test_breaks_are_counted() -> None:
+    ledger = Ledger.memory(iter(range(10**9, 10**12, 10**9)).__next__)
+    live = LiveGraph(ledger)
+    live.connect("B", "C")
+    for _ in range(3):
+        live.connect("A", "B")
+        live.disconnect("A", "B")
+    live.connect("A", "X")
+    live.connect("A", "B")
+    timeline = Timeline(ledger)
+    found = path_history(timeline, "A", "C", timeline.moment("end"))
+    assert (found.there, found.breaks, len(found.lives), found.existed_ns) == (True, 3, 4, 3 * 10**9)
+    early = path_history(timeline, "A", "C", timeline.moment("3"))
+    assert (early.there, early.breaks, len(early.lives)) == (True, 0, 1)
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_at_every_seq_there_is_a_way_where_one_is_found(recorded: Any, through: bool) -> None:
+    """However seldom it is looked for again."""
+    ends = [
+        ("RIG/AMP/SOURCE/OUTPUT", "RIG/MONITOR/SINK/INPUT"),
+        ("RIG/AMP/GAIN/OUTPUT", "VISITOR/SCOPE"),
+        ("RIG/TUNER/OUTPUT_SETTINGS", "RIG/AMP/GAIN/INPUT_SETTINGS"),
+    ]
+    with Ledger.open(recorded.path, "r") as ledger:
+        timeline = Timeline(ledger)
+        found = [path_history(timeline, *each, timeline.moment("end"), through).lives for each in ends]
+        for seq in range(1, ledger.head + 1):
+            state = timeline.at(seq)
+            for each, lives in zip(ends, found, strict=True):
+                assert any(life.at(seq) for life in lives) == (route(state, *each, through) is not None), (seq, each)
+
+
+def test_persistent_edges_that_are_dropped_at_once_break_a_way_through_units() -> None:
+    ledger = Ledger.memory()
+    live = LiveGraph(ledger)
+    live.connect("A", "B")
+    live.clear_persistent()
+    timeline = Timeline(ledger)
+    for through in (False, True):
+        assert path_history(timeline, "A", "B", timeline.moment("end"), through).breaks == 1
+
+
+@given(st.sets(st.tuples(st.sampled_from("ABCDEF"), st.sampled_from("ABCDEF")), max_size=14), st.data())
+def test_ways_are_those_that_networkx_finds(edges: set[tuple[str, str]], data: Any) -> None:
+    ledger = Ledger.memory()
+    batch = [ev.EdgeConnected(from_topic=a, to_topic=b, owner=None) for a, b in sorted(edges) if a < b]
+    ledger.append(batch)
+    state = Timeline(ledger).at("end")
+    graph = to_networkx(state)
+    a, b = data.draw(st.sampled_from("ABCDEF")), data.draw(st.sampled_from("ABCDEF"))
+    there = a in graph and b in graph and networkx.has_path(graph, a, b)
+    way = route(state, a, b)
+    assert (way is not None) == there
+    if way is not None:
+        assert len(way) == len(networkx.shortest_path(graph, a, b))
+        assert all(step in {(e.from_topic, e.to_topic) for e in batch} for step in pairwise(way))
+    above = networkx.ancestors(graph, b) if b in graph else set()
+    assert set(upstream(state, b)) == above
+
+
+# --- explain ---------------------------------------------------------------------------------------------------------
+
+
+def reasons(run: Run, path: Path, topic: str) -> list[str]:
+    found: list[str] = json.loads(run("explain", path, topic, "--json").out)["reasons"]
+    return found
+
+
+def test_every_cause_is_found_by_itself(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        live = LiveGraph(ledger)
+        live.connect("A", "B")
+        publisher = live.open_endpoint(ev.PublisherOpened(uuid="p", topic="A"))
+        assert reasons(run, path, "B") == ["nobody subscribes to B at this moment"]
+        subscriber = live.open_endpoint(ev.SubscriberOpened(uuid="s", topic="B"))
+        assert reasons(run, path, "B") == []
+        assert "nothing in the graph is in the way: see whether the publishers publish" in run("explain", path, "B").out
+        live.set_stalled(subscriber, True)
+        assert "has not applied a routing update" in reasons(run, path, "B")[0]
+        live.set_stalled(subscriber, False)
+        live.note(ev.GraphPaused(by="10.0.0.7:5"))
+        assert "the graph is paused" in reasons(run, path, "B")[0]
+        live.note(ev.GraphResumed())
+        live.close_endpoint(publisher, "lost")
+        assert reasons(run, path, "B") == ["no publisher is open on what leads here: A"]
+        assert "A leads here: its publisher is gone" in run("explain", path, "B").out
+        live.disconnect("A", "B", by="10.0.0.7:5")
+        assert "the path from A was cut by seq" in reasons(run, path, "B")[0]
+        assert "A no longer leads here" in run("explain", path, "B").out
+        live.close()
+
+
+def test_a_subscriber_that_should_receive_something_is_said_to(run: Run, recorded: Any) -> None:
+    at = recorded.moments.visited
+    answer = run("explain", recorded.path, "RIG/MONITOR/SINK/INPUT", "--at", at)
+    assert "nothing in the graph is in the way" in answer.out
+    assert re.search(r"subscribers: subscriber \d+ of RIG/MONITOR/SINK/INPUT", answer.out)
+    alone = run("explain", recorded.path, "VISITOR/SCOPE", "--at", at).out
+    assert "nobody subscribes to VISITOR/SCOPE at this moment" in alone
+    assert "RIG/AMP/GAIN/OUTPUT leads here: publisher" in alone
+
+
+# --- what if ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_session_alone_held_would_not_be(run: Run, night: Any) -> None:
+    answer = run("what-if", night.path, "viewer")
+    assert answer.out.startswith('without session 21 "viewer", at seq 39, 2026-11-24 13:03:37.156+00:00\n')
+    assert '- SYSTEM/FILTER/OUT -> VIEWER/IN  (was held by session 21 "viewer")' in answer.out
+    assert '(held by: no longer session 21 "viewer", still persistent)' in answer.out
+
+
+def test_what_it_did_is_subtracted_and_nothing_else(night: Any) -> None:
+    with Ledger.open(night.path, "r") as ledger:
+        timeline = Timeline(ledger)
+        for seq in range(21, 40):
+            without, recorded = timeline.without("viewer", seq).state, timeline.at(seq)
+            without.check()
+            held = dict(recorded.ownership.edges())
+            kept = {edge: owners - {21} for edge, owners in held.items() if owners - {21}}
+            assert dict(without.ownership.edges()) == kept
+
+
+def test_decisions_that_it_may_have_turned_are_listed(run: Run, night: Any) -> None:
+    out = run("what-if", night.path, "SYSTEM", "--at", night.seqs["visited"]).out
+    assert "the graph would be the same" in out, "the last session of that label is of the second run"
+    out = run("what-if", night.path, "2", "--at", night.seqs["visited"]).out
+    listed = out[out.index("might have gone otherwise") :]
+    assert "     27  register" in listed
+    assert "     26  " not in listed, "it had no part in that cycle"
+    document = json.loads(run("what-if", night.path, "2", "--at", night.seqs["visited"], "--json").out)
+    assert [doubt["seq"] for doubt in document["doubts"]] == [27]
+    assert len(document["differences"]["components"]) == len(document["gone_components"]) == 7
+
+
+def test_the_moment_before_it_let_go_is_taken(night: Any) -> None:
+    with Ledger.open(night.path, "r") as ledger:
+        timeline = Timeline(ledger)
+        assert [fullest(timeline, session) for session in (2, 21, 44)] == [41, 39, 46]
+
+
+# --- what is not there -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["path", "LEDGER", "SCOPE"], "two topics are needed: SCOPE is one", "path [LEDGER] FROM TO"),
+        (["path", "LEDGER", "SCOPE", "SCOPES"], "there is no topic 'SCOPES'", "Did you mean SCOPE"),
+        (["path", "LEDGER", "SCOPE", "SCOPE/COPY", "--at", "77"], "there is no seq 77", "The ledger holds"),
+        (["explain", "LEDGER", "VIEWR/IN"], "there never was a topic 'VIEWR/IN'", "VIEWER/IN"),
+        (["explain", "LEDGER"], "a topic is needed", "explain [LEDGER] TOPIC"),
+        (["what-if", "LEDGER", "viewr"], "there is no session 'viewr'", "Did you mean viewer?"),
+        (["what-if", "LEDGER"], "a session is needed", "what-if [LEDGER] SESSION"),
+    ],
+)
+def test_what_is_not_there(run: Run, night: Any, arguments: list[str], message: str, hint: str) -> None:
+    answer = run(*(night.path if each == "LEDGER" else each for each in arguments))
+    assert (answer.code, answer.out) == (exits.USAGE, ""), answer
+    assert message in answer.err
+    assert hint in answer.err

@@ -1,0 +1,79 @@
+"""``explain``: why a subscriber receives nothing."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.answers import Explanation, Upstream
+from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools import names
+from ezmsg.ledger.tools.documents import ledger_document
+from ezmsg.ledger.tools.lives import asked_moment
+from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.page import Page, listed
+from ezmsg.ledger.tools.words import taken_apart
+
+LISTED_MAX = 5
+"""Subscribers or publishers that a line names."""
+
+UPSTREAM_MAX = 10
+"""Topics upstream that are listed; ``--json`` has all that were looked at."""
+
+_USAGE = "ezmsg-ledger explain [LEDGER] TOPIC, such as: ezmsg-ledger explain run.ledger SYSTEM/AMP/IN"
+
+
+def explain(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] TOPIC", help="The ledger, and the subscriber's topic.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Looks at all that could stand between a subscriber and its messages, and gives the reasons, the likeliest first:
+    nobody subscribes; the path from a publisher was cut, and by whose deed; there never was one; no publisher is open
+    upstream; the subscriber is stalled; the graph is paused.
+
+    Whether a publisher publishes is not recorded: messages never pass the graph server.
+
+    Examples:
+      ezmsg-ledger explain run.ledger SYSTEM/AMP/IN --at mark:baseline
+      ezmsg-ledger explain run.ledger VIEWER/IN
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 1, "a topic is needed", _USAGE)
+    with opened(path, page) as source:
+        timeline = Timeline(source)
+        moment = asked_moment(timeline, at)
+        answer = timeline.explain(asked[0], moment)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, answer, timeline.at(moment))
+        if timeline.damage is not None:
+            raise timeline.damage
+
+
+def _print(page: Page, answer: Explanation, state: GraphState) -> None:
+    moment = answer.moment
+    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
+    page.line(("head", f"{answer.topic} at seq {moment.seq}{how}"))
+    for reason in answer.reasons:
+        page.line("  ", ("bad", reason))
+    if not answer.reasons:
+        page.line("  ", ("add", "nothing in the graph is in the way"), ": see whether the publishers publish")
+    shown = listed([names.endpoint(state, key) for key in answer.subscribers], LISTED_MAX)
+    page.line(f"subscribers: {shown or 'none'}")
+    page.line("upstream:" if answer.upstream else "upstream: nothing")
+    for each in answer.upstream[:UPSTREAM_MAX]:
+        page.line(f"  {_upstream(each, state)}")
+    if len(answer.upstream) > UPSTREAM_MAX:
+        page.line(("dim", f"  ... {len(answer.upstream) - UPSTREAM_MAX} more (--json)"))
+
+
+def _upstream(each: Upstream, state: GraphState) -> str:
+    there = listed([names.endpoint(state, key) for key in each.publishers], LISTED_MAX)
+    publishers = there or ("its publisher is gone" if each.published else "it never had a publisher")
+    path = "leads here" if each.reaches else "no longer leads here"
+    return f"{each.topic} {path}: {publishers}"

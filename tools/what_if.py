@@ -1,0 +1,82 @@
+"""``what-if``: the graph without one session."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.answers import Without
+from ezmsg.ledger.projections.clock import time_text
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
+from ezmsg.ledger.tools.documents import ledger_document
+from ezmsg.ledger.tools.lives import asked_moment, sound_events
+from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.session import find_session
+from ezmsg.ledger.tools.words import taken_apart
+
+_USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if run.ledger viewer"
+
+TONES = {CAME: "add", WENT: "drop", CHANGED: "change"}
+
+
+def what_if(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] SESSION", help="The ledger, and a session of it.", show_default=False),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="The moment to compare at; just before it let go, by default."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Takes all that one session did out of the history, and shows what would be otherwise: edges that nobody else
+    held, components and settings that nobody else registered. What others did stays as it was decided, and is not
+    decided anew; where that might have gone otherwise, it is listed.
+
+    Examples:
+      ezmsg-ledger what-if run.ledger viewer
+      ezmsg-ledger what-if run.ledger 2 --at mark:baseline
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 1, "a session is needed", _USAGE)
+    with opened(path, page) as source:
+        timeline = Timeline(source)
+        session = find_session(timeline, asked[0]).seq
+        moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
+        answer = timeline.without(session, moment)
+        comparison = Comparison(timeline.at(moment), answer.state)
+        if json:
+            differences: Any = msgspec.to_builtins(comparison.document())
+            page.document({**ledger_document(timeline), **answer.to_dict(), "differences": differences})
+        else:
+            _print(page, timeline, answer, comparison)
+        if timeline.damage is not None:
+            raise timeline.damage
+
+
+def fullest(timeline: Timeline, session: int) -> int:
+    """The last seq before a session let go of what it had: its clearing or its end; the head while it is open."""
+    for event in sound_events(timeline):
+        ends = isinstance(event, ev.ServerStopped | ev.ServerLost) and event.seq > session
+        if ends or (isinstance(event, ev.SessionCleared | ev.SessionClosed) and event.session == session):
+            return event.seq - 1
+    return timeline.landmarks.seq
+
+
+def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison) -> None:
+    moment = answer.moment
+    page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {time_text(moment.time, timeline.zone)}"))
+    for title, changes in comparison.groups():
+        page.line(("head", title))
+        for change in changes:
+            page.line("  ", (TONES[change.sign], f"{change.sign} {change.text}"))
+    if not comparison:
+        page.line("the graph would be the same")
+    if answer.doubts:
+        page.line(("head", "might have gone otherwise"))
+    for doubt in answer.doubts:
+        page.line(("dim", f"  {doubt.seq:>6}  "), doubt.text)

@@ -1,0 +1,98 @@
+"""``why``: who made something so, and who ended it."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.answers import Cause, Life, Why
+from ezmsg.ledger.projections.clock import time_text
+from ezmsg.ledger.projections.subjects import KINDS
+from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.documents import ledger_document
+from ezmsg.ledger.tools.lives import asked_moment
+from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.told import span_text
+from ezmsg.ledger.tools.words import taken_apart
+
+_USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
+
+
+def subject_text(words: list[str]) -> str:
+    """The subject that some words name, as the library has it: ``A -> B`` for two topics, else as it stands."""
+    if len(words) == 2 and words[0] not in KINDS and "->" not in "".join(words):
+        return f"{_quoted(words[0])} -> {_quoted(words[1])}"
+    return " ".join(words)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if " " in name else name
+
+
+def why(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and an edge; or KIND NAME.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Says of an edge who connected it, when, and who else holds it; or, when it is not there, who disconnected it, or
+    which session ended that held it, and how. The edge can be given as FROM TO, or as 'FROM -> TO'.
+
+    Other things are named with their kind: topic T, session S, setting UNIT, unit UNIT (the process that runs it),
+    process ID, endpoint ID.
+
+    Examples:
+      ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SCOPE
+      ezmsg-ledger why run.ledger 'SYSTEM/FILTER/OUT -> VIEWER/IN' --at mark:baseline
+      ezmsg-ledger why run.ledger unit SYSTEM/AMP --json
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
+    with opened(path, page) as source:
+        timeline = Timeline(source)
+        moment = asked_moment(timeline, at)
+        answer = timeline.why(subject_text(asked), moment)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, timeline, answer)
+        if timeline.damage is not None:
+            raise timeline.damage
+
+
+def _print(page: Page, timeline: Timeline, answer: Why) -> None:
+    moment = answer.moment
+    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
+    page.line(("head", answer.subject), f" {'is' if answer.holds else 'is not'} there at seq {moment.seq}{how}")
+    if not answer.holds:
+        page.line("before that it was:" if answer.lives else "  nor was it before")
+    for life in answer.lives:
+        tell(page, timeline, life, moment.seq, moment.time, answer.subject)
+    if answer.next is not None:
+        page.line(("dim", "  it came (again) later:"))
+        _cause(page, timeline, answer.next)
+
+
+def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subject: str) -> None:
+    """A life as it was at event ``seq``: what, for how long, and the events at its two ends."""
+    gone = life.went is not None and life.died is not None and life.died <= seq
+    ended = life.went.time if gone and life.went is not None else time
+    length = f"{'for' if gone else 'so far'} {span_text(max(0, ended - life.came.time))}"
+    page.line("  ", ("dim" if gone else "add", title(life, subject)), f", {length}")
+    _cause(page, timeline, life.came)
+    if gone and life.went is not None:
+        _cause(page, timeline, life.went)
+
+
+def title(life: Life, subject: str) -> str:
+    """What a life is of, in words, where ``subject`` has been named already."""
+    if life.kind != "edge":
+        return f"{life.kind} {life.name}"
+    who = f"held by {life.label if life.owner is None else f'session {life.label}'}"
+    return who if life.name == subject else f"{life.name} {who}"
+
+
+def _cause(page: Page, timeline: Timeline, cause: Cause) -> None:
+    page.line(("dim", f"    {cause.seq:>6}  {time_text(cause.time, timeline.zone)}  "), cause.text)
