@@ -123,6 +123,78 @@ class WriteFailed(LogError):
     hint = "Free space on the disk, or record to another one."
 
 
+# --- receipts --------------------------------------------------------------------------------------------------------
+
+
+class ReceiptError(LedgerError):
+    """A receipt proves nothing about this ledger, or this ledger is not what the receipt says. ``why``: in a word."""
+
+    why = "error"
+
+
+class MalformedNote(ReceiptError):
+    """What should be a receipt is none: it was cut, changed, or is something else."""
+
+    hint = "Take the receipt as it was given, every byte of it: `ezmsg-ledger receipt LEDGER > FILE` writes one."
+    why = "malformed"
+
+
+class MalformedKey(ReceiptError):
+    """What should be a key is none, or of another kind."""
+
+    hint = "`ezmsg-ledger receipt --new-key FILE` makes a key, and prints the line that others check its receipts with."
+    why = "malformed_key"
+
+
+class UnknownKey(ReceiptError):
+    """The receipt has no signature of the key that it was to be checked with."""
+
+    hint = "Ask whoever gave the receipt for the line of the key that signed it."
+    why = "unknown_key"
+
+
+class BadSignature(ReceiptError):
+    """The signature is not that of this text: either was changed."""
+
+    hint = "Trust nothing in this receipt."
+    why = "bad_signature"
+
+
+class OtherLedger(ReceiptError):
+    """The receipt is of another ledger."""
+
+    hint = "Name the ledger that the receipt was taken of: the first line of both has its id."
+    why = "other_ledger"
+
+
+class CutBack(ReceiptError):
+    """The ledger ends before what the receipt proves to have been there."""
+
+    hint = "What is missing was on the disk. Look for a copy of the ledger, and for whoever shortened this one."
+    why = "cut_back"
+
+
+class OtherHistory(ReceiptError):
+    """The bytes before the receipt's offset are not those that were there when it was taken."""
+
+    hint = "Look for a copy that does hold the receipt. `ezmsg-ledger verify` says whether this one is sound in itself."
+    why = "other_history"
+
+
+class SegmentGone(ReceiptError):
+    """The segment that the receipt speaks of is no longer there, so nothing can be told."""
+
+    hint = "Put the segment back into the ledger's folder."
+    why = "segment_gone"
+
+
+class CannotSign(ReceiptError):
+    """The library for signatures is not installed."""
+
+    hint = 'Install it with the extra: pip install "ezmsg-ledger[sign]".'
+    why = "cannot_sign"
+
+
 # --- commands --------------------------------------------------------------------------------------------------------
 
 

@@ -61,6 +61,7 @@ COMMANDS = (
     Command("settings", LOOK, "Which settings were in force, and who asked for the change?", "settings:settings"),
     Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
+    Command("receipt", KEEP, "How can I prove later that nothing was changed?", "receipt:receipt"),
     Command("reenact", KEEP, "Does another server make the same graph of this?", "reenact.command:reenact"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", "selftest.command:selftest"),

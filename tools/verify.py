@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.deep import Consistency, check_each_step
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.receipt import Judged, judged, shown
 from ezmsg.ledger.verify import Verification
 
 PROGRESS_MIN = 64 * 2**20
@@ -32,6 +34,14 @@ PASSES = 2
 def verify(
     ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger to check.")],
     deep: Annotated[bool, typer.Option("--deep", help="Fold the events too, and check every step.")] = False,
+    receipt: Annotated[
+        Path | None,
+        typer.Option("--receipt", metavar="FILE", help="And that it goes on from what this receipt says."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
@@ -40,30 +50,40 @@ def verify(
     it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk. With --deep, 4
     too when an event contradicts those before it; that takes as long as the graph is large, for every event.
 
+    With --receipt it is also 4 when the ledger was cut back behind the receipt or holds another history, and 1 when the
+    receipt proves nothing: it is of another ledger, or not signed by the key.
+
     Examples:
       ezmsg-ledger verify run.ledger
+      ezmsg-ledger verify run.ledger --receipt run.receipt
       ezmsg-ledger verify run.ledger --json | jq .sha256
       ezmsg-ledger verify run.ledger --deep
     """
     page = Page()
     path = locate(ledger, page)
+    if key is not None and receipt is None:
+        raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
+    given = None if receipt is None else shown(receipt, key)
     with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
         found = source.verify()
         writer = has_writer(source)
         with _steps(source.head if deep else 0) as step:
             consistency = check_each_step(source, step) if deep else None
+        verdict = None if given is None else judged(given, source.location, found)
         if json:
-            fields = {**msgspec.structs.asdict(found), "torn": torn(found), "writer": writer, "deep": consistency}
-            page.document({"ledger": source.location, "id": source.id, **fields})
+            about = {"torn": torn(found), "writer": writer, "deep": consistency}
+            about["receipt"] = None if verdict is None else verdict.document
+            page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
         else:
             _report(page, source, found, writer)
             if consistency is not None:
                 _report_steps(page, consistency)
+            if verdict is not None:
+                _tell(page, verdict, found.first)
+    code = exits.OK if found.sound else exits.NO if torn(found) else exits.DAMAGED
     if consistency is not None and consistency.seq is not None:
-        return exits.DAMAGED
-    if found.sound:
-        return exits.OK
-    return exits.NO if torn(found) else exits.DAMAGED
+        code = exits.DAMAGED
+    return max(code, exits.OK if verdict is None else verdict.code)  # the worst of them: 0, 1 or 4
 
 
 def torn(found: Verification) -> bool:
@@ -102,6 +122,24 @@ def _report_steps(page: Page, found: Consistency) -> None:
     else:
         page.line("  ", ("bad", f"after seq {found.seq}: {found.problem}"))
         page.line(f"  consistent before it: {count(found.events, 'event')}")
+
+
+def _tell(page: Page, verdict: Judged, first: int) -> None:
+    """What became of the receipt."""
+    receipt = verdict.receipt
+    if verdict.says is not None:
+        page.line(("bad", "the receipt does not hold"), f": {verdict.says}")
+        if verdict.hint:
+            page.line(f"  {verdict.hint}")
+        return
+    taken = datetime.fromtimestamp(receipt.time // 10**9, UTC).isoformat(" ")
+    page.line(("add", "the receipt holds"), f": seqs {first} to {receipt.seq} are as they were on {taken}")
+    if verdict.signed_by is not None:
+        page.line(f"  signed by {verdict.signed_by}")
+    elif verdict.unchecked:
+        page.line(f"  it says that {' and '.join(verdict.unchecked)} signed it: --key KEY checks that")
+    else:
+        page.line("  it is not signed: it is worth as much as the place where it was kept")
 
 
 class CountingDisk(Disk):

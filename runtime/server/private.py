@@ -69,7 +69,13 @@ def _head(hub: Hub, request: Request) -> dict[str, Any]:
 
 
 def _receipt(hub: Hub, request: Request) -> dict[str, Any]:
-    return {"ledger": hub.live.ledger.location, "id": hub.live.ledger.id, "receipt": hub.live.ledger.receipt}
+    ledger = hub.live.ledger
+    return {
+        "ledger": ledger.location,
+        "id": ledger.id,
+        "receipt": ledger.receipt,
+        "durable_seq": ledger.durable_seq,
+    }
 
 
 def _status(hub: Hub, request: Request) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-DOCUMENTS = [name for name in (*LOOKING, "verify") if name not in ("log", "export")]
+DOCUMENTS = [name for name in (*LOOKING, "verify", "receipt") if name not in ("log", "export")]
 """The commands that print one document with --json."""
 
 
@@ -259,7 +259,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("command", [*LOOKING, "verify"])
+@pytest.mark.parametrize("command", [*LOOKING, "verify", "receipt"])
 @pytest.mark.parametrize(("make", "code", "message", "hint"), FOREIGN)
 def test_a_file_that_is_no_sound_ledger(
     run: Run, tmp_path: Path, command: str, make: Callable[[Path], object], code: int, message: str, hint: str
@@ -323,7 +323,7 @@ def forbidden() -> Iterator[Path]:
         closed.chmod(0o700)
 
 
-@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify"])
+@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify", "receipt"])
 @pytest.mark.parametrize("name", ["x.ledger", "closed/x.ledger"])
 def test_a_file_that_may_not_be_read(run: Run, forbidden: Path, nobody: None, command: str, name: str) -> None:
     answer = run(command, forbidden / name)
@@ -333,7 +333,7 @@ def test_a_file_that_may_not_be_read(run: Run, forbidden: Path, nobody: None, co
     assert "Traceback" not in answer.err
 
 
-@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify"])
+@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify", "receipt"])
 def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: Path, command: str) -> None:
     folder = tmp_path / "archive"
     folder.mkdir()

@@ -56,6 +56,7 @@ def test_the_document(run: Run, night: Any) -> None:
         "first": 1,
         "segments": 1,
         "deep": None,
+        "receipt": None,
     }
 
 
