@@ -135,6 +135,10 @@ class Disk:
     def remove(self, path: str) -> None:
         os.unlink(path)
 
+    def remove_folder(self, path: str) -> None:
+        """Removes a folder that is empty."""
+        os.rmdir(path)
+
     def sync_folder(self, path: str) -> None:
         """Makes the names in a folder durable. Windows has no such call; its journal keeps them in order."""
         if sys.platform == "win32":

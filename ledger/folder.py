@@ -220,7 +220,7 @@ class FolderReader:
             name = f"segment {number}"
             try:
                 with self._segments.open(number) as file:
-                    problems += [f"{name}: {why}" for why in _joins(file, parts[-1] if parts else None)]
+                    problems += [f"{name}: {why}" for why in joins(file, parts[-1] if parts else None)]
                     first = first or file.start.seq + 1
                     part = self._verified(file, place if number == numbers[-1] else None, number == numbers[-1])
                     if file.segment is not None and part.sound:
@@ -275,7 +275,7 @@ def _sound_run(parts: list[Verification]) -> list[Verification]:
     return parts
 
 
-def _joins(file: SegmentFile, before: Verification | None) -> Iterator[str]:
+def joins(file: SegmentFile, before: Verification | None) -> Iterator[str]:
     """What is wrong with the way in which a segment follows the one ``before`` it."""
     if before is None or file.segment is None or not before.sound:  # that one's faults are said already
         return

@@ -1,6 +1,6 @@
 """Structural lines: what a ledger says about itself. Their types start with ``ledger.``; they have no seq."""
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
@@ -72,6 +72,14 @@ class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
 
 KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered
 Structural: TypeAlias = KnownStructural | UnknownStructural
+
+
+_STRUCTURAL = (*get_args(KnownStructural), UnknownStructural)
+
+
+def is_structural(line: object) -> bool:
+    """Whether a line that was read is one of these, rather than an event."""
+    return isinstance(line, _STRUCTURAL)
 
 
 def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> bytes:

@@ -5,12 +5,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.closings import UNSEEN, closings
 from ezmsg.ledger.projections.ownership import BORN
 from ezmsg.ledger.projections.records import EndpointRecord, Registration
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.values import same
-
-UNSEEN = "unseen"
 
 
 class Bridge:
@@ -70,14 +69,8 @@ class Bridge:
 
     def _close(self) -> None:
         state, lived = self._state, self._lived
-        for key in [key for key in state.requests if key not in lived.requests]:
-            self._emit(ev.RequestAnswered(request=key, ok=False, error_code="UNSEEN"))
-        for key in [key for key in state.endpoints if key not in lived.endpoints]:
-            self._emit(ev.EndpointClosed(endpoint=key, reason=UNSEEN))
-        for key in [key for key in state.sessions if key not in lived.sessions]:
-            self._emit(ev.SessionClosed(session=key, reason=UNSEEN))
-        for key in [key for key in state.processes if key not in lived.processes]:
-            self._emit(ev.ProcessClosed(process=key, reason=UNSEEN))
+        for event in closings(state, lived):
+            self._emit(event)
         for key, registration in list(state.registrations.items()):
             if not _same_registration(registration, lived.registrations.get(key)):
                 self._emit(ev.SessionCleared(session=key))  # its edges come back below

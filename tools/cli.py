@@ -62,6 +62,7 @@ COMMANDS = (
     Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
     Command("receipt", KEEP, "How can I prove later that nothing was changed?", "receipt:receipt"),
+    Command("repair", KEEP, "What can be saved of a damaged ledger?", "repair:repair"),
     Command("reenact", KEEP, "Does another server make the same graph of this?", "reenact.command:reenact"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", "selftest.command:selftest"),

@@ -1,0 +1,359 @@
+"""Saving what is sound of a damaged ledger: its longest sound prefix, copied to a new place. The original stays.
+
+What is to be said of the rest (a gap, and the end of the things that were open at the cut) are events, which need a
+fold: they are given from outside.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from hashlib import sha256
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+import msgspec
+
+from ezmsg.ledger import codec
+from ezmsg.ledger.codec import LINE_MAX
+from ezmsg.ledger.disk import Disk, sync_file, write_all
+from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
+from ezmsg.ledger.folder import joins
+from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.scan import PIECE, Window, read_at, stated_durable
+from ezmsg.ledger.segments import FIRST, SegmentFile, Segments, segment_name
+from ezmsg.ledger.stamping import encode_late
+from ezmsg.ledger.structural import Commit, Segment, encode_commit, is_structural
+from ezmsg.ledger.verify import Verification, verify_file
+
+NEW = ".new"
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a ledger is sound from its beginning, and what there is behind.
+
+    ``damage``: None when all is sound; ``torn`` when only the end is, as a killed writer leaves it; else ``damaged``.
+    ``segment``, ``offset``, ``sha256``: the file in which the sound part ends, its bytes up to there and their digest.
+    ``seq``: the last event in it. ``why``: the first thing that does not hold. ``left_bytes``, ``left_segments``: what
+    is behind, in all files, and how many whole files of these; ``left_events``: events in it that can still be read,
+    with seqs from ``left_first`` (0 for none); ``left_last``: the last seq that was given out, as far as can be told.
+    """
+
+    path: str
+    id: str
+    whole: tuple[str, ...]
+    segment: int
+    offset: int
+    seq: int
+    sha256: str
+    damage: Literal["torn", "damaged"] | None = None
+    why: str = ""
+    left_bytes: int = 0
+    left_segments: int = 0
+    left_events: int = 0
+    left_first: int = 0
+    left_last: int = 0
+
+    @property
+    def folder(self) -> bool:
+        """Whether it consists of segments."""
+        return bool(self.whole)
+
+
+class _End(NamedTuple):
+    """Where the sound part of a file ends; ``offset`` 0: not even its beginning is sound."""
+
+    number: int
+    offset: int
+    seq: int
+    sha256: str
+
+
+def survey(disk: Disk, path: str) -> Survey:
+    """Look at every byte of the ledger at ``path``, which nobody is writing.
+
+    Raises NotALedger, NewerFormat, LogError; DamagedLedger when not even its beginning is sound. Cost: as ``verify``.
+    """
+    if disk.kind(path) != "folder":
+        with SegmentFile(disk, path) as file:
+            end, why, _ = _look(file, None)
+            number = FIRST if file.segment is None else file.segment.number
+            return _surveyed(disk, path, file.header.id, (), end._replace(number=number), why, [path])
+    segments = Segments(disk, path)
+    numbers = segments.numbers()
+    apart = [number for number in segments.listed() if number < numbers[0]]
+    if apart:
+        raise LogError(
+            f"segment {numbers[0] - 1} is missing behind segment {apart[-1]} of {path}",
+            hint="Put it back, or move those before it away: what is left can be read, and be repaired, then.",
+        )
+    return _survey_folder(segments, numbers)
+
+
+def _survey_folder(segments: Segments, numbers: range) -> Survey:
+    paths = {number: segments.path_of(number) or "" for number in numbers}
+    last: _End | None = None
+    before: Verification | None = None
+    id_, why = "", ""
+    whole: list[str] = []
+    for number in numbers:
+        try:
+            with segments.open(number) as file:
+                end, why, found = _look(file, before)
+                id_ = id_ or file.header.id
+        except LedgerError as error:
+            end, why = _End(number, 0, 0, ""), str(error)
+        if end.offset:
+            last = end._replace(number=number)
+            whole.append(paths[number])
+        if why:
+            break
+        before = found
+    if last is None:
+        raise DamagedLedger(f"{paths[numbers[0]]}: {why}", offset=0, seq=0, hint=_NOTHING_HINT)
+    rest = [paths[number] for number in numbers if number >= last.number]
+    return _surveyed(segments.disk, segments.path, id_, tuple(whole), last, why, rest)
+
+
+def _look(file: SegmentFile, before: Verification | None) -> tuple[_End, str, Verification]:
+    """Where the sound part of a file ends, what is wrong behind it ("" for nothing), and what was found in all."""
+    disk, size, unreadable = file.disk, file.size, ""
+    try:
+        found = verify_file(disk, file.handle, file.path, file.start, size)
+    except DamagedLedger as error:  # a compressed one, which cannot be unpacked from there on
+        found = verify_file(_Clipped(disk, error.offset), file.handle, file.path, file.start, error.offset)
+        unreadable = str(error)
+    if before is not None and (unjoined := next(joins(file, before), "")):
+        return _End(0, 0, 0, ""), unjoined, found  # nothing in it is a part of this history
+    return _End(0, found.offset, found.seq, found.sha256), unreadable or next(iter(found.problems), ""), found
+
+
+class _Clipped(Disk):
+    """A file as if it ended where it cannot be read any further."""
+
+    def __init__(self, disk: Disk, end: int) -> None:
+        self._disk = disk
+        self._end = end
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        wanted = min(len(view), self._end - offset)
+        return self._disk.read_into(handle, view[:wanted], offset) if wanted > 0 else 0
+
+    def size(self, handle: int) -> int:
+        return self._end
+
+
+def _surveyed(
+    disk: Disk, path: str, id_: str, whole: tuple[str, ...], end: _End, why: str, rest: Sequence[str]
+) -> Survey:
+    """The survey of a ledger whose sound part ends at ``end`` in the first of the files ``rest``."""
+    if not end.offset:
+        raise DamagedLedger(f"{path}: {why}", offset=0, seq=0, hint=_NOTHING_HINT)
+    found = Survey(
+        path=path,
+        id=id_,
+        whole=whole,
+        segment=end.number,
+        offset=end.offset,
+        seq=end.seq,
+        sha256=end.sha256,
+        left_last=end.seq,
+    )
+    if not why:
+        return found
+    behind = _Behind(end.seq)
+    sizes = []
+    damage: Literal["torn", "damaged"] = "damaged" if len(rest) > 1 else "torn"
+    for index, name in enumerate(rest):
+        begin = 0 if index else end.offset
+        try:
+            with SegmentFile(disk, name) as file:
+                sizes.append(file.size - begin)
+                if not index and stated_durable(file.disk, file.handle, begin) > begin:
+                    damage = "damaged"
+                behind.read(file, begin)
+        except LedgerError:  # not even its beginning can be read
+            if len(sizes) <= index:
+                with closing(_Raw(disk, name)) as raw:
+                    sizes.append(raw.size)
+            damage = "damaged"
+    return msgspec.structs.replace(
+        found,
+        damage=damage,
+        why=why,
+        left_bytes=sum(sizes),
+        left_segments=len(rest) - 1,
+        left_events=behind.events,
+        left_first=behind.first,
+        left_last=behind.last,
+    )
+
+
+_NOTHING_HINT = "Nothing can be saved from the beginning on. The lines in it are JSON: what can be read is still there."
+
+
+class _Behind:
+    """What can be read behind the sound part: ``events``, the ``first`` of their seqs, the ``last`` one given out."""
+
+    def __init__(self, seq: int) -> None:
+        self.events = 0
+        self.first = 0
+        self.last = self._seq = seq
+        self._lines = 0
+        self._shown = 0
+
+    def read(self, file: SegmentFile, begin: int) -> None:
+        for line in _lines(file, begin):
+            self._lines += 1
+            try:
+                entry: Any = codec.decode_line(line)
+            except EventError:
+                continue
+            if isinstance(entry, Segment):
+                self._shown = entry.first - 1
+            elif isinstance(entry, Commit):
+                if entry.upto == self._shown:  # two lines say so: it is no slip of a digit
+                    self.last = max(self.last, entry.upto)
+            elif not is_structural(entry) and entry.seq > self._seq:
+                self.events += 1
+                self.first = min(self.first or entry.seq, entry.seq)
+                self._shown = entry.seq
+                if entry.seq <= self._seq + self._lines:  # no more than there are lines: seqs are dense
+                    self.last = max(self.last, entry.seq)
+
+
+def _lines(file: SegmentFile, begin: int) -> Iterator[bytes]:
+    """The whole lines from an offset on, without their newlines; what is too long to be one is passed over."""
+    rest = bytearray()
+    for view in Window(file.disk, file.handle).ranges(begin, file.size):
+        rest += view
+        *whole, rest = rest.split(b"\n")
+        yield from map(bytes, whole)
+        if len(rest) > LINE_MAX:
+            rest = bytearray()
+
+
+class _Raw:
+    """A file as it is on the disk, be it compressed."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self.handle = disk.open(path)
+
+    @property
+    def size(self) -> int:
+        return self._disk.size(self.handle)
+
+    def close(self) -> None:
+        self._disk.close(self.handle)
+
+
+class SoundCopy:
+    """The sound part of a ledger in a new file or folder, which has its own name only when ``keep`` has given it that.
+
+    Until then it is at ``path``, a ledger that can be read, and goes when the context ends. Raises LogError when there
+    is something of that name, or the system refuses.
+    """
+
+    def __init__(self, disk: Disk, found: Survey, target: str) -> None:
+        self.target = target
+        self.path = target + NEW
+        self._disk = disk
+        self._found = found
+        self._kept = False
+        for path in (target, self.path):
+            if disk.kind(path) is not None:
+                raise LogError(f"{path} exists", hint="Choose another name, or see what it is and move it away.")
+
+    def __enter__(self) -> Self:
+        try:
+            self._copy()
+        except OSError as error:
+            self._discard()
+            raise self._refused(error) from error
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._kept:
+            self._discard()
+
+    @property
+    def _tip(self) -> str:
+        """The file that the sound part ends in."""
+        return os.path.join(self.path, segment_name(self._found.segment)) if self._found.folder else self.path
+
+    def _copy(self) -> None:
+        disk, found = self._disk, self._found
+        if found.folder:
+            disk.make_folder(self.path)
+            for name in found.whole[:-1]:
+                with closing(_Raw(disk, name)) as raw:
+                    self._write(os.path.join(self.path, os.path.basename(name)), disk, raw.handle, raw.size)
+        with SegmentFile(disk, found.whole[-1] if found.folder else found.path) as file:
+            self._write(self._tip, file.disk, file.handle, found.offset)
+
+    def _write(self, path: str, source: Disk, handle: int, size: int) -> None:
+        copy = self._disk.create(path)
+        try:
+            for offset in range(0, size, PIECE):
+                write_all(self._disk, copy, read_at(source, handle, offset, min(PIECE, size - offset)), offset)
+            sync_file(self._disk, copy)
+        finally:
+            self._disk.close(copy)
+
+    def append(self, events: Sequence[Any]) -> None:
+        """Add events that have their seqs and times, as one commit, and the seal. Raises InvalidEvent, LogError."""
+        data = encode_late(events, self._found.seq)
+        at = self._found.offset
+        try:
+            handle = self._disk.open(self._tip, write=True)
+            try:
+                digest = hash_range(sha256(), Window(self._disk, handle), 0, at)
+                digest.update(data)
+                end = at + len(data)
+                commit = encode_commit(events[-1].seq, len(events), end, at, digest.hexdigest())
+                write_all(self._disk, handle, data + commit, at)
+                sync_file(self._disk, handle)
+                digest.update(commit)
+                end += len(commit)
+                seal = encode_commit(events[-1].seq, 0, end, end, digest.hexdigest())
+                write_all(self._disk, handle, seal, end)
+                sync_file(self._disk, handle)
+            finally:
+                self._disk.close(handle)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def keep(self) -> None:
+        """Give it its name. Raises LogError when something has got that meanwhile, or the system refuses."""
+        try:
+            if self._found.folder:
+                self._disk.sync_folder(self.path)
+                if self._disk.kind(self.target) is not None:
+                    raise FileExistsError(f"{self.target} exists")
+                self._disk.replace(self.path, self.target)
+            else:
+                self._disk.link(self.path, self.target)
+            self._kept = True
+            self._disk.sync_folder(os.path.dirname(self.target))
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _discard(self) -> None:
+        """Give back the room of what was not kept."""
+        if self._disk.kind(self.path) == "folder":
+            for name in self._disk.names(self.path):
+                self._disk.remove(os.path.join(self.path, name))
+            self._disk.remove_folder(self.path)
+        elif self._disk.kind(self.path) is not None:
+            self._disk.remove(self.path)
+
+    def _refused(self, error: OSError) -> LogError:
+        return LogError(
+            f"{self.target} cannot be written: {error.strerror or error}",
+            hint="Nothing was kept of it. Choose a place (--output) that you may write to and that has room.",
+        )
