@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from ezmsg.ledger.disk import OS_DISK, sync_file, write_all
-from ezmsg.ledger.errors import CannotSign, MalformedKey, MalformedNote, OtherHistory, ReceiptError
+from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.receipt import Receipt, check, take
@@ -55,7 +55,8 @@ def receipt(
     if new_key is not None:
         if (ledger, key, address) != (None, None, None):
             raise Misuse("--new-key makes a key and does nothing else", hint="Use it with --key FILE afterwards.")
-        _show_key(page, new_key, _made(new_key, owner), json)
+        file = new_key.expanduser()
+        _show_key(page, file, _made(file, owner), json)
         return
     signer = None if key is None else _read_key(key, owner)
     if ledger is None and address is None:
@@ -127,6 +128,10 @@ def _read(path: Path, what: str) -> bytes:
 # --- for verify ------------------------------------------------------------------------------------------------------
 
 
+UNREADABLE = "unreadable"
+"""Why a receipt does not hold whose file cannot be read at all."""
+
+
 class Shown(msgspec.Struct, frozen=True):
     """A receipt that somebody shows: ``key`` is what it is to be checked with, or None."""
 
@@ -192,4 +197,6 @@ def judged(shown: Shown, location: str, found: Verification) -> Judged:
     except ReceiptError as error:
         code = DAMAGED if code_of(error) == DAMAGED else NO
         return Judged(shown.receipt, None, unchecked, code, error.why, str(error), error.hint)
+    except LogError as error:  # the file that it speaks of: what is wrong with it is among the problems found, too
+        return Judged(shown.receipt, None, unchecked, DAMAGED, UNREADABLE, str(error), error.hint)
     return Judged(shown.receipt, signed_by, unchecked)

@@ -154,6 +154,8 @@ def test_the_installed_program_tells_its_version() -> None:
         (["when", "LEDGER", "paused"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["settings", "LEDGER", "SYSTEM/SINK"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["export", "LEDGER", "-f", "dot"], ["ezmsg.core", "ezmsg.ledger.runtime", "pyarrow", "networkx"]),
+        (["receipt", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console", "cryptography"]),
+        (["repair", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
     ],
 )
 def test_a_command_loads_only_what_it_needs(night: Any, arguments: list[str], not_loaded: list[str]) -> None:

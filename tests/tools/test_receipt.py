@@ -16,6 +16,8 @@ from ezmsg.ledger.errors import ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.receipt import UNREADABLE
+from ezmsg.ledger.tools.receipt import receipt as receipt_command
 
 pytest.importorskip("cryptography")
 
@@ -144,6 +146,17 @@ def test_a_segment_that_is_gone(run: Run, path: Path, receipt: Path) -> None:
     assert run("verify", path, "--receipt", receipt).code == exits.OK
     (path / "000001.ledger").unlink()
     assert told(run, path, receipt)[:2] == (exits.NO, "segment_gone")
+
+
+def test_a_compressed_segment_that_cannot_be_unpacked(run: Run, path: Path, receipt: Path) -> None:
+    pytest.importorskip("zstandard")
+    run("rotate", path, "--compress")
+    assert run("verify", path, "--receipt", receipt).code == exits.OK
+    first = path / "000001.ledger.zst"
+    content = bytearray(first.read_bytes())
+    content[40] ^= 1
+    first.write_bytes(content)
+    assert told(run, path, receipt)[:2] == (exits.DAMAGED, "unreadable")
 
 
 @pytest.mark.parametrize(
@@ -314,14 +327,25 @@ def test_the_example_of_the_page_is_of_the_ledger_of_the_other_page(run: Run, tm
 
 def test_every_reason_is_on_the_page() -> None:
     misuse = {"malformed", "malformed_key", "cannot_sign"}
-    assert (
-        set(re.findall(r"^\| `(\w+)` \|", DOCS[DOCS.index("|---|---|---|") :], re.M))
-        == {each.why for each in ReceiptError.__subclasses__()} - misuse
-    )
+    assert set(re.findall(r"^\| `(\w+)` \|", DOCS[DOCS.index("|---|---|---|") :], re.M)) == {
+        each.why for each in ReceiptError.__subclasses__()
+    } - misuse | {UNREADABLE}
 
 
-def test_a_live_graph_and_what_the_page_promises(run: Run, tmp_path: Path) -> None:
-    """Of a sealed ledger the receipt reaches to the end: every event is covered."""
+def test_the_examples_of_the_help(run: Run, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("HOME", str(path.parent))
+    examples = re.findall(r"^  ezmsg-ledger (.*?)(?: > (.*))?$", receipt_command.__doc__.replace("\n    ", "\n"), re.M)
+    assert len(examples) == 4
+    for line, target in examples:
+        answer = run(*line.split())
+        assert answer.code == exits.OK, answer
+        if target:
+            Path(target).write_text(answer.out, encoding="utf-8")
+    assert run("verify", path, "--receipt", "run.receipt").code == exits.OK
+
+
+def test_a_sealed_ledger_is_covered_to_its_end(run: Run, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "x.ledger") as ledger:
         live = LiveGraph(ledger, name="rig")
         live.connect("A", "B")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -212,3 +213,13 @@ def test_events_of_a_newer_version(run: Run, path: Path) -> None:
     assert new.read_bytes().startswith(begin)
     with Ledger.open(new, "r") as ledger:
         assert state_at(ledger).unknown
+
+
+def test_the_examples_of_the_help(run: Run, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    examples = re.findall(r"^ +ezmsg-ledger (.*)$", command.repair.__doc__ or "", re.M)
+    assert len(examples) == 2
+    for line in examples:
+        assert run(*line.split()).code == exits.OK
+    for name in ("run-repaired.ledger", "saved.ledger"):
+        assert run("verify", path.with_name(name)).code == exits.OK
