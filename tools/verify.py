@@ -71,8 +71,8 @@ def verify(
             consistency = check_each_step(source, step) if deep else None
         verdict = None if given is None else judged(given, source.location, found)
         if json:
-            about = {"torn": torn(found), "writer": writer, "deep": consistency}
-            about["receipt"] = None if verdict is None else verdict.document
+            stated = None if verdict is None else verdict.document
+            about = {"torn": torn(found), "writer": writer, "deep": consistency, "receipt": stated}
             page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
         else:
             _report(page, source, found, writer)
