@@ -13,6 +13,9 @@ ROOM = Path(disk.__file__).parent
 ALLOWED = {"os.path", "os.PathLike", "os.fsdecode", "os.fsencode", "os.getpid", "os.kill", "os.register_at_fork"}
 """What says something about names and processes; it reads and writes no file."""
 
+ALLOWED_OF = {"packed.py": {"os.dup", "os.close", "tempfile"}}
+"""What is unpacked lies in a temporary file, which has no name and no promise."""
+
 LOOKING = {"exists", "lexists", "isfile", "isdir", "islink", "getsize", "getmtime", "samefile", "ismount"}
 """Functions of os.path that ask the disk. ``realpath`` does, too: a name is resolved once, before there is a seam."""
 
@@ -40,7 +43,7 @@ def test_files_are_touched_in_one_place_alone(source: Path) -> None:
     if source.name == "disk.py":
         assert {"os.open", "os.pwrite", "os.fsync", "open"} <= found, "the search finds what there is"
     else:
-        assert found - ALLOWED == set()
+        assert found - ALLOWED - ALLOWED_OF.get(source.name, set()) == set()
 
 
 def test_below_a_file_there_is_nothing(tmp_path: Path) -> None:

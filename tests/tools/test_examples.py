@@ -1,6 +1,7 @@
 """Every example in the help of a command that looks or keeps works as it stands there."""
 
 import importlib
+import os
 import re
 import shlex
 import shutil
@@ -20,6 +21,9 @@ Run = Callable[..., Any]
 
 ENDLESS = ("--follow", "--hold")
 """Options whose examples go on until Ctrl-C."""
+
+LONG = ("selftest",)
+"""Commands that take their time; their own tests run them shortened."""
 
 ADDRESS = "127.0.0.1:25978"
 """Where the examples have a graph server; the test's own is elsewhere."""
@@ -45,7 +49,7 @@ def examples() -> Iterator[str]:
 def desk(night: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the ledgers that the examples speak of."""
     folder = tmp_path_factory.mktemp("desk")
-    for name in ("worked.ledger", "failed.ledger", "run.ledger"):
+    for name in ("worked.ledger", "failed.ledger", "run.ledger", "rig.ledger"):
         shutil.copy(night.path, folder / name)
         later = type(night.clock)(night.clock.time + LATER_NS)
         with Ledger.open(folder / name, clock=later) as ledger:
@@ -58,12 +62,20 @@ def desk(night: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_example_works(run: Run, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     if any(option in line for option in ENDLESS):
         pytest.skip("goes on until Ctrl-C")
+    if any(f" {command}" in line for command in LONG):
+        pytest.skip("takes its time")
     shutil.copytree(desk, tmp_path / "desk")
     monkeypatch.chdir(tmp_path / "desk")
     monkeypatch.setenv("TZ", "Europe/Berlin")  # the night began at 14:03:20 there
     if hasattr(time, "tzset"):
         time.tzset()
-    words = shlex.split(line.partition(" | ")[0])[1:]
+    monkeypatch.setenv("HOME", str(tmp_path / "desk"))
+    command = re.split(r" \| | > (?=\S+$)(?!.*')", line)[0]
+    words = [os.path.expanduser(word) for word in shlex.split(command)[1:]]
+    if "--receipt" in words:
+        Path("run.receipt").write_text(run("receipt", "run.ledger").out, encoding="utf-8")
+    if "--key" in words:
+        run("receipt", "--new-key", "lab.key", "--name", "lab-3")
     if ADDRESS in words:
         server = GraphServer(None)
         server.start(("127.0.0.1", 0))
