@@ -2,11 +2,14 @@
 
 import importlib.util
 import re
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ezmsg.ledger.tools.demo.recording import DemoFailed
 
 spec = importlib.util.spec_from_file_location("guide", Path(__file__).with_name("guide.py"))
 assert spec is not None
@@ -34,7 +37,12 @@ VARY = (
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the story, recorded just now."""
     folder = tmp_path_factory.mktemp("guide")
-    guide.record_guide(folder / "rig.ledger")
+    try:
+        guide.record_guide(folder / "rig.ledger")
+    except DemoFailed as error:  # ezmsg 3.9 can hang at a Ctrl-C, with any server; on a busy machine it sometimes does
+        warnings.warn(f"the story was recorded a second time: {error}", stacklevel=1)
+        folder = tmp_path_factory.mktemp("guide-again")
+        guide.record_guide(folder / "rig.ledger")
     return folder
 
 
