@@ -59,7 +59,7 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
         finally:
             hub.router.remove_publisher(link)
             if hub.live.is_open(endpoint):  # else it ended with the run, and nobody is left to be told
-                hub.router.tell((topic,))
+                hub.router.tell_later(topic)
 
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:
