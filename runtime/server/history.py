@@ -1,7 +1,6 @@
 """Both event feeds from any number on, as the wire has them: made from the log, in slices, once for all readers."""
 
 import asyncio
-import pickle
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -26,7 +25,7 @@ from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Kind, Replay
 from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.pickles import parts
+from ezmsg.ledger.runtime.server.pickles import dumps, parts
 from ezmsg.ledger.runtime.server.waiters import release
 from ezmsg.ledger.runtime.server.wire import encode_blob
 
@@ -104,7 +103,7 @@ class Chunk:
     def add(self, entry: FeedEntry) -> None:
         """Add the next entry. Cost: that of its pickle, 10 us for an ordinary one."""
         event: object = topology_event(entry) if isinstance(entry, TopologyChanged) else settings_event(entry)
-        self.data += encode_blob(pickle.dumps(event, parts.PROTOCOL))
+        self.data += encode_blob(dumps(event, parts.PROTOCOL))
         self.last = entry.number
         self._numbers.append(entry.number)
         self._ends.append(len(self.data))

@@ -5,9 +5,10 @@ the memo's places are written out, so a part refers to places that it filled its
 follow each other, though whoever puts them together must not use the memo. Nothing is shared between two parts.
 """
 
-import pickle
 import struct
 from collections.abc import Iterable
+
+from ezmsg.ledger.runtime.server.pickles.writing import dumps
 
 PROTOCOL = 3
 """The last one whose memo works like this; every Python that runs ezmsg reads it."""
@@ -19,7 +20,7 @@ _u32 = struct.Struct("<I").pack
 
 def part(value: object) -> bytes:
     """Any value that can be pickled."""
-    return pickle.dumps(value, PROTOCOL)[len(HEAD) : -len(STOP)]
+    return body(dumps(value, PROTOCOL))
 
 
 def text(value: str) -> bytes:

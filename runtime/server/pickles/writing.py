@@ -72,12 +72,12 @@ def _reducer(cls: type) -> Callable[[Any], tuple[Any, ...]]:
 _NEWER: dict[type, Callable[[Any], Any]] = _reducers()
 
 
-def dumps(value: object) -> bytes:
+def dumps(value: object, protocol: int = PROTOCOL) -> bytes:
     """A reply as its pickle."""
     if not _NEWER:
-        return pickle.dumps(value, PROTOCOL)
+        return pickle.dumps(value, protocol)
     sink = io.BytesIO()
-    pickler = pickle.Pickler(sink, PROTOCOL)
+    pickler = pickle.Pickler(sink, protocol)
     pickler.dispatch_table = {**copyreg.dispatch_table, **_NEWER}
     pickler.dump(value)
     return sink.getvalue()
