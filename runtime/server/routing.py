@@ -20,9 +20,9 @@ UPDATE_TIMEOUT_S = float(os.environ.get("EZMSG_SUBSCRIBER_UPDATE_TIMEOUT_SEC", "
 """How long a command waits for a subscriber to apply its update; ezmsg's variable and default."""
 
 DEPARTURE_S = 1.0
-"""How long after a publisher has left its subscribers are told. When a whole pipeline ends they are gone by then; one of
-ezmsg 3.9 that is itself about to end, and gets an update in that moment, can hang: at the demo's Ctrl-C 2 of 70 times,
-and not once in 70 without."""
+"""How long after a publisher has left its subscribers are told. When a whole pipeline ends they are gone by then. One
+that is itself about to end, and gets an update in that moment, can hang in ezmsg 3.9: at the demo's Ctrl-C 2 of 70
+times, and not once in 70 without."""
 
 DEPARTED_MAX = 1024
 """Publishers remembered after they left, so that a channel asked for a moment too late meets a refused connection,
