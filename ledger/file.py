@@ -10,7 +10,7 @@ from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.folder import FolderReader
-from ezmsg.ledger.header import create, first_bytes, new_header, refuse_foreign
+from ezmsg.ledger.header import create, explained, first_bytes, new_header, refuse_foreign
 from ezmsg.ledger.lock import Holder, WriterLock, network_file_system, writer_of
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.reader import Reader, Stop, pause
@@ -34,7 +34,9 @@ class ReadLedger(Ledger):
         super().__init__()
         self.location = path
         self._disk = disk
-        self._reader = FolderReader(disk, path) if disk.kind(path) == "folder" else Reader(SegmentFile(disk, path))
+        with explained(path, "read"):
+            folder = disk.kind(path) == "folder"
+        self._reader = FolderReader(disk, path) if folder else Reader(SegmentFile(disk, path))
         self.header = self._reader.header
         self._seen: Place | None = None
         self._mark = (0, 0)
@@ -145,7 +147,9 @@ class FileLedger(Ledger):
             logger.warning("%s is on a network file system (%s). %s", path, file_system, _NETWORK)
         lock = WriterLock(disk, path)
         try:
-            opened = open_for_append(disk, lock, self._make_ready(), clock)
+            with explained(path, "made ready for writing", "Nothing of it is lost. Check the disk."):
+                ready = self._make_ready()
+            opened = open_for_append(disk, lock, ready, clock)
             self._reader = self._make_reader(lock)
         except BaseException:
             lock.release()

@@ -11,6 +11,7 @@ from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.header import explained
 from ezmsg.ledger.lock import Holder
 from ezmsg.ledger.reader import Stop
 from ezmsg.ledger.scan import Place
@@ -68,10 +69,12 @@ class Ledger(ABC):
             raise ValueError(f'mode is {mode!r}; a ledger is opened with "a" (append) or "r" (read)')
         if durability not in ("commit", "interval", "none"):
             raise ValueError(f'durability is {durability!r}; it is one of "commit", "interval", "none"')
-        moving = disk.kind(path) is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
+        with explained(path, "opened", "Check the permissions of the folder that it is in."):
+            kind = disk.kind(path)
+            moving = kind is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
         if mode == "r":
             return ReadLedger(disk, path + MOVING if moving else path)
-        if segmented or moving or disk.kind(path) == "folder":
+        if segmented or moving or kind == "folder":
             return SegmentedLedger(disk, path, durability, clock, make=segmented)
         return FileLedger(disk, path, durability, clock)
 

@@ -95,7 +95,8 @@ class Reader:
 
     def mark(self) -> tuple[int, int]:
         """What changes whenever something was written: the number of the segment, and its bytes."""
-        return 1, self._disk.size(self._handle)
+        with explained(self.path, "read"):
+            return 1, self._disk.size(self._handle)
 
     @property
     def in_place(self) -> bool:

@@ -96,6 +96,7 @@ class Writer:
         with self.lock:
             self._put(bytes(size), self.place.offset)
             self._take_back(self.place.offset)
+
     def rotate(self, begin: Callable[[Place, str], Begun], expected_seq: int | None) -> None:
         """Seal the file, and go on in the one that ``begin`` makes, given its end and the digest of all its bytes.
 

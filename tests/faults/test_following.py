@@ -45,7 +45,7 @@ def test_a_follower_goes_on_or_is_told(sizes: list[int], seen: int, lost: int, m
                 if number < seen:
                     shown += names(next(follower))
             writer.close()
-            node = disk.names[PATH]
+            node = disk.files[PATH]
             start = node.content.index(b"\n", node.content.index(b"\n") + 1) + 1  # header and first commit line
             node.truncate(max(start, len(node.content) - lost))
             writer = open_simulated(disk, "none")

@@ -208,8 +208,8 @@ MUTANTS = (
               ""),)),
     Mutant("failed sync retried without rewriting",
            story("commit", Step("append"), Step("append", fault=Fault("sync", 1, EIO)), Step("power cut")), (
-        Patch(flusher, "                for offset, data in self._pending:\n"
-              "                    write_all(self._disk, self._handle, data, offset)\n", ""),)),
+        Patch(flusher, "            for offset, data in self._pending:\n"
+              "                write_all(self._disk, self._handle, data, offset)\n", ""),)),
     Mutant("unsynced bytes not written again when it is opened",
            story("interval", Step("append", size=700), Step("sync", fault=Fault("sync", 1, EIO, 2)), Step("sync"),
                  Step("power cut")), (
@@ -230,7 +230,7 @@ MUTANTS = (
               "                self.flusher.sync()\n"),)),
     Mutant("the name of a new ledger not synced", creation, (
         Patch(header, "        disk.sync_folder(os.path.dirname(path))\n", ""),
-        Patch(recovery, "    if place.seq == 0:  #", "    if False:  #"),)),
+        Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"),)),
     # whatever is derived from a ledger and believed adds its own here: an index that is trusted blindly
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.tools.selftest.disk import SECTOR, SimulatedDisk
 from ezmsg.ledger.tools.selftest.survivors import file_images, images
 
-NAMES = ("a", "b", "c")
+NAMES = ("a", "b", "c", "f", "f/a", "f/b", "g", "g/a")
 
 
 def test_every_call_of_the_seam_is_simulated() -> None:
@@ -31,16 +31,19 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(error), error.errno
 
 
+named = st.sampled_from(NAMES)
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("create"), st.sampled_from(NAMES)),
-        st.tuples(st.just("write"), st.sampled_from(NAMES), st.integers(0, 1500), st.integers(0, 1500)),
-        st.tuples(st.just("truncate"), st.sampled_from(NAMES), st.integers(0, 2000)),
-        st.tuples(st.just("sync"), st.sampled_from(NAMES)),
-        st.tuples(st.just("link"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
-        st.tuples(st.just("replace"), st.sampled_from(NAMES), st.sampled_from(NAMES)),
-        st.tuples(st.just("remove"), st.sampled_from(NAMES)),
-        st.tuples(st.just("kind"), st.sampled_from(NAMES)),
+        st.tuples(st.just("create"), named),
+        st.tuples(st.just("write"), named, st.integers(0, 1500), st.integers(0, 1500)),
+        st.tuples(st.just("truncate"), named, st.integers(0, 2000)),
+        st.tuples(st.just("sync"), named),
+        st.tuples(st.just("make_folder"), st.sampled_from(("f", "g"))),
+        st.tuples(st.just("link"), named, named),
+        st.tuples(st.just("replace"), named, named),
+        st.tuples(st.just("remove"), named),
+        st.tuples(st.just("kind"), named),
+        st.tuples(st.just("names"), named),
         st.tuples(st.just("sync_folder")),
     ),
     max_size=25,
@@ -60,7 +63,21 @@ def do(disk: Disk, folder: str, step: tuple[Any, ...]) -> Any:
             disk.close(handle)
     if what == "create":
         return disk.close(disk.create(paths[0]))
+    if what == "names":
+        return sorted(disk.names(paths[0]))
     return getattr(disk, what)(*(paths or [folder]))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """As a simulated disk tells it: files, and empty folders."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = f"/disk/{path.relative_to(folder)}"
+        if path.is_file():
+            found[name] = path.read_bytes()
+        elif not list(path.iterdir()):
+            found[f"{name}/"] = b""
+    return found
 
 
 @settings(max_examples=150, deadline=None)
@@ -74,9 +91,7 @@ def test_it_does_what_a_real_disk_does(tmp_path_factory: pytest.TempPathFactory,
         expected = outcome(lambda: do(real, str(folder), step))  # noqa: B023 - called at once
         found = outcome(lambda: do(simulated, "/disk", step))  # noqa: B023
         assert found == expected, step
-        assert {os.path.basename(name): data for name, data in simulated.contents().items()} == {
-            each.name: each.read_bytes() for each in folder.iterdir()
-        }
+        assert simulated.contents() == contents(folder), step
 
 
 def test_what_was_synced_survives_and_what_was_not_need_not() -> None:
@@ -106,6 +121,50 @@ def test_a_name_lasts_when_its_folder_was_synced() -> None:
     assert {tuple(image) for image in images(disk, lambda name: True)} == {("/disk/a",), ("/disk/b",)}
 
 
+def after_a_cut(disk: SimulatedDisk) -> set[tuple[str, ...]]:
+    return {tuple(sorted(image)) for image in images(disk, lambda name: True)}
+
+
+def test_a_folder_lasts_when_the_one_that_it_is_in_was_synced() -> None:
+    disk = SimulatedDisk()
+    disk.make_folder("/disk/f")
+    disk.sync(disk.create("/disk/f/a"))
+    disk.sync_folder("/disk/f")
+    assert after_a_cut(disk) == {(), ("/disk/f/a",)}, "what is in it is not there without it"
+    disk.sync_folder("/disk")
+    assert after_a_cut(disk) == {("/disk/f/a",)}
+    disk.replace("/disk/f", "/disk/g")
+    disk.sync(disk.create("/disk/g/b"))
+    disk.sync_folder("/disk/g")
+    assert after_a_cut(disk) == {("/disk/f/a", "/disk/f/b"), ("/disk/g/a", "/disk/g/b")}
+    disk.sync_folder("/disk")
+    assert after_a_cut(disk) == {("/disk/g/a", "/disk/g/b")}
+
+
+def test_a_file_that_is_moved_is_in_one_folder_or_the_other() -> None:
+    disk = SimulatedDisk({"/disk/a": b"", "/disk/f/": b""})
+    disk.replace("/disk/a", "/disk/f/a")
+    assert after_a_cut(disk) == {("/disk/a", "/disk/f/"), ("/disk/f/a",)}
+    disk.sync_folder("/disk")
+    assert after_a_cut(disk) == {("/disk/a", "/disk/f/"), ("/disk/f/a",)}, "it lasts where it was moved to"
+    disk.sync_folder("/disk/f")
+    assert after_a_cut(disk) == {("/disk/f/a",)}
+
+
+def test_what_came_before_a_move_is_on_the_disk_with_it() -> None:
+    disk = SimulatedDisk({"/disk/f/": b""})
+    disk.create("/disk/a")
+    disk.replace("/disk/a", "/disk/f/a")
+    disk.sync_folder("/disk/f")
+    assert after_a_cut(disk) == {("/disk/f/a",)}
+
+
+def test_a_disk_made_of_what_a_cut_left_is_the_same() -> None:
+    image = {"/disk/f/": b"", "/disk/g/a": b"1", "/disk/b": b"2"}
+    assert SimulatedDisk(image).contents() == image
+    assert after_a_cut(SimulatedDisk(image)) == {tuple(sorted(image))}
+
+
 @pytest.mark.parametrize("evict", [False, True])
 def test_after_a_failed_sync_the_next_one_says_that_all_is_well(evict: bool) -> None:
     disk = SimulatedDisk({"/disk/a": b"old"})
@@ -123,7 +182,7 @@ def test_after_a_failed_sync_the_next_one_says_that_all_is_well(evict: bool) -> 
     disk.fault = lambda call, about: None
     disk.sync(handle)
     assert disk.contents()["/disk/a"] == (b"old" if evict else b"new"), "what is read"
-    assert list(file_images(disk.names["/disk/a"])) == [b"old"], "what is there"
+    assert list(file_images(disk.files["/disk/a"])) == [b"old"], "what is there"
 
 
 def test_a_full_disk_takes_what_fits() -> None:

@@ -145,7 +145,7 @@ def _check(attempt: Attempt, image: Image) -> None:
     for left in images(disk, matters, corners=True):
         if PATH in left or attempt.durable:
             _check_found(before, attempt.told, recover(left).names, attempt.durable)
-    if PATH in disk.names:
+    if PATH in disk.files:
         found = recover(disk.contents()).names
         _check_found(before, attempt.told, found, attempt.durable if lost_syncs else len(attempt.told))
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from types import MappingProxyType
+from typing import TypeAlias
 
 from ezmsg.ledger.disk import Disk, Identity
 
@@ -137,68 +138,111 @@ class OpenFile:
         self.handles = 0
 
 
-NameChange = tuple[str, str, Node | None]
-"""A name in a folder that changed: ``set`` or ``drop``, the name, and the file; ``move`` is both in one."""
+class Folder:
+    """A folder: what is in it, as programs see it, and as the disk has it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.entries: dict[str, Entry] = {}
+        self.durable: dict[str, Entry] = {}
+
+
+Entry: TypeAlias = Node | Folder
+
+NameChange: TypeAlias = tuple[Folder, str, Entry | None]
+"""A name in a folder, and what it names from now on: nothing when it is None."""
 
 
 class SimulatedDisk(Disk):
-    """Files in memory, in folders that are there from the beginning.
+    """Files and folders in memory, in ``folders`` that are there from the beginning.
 
     ``step``: called after every call that changes what a power cut would leave. ``fault``: called before every call,
     with its name and what it is about; what it raises is what the system says. ``space``: bytes that may still be
     written. ``write_most``: bytes that one write takes at most. ``evict``: whether reading shows, after a failed sync,
     what the disk has.
+
+    ``changes`` are the changes of names that no sync of their folder has brought to the disk. A change of several names
+    is done or lost as one; a move from one folder into another lasts once the other was synced.
     """
 
     def __init__(self, files: Mapping[str, bytes] | None = None, folders: Iterable[str] = ("/disk",)) -> None:
+        """``files`` and the folders that they are in are on the disk. A name that ends in ``/`` is an empty folder."""
         self.step: Callable[[str], object] = _nothing
         self.fault: Callable[[str, str], object] = no_fault
         self.space: int | None = None
         self.write_most: int | None = None
         self.evict = False
         self.calls = 0
-        self.folders = set(folders)
         self._device = next(_devices)
         self._numbers = count(1)
         self._handles: dict[int, OpenFile] = {}
         self._next_handle = count(2**20)
         self._locks: dict[int, OpenFile] = {}
         self._time = 0
-        self.names: dict[str, Node] = {
-            name: Node(next(self._numbers), content) for name, content in (files or {}).items()
-        }
-        self.durable_names = dict(self.names)
+        self._roots = {path: Folder(next(self._numbers)) for path in folders}
         self.changes: list[tuple[NameChange, ...]] = []
+        for path, content in (files or {}).items():
+            self._put(path, content)
+
+    def _put(self, path: str, content: bytes) -> None:
+        """See that a file, or an empty folder, is there from the beginning."""
+        within, name = os.path.split(path.removesuffix("/"))
+        if self._find(within) is None:
+            self._put(f"{within}/", b"")
+        number = next(self._numbers)
+        entry = Folder(number) if path.endswith("/") else Node(number, content)
+        folder = self._folder(within)
+        folder.entries[name] = folder.durable[name] = entry
 
     # --- what a test looks at ---
 
+    @property
+    def files(self) -> dict[str, Node]:
+        """The files as programs see them. An empty folder is in it as an empty file whose name ends in ``/``."""
+        return self._walked(lambda folder: folder.entries)
+
+    @property
+    def durable_files(self) -> dict[str, Node]:
+        """The same, as the names are on the disk."""
+        return self.files_after(())
+
     def contents(self) -> dict[str, bytes]:
         """What programs see: what a killed process, as opposed to a power cut, leaves."""
-        return {name: bytes(node.content) for name, node in self.names.items()}
+        return {name: bytes(node.content) for name, node in self.files.items()}
 
     @property
     def open_handles(self) -> int:
         return len(self._handles)
 
-    def names_after(self, changes: Iterable[tuple[NameChange, ...]]) -> dict[str, Node]:
-        """The names on the disk, had it taken these changes and no others."""
-        names = dict(self.durable_names)
+    def files_after(self, changes: Iterable[tuple[NameChange, ...]]) -> dict[str, Node]:
+        """The files on the disk, had it taken these changes of names and no others."""
+        after: dict[int, dict[str, Entry]] = {}
         for change in changes:
-            for what, name, node in change:
-                if what == "drop":
-                    names.pop(name, None)
+            for folder, name, entry in change:
+                _set(after.setdefault(folder.number, dict(folder.durable)), name, entry)
+        return self._walked(lambda folder: after.get(folder.number, folder.durable))
+
+    def _walked(self, entries: Callable[[Folder], dict[str, Entry]]) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        folders = list(self._roots.items())
+        while folders:
+            path, folder = folders.pop()
+            inside = entries(folder)
+            if not inside and path not in self._roots:
+                found[f"{path}/"] = Node(folder.number)
+            for name, entry in inside.items():
+                if isinstance(entry, Folder):
+                    folders.append((f"{path}/{name}", entry))
                 else:
-                    assert node is not None
-                    names[name] = node
-        return names
+                    found[f"{path}/{name}"] = entry
+        return found
 
     def after_kill(self) -> "SimulatedDisk":
         """The same disk, when every process that had files on it open is dead: what they wrote stands, their locks are
         gone. The old one must not be written to any more."""
-        disk = SimulatedDisk(folders=self.folders)
+        disk = SimulatedDisk()
         disk.write_most, disk.evict = self.write_most, self.evict
-        disk.names, disk.durable_names, disk.changes = self.names, self.durable_names, self.changes
-        disk._numbers = self._numbers
+        disk._roots, disk.changes, disk._numbers = self._roots, self.changes, self._numbers
         return disk
 
     # --- the seam ---
@@ -213,10 +257,33 @@ class SimulatedDisk(Disk):
         except KeyError:
             raise _error(errno.EBADF) from None
 
+    def _find(self, path: str) -> Entry | None:
+        """What has this name; None when nothing has. Raises NotADirectoryError when a file stands on the way to it."""
+        if path in self._roots:
+            return self._roots[path]
+        within, name = os.path.split(path)
+        if not name:
+            return None
+        folder = self._find(within)
+        if isinstance(folder, Node):
+            raise _error(errno.ENOTDIR, path)
+        return None if folder is None else folder.entries.get(name)
+
     def _at(self, path: str) -> Node:
-        if path not in self.names:
+        found = self._find(path)
+        if found is None:
             raise _error(errno.ENOENT, path)
-        return self.names[path]
+        if isinstance(found, Folder):
+            raise _error(errno.EISDIR, path)
+        return found
+
+    def _folder(self, path: str) -> Folder:
+        found = self._find(path)
+        if found is None:
+            raise _error(errno.ENOENT, path)
+        if isinstance(found, Node):
+            raise _error(errno.ENOTDIR, path)
+        return found
 
     def _handle(self, file: OpenFile) -> int:
         handle = next(self._next_handle)
@@ -224,21 +291,20 @@ class SimulatedDisk(Disk):
         file.handles += 1
         return handle
 
-    def _named(self, *change: NameChange) -> None:
-        for what, name, node in change:
-            if what == "drop":
-                del self.names[name]
-            else:
-                assert node is not None
-                self.names[name] = node
-        self.changes.append(change)
+    def _name(self, *change: tuple[str, Entry | None]) -> None:
+        """Change what some paths name, all in one."""
+        resolved = []
+        for path, entry in change:
+            within, name = os.path.split(path)
+            resolved.append((self._folder(within), name, entry))
+        for folder, name, entry in resolved:
+            _set(folder.entries, name, entry)
+        self.changes.append(tuple(resolved))
 
     def _new(self, path: str) -> Node:
-        if os.path.dirname(path) not in self.folders:
-            raise _error(errno.ENOENT, path)
         node = Node(next(self._numbers))
+        self._name((path, node))
         node.modified = self._tick()
-        self._named(("set", path, node))
         return node
 
     def _tick(self) -> int:
@@ -251,7 +317,7 @@ class SimulatedDisk(Disk):
 
     def create(self, path: str) -> int:
         self._enter("create", path)
-        if path in self.names:
+        if self._find(path) is not None:
             raise _error(errno.EEXIST, path)
         handle = self._handle(OpenFile(self._new(path)))
         self.step("create")
@@ -259,7 +325,7 @@ class SimulatedDisk(Disk):
 
     def open_lock(self, path: str) -> int:
         self._enter("open_lock", path)
-        return self._handle(OpenFile(self.names.get(path) or self._new(path)))
+        return self._handle(OpenFile(self._new(path) if self._find(path) is None else self._at(path)))
 
     def duplicate(self, handle: int, path: str) -> int:
         self._enter("duplicate", path)
@@ -326,38 +392,88 @@ class SimulatedDisk(Disk):
 
     def identity_at(self, path: str) -> Identity | None:
         self._enter("identity_at", path)
-        return (self._device, self.names[path].number) if path in self.names else None
+        found = self._seen(path)
+        return None if found is None else (self._device, found.number)
 
     def kind(self, path: str) -> str | None:
         self._enter("kind", path)
-        return "file" if path in self.names else "folder" if path in self.folders else None
+        found = self._seen(path)
+        return None if found is None else "folder" if isinstance(found, Folder) else "file"
+
+    def _seen(self, path: str) -> Entry | None:
+        try:
+            return self._find(path)
+        except NotADirectoryError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        self._enter("names", folder)
+        return list(self._folder(folder).entries)
+
+    def make_folder(self, path: str) -> None:
+        self._enter("make_folder", path)
+        if self._find(path) is not None:
+            raise _error(errno.EEXIST, path)
+        self._name((path, Folder(next(self._numbers))))
+        self.step("make_folder")
 
     def link(self, source: str, target: str) -> None:
         self._enter("link", target)
-        if target in self.names:
+        if self._find(target) is not None:
             raise _error(errno.EEXIST, target)
-        self._named(("set", target, self._at(source)))
+        if isinstance(found := self._find(source), Folder):  # of which there are no hard links: it is renamed
+            self._move(source, target, found)
+            return
+        self._name((target, self._at(source)))
         self.step("link")
-        self._named(("drop", source, None))
+        self._name((source, None))
         self.step("unlink")
 
     def replace(self, source: str, target: str) -> None:
         self._enter("replace", target)
-        self._named(("set", target, self._at(source)), ("drop", source, None))
+        found, there = self._find(source), self._find(target)
+        if found is None:
+            raise _error(errno.ENOENT, source)
+        if isinstance(found, Folder) and isinstance(there, Node):
+            raise _error(errno.ENOTDIR, target)
+        if isinstance(found, Node) and isinstance(there, Folder):
+            raise _error(errno.EISDIR, target)
+        if isinstance(there, Folder) and there.entries:
+            raise _error(errno.ENOTEMPTY, target)
+        if there is not found:  # two names of one file: the system says that nothing is to be done
+            self._move(source, target, found)
+
+    def _move(self, source: str, target: str, entry: Entry) -> None:
+        if target.startswith(f"{source}/"):  # a folder into itself
+            raise _error(errno.EINVAL, target)
+        self._name((target, entry), (source, None))
         self.step("replace")
 
     def remove(self, path: str) -> None:
         self._enter("remove", path)
         self._at(path)
-        self._named(("drop", path, None))
+        self._name((path, None))
         self.step("remove")
 
     def sync_folder(self, path: str) -> None:
         self._enter("sync_folder", path)
-        inside = [change for change in self.changes if os.path.dirname(change[0][1]) == path]
-        self.durable_names = self.names_after(inside)
-        self.changes = [change for change in self.changes if change not in inside]
+        brought = self._brought_by(self._folder(path))
+        self.changes = [change for change in self.changes if not any(change is each for each in brought)]
+        for change in brought:
+            for folder, name, entry in change:
+                _set(folder.durable, name, entry)
         self.step("sync_folder")
+
+    def _brought_by(self, folder: Folder) -> list[tuple[NameChange, ...]]:
+        """The changes that a sync of ``folder`` brings to the disk, in their order: its own; and of a folder from which
+        something was moved into it, whatever came before that."""
+        found, others = [], set[int]()
+        for change in reversed(self.changes):
+            within = {each.number for each, _, _ in change}
+            if change[0][0] is folder or within & others:
+                found.append(change)
+                others |= within - {folder.number}
+        return found[::-1]
 
     def lock(self, handle: int) -> bool:
         node = self._node(handle)
@@ -381,6 +497,13 @@ class SimulatedDisk(Disk):
 
     def mounts(self) -> str:
         return ""
+
+
+def _set(entries: dict[str, Entry], name: str, entry: Entry | None) -> None:
+    if entry is None:
+        entries.pop(name, None)
+    else:
+        entries[name] = entry
 
 
 def _nothing(call: str) -> None: ...

@@ -220,8 +220,8 @@ def _cut_creation(effort: Effort, disk: SimulatedDisk, done: bool, call: str) ->
         with open_simulated(after) as ledger:
             if ledger.head != 0 or not ledger.verify().sound:
                 raise Broken(f"a new ledger holds something after a power cut at {call}", "creation")
-        if sorted(after.names) != [PATH, f"{PATH}.lock"]:
-            raise Broken(f"left behind: {sorted(after.names)}", "creation")
+        if sorted(after.files) != [PATH, f"{PATH}.lock"]:
+            raise Broken(f"left behind: {sorted(after.files)}", "creation")
 
 
 def explore(

@@ -301,7 +301,7 @@ class Play:
         self.sync_failed = False
 
     def _promised_to_be_there(self) -> bool:
-        return PATH in self.disk.durable_names
+        return PATH in self.disk.durable_files
 
 
 def play(scenario: Scenario) -> Play:
@@ -360,4 +360,3 @@ def explore(effort: Effort, seeds: range) -> None:
         effort.figures["seeds"] += 1
         effort.figures["faults injected"] += played.faults
         effort.figures["power cuts"] += played.cuts
-

@@ -99,7 +99,7 @@ def images(disk: SimulatedDisk, matters: Callable[[str], bool], *, corners: bool
     whole, and while they are lost.
     """
     for changes in _name_sets(disk):
-        names = disk.names_after(changes)
+        names = disk.files_after(changes)
         nodes = {id(node): node for name, node in names.items() if matters(name)}
         open_ones = [node for node in nodes.values() if node.sectors or len(node.sizes) > 1]
         base = {name: node.durable if matters(name) else bytes(node.content) for name, node in names.items()}
@@ -139,7 +139,7 @@ def random_image(disk: SimulatedDisk, dice: random.Random) -> Image:
     changes = [change for change in disk.changes if dice.random() < 0.7]
     result: Image = {}
     drawn: dict[int, bytes] = {}
-    for name, node in disk.names_after(changes).items():
+    for name, node in disk.files_after(changes).items():
         if id(node) not in drawn:
             share = dice.choice((0.0, 0.3, 0.7, 0.95, 1.0))
             kept = {
