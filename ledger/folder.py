@@ -10,6 +10,7 @@ from ezmsg.ledger.cursor import Cursor
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.header import explained
 from ezmsg.ledger.reader import Reader, Stop, clip, is_set
 from ezmsg.ledger.scan import Place, read_at
 from ezmsg.ledger.segments import SegmentFile, Segments, Start, number_of
@@ -27,7 +28,8 @@ class FolderReader:
         self.closed = False
         self._named = named
         self._segments = Segments(disk, path)
-        self.header = self._segments.header()
+        with explained(path, "read"):
+            self.header = self._segments.header()
         self._last: tuple[int, SegmentFile] | None = None
         self._lock = threading.Lock()  # of `_last`, which is closed when another one follows it
 
@@ -36,10 +38,22 @@ class FolderReader:
     @property
     def first(self) -> int:
         """The seq of the first event that is there."""
-        return self._segments.first(self._segments.numbers())
+        with explained(self.path, "read"):
+            return self._segments.first(self._segments.numbers())
+
+    @property
+    def began(self) -> int:
+        """When the last segment was begun: ns since the epoch, UTC."""
+        with explained(self.path, "read"):
+            opening = self._segments.opening(self._segments.numbers()[-1])
+        return opening.header.created if opening.segment is None else opening.segment.opened
 
     def start(self, seq: int | None) -> Start | None:
         """See ``Ledger.start``."""
+        with explained(self.path, "read"):
+            return self._start(seq)
+
+    def _start(self, seq: int | None) -> Start | None:
         numbers = self._segments.numbers()
         last = numbers[-1] if seq is None else self._segments.containing(seq, numbers)
         for number in reversed(range(numbers[0], last + 1)):
@@ -51,17 +65,17 @@ class FolderReader:
     @property
     def tip(self) -> str:
         """The file of the last segment."""
-        number = self._segments.numbers()[-1]
-        return self._segments.path_of(number) or self.path
+        with explained(self.path, "read"):
+            return self._segments.path_of(self._segments.numbers()[-1]) or self.path
 
     def last(self) -> Place:
         """The place behind the last commit of the last segment that looks sound, now."""
-        with self._lock:
+        with self._lock, explained(self.path, "read"):
             return Reader(self._current()).last()
 
     def mark(self) -> tuple[int, int]:
         """What changes whenever something was written: the number of the last segment, and its bytes."""
-        with self._lock:
+        with self._lock, explained(self.path, "read"):
             file = self._current()
             assert self._last is not None
             return self._last[0], file.size
@@ -107,12 +121,17 @@ class FolderReader:
 
     def size_on_disk(self) -> int:
         """Bytes of all segments, compressed ones as they are."""
-        return self._segments.size()
+        with explained(self.path, "read"):
+            return self._segments.size()
 
     # --- reading ---
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``Ledger.read``."""
+        with explained(self.path, "read"):
+            yield from self._read(after, until)
+
+    def _read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         self._check_open()
         numbers = self._segments.numbers()
         reached: Place | None = None
@@ -137,6 +156,10 @@ class FolderReader:
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         """See ``Ledger.tail``."""
+        with explained(self.path, "read"):
+            yield from self._tail(after, stop, wait)
+
+    def _tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         self._check_open()
         number = self._segments.containing(after, self._segments.numbers())
         reached: Place | None = None
@@ -209,6 +232,10 @@ class FolderReader:
         return self._verify(range(self._segments.numbers()[0], number + 1), place)
 
     def _verify(self, numbers: range, place: Place | None) -> Verification:
+        with explained(self.path, "read"):
+            return self._verified_all(numbers, place)
+
+    def _verified_all(self, numbers: range, place: Place | None) -> Verification:
         parts: list[Verification] = []
         problems: list[str] = []
         listed = self._segments.listed()

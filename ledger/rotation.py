@@ -81,6 +81,8 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
             if name.endswith(".new") and number_of(name.removesuffix(".new")) is not None:
                 disk.remove(os.path.join(folder, name))
         disk.sync_folder(folder)
+        if segments.numbers()[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
+            disk.sync_folder(os.path.dirname(folder))
     except OSError as error:
         raise LogError(
             f"{folder} cannot be made ready for writing: {error.strerror or error}",
@@ -113,8 +115,8 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
             raise LogError(f"{target} is in the way", hint=f"See what it is, and move {moving} away.")
         disk.sync_folder(os.path.dirname(folder))
         disk.replace(folder, target)
+    if disk.kind(folder) is None:  # perhaps a writer died in between, and what it did was not on the disk yet
         disk.sync_folder(moving)
-    if disk.kind(folder) is None:
         disk.sync_folder(os.path.dirname(folder))
         disk.replace(moving, folder)
         disk.sync_folder(os.path.dirname(folder))

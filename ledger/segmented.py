@@ -11,7 +11,7 @@ from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.reader import Reader
 from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
 from ezmsg.ledger.scan import Place
-from ezmsg.ledger.segments import Segments, States, number_of
+from ezmsg.ledger.segments import States, number_of
 from ezmsg.ledger.writer import Begun
 
 
@@ -26,8 +26,6 @@ class SegmentedLedger(FileLedger):
     ) -> None:
         self._make = make
         super().__init__(disk, path, durability, clock)
-        opening = Segments(disk, path).opening(self._number)
-        self.began = opening.header.created if opening.segment is None else opening.segment.opened
 
     began: int
     """When the segment that is written was begun: ns since the epoch, UTC."""
@@ -36,7 +34,9 @@ class SegmentedLedger(FileLedger):
         return make_ready(self._disk, self.location, self._clock, make=self._make)
 
     def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
-        return FolderReader(self._disk, self.location, named=False)
+        reader = FolderReader(self._disk, self.location, named=False)
+        self.began = reader.began
+        return reader
 
     @property
     def _number(self) -> int:
