@@ -59,7 +59,8 @@ CUTS = (
 )
 ROWS = (
     Row(
-        "power cut at every point of every history of up to four operations, an event of 32 kB among them",
+        "power cut at every point of every history of up to four operations, rotations and an event of 32 kB among "
+        "them",
         tuple(_histories(4, histories.LARGE_LESS, level) for level in histories.LEVELS),
         CUTS,
     ),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger, recovery
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, scenarios
+from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.oracle import judge
@@ -24,9 +24,21 @@ from ezmsg.ledger.tools.selftest.scenarios import ERRORS, Fault, Scenario, Step
 def test_every_history_of_two_operations() -> None:
     effort = Effort()
     histories.explore(effort, 2, again_every=32, large=histories.LARGE_LESS)
-    assert effort.figures["histories"] == 3 * (1 + 6 + 31)
+    assert effort.figures["histories"] == 3 * (1 + 7 + 44)
     assert effort.figures["crash states"] > 2000
     assert effort.figures["crash states during recovery"] > 50
+
+
+@pytest.mark.parametrize("last", ["append 1", "rotate", "drop", "compress", "reopen"])
+def test_histories_of_several_segments(last: str) -> None:
+    """What takes more operations than all histories of can be tried each time."""
+    begin = ("append 1", "rotate", "append 3")
+    history = (*begin, *(("rotate",) if last in ("drop", "compress") else ()), last)
+    effort = Effort()
+    with simulation():
+        histories.Explorer(effort, again_every=4).explore(history, "commit")
+    assert effort.figures["crash states"] > 5
+    assert effort.figures["crash states during recovery"] > 0
 
 
 def test_a_megabyte() -> None:
@@ -56,7 +68,7 @@ stories = st.builds(
     steps=st.lists(
         st.builds(
             Step,
-            what=st.sampled_from(("append", "append", "sync", "read", "close", "kill", "power cut")),
+            what=st.sampled_from(("append", "append", "sync", "read", "rotate", "close", "kill", "power cut")),
             events=st.integers(1, 4),
             size=st.sampled_from((8, 300, 700, 2000)),
             fault=st.none() | faults,
@@ -119,14 +131,36 @@ def test_the_name_of_a_ledger_whose_creation_failed_last() -> None:
         scenarios.play(story)
 
 
+def test_the_name_of_a_folder_whose_creation_failed_last() -> None:
+    """The same of a folder: its name is in the one that it is in."""
+    failing = Fault("sync_folder", 1, errno.EIO)
+    for dice in range(20):
+        scenarios.play(Scenario("commit", (Step("rotate", fault=failing), Step("append"), Step("power cut")), dice))
+
+
+# --- writers that die or fail while a folder or a segment is made ---
+
+
+def test_a_writer_that_died_in_a_rotation() -> None:
+    """Who opens a segment that was just begun brings its name to the disk before anything is acknowledged."""
+    assert {"create", "write", "sync", "link", "unlink", "sync_folder"} <= set(deaths.die_in_a_rotation())
+
+
+def test_a_file_that_was_being_moved_into_a_folder() -> None:
+    assert deaths.fail_in_a_move() > 50
+
+
 # --- calls that fail ---
+
+EACH_ERROR = {"making a ledger", "writing at level commit", "reading"}
+"""In what situations a call fails in every way. In the others, which make many calls, it fails in the first one."""
 
 
 @pytest.mark.parametrize("situation", calls.situations(), ids=lambda situation: situation.name)
 def test_every_call_fails_once(situation: calls.Situation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "situations", lambda: [situation])
     effort = Effort()
-    calls.explore(effort)
+    calls.explore(effort, errors=calls.ERRORS_MAX if situation.name in EACH_ERROR else 1)
     assert effort.figures["calls failed"] > 5
     assert effort.figures["faults injected"] > 5
 

@@ -15,8 +15,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ezmsg.ledger import Ledger, cursor, flusher, header, lock, reader, recovery, seqtime, verify, writer
+from ezmsg.ledger import (
+    Ledger,
+    cursor,
+    flusher,
+    header,
+    lock,
+    reader,
+    recovery,
+    rotation,
+    segmented,
+    seqtime,
+    verify,
+    writer,
+)
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.tools.selftest import deaths
 from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
@@ -110,6 +124,13 @@ def creation(folder: Path) -> None:
 
 def story(level: Any, *steps: Step) -> Callable[[Path], object]:
     return lambda folder: play(Scenario(level, steps))
+
+
+def nameless(folder: Path) -> None:
+    """The folder of a new ledger was made, but its name could not be synced."""
+    failing = Step("rotate", fault=Fault("sync_folder", 1, EIO))
+    for dice in range(20):
+        play(Scenario("commit", (failing, Step("append"), Step("power cut")), dice))
 
 
 def torn(folder: Path) -> None:
@@ -231,6 +252,34 @@ MUTANTS = (
     Mutant("the name of a new ledger not synced", creation, (
         Patch(header, "        disk.sync_folder(os.path.dirname(path))\n", ""),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"),)),
+    Mutant("the name of a segment not synced", histories("commit", "append 1", "rotate", "append 1"), (
+        Patch(writer, "        try:\n            self._disk.sync_folder(os.path.dirname(self.path))\n",
+              "        try:\n            pass\n"),)),
+    Mutant("a segment begun behind one that is not on the disk", histories("none", "append 1", "rotate"), (
+        Patch(writer, "        self._seal_early()\n", ""),
+        Patch(writer, "                    self._seal_now()\n", ""))),
+    Mutant("the checkpoint of another moment", histories("none", "append 1", "rotate"), (
+        Patch(segmented, "states(end.seq) if", "states(end.seq - 1) if"),)),
+    Mutant("a segment removed before the compressed one lasts",
+           histories("none", "append 1", "rotate", "compress"), (
+        Patch(rotation, "        disk.replace(f\"{target}.new\", target)\n        disk.sync_folder(folder)\n",
+              "        disk.replace(f\"{target}.new\", target)\n"),)),
+    Mutant("segments dropped that no checkpoint stands for", histories("none", "append 1", "rotate", "drop"), (
+        Patch(rotation, "    for number in segments.numbers()[:-1]:\n        following = segments.opening(number + 1)",
+              "    for number in segments.numbers():\n        following = segments.opening(segments.numbers()[-1])"),)),
+    Mutant("a file moved into a folder that may not last", histories("none", "append 1", "rotate"), (
+        Patch(rotation, "        disk.sync_folder(os.path.dirname(folder))\n        disk.replace(folder, target)\n",
+              "        disk.replace(folder, target)\n"),)),
+    Mutant("a move into a folder not synced by who finishes it",
+           lambda folder: deaths.fail_in_a_move(), (
+        Patch(rotation, "        disk.sync_folder(moving)\n", ""),)),
+    Mutant("the name of a new folder not synced",
+           nameless, (
+        Patch(rotation, "        if segments.numbers()[-1] == FIRST:  #", "        if False:  #"),)),
+    Mutant("the name of a segment not synced by who opens it",
+           lambda folder: deaths.die_in_a_rotation(), (
+        Patch(rotation, "        disk.sync_folder(folder)\n        if segments", "        if segments"),
+        Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
     # whatever is derived from a ledger and believed adds its own here: an index that is trusted blindly
 )  # fmt: skip
 

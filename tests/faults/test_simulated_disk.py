@@ -39,6 +39,7 @@ steps = st.lists(
         st.tuples(st.just("truncate"), named, st.integers(0, 2000)),
         st.tuples(st.just("sync"), named),
         st.tuples(st.just("make_folder"), st.sampled_from(("f", "g"))),
+        st.tuples(st.just("remove_folder"), named),
         st.tuples(st.just("link"), named, named),
         st.tuples(st.just("replace"), named, named),
         st.tuples(st.just("remove"), named),

@@ -20,6 +20,7 @@ from ezmsg.ledger.tools.selftest.promises import (
     names_of,
     open_simulated,
     recover,
+    segments_in,
     simulation,
 )
 from ezmsg.ledger.tools.selftest.scenarios import ERRORS
@@ -28,26 +29,31 @@ from ezmsg.ledger.tools.selftest.survivors import Image, images
 CALLS_MAX = 200
 """Calls of one situation: none makes nearly as many."""
 
+ERRORS_MAX = max(map(len, ERRORS.values()))
+
 
 class Attempt:
     """What is done to a ledger while calls fail; ``told`` is what was acknowledged, ``durable`` how much of it is known
     to be on the disk."""
 
-    def __init__(self, disk: SimulatedDisk, level: Durability) -> None:
+    def __init__(self, disk: SimulatedDisk, level: Durability, segmented: bool) -> None:
         self.disk = disk
         self.level = level
+        self.segmented = segmented
         self.told: list[str] = []
         self.durable = 0
 
     def write(self) -> None:
-        """Open, append, sync, close: as much of it as is allowed."""
-        ledger = self._allowed(lambda: open_simulated(self.disk, self.level))
+        """Open, append, sync, close, and rotate where there are segments: as much of it as is allowed."""
+        ledger = self._allowed(lambda: open_simulated(self.disk, self.level, segmented=self.segmented))
         if ledger is None:
             return
         head = ledger.head
         for names in (["a"], ["b", "c", "d"], ["e"]):
             if self._allowed(partial(ledger.append, [Mark(name=name) for name in names])):
                 self.told += names
+            if self.segmented:
+                self._allowed(lambda: ledger.rotate([b"{}"]))
         self._allowed(ledger.sync)
         self._allowed(ledger.close)
         self.durable = max(0, ledger.durable_seq - head)
@@ -75,31 +81,52 @@ class Situation(NamedTuple):
     image: Image
     do: Callable[[Attempt], None]
     level: Durability
+    segmented: bool = False
 
 
 def situations() -> list[Situation]:
     sound = {PATH: small_ledger()}
     torn = {PATH: small_ledger()[:-30]}
+    begun = _begun(sound)
     return [
         Situation("making a ledger", {}, Attempt.write, "interval"),
         Situation("writing at level none", sound, Attempt.write, "none"),
         Situation("writing at level interval", sound, Attempt.write, "interval"),
         Situation("writing at level commit", sound, Attempt.write, "commit"),
         Situation("recovering a torn end", torn, Attempt.write, "commit"),
+        Situation("making a folder", {}, Attempt.write, "commit", segmented=True),
+        Situation("making a folder of a file", sound, Attempt.write, "interval", segmented=True),
+        Situation("recovering a segment that was begun", begun, Attempt.write, "commit", segmented=True),
         Situation("reading", sound, Attempt.read, "none"),
+        Situation("reading a folder", begun, Attempt.read, "none"),
         Situation("reading a torn end", torn, Attempt.read, "none"),
     ]
 
 
-def explore(effort: Effort) -> None:
-    """Every call of every situation, with every error, once and from then on. Raises Broken."""
+def _begun(image: Image) -> Image:
+    """A folder whose last segment was just begun by a writer that died, with half a commit in it."""
+    disk = SimulatedDisk(image)
+    with simulation(), open_simulated(disk, segmented=True) as ledger:
+        ledger.rotate([b"{}"])
+        left = disk.contents()
+        tip = ledger.tip
+    return {**left, tip: left[tip] + b'{"type":"mark","seq"'}
+
+
+def explore(effort: Effort, errors: int = ERRORS_MAX) -> None:
+    """Every call of every situation, with every error (or the first ``errors`` of each), once and from then on.
+
+    Raises Broken.
+    """
     with simulation():
         for situation in situations():
             for nth in range(CALLS_MAX):
                 if effort.over:
                     effort.figures["calls left out"] += 1
                     return
-                runs = [_attempt(situation, nth, error, lasting) for lasting in (False, True) for error in range(4)]
+                runs = [
+                    _attempt(situation, nth, error, lasting) for lasting in (False, True) for error in range(errors)
+                ]
                 if max(runs) < 0:
                     break
                 effort.figures["calls failed"] += 1
@@ -123,7 +150,7 @@ def _attempt(situation: Situation, nth: int, error: int, lasting: bool) -> int:
                 return
             raise OSError(ERRORS[call][error], os.strerror(ERRORS[call][error]))
 
-    attempt = Attempt(disk, situation.level)
+    attempt = Attempt(disk, situation.level, situation.segmented)
     disk.fault = fault
     try:
         situation.do(attempt)
@@ -143,10 +170,11 @@ def _check(attempt: Attempt, image: Image) -> None:
     before = _names_in(image)
     lost_syncs = attempt.durable < len(attempt.told)
     for left in images(disk, matters, corners=True):
-        if PATH in left or attempt.durable:
-            _check_found(before, attempt.told, recover(left).names, attempt.durable)
-    if PATH in disk.files:
-        found = recover(disk.contents()).names
+        if segments_in(left) or attempt.durable:
+            names = recover(left, segmented=attempt.segmented).names
+            _check_found(before, attempt.told, names, attempt.durable)
+    if segments_in(disk.contents()):
+        found = recover(disk.contents(), segmented=attempt.segmented).names
         _check_found(before, attempt.told, found, attempt.durable if lost_syncs else len(attempt.told))
 
 
@@ -162,7 +190,7 @@ def _check_found(before: tuple[str, ...], told: list[str], found: tuple[str, ...
 
 
 def _names_in(image: Image) -> tuple[str, ...]:
-    if not image.get(PATH):
+    if not any(segments_in(image).values()):
         return ()
     with Ledger.open(PATH, "r", disk=SimulatedDisk(image)) as ledger:
         return names_of(ledger)

@@ -417,6 +417,13 @@ class SimulatedDisk(Disk):
         self._name((path, Folder(next(self._numbers))))
         self.step("make_folder")
 
+    def remove_folder(self, path: str) -> None:
+        self._enter("remove_folder", path)
+        if self._folder(path).entries:
+            raise _error(errno.ENOTEMPTY, path)
+        self._name((path, None))
+        self.step("remove_folder")
+
     def link(self, source: str, target: str) -> None:
         self._enter("link", target)
         if self._find(target) is not None:
@@ -465,14 +472,18 @@ class SimulatedDisk(Disk):
         self.step("sync_folder")
 
     def _brought_by(self, folder: Folder) -> list[tuple[NameChange, ...]]:
-        """The changes that a sync of ``folder`` brings to the disk, in their order: its own; and of a folder from which
-        something was moved into it, whatever came before that."""
-        found, others = [], set[int]()
+        """The changes that a sync of ``folder`` brings to the disk, in their order: its own, whatever came before them
+        of the same names, and in a folder from which something was moved into it."""
+        found: list[tuple[NameChange, ...]] = []
+        others = set[int]()
+        names = set[tuple[int, str]]()
         for change in reversed(self.changes):
             within = {each.number for each, _, _ in change}
-            if change[0][0] is folder or within & others:
+            named = {(each.number, name) for each, name, _ in change}
+            if change[0][0] is folder or within & others or named & names:
                 found.append(change)
                 others |= within - {folder.number}
+                names |= named
         return found[::-1]
 
     def lock(self, handle: int) -> bool:

@@ -4,27 +4,36 @@ An operation is an entry of OPERATIONS. A history is a sequence of their names; 
 closed ledger) are left out.
 """
 
+import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.rotation import MOVING
+from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.segments import FIRST, number_of
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (
+    NOW,
     PATH,
     Broken,
     Found,
+    Promise,
     check_legal,
+    forget,
     look,
     matters,
     open_simulated,
     recover,
+    segments_in,
     short,
     simulation,
+    state_of,
 )
 from ezmsg.ledger.tools.selftest.survivors import Image, images
 
@@ -52,6 +61,9 @@ class World:
         self.level = level
         self.commits: list[tuple[str, ...]] = []
         self.promised = 0
+        self.begins: list[int] = []  # the first seq of each segment but the first
+        self.firsts = {1}  # that the history may begin with
+        self.dropped = FIRST  # the segments before this one may be gone
         self.operations = 0
         self.ledger: Ledger = open_simulated(self.disk, level)
         self.closed = False
@@ -62,10 +74,19 @@ class World:
         if self.level == "commit":
             self.promised = len(self.commits)
 
-    def durable_bytes(self) -> int:
-        """How much of the file the writer knows to be on the disk: what no recovery may cut."""
+    @property
+    def promise(self) -> Promise:
+        return Promise(tuple(self.commits), self.promised, self._durable(), tuple(self.firsts))
+
+    def _durable(self) -> dict[int, int]:
+        """How much of each segment the writer knows to be on the disk: what no recovery may cut."""
         flusher = getattr(self.ledger, "_flusher", None)
-        return flusher.durable if flusher is not None else 0
+        if flusher is None:
+            return {}
+        number = number_of(os.path.basename(flusher._path)) or FIRST
+        sealed = segments_in(self.disk.contents()) if number > FIRST else {}
+        before = {each: len(data) for each, data in sealed.items() if self.dropped <= each < number}
+        return {**before, number: flusher.durable}
 
 
 def _sync(world: World) -> None:
@@ -79,18 +100,45 @@ def _close(world: World) -> None:
     world.promised = len(world.commits)
 
 
-def _reopen(world: World) -> None:
+def _reopen(world: World, segmented: bool = False) -> None:
     if not world.closed:
         _close(world)
-    world.ledger = open_simulated(world.disk, world.level)
+    world.ledger = open_simulated(world.disk, world.level, segmented=segmented)
     world.closed = False
 
 
+def _rotate(world: World) -> None:
+    """What is one file becomes a folder first."""
+    if not isinstance(world.ledger, SegmentedLedger):
+        _reopen(world, segmented=True)
+    names = [name for commit in world.commits for name in commit]
+    if world.ledger.rotate(lambda seq: [state_of(names[:seq])]):
+        world.begins.append(len(names) + 1)
+        world.promised = len(world.commits)
+
+
+def _compress(world: World) -> None:
+    assert isinstance(world.ledger, SegmentedLedger)
+    world.ledger.pack()
+
+
+def _drop(world: World) -> None:
+    assert isinstance(world.ledger, SegmentedLedger)
+    if world.begins:
+        world.firsts |= set(world.begins)
+        world.dropped = FIRST + len(world.begins)
+        world.ledger.drop(NOW + 1)
+        world.firsts = {world.begins[-1]}
+
+
+History = tuple[str, ...]
+
+
 class Operation(NamedTuple):
-    """One thing that can be done. ``when``: on an open ledger, or on any."""
+    """One thing that can be done. ``when``: on an open ledger, on any, or on an open one that has been rotated."""
 
     do: Callable[[World], None]
-    when: Literal["open", "any"] = "open"
+    when: Literal["open", "any", "rotated"] = "open"
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -100,10 +148,16 @@ OPERATIONS: dict[str, Operation] = {
     "sync": Operation(_sync),
     "close": Operation(_close),
     "reopen": Operation(_reopen, "any"),
+    "rotate": Operation(_rotate),
+    "drop": Operation(_drop, "rotated"),
 }
 """What histories are made of. Whatever else can be done to a ledger that is written is to be added here."""
 
-History = tuple[str, ...]
+if find_spec("zstandard") is not None:
+    OPERATIONS["compress"] = Operation(_compress, "rotated")
+
+ALONE = {"rotate", "drop", "compress"}
+"""What does nothing when it has just been done."""
 
 
 def histories(length: int) -> Iterator[History]:
@@ -113,8 +167,15 @@ def histories(length: int) -> Iterator[History]:
         return
     for before in histories(length - 1):
         for name, operation in OPERATIONS.items():
-            if operation.when == "any" or not (before and before[-1] == "close"):
+            if _makes_sense(before, name, operation):
                 yield (*before, name)
+
+
+def _makes_sense(before: History, name: str, operation: Operation) -> bool:
+    last = before[-1] if before else ""
+    if operation.when == "rotated" and "rotate" not in before:
+        return False
+    return (operation.when == "any" or last != "close") and not (name in ALONE and name == last)
 
 
 class Explorer:
@@ -131,20 +192,26 @@ class Explorer:
 
     def explore(self, history: History, level: Durability) -> None:
         """Every crash point of the last operation of ``history``: those of the others are those of shorter ones."""
-        replay = f"{level}: {', '.join(history) or 'open'}"
-        if history:
-            world = World(self._first, level, self._large)
-            for name in history[:-1]:
-                self._do(world, name)
-            self._cut_here(world, f"{replay}, before the last")
-            world.disk.step = lambda call: self._cut_here(world, f"{replay}, at a {call} of the last")
-            self._do(world, history[-1])
-        else:
-            world = World(self._first, level, self._large)
-        world.disk.step = lambda call: None
-        self._cut_here(world, f"{replay}, at the end")
+        world = World(self._first, level, self._large)
+        try:
+            self._explore(world, history, f"{level}: {', '.join(history) or 'open'}")
+        except BaseException:
+            forget(world.ledger, world.disk)
+            raise
         if not world.closed:
             world.ledger.close()
+
+    def _explore(self, world: World, history: History, replay: str) -> None:
+        for name in history[:-1]:
+            self._do(world, name)
+        if history:
+            self._cut_here(world, f"{replay}, before the last")
+            world.disk.step = lambda call: self._cut_here(world, f"{replay}, at a {call} of the last")
+            try:
+                self._do(world, history[-1])
+            finally:
+                world.disk.step = lambda call: None
+        self._cut_here(world, f"{replay}, at the end")
 
     def _do(self, world: World, name: str) -> None:
         world.operations += 1
@@ -153,26 +220,32 @@ class Explorer:
     def _cut_here(self, world: World, replay: str) -> None:
         figures = self.effort.figures
         figures["crash points"] += 1
+        promise = world.promise
         for image in images(world.disk, matters):
             figures["crash states"] += 1
             try:
-                found = self._outcome(image)
-                check_legal(found, world.commits, world.promised, world.durable_bytes())
+                check_legal(self._outcome(image), promise)
             except Broken as error:
                 raise Broken(f"{replay}: {error}", replay) from error
             self.effort.spend()
 
     def _outcome(self, image: Image) -> Found:
-        key = sha256(image[PATH]).digest()
+        key = _digest(image)
         if key not in self._outcomes:
             self.effort.figures["distinct images"] += 1
             look(image)
-            rarely = LARGE_SELDOM if len(image[PATH]) > LARGE_LESS else 1
+            rarely = LARGE_SELDOM if sum(map(len, image.values())) > LARGE_LESS else 1
             if len(self._outcomes) % (self.again_every * rarely) == 0:
                 self._outcomes[key] = self._recover_with_cuts(image)
             else:
                 self._outcomes[key] = recover(image)
+            if any(name.startswith(PATH + MOVING) for name in image):  # it was to become a folder: let it
+                self._check_same(recover(image, segmented=True), self._outcomes[key])
         return self._outcomes[key]
+
+    def _check_same(self, second: Found, found: Found) -> None:
+        if (second.names, second.first) != (found.names, found.first):
+            raise Broken(f"recovered in another way: {second.names!r:.200}; at first: {found.names!r:.200}")
 
     def _recover_with_cuts(self, image: Image) -> Found:
         """Recover, with a power cut at each step of that, and recover what it left: the same must be found."""
@@ -185,10 +258,16 @@ class Explorer:
         found = recover(image, cut)
         for again in left.values():
             self.effort.figures["crash states during recovery"] += 1
-            second = recover(again)
-            if second.names != found.names:
-                raise Broken(f"recovered twice: {second.names!r:.200}; once: {found.names!r:.200}")
+            self._check_same(recover(again), found)
         return found
+
+
+def _digest(image: Image) -> bytes:
+    digest = sha256()
+    for name in sorted(filter(matters, image)):
+        digest.update(f"{len(image[name])} {name}\n".encode())
+        digest.update(image[name])
+    return digest.digest()
 
 
 def _new_ledger() -> Image:
@@ -202,25 +281,32 @@ def _new_ledger() -> Image:
 def creations(effort: Effort) -> None:
     """A power cut at every step of making a ledger: it is there and empty, or not there, and can be made again."""
     for leftover in ({}, {PATH: b""}, {f"{PATH}.new": b'{"type":"ledger.hea'}):
-        disk = SimulatedDisk(leftover)
-        disk.step = partial(_cut_creation, effort, disk, False)
-        ledger = open_simulated(disk)
-        _cut_creation(effort, disk, True, "the end")
-        disk.step = lambda call: None
-        ledger.close()
+        _create(effort, leftover, PATH, segmented=False)
+    first = f"{PATH}/000001.ledger"
+    for leftover in ({}, {f"{PATH}/": b""}, {f"{PATH}{MOVING}/": b""}, {f"{first}.new": b'{"type":"ledger.hea'}):
+        _create(effort, leftover, first, segmented=True)
 
 
-def _cut_creation(effort: Effort, disk: SimulatedDisk, done: bool, call: str) -> None:
+def _create(effort: Effort, leftover: Image, path: str, *, segmented: bool) -> None:
+    disk = SimulatedDisk(leftover)
+    disk.step = lambda call: _cut_creation(effort, disk, path, segmented=segmented)
+    ledger = open_simulated(disk, segmented=segmented)
+    _cut_creation(effort, disk, path, segmented=segmented, done=True)
+    disk.step = lambda call: None
+    ledger.close()
+
+
+def _cut_creation(effort: Effort, disk: SimulatedDisk, path: str, *, segmented: bool, done: bool = False) -> None:
     effort.figures["crash points"] += 1
     for image in images(disk, matters):
         effort.figures["crash states"] += 1
-        if done and PATH not in image:
-            raise Broken(f"a ledger that was opened is gone after a power cut at {call}", "creation")
+        if done and path not in image:
+            raise Broken("a ledger that was opened is gone after a power cut", "creation")
         after = SimulatedDisk(image)
-        with open_simulated(after) as ledger:
+        with open_simulated(after, segmented=segmented) as ledger:
             if ledger.head != 0 or not ledger.verify().sound:
-                raise Broken(f"a new ledger holds something after a power cut at {call}", "creation")
-        if sorted(after.files) != [PATH, f"{PATH}.lock"]:
+                raise Broken("a new ledger holds something after a power cut", "creation")
+        if sorted(after.files) != sorted([path, f"{PATH}.lock"]):
             raise Broken(f"left behind: {sorted(after.files)}", "creation")
 
 

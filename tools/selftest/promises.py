@@ -1,19 +1,24 @@
 """What must hold of the ledger on a disk after a crash, and what it says when it does not."""
 
 import errno
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from ezmsg.ledger import packed, reader
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.flusher import Flusher
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.rotation import MOVING
+from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.segments import FIRST, number_of
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.survivors import Image
 
@@ -33,18 +38,50 @@ class Broken(AssertionError):
 
 
 class Found(NamedTuple):
-    """What recovery made of an image: the names of the events, and of the ledger's bytes how many stand unchanged."""
+    """What recovery made of an image: the ``names`` of the events, of which the ``first`` one has that seq.
+
+    ``kept``: of the bytes of each segment, by its number, how many stand unchanged; ``starts``: the checkpoints that a
+    fold could start from, each with its seq.
+    """
 
     names: tuple[str, ...]
-    kept: int
+    first: int
+    kept: dict[int, int]
+    starts: tuple[tuple[int, tuple[bytes, ...]], ...]
 
 
 def clock() -> int:
     return NOW
 
 
-def open_simulated(disk: Disk, durability: Any = "commit") -> Ledger:
-    return Ledger.open(PATH, durability=durability, disk=disk, clock=clock)
+def open_simulated(disk: Disk, durability: Any = "commit", *, segmented: bool = False) -> Ledger:
+    return Ledger.open(PATH, durability=durability, disk=disk, clock=clock, segmented=segmented)
+
+
+def segments_in(image: Image) -> dict[int, bytes]:
+    """The bytes of each segment of the ledger, unpacked, by its number: a ledger of one file is the first one.
+
+    Empty when there is no ledger.
+    """
+    if PATH in image:
+        return {FIRST: image[PATH]}
+    folder = PATH if any(name.startswith(f"{PATH}/") for name in image) else PATH + MOVING
+    found: dict[int, bytes] = {}
+    for name in sorted(image):  # what is not compressed comes before what is
+        within, base = os.path.split(name)
+        if within == folder and (number := number_of(base)) is not None and number not in found:
+            found[number] = _unpacked(image[name]) if name.endswith(packed.SUFFIX) else image[name]
+    return found
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = packed.library().ZstdDecompressor().decompressobj(read_across_frames=True)
+    return bytes(unpacker.decompress(data))
+
+
+def state_of(names: Sequence[str]) -> bytes:
+    """A fold of events as short as can be, for a checkpoint."""
+    return json.dumps({"events": len(names), "sha256": sha256("\n".join(names).encode()).hexdigest()}).encode()
 
 
 def short(name: str) -> str:
@@ -66,13 +103,15 @@ def simulation() -> Iterator[None]:
     """No flusher's thread: syncs happen where a history has them, and not at a time of their own. Nor a word in the
     program's log about a thousand disks that fail."""
     logger = logging.getLogger("ezmsg.ledger")
-    real, level = Flusher.wake, logger.level
+    real, settle, level = Flusher.wake, reader.SETTLE_S, logger.level
     Flusher.wake = lambda self: None  # type: ignore[method-assign]
+    reader.SETTLE_S = 0.0  # nobody writes meanwhile
     logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
         Flusher.wake = real  # type: ignore[method-assign]
+        reader.SETTLE_S = settle
         logger.setLevel(level)
 
 
@@ -93,58 +132,76 @@ def look(image: Image) -> None:
     disk = SimulatedDisk(image)
     try:
         with Ledger.open(PATH, "r", disk=disk) as ledger:
+            first = ledger.first
             seqs = [event.seq for event in ledger.entries()]
             ledger.verify()
             ledger.check()
     except DamagedLedger as error:
         raise Broken(f"what a power cut left was taken for damage by a reader: {error}") from error
-    if seqs != list(range(1, len(seqs) + 1)):
+    except LedgerError as error:
+        raise Broken(f"what a power cut left cannot be read: {type(error).__name__}: {error}") from error
+    if seqs != list(range(first, first + len(seqs))):
         raise Broken(f"a reader saw seqs {seqs[:20]}")
     if disk.contents() != image or disk.open_handles:
         raise Broken("a reader wrote, or left a handle open")
 
 
-def recover(image: Image, step: Callable[[SimulatedDisk], object] | None = None) -> Found:
-    """Open what a crash left, append to it, close it, and look at all of it.
+def recover(image: Image, step: Callable[[SimulatedDisk], object] | None = None, *, segmented: bool = False) -> Found:
+    """Open what a crash left, append to it, close it, and look at all of it. A folder gets one more segment.
 
-    ``step`` is called after each step of the recovery, with the disk. Raises Broken.
+    ``step`` is called after each step of the recovery, with the disk; ``segmented`` makes a folder of a file. Raises
+    Broken.
     """
     disk = SimulatedDisk(image)
     if step is not None:
         disk.step = lambda call: step(disk)
-    before = image.get(PATH, b"")
+    before = segments_in(image)
     try:
-        ledger = open_simulated(disk)
+        ledger = open_simulated(disk, segmented=segmented)
     except LedgerError as error:
         raise Broken(f"what a power cut left cannot be opened: {type(error).__name__}: {error}") from error
     disk.step = lambda call: None
-    names = names_of(ledger)
+    names, first = names_of(ledger), ledger.first
     ledger.check()
+    starts = tuple(_starts(ledger))
     recovered = disk.contents()
     if step is not None:
         step(disk)  # the instant when all is done
     ledger.append([Mark(name=AFTER)])
+    if isinstance(ledger, SegmentedLedger):
+        ledger.rotate([b"{}"])
     ledger.close()
-    _check_tail(before, recovered)
-    with Ledger.open(PATH, "r", disk=disk) as reader:
-        found = reader.verify()
-        if not (found.sound and found.sealed) or names_of(reader) != (*names, AFTER):
+    kept = _kept(before, recovered)
+    with Ledger.open(PATH, "r", disk=disk) as ledger:
+        found = ledger.verify()
+        if not (found.sound and found.sealed) or names_of(ledger) != (*names, AFTER):
             raise Broken(f"after the recovery: {found.problems or 'other events'}")
     if disk.open_handles:
         raise Broken(f"{disk.open_handles} handles were left open")
-    return Found(names, _common(before, recovered[PATH]))
+    return Found(names, first, kept, starts)
 
 
-def _check_tail(before: bytes, recovered: Image) -> None:
-    """What was cut must be in a file beside the ledger."""
-    kept = _common(before, recovered[PATH])
-    tail = before[kept:]
-    if not tail:
-        return
-    tails = [content for name, content in recovered.items() if name.startswith(f"{PATH}.tail-")]
-    # the first bytes of a tail can be those of the note that took its place
-    if not any(content.endswith(tail) and before.endswith(content) for content in tails):
-        raise Broken(f"{len(tail)} bytes behind offset {kept} were cut, and are kept nowhere")
+def _starts(ledger: Ledger) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+    seq = ledger.head
+    while seq >= ledger.first - 1 and (start := ledger.start(seq)) is not None:
+        yield start.seq, tuple(start.states)
+        seq = start.seq - 1
+
+
+def _kept(before: dict[int, bytes], recovered: Image) -> dict[int, int]:
+    """See Found. What was cut must be in a file beside the ledger, or beside the segment."""
+    kept = {}
+    after = segments_in(recovered)
+    for number, data in before.items():
+        if number not in after:  # one that stands before a hole, where others were being dropped
+            continue
+        kept[number] = _common(data, after[number])
+        if tail := data[kept[number] :]:
+            tails = [content for name, content in recovered.items() if ".tail-" in name]
+            # the first bytes of a tail can be those of the note that took its place
+            if not any(content.endswith(tail) and data.endswith(content) for content in tails):
+                raise Broken(f"{len(tail)} bytes behind offset {kept[number]} were cut, and are kept nowhere")
+    return kept
 
 
 def _common(a: bytes, b: bytes) -> int:
@@ -161,16 +218,38 @@ def _common(a: bytes, b: bytes) -> int:
     return low
 
 
-def check_legal(found: Found, commits: Sequence[Sequence[str]], promised: int, durable: int) -> None:
-    """Raise Broken unless ``found`` is a prefix of whole ``commits``, with all of the first ``promised`` in it, and
-    nothing of the first ``durable`` bytes was cut."""
+class Promise(NamedTuple):
+    """What may be found after a crash, and what must be.
+
+    ``commits``: what was appended, oldest first, of which the first ``promised`` must be there; ``durable``: of each
+    segment, by its number, how many bytes no recovery may cut; ``firsts``: the seqs that the history may begin with.
+    """
+
+    commits: Sequence[Sequence[str]]
+    promised: int
+    durable: Mapping[int, int]
+    firsts: Collection[int] = (1,)
+
+
+def check_legal(found: Found, promise: Promise) -> None:
+    """Raise Broken unless ``found`` is a prefix of whole commits that keeps the promise, with checkpoints that are what
+    a fold of the events before leads to."""
     names: list[str] = []
     legal = []
-    for place, commit in enumerate([(), *commits]):
+    for place, commit in enumerate([(), *promise.commits]):
         names += commit
-        if place >= promised:
-            legal.append(tuple(names))
+        if place >= promise.promised and len(names) >= found.first - 1:
+            legal.append(tuple(names[found.first - 1 :]))
+    if found.first not in promise.firsts:
+        raise Broken(f"the history begins with seq {found.first}, not with one of {sorted(promise.firsts)}")
     if found.names not in legal:
         raise Broken(f"found {found.names!r:.300}; legal: {legal!r:.600}")
-    if found.kept < durable:
-        raise Broken(f"cut at offset {found.kept}, although {durable} bytes were known to be on the disk")
+    for seq, states in found.starts:
+        if states != (state_of(names[:seq]),):
+            raise Broken(f"the checkpoint behind seq {seq} is not what a fold leads to: {states!r:.300}")
+    for number, size in promise.durable.items():
+        if found.kept.get(number, 0) < size:
+            raise Broken(
+                f"segment {number} was cut at offset {found.kept.get(number)}, although {size} bytes of it were known "
+                "to be on the disk"
+            )

@@ -12,6 +12,7 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (
@@ -22,8 +23,10 @@ from ezmsg.ledger.tools.selftest.promises import (
     names_of,
     open_simulated,
     recover,
+    segments_in,
     short,
     simulation,
+    state_of,
 )
 from ezmsg.ledger.tools.selftest.survivors import random_image
 
@@ -36,6 +39,8 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "open_lock": (errno.EMFILE, errno.EROFS),
     "duplicate": (errno.EMFILE,),
     "link": (errno.EIO, errno.ENOSPC),
+    "make_folder": (errno.ENOSPC, errno.EROFS),
+    "names": (errno.EIO, errno.EMFILE),
     "replace": (errno.EIO,),
     "remove": (errno.EIO, errno.EROFS),
     "sync_folder": (errno.EIO,),
@@ -62,7 +67,7 @@ class Fault(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is done or happens; ``events`` and ``size`` (bytes of each) are those of an append."""
 
-    what: Literal["append", "sync", "read", "close", "kill", "power cut"]
+    what: Literal["append", "sync", "read", "rotate", "close", "kill", "power cut"]
     events: int = 1
     size: int = 8
     fault: Fault | None = None
@@ -85,7 +90,7 @@ class Scenario(msgspec.Struct, frozen=True):
 def scenario_of(seed: int) -> Scenario:
     """The story of a seed: up to 14 steps, half of them with a fault."""
     dice = random.Random(seed)
-    kinds = ("append", "append", "append", "append", "sync", "read", "close", "kill", "power cut")
+    kinds = ("append", "append", "append", "append", "sync", "read", "rotate", "rotate", "close", "kill", "power cut")
     return Scenario(
         level=dice.choice(("none", "interval", "commit", "commit")),
         steps=tuple(
@@ -130,6 +135,7 @@ class Play:
 
     ``commits``: what was acknowledged, oldest first. ``doubtful``: an append that was refused. It is not in the ledger,
     but a power cut can bring it back: what was written and could not be synced may have been on the disk all the same.
+    ``segmented``: whether it is to be a folder, from the first rotation on.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -138,6 +144,7 @@ class Play:
         self.commits: list[tuple[str, ...]] = []
         self.doubtful: tuple[str, ...] = ()
         self.sync_failed = False
+        self.segmented = False
         self.durable = 0
         self.faults = 0
         self.cuts = 0
@@ -178,6 +185,8 @@ class Play:
             self._abandon()
         elif step.what == "close":
             self._close()
+        elif step.what == "rotate":
+            self._rotate()
         elif self._opened():
             assert self.ledger is not None
             if step.what == "append":
@@ -195,13 +204,22 @@ class Play:
             return False
         return True
 
+    def _rotate(self) -> None:
+        """What is one file becomes a folder first."""
+        self.segmented = True
+        if not isinstance(self.ledger, SegmentedLedger):
+            self._close()
+        if self._opened():
+            assert self.ledger is not None
+            self._try(lambda: self.ledger.rotate(lambda seq: [state_of(self._flat()[:seq])]))  # type: ignore[union-attr]
+
     def _opened(self) -> bool:
         """Open the ledger if it is not; False when a fault was in the way, which must leave nothing behind."""
         if self.ledger is not None and self.ledger.failure is None:
             return True
         self._close()
         try:
-            self.ledger = open_simulated(self.disk, self.scenario.level)
+            self.ledger = open_simulated(self.disk, self.scenario.level, segmented=self.segmented)
         except LedgerError as error:
             if not self._injected():
                 raise Broken(f"it cannot be opened: {type(error).__name__}: {error}") from error
@@ -290,18 +308,18 @@ class Play:
         image = random_image(self.disk, self.dice)
         self.cuts += 1
         self._abandon()
-        if PATH not in image and self.durable == 0 and not self._promised_to_be_there():
+        if not segments_in(image) and self.durable == 0 and not self._promised_to_be_there():
             self.commits, self.doubtful = [], ()
             self.disk = self._new_disk(image)
             return
-        if image.get(PATH):
+        if any(segments_in(image).values()):
             look(image)
-        self._check_found(recover(image).names, self.durable)
+        self._check_found(recover(image, segmented=self.segmented).names, self.durable)
         self.disk = self._new_disk(image)
         self.sync_failed = False
 
     def _promised_to_be_there(self) -> bool:
-        return PATH in self.disk.durable_files
+        return bool(segments_in({name: node.durable for name, node in self.disk.durable_files.items()}))
 
 
 def play(scenario: Scenario) -> Play:

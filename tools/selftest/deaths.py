@@ -1,0 +1,111 @@
+"""Writers that die or fail while a folder or a segment is made: who goes on does not know what is on the disk."""
+
+import errno
+import os
+
+from ezmsg.ledger.errors import LogError
+from ezmsg.ledger.events import Mark
+from ezmsg.ledger.tools.selftest.damage import small_ledger
+from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
+from ezmsg.ledger.tools.selftest.promises import (
+    PATH,
+    Broken,
+    forget,
+    matters,
+    open_simulated,
+    recover,
+    simulation,
+)
+from ezmsg.ledger.tools.selftest.survivors import Image, images
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def die_in_a_rotation() -> list[str]:
+    """Kill a writer at every step of a rotation; whatever the next one acknowledges outlives a power cut.
+
+    Returns the calls at which it was killed. Raises Broken.
+    """
+    dead: list[str] = []
+    with simulation():
+        while (disk := _killed(dead)) is not None:
+            with open_simulated(disk, "commit") as ledger:
+                ledger.append([Mark(name="c")])
+                for image in images(disk, matters, corners=True):
+                    if (found := recover(image).names) != ("a", "b", "c"):
+                        raise Broken(f"killed at {dead}: {found}")
+    return dead
+
+
+def _killed(dead: list[str]) -> SimulatedDisk | None:
+    """The disk when a writer dies at the next step of its second rotation, noted in ``dead``; None without one."""
+    disk = SimulatedDisk()
+    ledger = open_simulated(disk, segmented=True)
+    ledger.append([Mark(name="a")])
+    ledger.rotate([b"{}"])
+    ledger.append([Mark(name="b")])
+    steps = 0
+
+    def step(call: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > len(dead):
+            dead.append(call)
+            raise Killed
+
+    disk.step = step
+    try:
+        ledger.rotate([b"{}"])
+    except Killed:
+        disk.step = lambda call: None
+        after = disk.after_kill()
+        forget(ledger, disk)
+        return after
+    disk.step = lambda call: None
+    ledger.close()
+    return None
+
+
+def fail_in_a_move() -> int:
+    """A ledger of one file becomes a folder, and each sync of a folder fails once; the next opening goes on with that,
+    and the power is cut at every step of it.
+
+    Returns how many states that left. Raises Broken.
+    """
+    states = 0
+    with simulation():
+        whole = {PATH: small_ledger()}
+        names = recover(whole).names
+        nth = 1
+        while (disk := _failed(whole, nth)) is not None:
+            left: list[Image] = []
+            disk.step = lambda call, disk=disk, left=left: left.extend(images(disk, matters))  # type: ignore[misc]
+            open_simulated(disk, segmented=True).close()
+            for image in left:
+                if (found := recover(image, segmented=True).names) != names:
+                    raise Broken(f"sync {nth} of a folder failed: {found}")
+            states += len(left)
+            nth += 1
+    return states
+
+
+def _failed(image: Image, nth: int) -> SimulatedDisk | None:
+    """The disk when the ``nth`` sync of a folder failed; None when there are fewer."""
+    disk = SimulatedDisk(image)
+    syncs = 0
+
+    def fault(call: str, about: str) -> None:
+        nonlocal syncs
+        syncs += call == "sync_folder"
+        if call == "sync_folder" and syncs == nth:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    disk.fault = fault
+    try:
+        open_simulated(disk, segmented=True).close()
+    except LogError:
+        disk.fault = no_fault
+        return disk
+    return None
