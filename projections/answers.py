@@ -18,26 +18,14 @@ class Answer(msgspec.Struct, frozen=True):
         return found
 
 
-class Span(Answer, frozen=True):
-    """From event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: how long it is."""
-
-    born: int
-    died: int | None
-    born_time: int
-    died_time: int | None
-    ns: int
-
-    def __repr__(self) -> str:
-        return f"[{self.born}, {'...' if self.died is None else self.died}) {elapsed_text(self.ns)}"
-
-
 class Cause(Answer, frozen=True):
     """The event at one end of a life. ``kind`` says what it meant for it, ``text`` the same in a sentence.
 
-    Kinds of beginnings: connected, observed, opened, registered, initial, updated, fell back, claimed, started, routed,
-    stalled, paused. Kinds of ends: disconnected, unseen, session cleared, session closed, session lost,
-    session server_stopped, session error, session unseen, graph cleared, run stopped, run lost, replaced, registered
-    anew, given up, process closed, process lost, endpoint closed, recovered, answered, resumed. ``type``: the event's.
+    Kinds of beginnings: earlier (before the first event that there is), connected, observed, opened, registered,
+    initial, updated, fell back, claimed, started, routed, stalled, paused. Kinds of ends: disconnected, unseen, session
+    cleared, session closed, session lost, session server_stopped, session error, session unseen, graph cleared, run
+    stopped, run lost, replaced, registered anew, given up, process closed, process lost, endpoint closed, recovered,
+    answered, resumed. ``type``: the event's.
     ``session``: the id of whoever did it, with its ``label``; ``process`` likewise.
     """
 
@@ -53,6 +41,24 @@ class Cause(Answer, frozen=True):
 
     def __repr__(self) -> str:
         return f"<seq {self.seq}: {self.text}>"
+
+
+class Span(Answer, frozen=True):
+    """From event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: how long it is.
+
+    ``came`` and ``went``: the events at its ends, where the answer tells them.
+    """
+
+    born: int
+    died: int | None
+    born_time: int
+    died_time: int | None
+    ns: int
+    came: Cause | None = None
+    went: Cause | None = None
+
+    def __repr__(self) -> str:
+        return f"[{self.born}, {'...' if self.died is None else self.died}) {elapsed_text(self.ns)}"
 
 
 class Life(Answer, frozen=True):
@@ -109,12 +115,14 @@ class History(Answer, frozen=True):
 
 
 class When(Answer, frozen=True):
-    """The stretches in which ``predicate`` held. ``changes``: how often it began or ceased to.
+    """The stretches in which ``predicate`` held, up to ``moment``. ``changes``: how often it began or ceased to.
 
-    ``first`` and ``last`` are the seqs of the first and the last change; ``ns``: how long it held in all.
+    ``first`` and ``last`` are the seqs of the first and the last change; ``ns``: how long it held in all; ``now``:
+    whether it does at the moment. Of many spans only the first and the last ones tell the events at their ends.
     """
 
     predicate: str
+    moment: Moment
     spans: list[Span]
     changes: int
     first: int | None
@@ -127,25 +135,33 @@ class When(Answer, frozen=True):
 
 
 class Step(Answer, frozen=True):
-    """An edge of a path, with the labels of those who hold it."""
+    """An edge of a path, with the labels of those who hold it: none where the way leads through a unit."""
 
     from_topic: str
     to_topic: str
     owners: list[str]
 
 
-class Path(Answer, frozen=True):
-    """The shortest path from ``a`` to ``b`` at ``moment`` (empty: there was none), and when there was one at all.
+class Way(Span, frozen=True):
+    """A stretch in which there was a path. ``topics``: the last way that it took, both ends included."""
 
+    topics: list[str] = []
+
+
+class Path(Answer, frozen=True):
+    """The shortest path from ``a`` to ``b`` at ``moment`` (empty: there was none), and when there was one until then.
+
+    ``through_units``: whether the way may lead on from what a unit subscribes to, to what it publishes then.
     ``broken``: how often the last path went; ``ns``: how long there was one in all. ``cut``: what took the last one
-    away before the moment, when there was none at it.
+    away before the moment, when there was none at it, and ``cut_edges`` those of its edges that went.
     """
 
     a: str
     b: str
     moment: Moment
+    through_units: bool
     steps: list[Step]
-    spans: list[Span]
+    spans: list[Way]
     broken: int
     ns: int
     cut: Cause | None
@@ -157,18 +173,25 @@ class Path(Answer, frozen=True):
 
 
 class Likely(Answer, frozen=True):
-    """A publisher upstream of a unit's INPUT_SETTINGS: it may have sent a change; the wire does not say who did."""
+    """A publisher whose messages reach a unit's settings input: it may have sent a change. The wire does not say.
+
+    ``unit`` is the one that its topic belongs to, where that is known, and ``process`` the id of the one that ran it.
+    """
 
     topic: str
-    endpoint: int | None
+    endpoint: int
     peer: str | None
+    unit: str | None
+    process: int | None
 
 
 class SettingChange(Answer, frozen=True):
     """A value came into force at event ``seq``, in place of ``before``.
 
-    ``fields``: the paths that changed. ``asked_by``: the session that asked for it by ``request``; else ``likely``
-    names who may have. ``how``: initial, updated, observed, fell back. ``until``: the event that ended it, if any did.
+    ``fields``: the paths that changed; all of them, when nothing was in force before. ``asked_by``: the session that
+    asked for it by ``request``, which set one of these fields to the value that it has now; else ``likely`` names who
+    may have. ``how``: earlier, initial, updated, observed, fell back. ``until``: the event that ended it, if any did;
+    ``came`` and ``went``: the events at both ends.
     """
 
     seq: int
@@ -183,6 +206,8 @@ class SettingChange(Answer, frozen=True):
     asked_by: int | None
     label: str | None
     likely: list[Likely]
+    came: Cause
+    went: Cause | None
 
     def __repr__(self) -> str:
         what = ", ".join(map(repr, self.fields)) or repr(self.value)
@@ -191,7 +216,10 @@ class SettingChange(Answer, frozen=True):
 
 
 class FieldChange(Answer, frozen=True):
-    """One field of a setting; ``missing``: ``before`` or ``after`` when it was not there on that side."""
+    """One field of a setting; ``path`` is "" for a value without fields.
+
+    ``missing``: ``before`` or ``after`` when it was not there on that side.
+    """
 
     path: str
     before: Any
@@ -203,7 +231,7 @@ class FieldChange(Answer, frozen=True):
 
 
 class SettingHistory(Answer, frozen=True):
-    """What was in force for ``unit`` (changes of ``field`` alone, if asked). ``current``: at the moment asked about."""
+    """What was in force for ``unit`` up to ``moment`` (changes of ``field`` alone, if asked). ``current``: then."""
 
     unit: str
     field: str | None

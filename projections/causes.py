@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.answers import Cause
 
@@ -26,6 +28,39 @@ def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:
         process=getattr(event, "process", None),
         by=getattr(event, "by", None) or getattr(event, "peer", None),
     )
+
+
+def deed(event: Any, name: Name) -> Cause:
+    """The cause that ``event`` was of whatever began or ended with it: its text names what it is about, too."""
+    cls = type(event)
+    kind = "setting" if cls is ev.SettingsUpdated else ""
+    found = cause(event, kind, cls not in _BEGINNINGS, name)
+    about = _about(event)
+    return replace(found, text=f"{about} {found.text}") if about else found
+
+
+def _about(event: Any) -> str:
+    match event:
+        case ev.EdgeConnected() | ev.EdgeDisconnected():
+            return f"{event.from_topic} -> {event.to_topic}"
+        case ev.SettingsUpdated():
+            return f"settings of {event.component}"
+        case ev.PublisherOpened() | ev.SubscriberOpened():
+            return f"{'publisher' if isinstance(event, ev.PublisherOpened) else 'subscriber'} of {event.topic}"
+        case ev.SubscriberStalled() | ev.SubscriberRecovered():
+            return f"subscriber of {event.topic}"
+        case ev.MetadataRegistered():
+            return "components"
+        case ev.ProcessRegistered() | ev.ProcessOwnershipChanged():
+            return "units"
+        case ev.GraphPaused() | ev.GraphResumed():
+            return "the graph"
+    return ""
+
+
+def earlier(seq: int, time: int) -> Cause:
+    """The cause of what was there already when the first segment that is left began."""
+    return Cause(seq, time, "earlier", "it was so before the first event that this ledger still has", "")
 
 
 def _session(event: Any) -> int | None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.answers import FieldChange, Likely, Placement, SettingChange, SettingHistory, Stay
 from ezmsg.ledger.projections.clock import SECOND
 from ezmsg.ledger.projections.lifetimes import Fact
@@ -11,14 +12,13 @@ from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.past import Past
 from ezmsg.ledger.projections.reach import neighbours, reached
 from ezmsg.ledger.projections.spans import OPEN
+from ezmsg.ledger.projections.subjects import near
 from ezmsg.ledger.projections.whens import fields
+from ezmsg.ledger.projections.wishes import UPDATE, Wish, wish
 from ezmsg.ledger.values import same
 
 INPUT = "INPUT_SETTINGS"
-"""The stream through which ezmsg's units take settings; its topic is the unit's address and this."""
-
-UPDATES = "UPDATE_SETTING"
-"""What the operations begin with that change a setting."""
+"""The stream through which ezmsg's units take settings, where their metadata names no other topic."""
 
 GRACE = 2 * SECOND
 """A process answers a request and reports the new value on its own ways: the report may come this much later."""
@@ -27,17 +27,27 @@ GRACE = 2 * SECOND
 def setting(past: Past, unit: str, field: str | None, moment: Moment) -> SettingHistory:
     """See ``Timeline.setting``."""
     lives = past.lifetimes.facts("setting", past.subjects.unit(unit))
+    if field is not None:
+        _check_field(unit, field, lives)
     requests = _Requests(past, unit)
     changes, current = [], None
     before: Fact | None = None
     for life in lives:
+        if life.born > moment.seq:
+            break
         change = _change(past, life, before if before is not None and before.died == life.born else None, requests)
-        if field is None or before is None or any(_is_in(each.path, field) for each in change.fields):
+        if field is None or any(_is_in(each.path, field) for each in change.fields):
             changes.append(change)
         if life.born <= moment.seq < life.died:
             current = change
         before = life
     return SettingHistory(unit, field, moment, current, changes)
+
+
+def _check_field(unit: str, field: str, lives: list[Fact]) -> None:
+    known = {path for fact in lives for path in fields(fact.value[0])}
+    if not any(_is_in(path, field) for path in known):
+        raise UnknownSubject(f"the settings of {unit} never had a field {field!r}", hint=near(field, known))
 
 
 def _is_in(path: str, field: str) -> bool:
@@ -46,30 +56,30 @@ def _is_in(path: str, field: str) -> bool:
 
 def _change(past: Past, life: Fact, before: Fact | None, requests: "_Requests") -> SettingChange:
     value, _, process, _ = life.value
-    how = past.cause(life.born, "setting", False).kind
-    asked = requests.take(life, process) if how in ("updated", "observed") else None
+    came = past.cause(life.born, "setting", False)
+    changed = _field_changes(None if before is None else before.value[0], value)
+    asked = requests.take(life, process, changed) if came.kind in ("updated", "observed") else None
     asker = None if asked is None else asked.value[0]
-    likely = _likely(past, str(life.name), life.born) if how == "updated" and asked is None else []
     return SettingChange(
         seq=life.born,
         time=past.time(life.born),
         until=None if life.died == OPEN else life.died,
-        how=how,
+        how=came.kind,
         value=value,
         before=None if before is None else before.value[0],
-        fields=_field_changes(None if before is None else before.value[0], value),
+        fields=changed,
         process=process,
         request=None if asked is None else asked.name,
         asked_by=asker,
         label=None if asker is None else past.name(asker),
-        likely=likely,
+        likely=_likely(past, str(life.name), life.born) if came.kind == "updated" and asked is None else [],
+        came=came,
+        went=None if life.died == OPEN else past.cause(life.died, "setting", True),
     )
 
 
 def _field_changes(before: Any, after: Any) -> list[FieldChange]:
-    old, new = fields(before), fields(after)
-    if before is None:
-        return []
+    old, new = {} if before is None else leaves(before), leaves(after)
     out = []
     for path in dict.fromkeys([*old, *new]):
         if path not in new or path not in old:
@@ -79,24 +89,40 @@ def _field_changes(before: Any, after: Any) -> list[FieldChange]:
     return out
 
 
+def leaves(value: Any) -> dict[str, Any]:
+    """The fields of a value by their dotted paths; of one without fields itself, with the path "" (nothing of null)."""
+    return fields(value) or ({"": value} if value not in (None, {}) else {})
+
+
 class _Requests:
-    """The requests to change a unit's settings, each good for one change."""
+    """The requests to change a field of a unit's settings, each good for one change."""
 
     def __init__(self, past: Past, unit: str) -> None:
         self._past = past
         self._open = [
-            fact
+            (fact, wanted)
             for fact in past.lifetimes.facts("request")
-            if fact.value[1] == unit and fact.value[2].startswith(UPDATES)
+            if fact.value[1] == unit and fact.value[2] == UPDATE and (wanted := self._wish(fact)) is not None
         ]
 
-    def take(self, life: Fact, process: int | None) -> Fact | None:
-        """The oldest request that event ``life.born`` can be the fruit of; it will not be given again."""
-        for request in self._open:
+    def _wish(self, request: Fact) -> Wish | None:
+        if request.born < self._past.ledger.first:
+            return None  # asked before the first event that is left
+        return wish(self._past.event(request.born).payload)
+
+    def take(self, life: Fact, process: int | None, changed: list[FieldChange]) -> Fact | None:
+        """The oldest request that set one of the changed fields to its value; it will not be given again."""
+        now = {each.path: each.after for each in changed if each.missing != "after"}
+        for place, (request, wanted) in enumerate(self._open):
             if request.born > life.born:
                 return None
-            if request.value[3] == process and self._may(request, life.born):
-                self._open.remove(request)
+            if (
+                request.value[3] == process
+                and wanted.field in now
+                and same(now[wanted.field], wanted.value)
+                and self._may(request, life.born)
+            ):
+                del self._open[place]
                 return request
         return None
 
@@ -109,14 +135,33 @@ class _Requests:
 
 
 def _likely(past: Past, unit: str, seq: int) -> list[Likely]:
-    topic = f"{unit}/{INPUT}"
-    upstream = reached(neighbours(past.lifetimes.edges_at(seq), back=True), topic)
-    found = [
-        Likely(fact.value[1], int(fact.name), fact.value[3])
-        for fact in past.lifetimes.facts("endpoint")
-        if fact.value[0] == "publisher" and fact.value[1] in upstream and fact.born <= seq < fact.died
-    ]
-    return found or [Likely(name, None, None) for name in sorted(upstream - {topic})]
+    """The publishers at or upstream of the settings input. Cost: O(edges and endpoints)."""
+    upstream = reached(neighbours(past.lifetimes.edges_at(seq), back=True), _input_topic(past, unit, seq))
+    running = {fact.name: fact.value for fact in past.lifetimes.facts("unit") if fact.born <= seq < fact.died}
+    found = []
+    for fact in past.lifetimes.facts("endpoint"):
+        kind, topic, _, peer = fact.value
+        if kind == "publisher" and topic in upstream and fact.born <= seq < fact.died:
+            owner = topic.rpartition("/")[0]
+            owner_ = owner if owner in running or _registered(past, owner, seq) is not None else None
+            found.append(Likely(topic, int(fact.name), peer, owner_, running.get(owner)))
+    return found
+
+
+def _registered(past: Past, component: str, seq: int) -> Fact | None:
+    """The fact that a component was registered after event ``seq``; its value is the session."""
+    return next((f for f in past.lifetimes.facts("component", component) if f.born <= seq < f.died), None)
+
+
+def _input_topic(past: Past, unit: str, seq: int) -> str:
+    component = _registered(past, unit, seq)
+    sessions = [] if component is None else past.lifetimes.facts("registration", component.value)
+    for registration in sessions:
+        if registration.born <= seq < registration.died:
+            dynamic = past.registration(registration).components.get(unit, {}).get("dynamic_settings")
+            if isinstance(dynamic, dict) and isinstance(dynamic.get("input_topic"), str):
+                return str(dynamic["input_topic"])
+    return f"{unit}/{INPUT}"
 
 
 def placement(past: Past, unit: str, moment: Moment) -> Placement:

@@ -1,30 +1,41 @@
 """Why a subscriber receives nothing, and how two topics were joined."""
 
-from ezmsg.ledger.projections.answers import Cause, Explanation, Path, Step, Upstream
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import asdict
+
+from ezmsg.ledger.projections.answers import Cause, Explanation, Path, Step, Upstream, Way
 from ezmsg.ledger.projections.lifetimes import Fact
 from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.reach import neighbours, path_spans, reached, shortest
-from ezmsg.ledger.projections.spans import OPEN, Spans
+from ezmsg.ledger.projections.reach import Stretch, neighbours, reached, stretches
+from ezmsg.ledger.projections.spans import OPEN, Spans, contains, union
 
 UPSTREAM_MAX = 50
 """Topics upstream that are looked at one by one, those with publishers first: a person reads no more."""
 
 
-def path(past: Past, a: str, b: str, moment: Moment) -> Path:
+def path(past: Past, a: str, b: str, moment: Moment, through_units: bool = False) -> Path:
     """See ``Timeline.path``."""
     a, b = past.subjects.topic(a), past.subjects.topic(b)
+    links = unit_links(past) if through_units else {}
+    found = stretches(past.lifetimes, a, b, links, moment.seq)
     owners = past.lifetimes.edges_at(moment.seq)
-    way, _ = shortest(neighbours(owners), a, b)
-    raw = path_spans(past.lifetimes, a, b)
-    spans = past.spans(raw)
-    cut, cut_edges = (None, []) if way else last_cut(past, raw, a, b, moment.seq)
+    there = bool(found) and found[-1].died > moment.seq
+    spans = past.caused(past.spans([(each.born, each.died) for each in found], moment.seq))
+    cut, cut_edges = (None, []) if there or not found else _cut(past, found[-1], links)
     return Path(
         a=a,
         b=b,
         moment=moment,
-        steps=[Step(*edge, sorted(map(past.name, owners[edge]))) for edge in way],
-        spans=spans,
+        through_units=through_units,
+        steps=[Step(*edge, sorted(map(past.name, owners.get(edge, ())))) for edge in found[-1].way] if there else [],
+        spans=[
+            Way(**asdict(span), topics=_topics(each.way))
+            for span, each in zip(spans, found, strict=True)
+        ],
         broken=sum(span.died is not None for span in spans),
         ns=total(spans),
         cut=cut,
@@ -32,14 +43,40 @@ def path(past: Past, a: str, b: str, moment: Moment) -> Path:
     )
 
 
-def last_cut(past: Past, spans: Spans, a: str, b: str, seq: int) -> tuple[Cause | None, list[str]]:
-    """What ended the last path before ``seq``, and the edges of it that went; nothing when there was none before."""
-    ends = [died for _, died in spans if died <= seq]
-    if not ends:
-        return None, []
-    before, _ = shortest(neighbours(past.lifetimes.edges_at(ends[-1] - 1)), a, b)
-    gone = [edge for edge in before if not past.lifetimes.has_edge(edge, ends[-1])]
-    return past.cause(ends[-1], "edge", True), [" -> ".join(edge) for edge in gone]
+def _topics(way: list[EdgeKey]) -> list[str]:
+    return [way[0][0], *(to_topic for _, to_topic in way)]
+
+
+def _cut(past: Past, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -> tuple[Cause, list[str]]:
+    """What ended a path, and the edges of it that went."""
+    gone = [
+        edge
+        for edge in stretch.way
+        if not past.lifetimes.has_edge(edge, stretch.died) and not contains(links.get(edge, []), stretch.died)
+    ]
+    return past.cause(stretch.died, "edge", True), [" -> ".join(edge) for edge in gone]
+
+
+def unit_links(past: Past) -> dict[EdgeKey, Spans]:
+    """When messages could get from one topic to another inside a unit, as the tasks say that were registered.
+
+    Cost: O(registrations), each with a piece of the ledger.
+    """
+    pieces: dict[EdgeKey, list[tuple[int, int]]] = {}
+    for fact in past.lifetimes.facts("registration"):
+        for component in past.registration(fact).components.values():
+            for link in _links(component):
+                pieces.setdefault(link, []).append((fact.born, fact.died))
+    return {link: union(each) for link, each in pieces.items()}
+
+
+def _links(component: Any) -> Iterator[EdgeKey]:
+    tasks = component.get("tasks")
+    for task in tasks if isinstance(tasks, list) else ():
+        source = task.get("subscribes")
+        for target in task.get("publishes") or ():
+            if isinstance(source, str) and isinstance(target, str):
+                yield source, target
 
 
 def explain(past: Past, topic: str, moment: Moment) -> Explanation:
@@ -80,14 +117,13 @@ def _upstream(past: Past, topic: str, seq: int, endpoints: list[Fact]) -> list[U
     order = sorted(ever & known, key=lambda name: (name not in now, name not in live, name))
     out = []
     for name in order[:UPSTREAM_MAX]:
-        spans = [(0, OPEN)] if name == topic else path_spans(past.lifetimes, name, topic)
-        spans = [span for span in spans if span[0] <= seq]
+        spans = [Stretch(0, OPEN, [])] if name == topic else stretches(past.lifetimes, name, topic, until=seq)
         if not spans:
             continue
         reaches = name in now
-        cut, edges = (None, []) if reaches else last_cut(past, spans, name, topic, seq)
+        cut, edges = (None, []) if reaches else _cut(past, spans[-1], {})
         ids = [fact.name for fact in publishers if fact.value[1] == name and _at(fact, seq)]
-        born, died = spans[-1]
+        born, died, _ = spans[-1]
         published = any(fact.value[1] == name for fact in publishers)
         out.append(Upstream(name, reaches, ids, published, born, None if died > seq else died, cut, edges))
     return out

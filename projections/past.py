@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
+from msgspec.structs import replace
+
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import causes
 from ezmsg.ledger.projections.answers import Cause, Life, Span
 from ezmsg.ledger.projections.lifetimes import Fact, Hold, Lifetimes
+from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.snapshot import PERSISTENT
 from ezmsg.ledger.projections.spans import OPEN, Spans
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.subjects import Subject, Subjects
+
+CAUSED = 100
+"""Spans of one answer whose ends are told: a person reads no more, and each may need a piece of the ledger."""
 
 _seq_of = attrgetter("seq")
 
@@ -27,8 +33,14 @@ class Past:
         self.at = at
         self.head = lifetimes.seq
         self._batch: list[Any] = []
+        self._lost: dict[int, int] | None = None
 
     # --- events ------------------------------------------------------------------------------------------------------
+
+    @property
+    def begin(self) -> int:
+        """The first seq that something is known of: 1, or that of what dropped segments have left behind."""
+        return max(1, self.ledger.first - 1)
 
     def event(self, seq: int) -> Any:
         """Event ``seq``. Cost: a piece of the ledger is decoded, unless the one before was in the same piece."""
@@ -39,7 +51,22 @@ class Past:
 
     def cause(self, seq: int, kind: str, end: bool) -> Cause:
         """What event ``seq`` meant for a fact of ``kind`` that began or ended with it."""
+        if seq < self.ledger.first:
+            return causes.earlier(seq, self.time(seq))
         return causes.cause(self.event(seq), kind, end, self.name)
+
+    def deed(self, seq: int) -> Cause:
+        """What event ``seq`` did, whatever it was that began or ended with it."""
+        if seq < self.ledger.first:
+            return causes.earlier(seq, self.time(seq))
+        return causes.deed(self.event(seq), self.name)
+
+    def registration(self, fact: Fact) -> Registration:
+        """What the session of a ``registration`` fact registered. Cost: a piece of the ledger."""
+        if fact.born < self.ledger.first:
+            return self.at(fact.born).registrations[fact.name]
+        event = self.event(fact.born)
+        return Registration(event.metadata, event.raw)
 
     def name(self, owner: int | None) -> str:
         """``persistent``, or a session's label and id."""
@@ -90,17 +117,40 @@ class Past:
         """The time of event ``seq``, ns."""
         return self.lifetimes.time_of(seq)
 
-    def spans(self, spans: Spans) -> list[Span]:
-        """With their times. What lasts is counted up to the last event; a clock that was set back counts as no time."""
+    def spans(self, spans: Spans, until: int | None = None) -> list[Span]:
+        """With their times, up to event ``until`` (None: the last one): what lasts then is counted up to it.
+
+        A clock that was set back counts as no time, and neither does the time in which a lost server was already dead.
+        """
+        until = self.head if until is None else until
         out = []
         for born, died in spans:
-            lasts = died > self.head
-            begin, end = self.time(born), self.time(self.head if lasts else died)
+            if born > until:
+                break
+            lasts = died > until
+            begin, end = self.time(born), self.time(until) if lasts else self._ended(died)
             length = max(0, end - begin)
             out.append(Span(born, None if lasts else died, begin, None if lasts else end, length))
         return out
 
+    def _ended(self, seq: int) -> int:
+        """When that was which event ``seq`` says has ended: of a lost run, when it was last known to be alive."""
+        if self._lost is None:
+            runs = self.lifetimes.landmarks.runs
+            self._lost = {run.end + 1: run.ended or 0 for run in runs if run.ending == "lost" and run.end is not None}
+        return self._lost.get(seq) or self.time(seq)
 
-def total(spans: list[Span]) -> int:
+    def caused(self, spans: list[Span]) -> list[Span]:
+        """The same with the events at their ends: of no more than CAUSED spans, the first and the last ones."""
+        half = CAUSED // 2
+        out = list(spans)
+        for place, span in enumerate(spans):
+            if place < half or place >= len(spans) - half:
+                went = None if span.died is None else self.deed(span.died)
+                out[place] = replace(span, came=self.deed(span.born), went=went)
+        return out
+
+
+def total(spans: Iterable[Span]) -> int:
     """How long they are in all, ns."""
     return sum(span.ns for span in spans)

@@ -3,10 +3,26 @@
     any    = all { "or" all }
     all    = one { "and" one }
     one    = "not" one | "(" any ")" | fact
-    fact   = "edge" NAME "->" NAME | "path" NAME "->" NAME | "session" NAME | "setting" NAME { "." NAME } "==" JSON
+    fact   = "edge" NAME "->" NAME                    somebody holds the edge
+           | "path" NAME "->" NAME                    edges lead from the one topic to the other
+           | "session" NAME                           a session of this label, id or UUID is open
+           | "setting" UNIT { "." NAME } SIGN JSON    the value in force compares so
 
-A NAME is a word without spaces, quotes or parentheses, or stands in double quotes, with JSON's escapes. In a setting
-the first dot behind the last slash begins the field: quote a unit whose name has one (``setting "SYS/U.1".gain == 2``).
+Beyond these, for short:
+
+           | NAME "->" NAME                           as with "edge"
+           | UNIT "." NAME { "." NAME } SIGN JSON     as with "setting"
+           | "paused"                                 the graph is paused
+           | KIND NAME                                topic, component, unit, publisher, subscriber or stalled
+           | NOUN SIGN NUMBER                         edges, topics, sessions, processes, components, publishers or
+                                                      subscribers: how many there are
+
+SIGN is ``==``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``. Only values of one type are equal: 2 is not 2.0, true is not 1.
+The order is that of numbers, of whichever type, or of texts; of anything else neither is more. Where a unit has no such
+field, or no settings, no sign holds.
+
+A NAME is a word without spaces, quotes, parentheses or signs, or stands in double quotes, with JSON's escapes. In a
+setting the first dot behind the last slash begins the field: quote a unit whose name has one (``"SYS/U.1".gain == 2``).
 """
 
 import json
@@ -17,6 +33,15 @@ import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, PredicateError
 from ezmsg.ledger.values import TAG, Form, freeze
+
+SIGNS = ("==", "!=", "<", "<=", ">", ">=")
+KINDS = ("topic", "component", "unit", "publisher", "subscriber", "stalled")
+NOUNS = ("edges", "topics", "sessions", "processes", "components", "publishers", "subscribers")
+
+FORMS = (
+    "Predicates are: edge A -> B, path A -> B, session LABEL, setting UNIT.field == VALUE (also != < <= > >=), "
+    "topic T, component C, unit U, publisher T, subscriber T, stalled T, paused, edges >= 7; and, or, not, ( )."
+)
 
 DEPTH_MAX = 100
 """Levels of parentheses and ``not``: more than anybody writes, and far less than the stack holds."""
@@ -52,16 +77,46 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """The unit's settings (their ``field``, if any) are this value, type-strictly: 1, 1.0 and true differ."""
+    """The unit's settings (their ``field``, if any) compare so with this value: 1, 1.0 and true are not equal."""
 
     unit: str
     field: tuple[str, ...]
     value: Form
+    sign: str = "=="
 
     def __str__(self) -> str:
         unit = json.dumps(self.unit) if "." in self.unit.rpartition("/")[2] else _name(self.unit)
         names = [json.dumps(name) if {".", "/"} & set(name) else _name(name) for name in self.field]
-        return f"setting {'.'.join((unit, *names))} == {json.dumps(self.value)}"
+        return f"setting {'.'.join((unit, *names))} {self.sign} {json.dumps(self.value)}"
+
+
+class There(msgspec.Struct, frozen=True):
+    """A thing of one of KINDS is there: a topic of an edge, a component that is registered, a unit that a process runs;
+    a topic's publisher, subscriber, or subscriber that did not apply a routing update."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {_name(self.name)}"
+
+
+class Paused(msgspec.Struct, frozen=True):
+    """The graph is paused."""
+
+    def __str__(self) -> str:
+        return "paused"
+
+
+class Count(msgspec.Struct, frozen=True):
+    """There are so many of one of NOUNS."""
+
+    noun: str
+    sign: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.sign} {self.number}"
 
 
 class And(msgspec.Struct, frozen=True):
@@ -91,10 +146,16 @@ class Not(msgspec.Struct, frozen=True):
         return f"not ({self.part})" if isinstance(self.part, And | Or) else f"not {self.part}"
 
 
-Predicate: TypeAlias = Edge | Reaches | Session | Setting | And | Or | Not
+Predicate: TypeAlias = Edge | Reaches | Session | Setting | There | Paused | Count | And | Or | Not
 
-_TOKEN = re.compile(r'\s*(?:(?P<mark>->|==|[()])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<word>(?:(?!->|==)[^\s()"])+))')
+_TOKEN = re.compile(
+    r'\s*(?:(?P<mark>->|[=!<>]=|[=<>()])|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<word>(?:(?!->|!=)[^\s()"=<>])+))'
+)
+_MARKS = frozenset({"->", "=", "(", ")", *SIGNS})
 _WORDS = frozenset({"and", "or", "not", "edge", "path", "session", "setting"})
+_FACTS = frozenset({"edge", "path", "session", "setting", "paused", *KINDS})
+_EXPECTED = "edge, path, session, setting or another fact"
+_OTHERS = ", ".join(SIGNS[1:])
 _json = json.JSONDecoder(parse_constant=lambda name: _no_constant(name))
 
 
@@ -104,7 +165,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _name(text: str) -> str:
     match = _TOKEN.fullmatch(text)
-    plain = match is not None and match["word"] == text and text not in _WORDS
+    plain = match is not None and match["word"] == text and text not in _WORDS | _FACTS | {*NOUNS}
     return text if plain else json.dumps(text)
 
 
@@ -141,7 +202,7 @@ class _Reading:
         self.place = 0
 
     def fail(self, place: int, problem: str) -> NoReturn:
-        raise PredicateError(self.text, place + 1, problem)
+        raise PredicateError(self.text, place + 1, problem, hint=FORMS)
 
     def peek(self) -> _Token | None:
         begin = self.place + len(self.text[self.place :]) - len(self.text[self.place :].lstrip())
@@ -198,24 +259,69 @@ class _Reading:
             self.expect(")")
             return inner
         token = self.peek()
-        kind = self.take("edge", "path", "session", "setting")
-        if kind == "edge":
-            return Edge(*self.topics())
-        if kind == "path":
-            return Reaches(*self.topics())
-        if kind == "session":
-            return Session(self.name("a session").text)
-        if kind == "setting":
-            return self.setting()
         if token is None:
-            self.fail(len(self.text), "the predicate ends where edge, path, session or setting was expected")
-        self.fail(token.begin, f"{token.text!r} stands where edge, path, session or setting was expected")
+            self.fail(len(self.text), f"the predicate ends where {_EXPECTED} was expected")
+        following = self.following(token)
+        if not token.quoted and token.text in _FACTS and following not in ("->", *SIGNS):
+            self.place = token.end
+            return self.fact(token.text)
+        if following == "->":
+            return Edge(*self.topics())
+        if not token.quoted and token.text in NOUNS and following in SIGNS:
+            return self.count()
+        if not token.quoted and (token.text in _MARKS or ("." not in token.text and following not in SIGNS)):
+            self.fail(token.begin, f"{token.text!r} stands where {_EXPECTED} was expected")
+        found = self.setting()
+        if not found.field:
+            self.fail(token.begin, f"{token.text!r} stands where UNIT.field, or {', '.join(NOUNS)}, was expected")
+        return found
+
+    def following(self, token: _Token) -> str | None:
+        """The mark behind a token; None when something else, or nothing, stands there."""
+        place, self.place = self.place, token.end
+        match = _TOKEN.match(self.text, token.end)
+        self.place = place
+        return None if match is None else match["mark"]
+
+    def fact(self, kind: str) -> Predicate:
+        """What follows the word that says which kind of fact it is."""
+        match kind:
+            case "edge":
+                return Edge(*self.topics())
+            case "path":
+                return Reaches(*self.topics())
+            case "session":
+                return Session(self.name("a session").text)
+            case "setting":
+                return self.setting()
+            case "paused":
+                return Paused()
+            case _:
+                return There(kind, self.name(f"a {kind}" if kind in ("component", "unit") else "a topic").text)
+
+    def count(self) -> Count:
+        token = self.next()
+        assert token is not None
+        sign, number = self.sign(), self.peek()
+        if number is None or not (number.text.isascii() and number.text.isdecimal()) or number.quoted:
+            self.fail(len(self.text) if number is None else number.begin, "a whole number was expected")
+        self.place = number.end
+        return Count(token.text, sign, int(number.text))
+
+    def sign(self) -> str:
+        token = self.peek()
+        sign = self.take(*SIGNS)
+        if sign is None:
+            found = "the predicate ends" if token is None else f"{token.text!r} stands"
+            place = len(self.text) if token is None else token.begin
+            self.fail(place, f"{found} where '==' was expected, or {_OTHERS}")
+        return sign
 
     def name(self, what: str) -> _Token:
         token = self.peek()
         if token is None:
             self.fail(len(self.text), f"the predicate ends where the name of {what} was expected")
-        if not token.quoted and (token.text in _WORDS or token.text in ("->", "==", "(", ")")):
+        if not token.quoted and (token.text in _WORDS or token.text in _MARKS):
             self.fail(token.begin, f"{token.text!r} stands where the name of {what} was expected (is it one? quote it)")
         self.place = token.end
         return token
@@ -235,13 +341,15 @@ class _Reading:
                 unit, field = unit[:dot], unit[dot:]
         fields: list[str] = []
         dot = self.feed(token, field, fields, False) if field else False
-        while (more := self.peek()) is not None and more.begin == self.place and (more.quoted or more.text != "=="):
+        while (more := self.peek()) is not None and more.begin == self.place:
+            if not more.quoted and more.text in SIGNS:
+                break
             self.place = more.end
             dot = self.feed(more, more.text, fields, dot)
         if dot:
             self.fail(self.place, "a dot stands where the field should have a name")
-        self.expect("==")
-        return Setting(unit, tuple(fields), self.value())
+        sign = self.sign()
+        return Setting(unit, tuple(fields), self.value(), sign)
 
     def feed(self, token: _Token, text: str, fields: list[str], dot: bool) -> bool:
         """Add the names of a piece such as ``.a.b``; whether it ends with a dot, as ``dot`` says of the one before."""

@@ -1,11 +1,12 @@
 """From which topics to which others edges lead: at a moment, and over a whole history."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from ezmsg.ledger.projections.lifetimes import Lifetimes
 from ezmsg.ledger.projections.ownership import EdgeKey
-from ezmsg.ledger.projections.spans import OPEN, Spans
+from ezmsg.ledger.projections.spans import OPEN, Spans, union
 
 
 def neighbours(edges: Iterable[EdgeKey], back: bool = False) -> dict[str, set[str]]:
@@ -47,31 +48,48 @@ def reached(out: dict[str, set[str]], start: str) -> set[str]:
     return shortest(out, start, "")[1]
 
 
+class Stretch(NamedTuple):
+    """A path from event ``born`` until event ``died``; ``way``: the edges of the last one that it took."""
+
+    born: int
+    died: int
+    way: list[EdgeKey]
+
+
 def path_spans(lifetimes: Lifetimes, a: str, b: str) -> Spans:
-    """When edges led from ``a`` to ``b``.
+    """When edges led from ``a`` to ``b``. Cost: that of ``stretches``."""
+    return [(each.born, each.died) for each in stretches(lifetimes, a, b)]
+
+
+def stretches(
+    lifetimes: Lifetimes, a: str, b: str, links: Mapping[EdgeKey, Spans] | None = None, until: int = OPEN - 1
+) -> list[Stretch]:
+    """When edges led from ``a`` to ``b``, up to event ``until``, and how; also over ``links``, which are as edges are.
 
     Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path stands,
     only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost: O(edges that ever
     were), and one search for each change that matters.
     """
-    ever = lifetimes.edges()
+    links = links or {}
+    ever = [*lifetimes.edges(), *(link for link in links if lifetimes.place_of(link) is None)]
     ahead, behind = reached(neighbours(ever), a), reached(neighbours(ever, back=True), b)
     changes: list[tuple[int, bool, EdgeKey]] = []
     for edge in ever:
         if edge[0] in ahead and edge[1] in behind:
-            for born, died in lifetimes.edge_spans(edge):
+            spans = lifetimes.edge_spans(edge)
+            for born, died in union((*spans, *links[edge])) if edge in links else spans:
                 changes += (born, True, edge), (died, False, edge)
     changes.sort(key=lambda change: change[0])
-    return _sweep(changes, a, b)
+    return _sweep(changes, a, b, until)
 
 
-def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str) -> Spans:
+def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str, until: int) -> list[Stretch]:
     out: dict[str, set[str]] = {}
-    path: set[EdgeKey] = set()
+    path: list[EdgeKey] = []
     reach: set[str] = {a}
-    spans: Spans = []
+    found: list[Stretch] = []
     place = 0
-    while place < len(changes) and changes[place][0] < OPEN:
+    while place < len(changes) and changes[place][0] <= until:
         seq, look = changes[place][0], False
         while place < len(changes) and changes[place][0] == seq:
             _, came, edge = changes[place]
@@ -83,11 +101,12 @@ def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str) -> Spans:
                 look = look or edge in path
             place += 1
         if look:
-            found, reach = shortest(out, a, b)
-            if bool(found) != bool(path):
-                if found:
-                    spans.append((seq, OPEN))
-                else:
-                    spans[-1] = (spans[-1][0], seq)
-            path = set(found)
-    return spans
+            now, reach = shortest(out, a, b)
+            if now and path:
+                found[-1] = found[-1]._replace(way=now)
+            elif now:
+                found.append(Stretch(seq, OPEN, now))
+            elif path:
+                found[-1] = found[-1]._replace(died=seq)
+            path = now
+    return found

@@ -14,6 +14,13 @@ from ezmsg.ledger.projections.moments import NAMED_MAX, sessions_named
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
 
 
+_EVER = {
+    "setting": ("unit", "ever had settings"),
+    "unit": ("unit", "ever ran in a process"),
+    "component": ("component", "was ever registered"),
+}
+
+
 class Subject(msgspec.Struct, frozen=True):
     """``kind`` is one of KINDS; ``names``: of an edge both topics, of a session all ids that are meant, else one."""
 
@@ -96,11 +103,11 @@ class Subjects:
         return self._lifetimes.landmarks.sessions[self.session(name)[-1]]
 
     def unit(self, name: str, kind: str = "setting") -> str:
-        """``name``, if a unit of this name ever had settings (``kind`` setting) or ran in a process (unit)."""
+        """``name``, if one of this name ever had settings (``kind`` setting), ran in a process (unit) or was
+        registered (component)."""
         names = self._lifetimes.names(kind)
         if name not in names:
-            what = "had settings" if kind == "setting" else "ran in a process"
-            raise UnknownSubject(f"no unit {name!r} ever {what}", hint=near(name, names))
+            raise UnknownSubject(f"no {_EVER[kind][0]} {name!r} {_EVER[kind][1]}", hint=near(name, names))
         return name
 
     def _sessions(self) -> Iterable[SessionMark]:

@@ -147,23 +147,29 @@ class Timeline:
         """
         return self._ask(lambda past, at: _history(past, _subject(past, subject)), "end")
 
-    def when(self, predicate: str | Predicate) -> When:
-        """The stretches in which ``predicate`` holds: see ``predicates`` for how one is written.
+    def when(self, predicate: str | Predicate, moment: Named = "end") -> When:
+        """The stretches in which ``predicate`` held up to ``moment``: see ``predicates`` for how one is written.
 
         Raises PredicateError, which points at the place. Cost: O(lives of what it names); of a path also O(edges).
         """
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
-        return self._ask(lambda past, at: whens.when(past, parsed), "end")
+        return self._ask(lambda past, at: whens.when(past, parsed, at), moment)
 
-    def path(self, a: str, b: str, moment: Named = "end") -> Path:
-        """How ``a`` leads to ``b`` at ``moment``, when it ever did, how often that broke, and what cut it last."""
-        return self._ask(lambda past, at: explaining.path(past, a, b, at), moment)
+    def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
+        """How ``a`` leads to ``b`` at ``moment``, when it did until then, how often that broke, and what cut it last.
+
+        Edges end where a unit subscribes. With ``through_units`` the way goes on to what its registered tasks publish
+        then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
+        the ledger for each registration.
+        """
+        return self._ask(lambda past, at: explaining.path(past, a, b, at, through_units), moment)
 
     def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
-        """Every value that was in force for ``unit`` (only changes of ``field``, a dotted path), and who asked for it.
+        """Every value that came into force for ``unit`` up to ``moment``, and who asked for it.
 
-        A change that came through the unit's INPUT_SETTINGS topic has no asker on the wire: ``likely`` names the
-        publishers upstream of it.
+        With ``field``, a dotted path, only changes of that. A session is known to have asked when its request was for
+        one of the changed fields and its new value. A change that came through the unit's settings input has no asker
+        on the wire: ``likely`` names the publishers there and upstream. Cost: O(edges) for each such change.
         """
         return self._ask(lambda past, at: configuring.setting(past, unit, field, at), moment)
 

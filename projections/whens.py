@@ -1,29 +1,33 @@
 """In which stretches a predicate holds, told from lifetimes."""
 
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import chain, pairwise
 from typing import Any
 
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections import predicates as pr
 from ezmsg.ledger.projections.answers import When
+from ezmsg.ledger.projections.lifetimes import Fact, Hold
+from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.past import Past, total
 from ezmsg.ledger.projections.reach import path_spans
 from ezmsg.ledger.projections.spans import OPEN, Spans, complement, intersection, union
 from ezmsg.ledger.projections.subjects import near
-from ezmsg.ledger.values import TAG, Form, same
-
-FIRST = 1
-"""Where time begins: with the first event. What is true of nothing at all is not counted."""
+from ezmsg.ledger.values import TAG, Form, same, thaw
 
 _NONE = object()
 
 
-def when(past: Past, predicate: pr.Predicate) -> When:
+def when(past: Past, predicate: pr.Predicate, moment: Moment) -> When:
     """See ``Timeline.when``."""
-    spans = past.spans(held(past, predicate))
-    changes = [seq for span in spans for seq in (span.born, span.died) if seq is not None and seq > FIRST]
+    spans = past.spans(held(past, predicate), moment.seq)
+    changes = [seq for span in spans for seq in (span.born, span.died) if seq is not None and seq > past.begin]
     return When(
         predicate=str(predicate),
-        spans=spans,
+        moment=moment,
+        spans=past.caused(spans),
         changes=len(changes),
         first=changes[0] if changes else None,
         last=changes[-1] if changes else None,
@@ -33,7 +37,11 @@ def when(past: Past, predicate: pr.Predicate) -> When:
 
 
 def held(past: Past, predicate: pr.Predicate) -> Spans:
-    """The stretches of seqs in which it holds; one that lasts ends at OPEN. Raises UnknownSubject."""
+    """The stretches of seqs in which it holds; one that lasts ends at OPEN. Raises UnknownSubject.
+
+    They begin with the first event (or what dropped segments left behind): what is true of nothing at all does not
+    count.
+    """
     lifetimes, subjects = past.lifetimes, past.subjects
     match predicate:
         case pr.Edge(a, b):
@@ -45,10 +53,16 @@ def held(past: Past, predicate: pr.Predicate) -> Spans:
             return union((fact.born, fact.died) for fact in lifetimes.facts("session", *ids))
         case pr.Setting():
             return _setting(past, predicate)
+        case pr.There():
+            return union((fact.born, fact.died) for fact in _there(past, predicate))
+        case pr.Paused():
+            return union((fact.born, fact.died) for fact in lifetimes.facts("paused"))
+        case pr.Count(noun, sign, number):
+            return _counted(_all(past, noun), lambda count: ORDERS[sign](count, number), past.begin)
         case pr.Not(part):
-            return complement(held(past, part), FIRST)
+            return complement(held(past, part), past.begin)
         case pr.And(parts):
-            spans = [(FIRST, OPEN)]
+            spans = [(past.begin, OPEN)]
             for part in parts:
                 spans = intersection(spans, held(past, part))
             return spans
@@ -64,8 +78,80 @@ def _setting(past: Past, predicate: pr.Setting) -> Spans:
         field = ".".join(predicate.field)
         raise UnknownSubject(f"the settings of {predicate.unit} never had a field {field!r}", hint=near(field, known))
     return union(
-        (fact.born, fact.died) for fact, value in values if value is not _NONE and same(value, predicate.value)
+        (fact.born, fact.died)
+        for fact, value in values
+        if value is not _NONE and compare(predicate.sign, value, predicate.value)
     )
+
+
+ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def compare(sign: str, a: Form, b: Form) -> bool:
+    """Whether two value forms compare so: equal are those of one type alone, the order is that of numbers or texts."""
+    if sign in ("==", "!="):
+        return same(a, b) == (sign == "==")
+    a, b = thaw(a), thaw(b)
+    ordered = any(type(a) in kind and type(b) in kind for kind in ((int, float), (str,)))
+    return ordered and ORDERS[sign](a, b)
+
+
+def _there(past: Past, predicate: pr.There) -> list[Hold | Fact]:
+    """The holds or facts while one of which the thing is there."""
+    kind, name, lifetimes = predicate.kind, predicate.name, past.lifetimes
+    if kind == "topic":
+        return list(lifetimes.holds_at_topic(past.subjects.topic(name)))
+    if kind in ("component", "unit"):
+        return list(lifetimes.facts(kind, past.subjects.unit(name, kind)))
+    topic = past.subjects.topic(name)
+    if kind == "stalled":
+        return [fact for fact in lifetimes.facts("stall") if fact.value == topic]
+    return [fact for fact in lifetimes.facts("endpoint") if fact.value[:2] == [kind, topic]]
+
+
+def _all(past: Past, noun: str) -> Iterable[tuple[int, int]]:
+    """The stretches of every one of a kind."""
+    lifetimes = past.lifetimes
+    edges = {edge: lifetimes.edge_spans(edge) for edge in lifetimes.edges()} if noun in ("edges", "topics") else {}
+    if noun == "edges":
+        return chain.from_iterable(edges.values())
+    if noun == "topics":
+        touching: dict[str, list[tuple[int, int]]] = {}
+        for edge, spans in edges.items():
+            for topic in edge:
+                touching.setdefault(topic, []).extend(spans)
+        return chain.from_iterable(map(union, touching.values()))
+    if noun in ("publishers", "subscribers"):
+        facts = [fact for fact in lifetimes.facts("endpoint") if f"{fact.value[0]}s" == noun]
+    else:
+        facts = lifetimes.facts(_SINGULAR[noun])
+    return ((fact.born, fact.died) for fact in facts)
+
+
+_SINGULAR = {"sessions": "session", "processes": "process", "components": "component"}
+
+
+def _counted(pieces: Iterable[tuple[int, int]], right: Callable[[int], bool], begin: int) -> Spans:
+    """Where the number of pieces is right. Cost: O(n log n)."""
+    steps = Counter({begin: 0})
+    for born, died in pieces:
+        steps[max(begin, born)] += 1
+        steps[died] -= 1
+    count = 0
+    found = []
+    ends = sorted(seq for seq in steps if seq < OPEN)
+    for seq, following in pairwise((*ends, OPEN)):
+        count += steps[seq]
+        if right(count):
+            found.append((seq, following))
+    return union(found)
 
 
 def field_of(form: Form, path: tuple[str, ...]) -> Any:

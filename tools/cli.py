@@ -165,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # completion ends so
         code = done.code if isinstance(done.code, int) else exits.OK
     except LedgerError as error:
-        report(str(error), error.hint, getattr(error, "lines", ()))
+        message, *place = str(error).split("\n  ")  # of a predicate: its text, and a caret below it
+        report(message, error.hint, place)
         code = exits.code_of(error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

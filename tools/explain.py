@@ -8,8 +8,9 @@ from ezmsg.ledger.projections.answers import Explanation, Upstream
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
+from ezmsg.ledger.tools.asked import asked_moment
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.lives import asked_moment
+from ezmsg.ledger.tools.ends import how_text
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.words import taken_apart
@@ -57,8 +58,7 @@ def explain(
 
 def _print(page: Page, answer: Explanation, state: GraphState) -> None:
     moment = answer.moment
-    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
-    page.line(("head", f"{answer.topic} at seq {moment.seq}{how}"))
+    page.line(("head", f"{answer.topic} at seq {moment.seq}{how_text(moment)}"))
     for reason in answer.reasons:
         page.line("  ", ("bad", reason))
     if not answer.reasons:

@@ -7,8 +7,8 @@ import typer
 from ezmsg.ledger.projections.answers import History, Placement
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.lives import asked_moment
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.told import span_text

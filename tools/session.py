@@ -12,8 +12,8 @@ from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import documents, names
+from ezmsg.ledger.tools.asked import sound_events
 from ezmsg.ledger.tools.documents import Document
-from ezmsg.ledger.tools.lives import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.sentences import Sentence, Story
 from ezmsg.ledger.tools.told import LISTED_MAX, span_text

@@ -5,19 +5,18 @@ from typing import Annotated
 
 import typer
 
+from ezmsg.ledger.projections.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.state import GraphState
-from ezmsg.ledger.projections.subjects import near
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
+from ezmsg.ledger.tools.asked import asked_moment
 from ezmsg.ledger.tools.documents import ledger_document, moment_document, setting_document
+from ezmsg.ledger.tools.ends import how_text
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.known import known
-from ezmsg.ledger.tools.lives import asked_moment
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, count, listed, table
-from ezmsg.ledger.tools.settings_changes import FieldChange, LikelyPublisher, SettingsChange, settings_changes
 from ezmsg.ledger.tools.wording import settings_text, value_text
 from ezmsg.ledger.tools.words import taken_apart
 
@@ -55,7 +54,7 @@ def settings(
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         component = named[0] if named else None
-        changes = _changes(timeline, component, field, moment.seq) if component is not None else []
+        answer = timeline.setting(component, field, moment) if component is not None else None
         if json:
             shown = state.settings if component is None else {component: state.settings.get(component)}
             page.document(
@@ -63,35 +62,19 @@ def settings(
                     **ledger_document(timeline),
                     "moment": moment_document(moment),
                     "in_force": {name: each and setting_document(state, each) for name, each in shown.items()},
-                    "changes": [change.to_dict() for change in changes],
+                    "history": answer and answer.to_dict(),
                 }
             )
-        elif component is None:
-            _print_all(page, timeline, moment, state)
+        elif answer is None:
+            _print_all(page, moment, state)
         else:
-            _print_one(page, timeline, state, component, field, changes)
+            _print_one(page, timeline, state, answer)
         if timeline.damage is not None:
             raise timeline.damage
 
 
-def _changes(timeline: Timeline, component: str, field: str | None, until: int) -> list[SettingsChange]:
-    found = settings_changes(timeline, component)
-    if not found:
-        there = known(timeline.ledger)
-        if component in there.components:
-            return []
-        raise there.missing("component", component, there.components)
-    if field is not None:
-        fields = [each.field for change in found for each in change.fields]
-        if field not in fields:
-            raise Misuse(f"{component} has no field {field!r}", hint=near(field, fields))
-        found = [change for change in found if any(each.field == field for each in change.fields)]
-    return [change for change in found if change.seq <= until]
-
-
-def _print_all(page: Page, timeline: Timeline, moment: Moment, state: GraphState) -> None:
-    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
-    page.line(("head", f"settings in force at seq {state.seq}"), how)
+def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
+    page.line(("head", f"settings in force at seq {state.seq}"), how_text(moment))
     rows = []
     plain = 0
     for address, setting in state.settings.items():
@@ -109,49 +92,46 @@ def _print_all(page: Page, timeline: Timeline, moment: Moment, state: GraphState
         page.line("  none: no component is registered at this moment")
 
 
-def _print_one(
-    page: Page, timeline: Timeline, state: GraphState, component: str, field: str | None, changes: list[SettingsChange]
-) -> None:
-    setting = state.settings.get(component)
+def _print_one(page: Page, timeline: Timeline, state: GraphState, answer: SettingHistory) -> None:
+    setting, changes = state.settings.get(answer.unit), answer.changes
     text = "nothing is in force" if setting is None else settings_text(setting.value, None) or "no settings"
-    page.line(("head", f"{component} at seq {state.seq}: {text}"))
-    what = f"of {field} " if field is not None else ""
+    page.line(("head", f"{answer.unit} at seq {state.seq}: {text}"))
+    what = f"of {answer.field} " if answer.field is not None else ""
     how = Counter(change.how for change in changes)
     tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
     page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
     for change in changes:
-        when = f"{change.seq:>7}  {time_text(change.time, timeline.zone)}  "
-        page.line("  ", ("dim", when), ("change", _values(change, field)), f", {_HOW[change.how]} {change.by}")
+        _tell(page, timeline, change.came, _values(change, answer.field))
         if change.asked_by is not None:
-            asked = change.asked_by
-            page.line(f"           asked for by {asked.name} (request {asked.request})")
+            page.line(f"           asked for by session {change.label} (request {change.request})")
         elif change.likely:
-            shown = listed([_likely(timeline, each) for each in change.likely], LIKELY_MAX)
-            page.line(f"           likely published by {shown}")
+            page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
+        if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
+            _tell(page, timeline, change.went, "no longer in force")
 
 
-_HOW = {
-    "registered": "registered by",
-    "reported": "reported by",
-    "fell back": "fell back at the end of",
-    "removed": "removed with",
-}
+REPLACED = ("replaced", "registered anew")
+"""What ends a value with another one in its place, which is told itself."""
 
 
-def _values(change: SettingsChange, field: str | None) -> str:
-    fields = [each for each in change.fields if field in (None, each.field)]
-    return ", ".join(_value(change, each) for each in fields) or "no fields"
+def _tell(page: Page, timeline: Timeline, cause: Cause, what: str) -> None:
+    when = f"{cause.seq:>7}  {time_text(cause.time, timeline.zone)}  "
+    page.line("  ", ("dim", when), ("change", what), f", {cause.text}")
 
 
-def _value(change: SettingsChange, each: FieldChange) -> str:
-    name = f"{each.field} " if each.field else ""
-    if change.how == "removed":
-        return f"{name}{value_text(each.before)} -> nothing"
-    if each.before is None and change.how == "registered":
+def _values(change: SettingChange, field: str | None) -> str:
+    shown = [each for each in change.fields if field is None or f"{each.path}.".startswith(f"{field}.")]
+    return ", ".join(map(_value, shown)) or "no fields"
+
+
+def _value(each: FieldChange) -> str:
+    name = f"{each.path} " if each.path else ""
+    if each.missing == "before":
         return f"{name}= {value_text(each.after)}".strip()
-    return f"{name}{value_text(each.before)} -> {value_text(each.after)}"
+    after = "nothing" if each.missing == "after" else value_text(each.after)
+    return f"{name}{value_text(each.before)} -> {after}"
 
 
-def _likely(timeline: Timeline, publisher: LikelyPublisher) -> str:
-    where = f" ({publisher.unit}, process {publisher.process})" if publisher.process is not None else ""
-    return publisher.name + where
+def _likely(publisher: Likely) -> str:
+    unit = "" if publisher.unit is None else f" ({publisher.unit}, process {publisher.process})"
+    return f"publisher {publisher.endpoint} of {publisher.topic}{unit if publisher.process is not None else ''}"

@@ -9,9 +9,9 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.answers import Without
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, sound_events
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.lives import asked_moment, sound_events
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.session import find_session

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import Cause, Life, Why
-from ezmsg.ledger.projections.clock import time_text
+from ezmsg.ledger.projections.answers import Life, Why
 from ezmsg.ledger.projections.subjects import KINDS
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.lives import asked_moment
+from ezmsg.ledger.tools.ends import how_text, tell_cause
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.told import span_text
@@ -64,15 +64,15 @@ def why(
 
 def _print(page: Page, timeline: Timeline, answer: Why) -> None:
     moment = answer.moment
-    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
-    page.line(("head", answer.subject), f" {'is' if answer.holds else 'is not'} there at seq {moment.seq}{how}")
+    state = "is" if answer.holds else "is not"
+    page.line(("head", answer.subject), f" {state} there at seq {moment.seq}{how_text(moment)}")
     if not answer.holds:
         page.line("before that it was:" if answer.lives else "  nor was it before")
     for life in answer.lives:
         tell(page, timeline, life, moment.seq, moment.time, answer.subject)
     if answer.next is not None:
         page.line(("dim", "  it came (again) later:"))
-        _cause(page, timeline, answer.next)
+        tell_cause(page, timeline, answer.next)
 
 
 def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subject: str) -> None:
@@ -81,9 +81,9 @@ def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subjec
     ended = life.went.time if gone and life.went is not None else time
     length = f"{'for' if gone else 'so far'} {span_text(max(0, ended - life.came.time))}"
     page.line("  ", ("dim" if gone else "add", title(life, subject)), f", {length}")
-    _cause(page, timeline, life.came)
+    tell_cause(page, timeline, life.came)
     if gone and life.went is not None:
-        _cause(page, timeline, life.went)
+        tell_cause(page, timeline, life.went)
 
 
 def title(life: Life, subject: str) -> str:
@@ -92,7 +92,3 @@ def title(life: Life, subject: str) -> str:
         return f"{life.kind} {life.name}"
     who = f"held by {life.label if life.owner is None else f'session {life.label}'}"
     return who if life.name == subject else f"{life.name} {who}"
-
-
-def _cause(page: Page, timeline: Timeline, cause: Cause) -> None:
-    page.line(("dim", f"    {cause.seq:>6}  {time_text(cause.time, timeline.zone)}  "), cause.text)

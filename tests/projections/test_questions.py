@@ -1,10 +1,12 @@
 """What a timeline is asked, on a small history that a person can follow."""
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, LedgerError, UnknownMoment, UnknownSubject
@@ -25,6 +27,10 @@ def updated(process: int, gain: float) -> ev.SettingsUpdated:
     return ev.SettingsUpdated(process=process, component=UNIT, value=told({"gain": gain, "deep": {"x": 1}}))
 
 
+def wish(gain: float) -> bytes:
+    return pickle.dumps(SettingsFieldUpdateRequest(field_path="gain", value=gain))
+
+
 def edge(a: str, b: str, owner: int | None, cls: Any = ev.EdgeConnected, **more: Any) -> Any:
     return cls(from_topic=a, to_topic=b, owner=owner, **more)
 
@@ -41,12 +47,12 @@ STORY = [
     ev.ProcessOpened(uuid="q"),
     ev.ProcessRegistered(process=9, pid=33, host="rig", units=(UNIT,)),  # 10
     updated(9, 1.0),
-    ev.RequestRouted(uuid="x", session=3, unit=UNIT, operation="UPDATE_SETTING_FIELD", process=9),
+    ev.RequestRouted(uuid="x", session=3, unit=UNIT, operation="UPDATE_SETTING_FIELD", process=9, payload=wish(2.0)),
     updated(9, 2.0),
     ev.RequestAnswered(request=12, ok=True),
     edge("A", f"{UNIT}/INPUT_SETTINGS", None, by="h:9"),  # 15
     updated(9, 3.0),
-    ev.RequestRouted(uuid="y", session=3, unit=UNIT, operation="UPDATE_SETTING_FIELD", process=9),
+    ev.RequestRouted(uuid="y", session=3, unit=UNIT, operation="UPDATE_SETTING_FIELD", process=9, payload=wish(4.0)),
     ev.RequestAnswered(request=17, ok=False, error_code="HANDLER_ERROR"),
     updated(9, 4.0),
     ev.SubscriberStalled(endpoint=7, topic="C"),  # 20
@@ -136,7 +142,10 @@ def test_a_path_and_what_cut_it(timeline: Timeline) -> None:
         ("B", "C", ['2 "SYS"', '3 "viewer"']),
     ]
     gone = timeline.path("A", "C", 25)
-    assert (gone.steps, gone.broken, gone.ns) == ([], 2, 19 * STEP)
+    assert (gone.steps, gone.broken, gone.ns) == ([], 1, 18 * STEP)
+    [was] = gone.spans
+    assert (was.topics, was.came and was.came.seq, was.went and was.went.kind) == (["A", "B", "C"], 5, "session lost")
+    assert (timeline.path("A", "C").broken, timeline.path("A", "C").ns) == (2, 19 * STEP)
     assert gone.cut is not None
     assert (gone.cut.seq, gone.cut_edges) == (23, ["A -> B"])
     assert timeline.path("C", "A").spans == []
@@ -148,7 +157,6 @@ def test_settings_who_asked_and_who_is_only_likely(timeline: Timeline) -> None:
         (11, None, None),
         (13, 3, 12),
         (16, None, None),
-        (19, None, None),
     ]
     asked, sent = found.changes[1], found.changes[2]
     assert [(field.path, field.before, field.after) for field in asked.fields] == [("gain", 1.0, 2.0)]
@@ -157,6 +165,10 @@ def test_settings_who_asked_and_who_is_only_likely(timeline: Timeline) -> None:
     assert found.current is sent
     assert len(timeline.setting(UNIT, "deep.x").changes) == 1
     assert timeline.setting(UNIT).current is None
+    failed = timeline.setting(UNIT).changes[-1]
+    assert (failed.seq, failed.asked_by, failed.until) == (19, None, 24)
+    assert failed.went is not None
+    assert failed.went.kind == "process lost"
 
 
 def test_where_a_unit_ran(timeline: Timeline) -> None:

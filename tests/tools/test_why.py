@@ -1,4 +1,4 @@
-"""``why`` and ``history``: who made it so, who ended it; and the lives that both are made of."""
+"""``why`` and ``history``: who made it so, who ended it."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,6 @@ import pytest
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.lives import Life, union
 from ezmsg.ledger.tools.why import subject_text
 
 Run = Callable[..., Any]
@@ -129,26 +128,6 @@ def test_what_is_asked_for_and_is_not_there(
     assert (answer.code, answer.out) == (exits.USAGE, ""), answer
     assert message in answer.err
     assert hint in answer.err
-
-
-def life(born: int, died: int | None) -> Life:
-    return Life("x", born, born, "", died, died)
-
-
-@pytest.mark.parametrize(
-    ("lives", "spans"),
-    [
-        ([], []),
-        ([life(1, 3)], [(1, 3)]),
-        ([life(1, 3), life(3, 5)], [(1, 5)]),
-        ([life(1, 3), life(4, 5)], [(1, 3), (4, 5)]),
-        ([life(1, 9), life(2, 3), life(4, None)], [(1, None)]),
-        ([life(1, None), life(2, 3)], [(1, None)]),
-        ([life(1, 9), life(2, 3), life(8, 10)], [(1, 10)]),
-    ],
-)
-def test_lives_that_touch_are_one_span(lives: list[Life], spans: list[tuple[int, int | None]]) -> None:
-    assert [(first.born, last.died) for first, last in union(lives)] == spans
 
 
 def test_two_topics_are_an_edge_and_a_kind_is_none() -> None:

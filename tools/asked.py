@@ -1,0 +1,28 @@
+"""What a command is asked about: the moment that is named, and the events up to it, damaged or not."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.timeline import Timeline
+
+
+def sound_events(timeline: Timeline) -> Iterator[ev.AnyEvent]:
+    """The events of a ledger, up to the damage where it is damaged, which is kept as ``timeline.damage``."""
+    try:
+        yield from timeline.ledger.entries()
+    except DamagedLedger as error:
+        timeline.damage = error
+
+
+def asked_moment(timeline: Timeline, text: str) -> Moment:
+    """The moment that is asked about; where it lies behind the damage of a ledger, the last one before that, which is
+    kept as ``timeline.damage``."""
+    try:
+        return timeline.moment(text)
+    except DamagedLedger as error:
+        timeline.damage = error
+        return replace(timeline.moment(error.seq), text=text, how="the last event before the damage")
