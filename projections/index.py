@@ -23,7 +23,7 @@ from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")
 
-VERSION = 1
+VERSION = 2
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"
@@ -48,13 +48,15 @@ class Section(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is of. ``commit`` is the ledger's commit line that ends at ``offset``, the last that it covers."""
+    """What an index is of: the events from ``first`` on. ``commit`` is the ledger's last commit line that it covers, which
+    ends at ``offset``."""
 
     version: int
     format: int
     rules: int
     order: str
     ledger: str
+    first: int
     seq: int
     offset: int
     commit: str
@@ -149,7 +151,9 @@ def _read_head(disk: Disk, handle: int, size: int) -> tuple[Head | None, str]:
     return head, ""
 
 
-def write_index(disk: Disk, path: str, ledger_id: str, place: Place, sections: Mapping[str, Any]) -> None:
+def write_index(
+    disk: Disk, path: str, ledger_id: str, first: int, place: Place, sections: Mapping[str, Any]
+) -> None:
     """Put an index at ``path``, in place of the one that is there: whole, or not at all. Raises OSError."""
     views = {name: memoryview(data).cast("B") for name, data in sections.items()}
     crcs = {name: zlib.crc32(view) for name, view in views.items()}
@@ -162,8 +166,8 @@ def write_index(disk: Disk, path: str, ledger_id: str, place: Place, sections: M
             offset = _aligned(offset + len(view))
         head = msgspec.json.encode(
             Head(
-                version=VERSION, format=FORMAT, rules=RULES, order=sys.byteorder, ledger=ledger_id, seq=place.seq,
-                offset=place.offset, commit=place.line.decode("ascii"), size=offset, sections=table,
+                version=VERSION, format=FORMAT, rules=RULES, order=sys.byteorder, ledger=ledger_id, first=first,
+                seq=place.seq, offset=place.offset, commit=place.line.decode("ascii"), size=offset, sections=table,
             )
         ).ljust(len(head))  # fmt: skip
     temporary = f"{path}.{os.getpid()}.new"

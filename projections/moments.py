@@ -147,6 +147,9 @@ class Moments:
             raise UnknownMoment(f"there is no session {name!r}", hint=_near("sessions", name, names))
         session = found[-1]
         label = f' "{session.label}"' if session.label else ""
+        if session.seq < self._ledger.first - 1:
+            problem = f"session {session.seq}{label} opened before all that is left in {self._ledger.location}"
+            raise UnknownMoment(problem, hint=self._extent())
         how = f"session {session.seq}{label}, just after it opened{_which(found)}"
         return Moment(text, session.seq, session.time, how, session.seq)
 

@@ -39,6 +39,7 @@ class Recall:
         self._disk = disk
         self._lifetimes: Lifetimes | None = None
         self._place = Place(0, 0, b"")
+        self._first = ledger.first
         self._saved = 0
         self._looked = False
         self.error: LedgerError | None = None
@@ -46,8 +47,8 @@ class Recall:
 
     def stored(self) -> Lifetimes | None:
         """The lifetimes that are at hand without reading the ledger, up to whatever seq; None when there are none."""
-        if self._lifetimes is not None and not self._ledger.holds(self._place):
-            self.forget()  # the file was cut back or replaced
+        if self._lifetimes is not None and not self._stands():
+            self.forget()  # the file was cut back or replaced, or its first segments were dropped
         if self._lifetimes is None and self._keep and not self._looked:
             self._looked = True
             self._load()
@@ -64,7 +65,8 @@ class Recall:
         found = self.stored()
         if found is None:
             found = self._lifetimes = Lifetimes()
-            if self._ledger.first > 1:
+            self._first = self._ledger.first
+            if self._first > 1:
                 found.start(beginning(self._ledger))
         place = self._ledger.place
         if found.seq < place.seq and self.error is None:
@@ -89,6 +91,9 @@ class Recall:
         found = self.stored()
         return found.landmarks if found is not None and found.landmarks.seq > known.seq else known
 
+    def _stands(self) -> bool:
+        return self._ledger.first == self._first and self._ledger.holds(self._place)
+
     def forget(self) -> None:
         """Drop what is known; a file that was found damaged is not looked at again."""
         self._lifetimes = None
@@ -99,13 +104,15 @@ class Recall:
     def _load(self) -> None:
         for path in paths(self._ledger.location, self._ledger.id):
             index = open_index(self._disk, path, self._ledger.id)
-            if index is not None and self._ledger.holds(index.head.place) and index.head.seq <= self._ledger.head:
+            if index is None or index.head.first != self._ledger.first or index.head.seq > self._ledger.head:
+                continue
+            if self._ledger.holds(index.head.place):
                 self._use(index)
                 return
 
     def _use(self, index: Index) -> None:
         self._lifetimes = Lifetimes(index.section, index.head.seq)
-        self._place = index.head.place
+        self._place, self._first = index.head.place, index.head.first
         self._saved = index.head.seq
         self.path = index.path
 
@@ -118,7 +125,7 @@ class Recall:
             try:
                 if os.path.dirname(path) and not self._disk.kind(os.path.dirname(path)):
                     os.makedirs(os.path.dirname(path), mode=0o700)
-                write_index(self._disk, path, self._ledger.id, place, sections)
+                write_index(self._disk, path, self._ledger.id, self._first, place, sections)
             except OSError as error:
                 logger.info("no index can be kept at %s: %s", path, error)
                 continue

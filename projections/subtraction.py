@@ -3,6 +3,7 @@
 from typing import Any
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.answers import Doubt, Without
 from ezmsg.ledger.projections.landmarks import SessionMark
 from ezmsg.ledger.projections.moments import Moment
@@ -13,6 +14,8 @@ from ezmsg.ledger.values import plain, thaw
 
 def without(past: Past, session: SessionMark, moment: Moment) -> Without:
     """See ``Timeline.without``."""
+    if session.seq < past.ledger.first:
+        raise HistoryDropped(f"session {past.name(session.seq)} opened before the first event that is left")
     state, was = past.at(min(session.seq - 1, moment.seq)), past.at(moment.seq)
     subtraction = _Subtraction(session)
     for batch in past.ledger.read(state.seq, moment.seq):

@@ -9,6 +9,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.show import EDGES_MAX, ROWS_MAX
@@ -199,3 +200,17 @@ def test_damage_shows_what_was_before_it(run: Run, night: Any, tmp_path: Path) -
     assert "damaged behind seq 18" in answer.err
     assert run("show", path, "--at", "17").code == exits.OK
     assert "(the last event before the damage)" in run("show", path).out
+
+
+def test_a_moment_whose_segment_is_gone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, segmented=True) as ledger:
+        for place in range(3):
+            ledger.append([ev.EdgeConnected(from_topic=f"A{place}", to_topic="B", owner=None)])
+            rotate(ledger)
+    (path / "000001.ledger").unlink()
+    answer = run("show", path, "--at", 0)
+    assert (answer.code, answer.out) == (exits.USAGE, "")
+    assert "seq 0 is no longer in" in answer.err
+    assert "The ledger holds seq 2" in answer.err
+    assert "1 edge, 2 topics" in run("show", path, "--at", 1).out
