@@ -48,8 +48,8 @@ class Section(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is of: the events from ``first`` on. ``commit`` is the ledger's last commit line that it covers, which
-    ends at ``offset``."""
+    """What an index is of: the events from ``first`` on, up to ``seq``. ``commit`` is the commit line there; it ends at
+    ``offset``."""
 
     version: int
     format: int
@@ -174,8 +174,8 @@ def write_index(
     handle = disk.create(temporary)
     try:
         try:
-            first = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
-            write_all(disk, handle, first + head, 0)
+            line = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
+            write_all(disk, handle, line + head, 0)
             for name, view in views.items():
                 write_all(disk, handle, bytes(view), table[name].offset)
             disk.truncate(handle, offset)

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from ezmsg.ledger.disk import OS_DISK
-from ezmsg.ledger.errors import DamagedLedger, EventError
+from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
 from ezmsg.ledger.lock import SUFFIX
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import configuring, explaining, whens
@@ -20,6 +20,7 @@ from ezmsg.ledger.projections.index import DamagedIndex
 from ezmsg.ledger.projections.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes import CHECK_EVERY, Lifetimes
 from ezmsg.ledger.projections.moments import Moment, Moments
+from ezmsg.ledger.projections.naming import NamedDiff, compare
 from ezmsg.ledger.projections.past import Past, total
 from ezmsg.ledger.projections.predicates import Predicate, parse
 from ezmsg.ledger.projections.projection import fold
@@ -122,6 +123,28 @@ class Timeline:
     def diff(self, a: Named, b: Named) -> Diff:
         """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of both states."""
         return diff(self.at(a), self.at(b))
+
+    def compare(self, a: Named, b: Named = "end", other: "Timeline | None" = None) -> NamedDiff:
+        """What differs by names from the state at ``a`` to the one at ``b``, which is of the ``other`` ledger if given.
+
+        For two runs of a system: they share no session and no process. Raises NothingInCommon when no topic, component
+        or label of the one ledger was ever in the other. Cost: that of both states, and of both indexes.
+        """
+        there = self if other is None else other
+        before, after = self.at(a), there.at(b)
+        if other is not None and not self._names() & other._names():
+            raise NothingInCommon(
+                f"{self.ledger.location} and {other.ledger.location} have no topic, component or label in common",
+                hint="Compare recordings of the same system, or look at each of them by itself.",
+            )
+        return compare(before, after)
+
+    def _names(self) -> set[str]:
+        """Whatever a ledger calls things by, over all of its history."""
+        lifetimes = self._mended(self._recall.lifetimes)
+        endpoints = [fact.value[1] for fact in lifetimes.facts("endpoint")]
+        labels = [mark.label for mark in lifetimes.landmarks.sessions.values()]
+        return {name for name in (*lifetimes.topics, *endpoints, *lifetimes.names("component"), *labels) if name}
 
     def without(self, session: int | str, moment: Named = "end") -> Without:
         """The state at ``moment`` had a session's facts been left out; ``session``: an id, a label, a UUID.

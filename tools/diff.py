@@ -61,7 +61,11 @@ def diff(
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
         by_name = by_name or other is not None
-        comparison = NamedComparison(before, after) if by_name else Comparison(before, after)
+        comparison: Comparison | NamedComparison
+        if by_name:
+            comparison = NamedComparison(timeline.compare(a, b, there if other is not None else None))
+        else:
+            comparison = Comparison(before, after)
         if json:
             ends = {"a": moment_document(a), "b": moment_document(b), "same": not comparison}
             which = {"with": ledger_document(there) if other is not None else None, "by_name": by_name}

@@ -44,6 +44,7 @@ _CODES: dict[str, int] = {
     errors.MalformedNote.__name__: USAGE,
     errors.MalformedKey.__name__: USAGE,
     errors.CommandRefused.__name__: NO,
+    errors.NothingInCommon.__name__: NO,
     errors.UnknownMoment.__name__: USAGE,
     errors.UnknownSubject.__name__: USAGE,
     errors.PredicateError.__name__: USAGE,

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.naming import GROUPS
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.comparison import Comparison
@@ -177,3 +179,29 @@ def test_what_differs_in_words_differs_as_facts(night: Any) -> None:
             facts = [change for change in timeline.diff(seq - 1, seq).changes if change.key[0] != "node"]
             assert bool(Comparison(before, after)) == bool(facts), seq
             before = after
+
+
+def test_two_ledgers_with_nothing_in_common_are_not_compared(run: Run, night: Any, tmp_path: Path) -> None:
+    path = tmp_path / "other.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.EdgeConnected(from_topic="ELSE/OUT", to_topic="ELSE/IN", owner=None)])
+    answer = run("diff", night.path, night.seqs["gain"], "end", "--with", path)
+    assert (answer.code, answer.out) == (exits.NO, "")
+    assert "have no topic, component or label in common" in answer.err
+    assert "hint: Compare recordings of the same system" in answer.err
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.EdgeConnected(from_topic="ELSE/OUT", to_topic="SCOPE", owner=None)])
+    assert run("diff", night.path, night.seqs["gain"], "end", "--with", path).code == exits.OK
+
+
+def test_the_command_says_by_names_what_the_library_does(run: Run, night: Any, again: Any) -> None:
+    a, b = night.seqs["baseline"], again.seqs["gain"]
+    document = json.loads(run("diff", night.path, a, b, "--with", again.path, "--json").out)
+    with Ledger.open(night.path, "r") as ledger, Ledger.open(again.path, "r") as other:
+        found = Timeline(ledger).compare(a, b, Timeline(other))
+    assert {group for group in GROUPS if document[group]} == {change.group for change in found.changes} == {"settings"}
+    [change] = found.of("settings")
+    assert (change.name, change.before.structured_value["gain"], change.after.structured_value["gain"]) == (
+        "SYSTEM/AMP", 1.0, 2.0,
+    )  # fmt: skip
+    assert json.loads(json.dumps(found.to_dict()))["changes"][0]["name"] == "SYSTEM/AMP"

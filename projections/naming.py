@@ -1,0 +1,110 @@
+"""Two states compared by names rather than ids: two runs of a system, in one ledger or in two.
+
+A session goes by its label, a process by the units it runs, an endpoint by its kind and topic. UUIDs, pids, times and
+seqs say nothing about whether two runs are alike.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ezmsg.ledger.projections.answers import Answer
+from ezmsg.ledger.projections.diff import same_fact
+from ezmsg.ledger.projections.ownership import Owner
+from ezmsg.ledger.projections.snapshot import PERSISTENT
+from ezmsg.ledger.projections.state import GraphState
+
+NAMELESS = "a session without a label"
+
+
+class NamedChange(Answer, frozen=True):
+    """What is otherwise in the second state; ``before`` or ``after`` is None where it is not there at all.
+
+    ``name``: an edge as ``[from, to]``, with the names of its owners; the address of a component, with its metadata, or
+    of a setting, with its value; or what kind of session, process or endpoint there is, with how many there are.
+    """
+
+    group: str
+    name: Any
+    before: Any
+    after: Any
+
+    def __repr__(self) -> str:
+        return f"<{self.group} {self.name}: {self.before!r} -> {self.after!r}>"
+
+
+class NamedDiff(Answer, frozen=True):
+    """What differs by names, in the order of GROUPS. It is false when nothing does."""
+
+    changes: list[NamedChange]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def of(self, group: str) -> list[NamedChange]:
+        """The changes of one of GROUPS."""
+        return [change for change in self.changes if change.group == group]
+
+    def __repr__(self) -> str:
+        tally = Counter(change.group for change in self.changes)
+        return f"<{', '.join(f'{number} {group}' for group, number in tally.items()) or 'no difference'}>"
+
+
+GROUPS = ("edges", "sessions", "components", "settings", "processes", "endpoints")
+
+
+def compare(a: GraphState, b: GraphState) -> NamedDiff:
+    """What differs from ``a`` to ``b``, in names alone. Cost: O(both states)."""
+    before, after = _named(a), _named(b)
+    return NamedDiff([change for group in GROUPS for change in _changes(group, before[group], after[group])])
+
+
+def _changes(group: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterable[NamedChange]:
+    names = dict.fromkeys((*before, *after))
+    for name in sorted(names) if group == "edges" else names:
+        old, new = before.get(name), after.get(name)
+        if not same_fact(_content(group, old), _content(group, new)):
+            yield NamedChange(group, name, old, new)
+
+
+def _content(group: str, value: Any) -> Any:
+    """What counts when two are compared: of a setting its structure where it has one, else what is shown of it."""
+    if group != "settings" or value is None:
+        return value
+    return value.repr_value if value.structured_value is None else value.structured_value
+
+
+def _named(state: GraphState) -> dict[str, Mapping[Any, Any]]:
+    return {
+        "edges": {edge: _owners(state, owners) for edge, owners in state.ownership.edges()},
+        "sessions": Counter(f"{_label(state, key)} holding {_edges(state, key)}" for key in state.sessions),
+        "components": {
+            address: component
+            for registration in state.registrations.values()
+            for address, component in registration.components.items()
+        },
+        "settings": {address: setting.value for address, setting in state.settings.items()},
+        "processes": Counter(f"running {', '.join(each.units) or 'nothing'}" for each in state.processes.values()),
+        "endpoints": Counter(_endpoint(state, key) for key in state.endpoints),
+    }
+
+
+def _owners(state: GraphState, owners: Iterable[Owner]) -> list[str]:
+    return sorted(PERSISTENT if owner is None else _label(state, owner) for owner in owners)
+
+
+def _label(state: GraphState, session: int) -> str:
+    label = state.sessions[session].label
+    return f'"{label}"' if label else NAMELESS
+
+
+def _edges(state: GraphState, session: int) -> str:
+    number = len(state.ownership.held(session))
+    return f"{number:,} edge{'' if number == 1 else 's'}"
+
+
+def _endpoint(state: GraphState, key: int) -> str:
+    record = state.endpoints[key]
+    publisher = record if record.publisher is None else state.endpoints.get(record.publisher)
+    topic = "a topic that is gone" if publisher is None else publisher.topic
+    return f"{record.kind} of {topic}{', stalled' if record.stalled else ''}"
