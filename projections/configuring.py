@@ -7,7 +7,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.answers import FieldChange, Likely, Placement, SettingChange, SettingHistory, Stay
 from ezmsg.ledger.projections.clock import SECOND
-from ezmsg.ledger.projections.lifetimes import Fact
+from ezmsg.ledger.projections.columns import Fact
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.past import Past
 from ezmsg.ledger.projections.reach import neighbours, reached

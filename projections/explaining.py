@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from ezmsg.ledger.projections.answers import Cause, Explanation, Path, Step, Upstream, Way
-from ezmsg.ledger.projections.lifetimes import Fact
+from ezmsg.ledger.projections.columns import Fact
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.past import Past, total

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import causes
 from ezmsg.ledger.projections.answers import Cause, Life, Span
-from ezmsg.ledger.projections.lifetimes import Fact, Hold, Lifetimes
+from ezmsg.ledger.projections.columns import Fact, Hold
+from ezmsg.ledger.projections.lifetimes import Lifetimes
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.snapshot import PERSISTENT
 from ezmsg.ledger.projections.spans import OPEN, Spans

@@ -15,10 +15,11 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import configuring, explaining, whens
 from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
 from ezmsg.ledger.projections.diff import Diff, diff
+from ezmsg.ledger.projections.growth import CHECK_EVERY
 from ezmsg.ledger.projections.history import beginning, state_at
 from ezmsg.ledger.projections.index import DamagedIndex
 from ezmsg.ledger.projections.landmarks import Landmarks
-from ezmsg.ledger.projections.lifetimes import CHECK_EVERY, Lifetimes
+from ezmsg.ledger.projections.lifetimes import Lifetimes
 from ezmsg.ledger.projections.moments import Moment, Moments
 from ezmsg.ledger.projections.naming import NamedDiff, compare
 from ezmsg.ledger.projections.past import Past, total

@@ -9,7 +9,7 @@ from typing import Any
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections import predicates as pr
 from ezmsg.ledger.projections.answers import When
-from ezmsg.ledger.projections.lifetimes import Fact, Hold
+from ezmsg.ledger.projections.columns import Fact, Hold
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.past import Past, total
 from ezmsg.ledger.projections.reach import path_spans

@@ -28,7 +28,7 @@ _OBEYED = frozenset(
 """What plain values are made with. None of them takes more memory than its bytes, or calls anything but _Request."""
 
 
-_UNREADABLE = (pickle.UnpicklingError, ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError)
+_UNREADABLE = (pickle.UnpicklingError, ArithmeticError, ValueError, TypeError, EOFError, LookupError, AttributeError)
 """What pickle and pickletools raise for bytes that are no pickle, or not all of one."""
 
 

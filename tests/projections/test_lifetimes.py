@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.events import stamped
-from ezmsg.ledger.projections import lifetimes
+from ezmsg.ledger.projections import growth
 from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.spans import OPEN
 from ezmsg.ledger.projections.state import GraphState
 
 
@@ -18,9 +19,9 @@ from ezmsg.ledger.projections.state import GraphState
 def notes_often() -> Any:
     """Notes and checkpoints every few events, so that short histories have some."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifetimes, "NOTE_EVERY", 8)
-        patch.setattr(lifetimes, "CHECK_EVERY", 16)
-        patch.setattr(lifetimes, "CHECK_BYTES", 10**6)
+        patch.setattr(growth, "NOTE_EVERY", 8)
+        patch.setattr(growth, "CHECK_EVERY", 16)
+        patch.setattr(growth, "CHECK_BYTES", 10**6)
         yield
 
 
@@ -115,8 +116,8 @@ def test_a_hold_remembers_who_and_from_when_to_when() -> None:
     ]
     told.apply_batch([stamped(event, seq, seq) for seq, event in enumerate(history, 1)])
     holds = [tuple(hold)[1:] for hold in told.holds_on(("a", "b"))]
-    assert holds == [(1, 2, 4), (None, 3, 5), (None, 6, lifetimes.OPEN)]
-    assert told.edge_spans(("a", "b")) == [(2, 5), (6, lifetimes.OPEN)]
+    assert holds == [(1, 2, 4), (None, 3, 5), (None, 6, OPEN)]
+    assert told.edge_spans(("a", "b")) == [(2, 5), (6, OPEN)]
     assert [hold.born for hold in told.holds_of(None)] == [3, 6]
     assert told.holds_at_topic("b") == told.holds_on(("a", "b"))
     assert told.has_edge(("b", "a"), 2) is told.has_edge(("x", "b"), 2) is False
@@ -126,9 +127,9 @@ def test_a_hold_remembers_who_and_from_when_to_when() -> None:
 def test_a_setting_that_is_registered_anew_lives_anew_and_a_component_lives_on(history: Any) -> None:
     told = Lifetimes()
     told.apply_batch(history([("open_session", 0, 0, 0), ("register", 0, 1, 0), ("register", 0, 1, 0)]))
-    assert [(fact.born, fact.died) for fact in told.facts("setting")] == [(3, 4), (4, lifetimes.OPEN)]
-    assert [(fact.born, fact.died) for fact in told.facts("registration")] == [(3, 4), (4, lifetimes.OPEN)]
-    assert [(fact.born, fact.died) for fact in told.facts("component")] == [(3, lifetimes.OPEN)]
+    assert [(fact.born, fact.died) for fact in told.facts("setting")] == [(3, 4), (4, OPEN)]
+    assert [(fact.born, fact.died) for fact in told.facts("registration")] == [(3, 4), (4, OPEN)]
+    assert [(fact.born, fact.died) for fact in told.facts("component")] == [(3, OPEN)]
 
 
 def test_what_contradicts_the_history_is_refused() -> None:

@@ -15,7 +15,7 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections import checkpoint, lifetimes, recall, timeline
+from ezmsg.ledger.projections import checkpoint, growth, recall, timeline
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
@@ -292,8 +292,8 @@ class Author:
 def small_steps() -> Iterator[None]:
     """Notes, checkpoints and index files every few events."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifetimes, "NOTE_EVERY", 32)
-        patch.setattr(lifetimes, "CHECK_EVERY", 100)
+        patch.setattr(growth, "NOTE_EVERY", 32)
+        patch.setattr(growth, "CHECK_EVERY", 100)
         patch.setattr(timeline, "CHECK_EVERY", 100)
         patch.setattr(recall, "SAVE_EVERY", 100)
         yield
