@@ -118,7 +118,8 @@ class When(Answer, frozen=True):
     """The stretches in which ``predicate`` held, up to ``moment``. ``changes``: how often it began or ceased to.
 
     ``first`` and ``last`` are the seqs of the first and the last change; ``ns``: how long it held in all; ``now``:
-    whether it does at the moment. Of many spans only the first and the last ones tell the events at their ends.
+    whether it does at the moment. Spans tell the events at their ends if causes were asked for; of many only the first
+    and the last ones.
     """
 
     predicate: str

@@ -171,13 +171,14 @@ class Timeline:
         """
         return self._ask(lambda past, at: _history(past, _subject(past, subject)), "end")
 
-    def when(self, predicate: str | Predicate, moment: Named = "end") -> When:
+    def when(self, predicate: str | Predicate, moment: Named = "end", *, causes: bool = False) -> When:
         """The stretches in which ``predicate`` held up to ``moment``: see ``predicates`` for how one is written.
 
-        Raises PredicateError, which points at the place. Cost: O(lives of what it names); of a path also O(edges).
+        With ``causes``, spans also tell the events at their ends. Raises PredicateError, which points at the place.
+        Cost: O(lives of what it names); of a path also O(edges); for each cause a piece of the ledger.
         """
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
-        return self._ask(lambda past, at: whens.when(past, parsed, at), moment)
+        return self._ask(lambda past, at: whens.when(past, parsed, at, causes), moment)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
         """How ``a`` leads to ``b`` at ``moment``, when it did until then, how often that broke, and what cut it last.

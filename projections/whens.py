@@ -20,14 +20,14 @@ from ezmsg.ledger.values import TAG, Form, same, thaw
 _NONE = object()
 
 
-def when(past: Past, predicate: pr.Predicate, moment: Moment) -> When:
+def when(past: Past, predicate: pr.Predicate, moment: Moment, causes: bool) -> When:
     """See ``Timeline.when``."""
     spans = past.spans(held(past, predicate), moment.seq)
     changes = [seq for span in spans for seq in (span.born, span.died) if seq is not None and seq > past.begin]
     return When(
         predicate=str(predicate),
         moment=moment,
-        spans=past.caused(spans),
+        spans=past.caused(spans) if causes else spans,
         changes=len(changes),
         first=changes[0] if changes else None,
         last=changes[-1] if changes else None,

@@ -46,7 +46,7 @@ def when(
     predicate = parse(asked[0])
     with opened(path, page) as source:
         timeline = Timeline(source)
-        answer = timeline.when(predicate, asked_moment(timeline, at))
+        answer = timeline.when(predicate, asked_moment(timeline, at), causes=True)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:

@@ -99,7 +99,7 @@ def test_what_was_there_before_has_no_cause_but_that(path: Path) -> None:
         looked = Timeline(ledger)
         [life] = looked.why("A -> B").lives
         assert (life.born, life.owner, life.came.kind, life.came.seq) == (27, 2, "earlier", 27)
-        assert looked.when("A -> B").spans[0].came == life.came
+        assert looked.when("A -> B", causes=True).spans[0].came == life.came
         assert looked.why("endpoint 4").lives[0].came.kind == "earlier"
         assert looked.explain("C").reasons
         with pytest.raises(HistoryDropped, match="opened before the first event"):

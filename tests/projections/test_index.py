@@ -24,6 +24,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "NOTE_EVERY", 10)
     monkeypatch.setattr(timeline, "CHECK_EVERY", 10)
     monkeypatch.setattr(recall, "SAVE_EVERY", 20)
+    monkeypatch.setattr(logging.getLogger("ezmsg"), "propagate", True)  # ezmsg.core, where it is loaded, stops that
 
 
 def grow(path: Path, number: int) -> None:

@@ -129,7 +129,7 @@ def test_the_command_gives_the_answer_of_the_library(run: Run, night: Any) -> No
     text = "session viewer and not SYSTEM/FILTER/OUT -> VIEWER/IN"
     document = json.loads(run("when", night.path, text, "--at", 22, "--json").out)
     with Ledger.open(night.path, "r") as ledger:
-        answer = Timeline(ledger).when(text, "22").to_dict()
+        answer = Timeline(ledger).when(text, "22", causes=True).to_dict()
     assert {name: document[name] for name in answer} == answer
     assert answer["spans"][0]["came"]["text"] == 'session 21 "viewer" opened'
 
