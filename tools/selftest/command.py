@@ -84,10 +84,10 @@ def selftest(
     if not folder.is_dir():
         raise exits.Misuse(f"{folder} is no folder", hint="Name the folder that is to be recorded into.")
     page = Page()
-    logging.getLogger("ezmsg.ledger").setLevel(logging.CRITICAL)  # what is torn and damaged here is meant to be
     place = Path(tempfile.mkdtemp(prefix="ezmsg-ledger-selftest-", dir=folder))
     try:
-        outcomes = list(run(place, seconds))
+        with _quiet():
+            outcomes = list(run(place, seconds))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -99,6 +99,18 @@ def selftest(
     else:
         _report(page, place, outcomes)
     return exits.NO if failed else exits.OK
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What is torn and damaged meanwhile is meant to be, and no news to anybody."""
+    logger = logging.getLogger("ezmsg.ledger")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def run(place: Path, seconds: float) -> Iterator[Outcome]:
