@@ -275,15 +275,21 @@ def desk(new_desk: Callable[[Path], Desk], tmp_path: Path) -> Iterator[Desk]:
     desk.clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def heeded_signals() -> Iterator[None]:
+    """What is ignored here, as in a background job or under nohup, all programs would ignore; what is handled, not."""
+    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda number, frame: None)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="session")
 def new_desk() -> Iterator[Callable[[Path], Desk]]:
     """Makes desks for what several tests look at."""
     desks: list[Desk] = []
-    # What is ignored here, as in a background job or under nohup, would be ignored by all programs; what is handled
-    # here is not.
-    ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN]
-    for number in ignored:
-        signal.signal(number, lambda number, frame: None)
 
     def make(folder: Path) -> Desk:
         desks.append(Desk(folder))
@@ -292,5 +298,3 @@ def new_desk() -> Iterator[Callable[[Path], Desk]]:
     yield make
     for desk in desks:
         desk.clear()
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
