@@ -11,7 +11,7 @@ from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.header import explained
-from ezmsg.ledger.reader import Reader, Stop, clip, is_set
+from ezmsg.ledger.reader import Reader, Stop, batches, clip, is_set
 from ezmsg.ledger.scan import Place, read_at
 from ezmsg.ledger.segments import SegmentFile, Segments, Start, number_of
 from ezmsg.ledger.verify import PROBLEMS_MAX, Verification, verify_file
@@ -142,12 +142,7 @@ class FolderReader:
                     return
                 size = file.size
                 cursor = Reader(file).cursor(file.handle, after)
-                while cursor.place.offset < size and (until is None or cursor.place.seq < until):
-                    batch = cursor.next()
-                    if batch is None:
-                        break
-                    if batch := clip(batch, after, until):
-                        yield batch
+                yield from batches(cursor, size, after, until)
                 reached = cursor.place
                 if until is not None and reached.seq >= until:
                     return

@@ -96,6 +96,9 @@ def segment_bytes(header: Header, number: int, opened: int, upto: int, previous:
     return data + encode_commit(upto=upto, count=0, at=len(data), synced=0, sha256=sha256(data).hexdigest())
 
 
+_ROOM_HINT = "Record into a folder that exists, that you may write to, and that has space left."
+
+
 def create(disk: Disk, path: str, data: bytes) -> None:
     """Make a file at ``path`` that holds ``data``, in place of an empty file when there is one.
 
@@ -103,7 +106,7 @@ def create(disk: Disk, path: str, data: bytes) -> None:
     holds the writer's lock. Raises LogError when the folder does not allow it.
     """
     temporary = path + NEW
-    try:
+    with explained(path, "created", _ROOM_HINT):
         forget_creation(disk, path)
         write_new(disk, temporary, (data,))
         if disk.kind(path) is None:
@@ -111,11 +114,6 @@ def create(disk: Disk, path: str, data: bytes) -> None:
         else:
             disk.replace(temporary, path)
         disk.sync_folder(os.path.dirname(path))
-    except OSError as error:
-        raise LogError(
-            f"{path} cannot be created: {error.strerror or error}",
-            hint="Record into a folder that exists, that you may write to, and that has space left.",
-        ) from error
 
 
 def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:

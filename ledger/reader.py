@@ -28,6 +28,16 @@ SEEK_PIECE = 16 * 1024
 _seq_of = attrgetter("seq")
 
 
+def batches(cursor: Cursor, size: int, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
+    """What a cursor finds up to offset ``size``, of that the events with ``after`` < seq <= ``until``."""
+    while cursor.place.offset < size and (until is None or cursor.place.seq < until):
+        batch = cursor.next()
+        if batch is None:
+            return
+        if batch := clip(batch, after, until):
+            yield batch
+
+
 def clip(batch: list[AnyEvent], after: int, until: int | None) -> list[AnyEvent]:
     """The events of ``batch`` with ``after`` < seq <= ``until``. Cost: O(log(n)), plus the copy of what is kept."""
     if batch and batch[0].seq <= after:
@@ -158,13 +168,7 @@ class Reader:
         handle = self._second_handle()
         try:
             size = self._disk.size(handle)
-            cursor = self.cursor(handle, after)
-            while cursor.place.offset < size and (until is None or cursor.place.seq < until):
-                batch = cursor.next()
-                if batch is None:
-                    return
-                if batch := clip(batch, after, until):
-                    yield batch
+            yield from batches(self.cursor(handle, after), size, after, until)
         finally:
             self._disk.close(handle)
 

@@ -16,6 +16,7 @@ from ezmsg.ledger.errors import LedgerLocked, LogError
 from ezmsg.ledger.header import (
     checkpoint_lines,
     create,
+    explained,
     first_bytes,
     new_header,
     open_file,
@@ -64,13 +65,16 @@ def _remove_if_there(disk: Disk, path: str) -> None:
         logger.warning("%s cannot be removed: %s", path, error)
 
 
+_READY_HINT = "Nothing of it is lost. Check the disk, and the permissions of the folder."
+
+
 def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool) -> str:
     """The file of the folder's last segment, after all that was left half done by a writer that died is done.
 
     With ``make``, a ledger file of that name becomes the folder's first segment, and an empty or missing folder a new
     ledger. Raises NotALedger, LogError.
     """
-    try:
+    with explained(folder, "made ready for writing", _READY_HINT):
         _make_folder(disk, folder, make=make)
         segments = Segments(disk, folder)
         listed = segments.listed()
@@ -83,11 +87,6 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
         disk.sync_folder(folder)
         if segments.numbers()[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
-    except OSError as error:
-        raise LogError(
-            f"{folder} cannot be made ready for writing: {error.strerror or error}",
-            hint="Nothing of it is lost. Check the disk, and the permissions of the folder.",
-        ) from error
     last = segments.path_of(segments.numbers()[-1]) or ""
     if last.endswith(packed.SUFFIX):
         raise LogError(f"{last} is compressed, so nothing can be added to it", hint=f"Unpack it: zstd -d --rm {last}")

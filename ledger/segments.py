@@ -13,7 +13,7 @@ import msgspec
 from ezmsg.ledger import packed
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
-from ezmsg.ledger.header import Opening, open_file, read_header
+from ezmsg.ledger.header import Opening, explained, open_file, read_header
 from ezmsg.ledger.packed import PackedDisk
 from ezmsg.ledger.scan import COMMIT_LINE_MAX, parse_commit, read_at
 from ezmsg.ledger.structural import Checkpoint, Header
@@ -104,12 +104,8 @@ class Segments:
     def listed(self) -> dict[int, list[str]]:
         """The names of the files of each segment, by number, rising. Raises LogError."""
         found: dict[int, list[str]] = {}
-        try:
+        with explained(self.path, "read", "Check the permissions of the folder."):
             names = sorted(self.disk.names(self.path))
-        except OSError as error:
-            raise LogError(
-                f"{self.path} cannot be read: {error.strerror or error}", hint="Check the permissions of the folder."
-            ) from error
         for name in names:
             if (number := number_of(name)) is not None:
                 found.setdefault(number, []).append(name)

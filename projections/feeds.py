@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from ezmsg.ledger.projections.checkpoint import checkpoint, restore
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.facts import Key, Position, facts, from_facts, position
 from ezmsg.ledger.projections.ownership import OUT
 from ezmsg.ledger.projections.state import GraphState
 
@@ -45,24 +45,31 @@ def feed(batches: Iterable[Sequence[Any]], state: GraphState | None = None) -> I
 
 
 class Checkpoint:
-    """A state to go on from: where it stands, and its facts. Cost: O(state), to take one and to make a state of it."""
+    """A state to go on from. Cost: O(state), to take one and to make a state of it."""
 
     def __init__(self, state: GraphState) -> None:
-        self.at: Position = position(state)
-        self.facts: dict[Key, Any] = facts(state)
+        self._kept = checkpoint(state)
 
     @property
     def seq(self) -> int:
         """The last event that is in it."""
-        return self.at.seq
+        return self._kept.seq
 
     def number(self, kind: Kind) -> int:
         """The last number that a feed had given out by then."""
-        return self.at.topology if kind is TopologyChanged else self.at.settings_changes
+        return self._kept.topology if kind is TopologyChanged else self._kept.settings_changes
 
     def state(self) -> GraphState:
         """The state itself, to be folded on."""
-        return from_facts(self.at, self.facts)
+        return restore(self._kept)
+
+    def __len__(self) -> int:
+        """How many facts are in it, as ``facts`` counts them."""
+        kept = self._kept
+        tables = (kept.nodes, kept.runs, kept.sessions, kept.processes, kept.endpoints, kept.requests, kept.settings)
+        held = sum(len(owners) for _, _, owners in kept.edges)
+        registered = sum(1 + len(registration.components) for registration in kept.registrations.values())
+        return sum(map(len, tables)) + held + registered + kept.paused
 
 
 class Checkpoints:
@@ -87,7 +94,7 @@ class Checkpoints:
         if _size(state) > CHECKPOINT_FACTS_MAX:
             return False
         self._all.insert(place, Checkpoint(state))
-        while sum(len(each.facts) for each in self._all[self._fixed :]) > FACTS_MAX:
+        while sum(map(len, self._all[self._fixed :])) > FACTS_MAX:
             self._apart *= 2
             del self._all[self._fixed :: 2]
         return True

@@ -1,6 +1,8 @@
-"""What a command is asked about: the moment that is named, and the events up to it, damaged or not."""
+"""What a command is asked about: the history and the moment that are named, damaged or not."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -8,6 +10,21 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.page import Page
+
+
+@contextmanager
+def asked_timeline(path: Path | None, page: Page) -> Iterator[Timeline]:
+    """The history of the ledger that a command is asked about.
+
+    Raises at the end what damage was met: until then the command can tell what came before it.
+    """
+    with opened(path, page) as source:
+        timeline = Timeline(source)
+        yield timeline
+        if timeline.damage is not None:
+            raise timeline.damage
 
 
 def sound_events(timeline: Timeline) -> Iterator[ev.AnyEvent]:

@@ -6,12 +6,10 @@ import typer
 
 from ezmsg.ledger.projections.answers import Explanation, Upstream
 from ezmsg.ledger.projections.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text
-from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.words import taken_apart
 
@@ -44,16 +42,13 @@ def explain(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a topic is needed", _USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.explain(asked[0], moment)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
             _print(page, answer, timeline.at(moment))
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def _print(page: Page, answer: Explanation, state: GraphState) -> None:

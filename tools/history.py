@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.projections.answers import History, Placement
-from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.ends import tell_cause
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.why import subject_text, tell
@@ -35,8 +34,7 @@ def history(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         end = asked_moment(timeline, "end")
         subject = subject_text(asked)
         answer = timeline.history(subject)
@@ -67,4 +65,4 @@ def _print_stays(page: Page, timeline: Timeline, placement: Placement) -> None:
         page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
         for cause in (stay.came, stay.went):
             if cause is not None:
-                page.line(("dim", f"    {cause.seq:>6}  {time_text(cause.time, timeline.zone)}  "), cause.text)
+                tell_cause(page, timeline, cause)

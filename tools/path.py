@@ -6,16 +6,12 @@ import typer
 
 from ezmsg.ledger.projections.answers import Path
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.ends import tell_span
-from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.ends import SHOWN_MAX, tell_spans
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.words import taken_apart
-
-SHOWN_MAX = 20
-"""Spans that are listed; ``--json`` has all."""
 
 _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 
@@ -42,16 +38,13 @@ def path(
     """
     page = Page()
     path_, asked = taken_apart(words, 2, 2, "two topics are needed", _USAGE)
-    with opened(path_, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path_, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.path(asked[0], asked[1], moment, through_units=through_units)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
             _print(page, timeline, answer)
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def _print(page: Page, timeline: Timeline, answer: Path) -> None:
@@ -60,10 +53,7 @@ def _print(page: Page, timeline: Timeline, answer: Path) -> None:
     if answer.spans:
         times, breaks = count(len(answer.spans), "time"), count(answer.broken, "time")
         page.line(f"it was there {times}, broke {breaks}, for {span_text(answer.ns)} in all")
-    for span in answer.spans[:SHOWN_MAX]:
-        tell_span(page, timeline, span, " -> ".join(span.topics))
-    if len(answer.spans) > SHOWN_MAX:
-        page.line(("dim", f"  ... {len(answer.spans) - SHOWN_MAX} more (--json)"))
+    tell_spans(page, timeline, answer.spans, lambda span: " -> ".join(span.topics))
     if answer.cut_edges:
         page.line(f"what went last: {listed(answer.cut_edges, SHOWN_MAX)}")
     if not answer.spans and not answer.through_units:

@@ -11,11 +11,10 @@ from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document, moment_document, setting_document
 from ezmsg.ledger.tools.ends import how_text
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.wording import settings_text, value_text
 from ezmsg.ledger.tools.words import taken_apart
@@ -49,8 +48,7 @@ def settings(
     path, named = taken_apart(words or [], 0, 1, "one component at most", _USAGE)
     if field is not None and not named:
         raise Misuse("--field is one of a component", hint=_USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         component = named[0] if named else None
@@ -69,8 +67,6 @@ def settings(
             _print_all(page, moment, state)
         else:
             _print_one(page, timeline, state, answer)
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def _print_all(page: Page, moment: Moment, state: GraphState) -> None:

@@ -9,10 +9,9 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.answers import Without
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, sound_events
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline, sound_events
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.session import find_session
 from ezmsg.ledger.tools.words import taken_apart
@@ -43,8 +42,7 @@ def what_if(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a session is needed", _USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         session = find_session(timeline, asked[0]).seq
         moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
         answer = timeline.without(session, moment)
@@ -54,8 +52,6 @@ def what_if(
             page.document({**ledger_document(timeline), **answer.to_dict(), "differences": differences})
         else:
             _print(page, timeline, answer, comparison)
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def fullest(timeline: Timeline, session: int) -> int:

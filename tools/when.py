@@ -8,16 +8,12 @@ from ezmsg.ledger.projections.answers import When
 from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.predicates import parse
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.ends import how_text, tell_span
-from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.ends import how_text, tell_spans
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.words import taken_apart
-
-SHOWN_MAX = 20
-"""Spans that are listed; ``--json`` has all."""
 
 _USAGE = "ezmsg-ledger when [LEDGER] PREDICATE, such as: ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'"
 
@@ -44,15 +40,12 @@ def when(
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a predicate is needed, as one argument", _USAGE)
     predicate = parse(asked[0])
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         answer = timeline.when(predicate, asked_moment(timeline, at), causes=True)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
             _print(page, timeline, answer)
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def _print(page: Page, timeline: Timeline, answer: When) -> None:
@@ -66,7 +59,4 @@ def _print(page: Page, timeline: Timeline, answer: When) -> None:
     changed = f"; last changed at seq {answer.last}" if answer.last is not None else ""
     page.line(f"first true at seq {first.born}, {time_text(first.born_time, timeline.zone)}{changed}")
     page.line(f"true {count(len(answer.spans), 'time')}, for {span_text(answer.ns)} in all")
-    for span in answer.spans[:SHOWN_MAX]:
-        tell_span(page, timeline, span, "true")
-    if len(answer.spans) > SHOWN_MAX:
-        page.line(("dim", f"  ... {len(answer.spans) - SHOWN_MAX} more (--json)"))
+    tell_spans(page, timeline, answer.spans, lambda span: "true")

@@ -7,10 +7,9 @@ import typer
 from ezmsg.ledger.projections.answers import Life, Why
 from ezmsg.ledger.projections.subjects import KINDS
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text, tell_cause
-from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.words import taken_apart
@@ -50,16 +49,13 @@ def why(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source)
+    with asked_timeline(path, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.why(subject_text(asked), moment)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
             _print(page, timeline, answer)
-        if timeline.damage is not None:
-            raise timeline.damage
 
 
 def _print(page: Page, timeline: Timeline, answer: Why) -> None:

@@ -236,9 +236,9 @@ MUTANTS = (
                  Step("power cut")), (
         Patch(recovery, "    _write_again(disk, handle, synced, place.offset)\n", ""),)),
     Mutant("clock used for order", clocks, (
-        Patch(reader, "                if batch := clip(batch, after, until):\n                    yield batch\n",
-              "                if batch := clip(batch, after, until):\n"
-              "                    yield sorted(batch, key=lambda event: event.time)\n"),)),
+        Patch(reader, "        if batch := clip(batch, after, until):\n            yield batch\n",
+              "        if batch := clip(batch, after, until):\n"
+              "            yield sorted(batch, key=lambda event: event.time)\n"),)),
     Mutant("clock thought to go forward", clocks, (
         Patch(seqtime, "while times and times[-1] >= time:", "while False:"),)),
     Mutant("damage cut as a tail", damaged, (
