@@ -91,5 +91,4 @@ def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> b
 
 COMMIT_PREFIX = b'{"type":"ledger.commit",'
 HEADER_PREFIX = b'{"type":"ledger.header",'
-SEGMENT_PREFIX = b'{"type":"ledger.segment",'
 STRUCTURAL_PREFIX = b'{"type":"ledger.'

@@ -4,7 +4,6 @@ import ipaddress
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from typing import TypeAlias
 
 import msgspec
 
@@ -16,8 +15,6 @@ except ImportError:  # Windows: sockets are no file descriptors there, and have 
     resource = None  # type: ignore[assignment]
 
 logger = logging.getLogger("ezmsg.ledger")
-
-Networks: TypeAlias = tuple[ipaddress.IPv4Network, ...]
 
 DESCRIPTORS_KEPT = 64
 """File descriptors that connections may not take: the ledger's, its readers', the metrics', and those of whatever

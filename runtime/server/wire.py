@@ -126,9 +126,6 @@ def encode_blob(data: bytes) -> bytes:
     return _U64.pack(len(data)) + data
 
 
-encode_pickle = encode_blob
-
-
 def encode_str(text: str) -> bytes:
     """A text with its length in bytes before it."""
     return encode_blob(text.encode("utf-8"))

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.disk import Disk
-from ezmsg.ledger.tools.selftest.disk import SECTOR, SimulatedDisk
+from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest.sectors import SECTOR
 from ezmsg.ledger.tools.selftest.survivors import file_images, images
 
 NAMES = ("a", "b", "c", "f", "f/a", "f/b", "g", "g/a")

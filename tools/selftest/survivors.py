@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from math import prod
 
-from ezmsg.ledger.tools.selftest.disk import SECTOR, NameChange, Node, Range, SimulatedDisk
+from ezmsg.ledger.tools.selftest.disk import NameChange, SimulatedDisk
+from ezmsg.ledger.tools.selftest.sectors import SECTOR, Node, Range
 
 SETS_MAX = 512
 """Sets of survivors of one file up to which all are taken. Nine sectors that were written once have as many."""
