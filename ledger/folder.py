@@ -232,17 +232,16 @@ class FolderReader:
 
     def _verified_all(self, numbers: range, place: Place | None) -> Verification:
         parts: list[Verification] = []
-        problems: list[str] = []
-        listed = self._segments.listed()
-        apart = [number for number in listed if number < numbers[0]]
-        if apart:
-            problems.append(f"segment {numbers[0] - 1} is missing behind segment {apart[-1]}: none before is read")
+        problems = [f"{hole}: none before it is read"] if (hole := self._segments.hole(numbers)) else []
+        joined = len(numbers)  # how many, from the first one on, follow one another
         first = 0
         for number in numbers:
             name = f"segment {number}"
             try:
                 with self._segments.open(number) as file:
-                    problems += [f"{name}: {why}" for why in joins(file, parts[-1] if parts else None)]
+                    if unjoined := [f"{name}: {why}" for why in joins(file, parts[-1] if parts else None)]:
+                        problems += unjoined
+                        joined = min(joined, len(parts))
                     first = first or file.start.seq + 1
                     part = self._verified(file, place if number == numbers[-1] else None, number == numbers[-1])
                     if file.segment is not None and part.sound:
@@ -253,12 +252,13 @@ class FolderReader:
                 continue
             problems += [f"{name}: {problem}" for problem in part.problems]
             parts.append(part)
-        run = _sound_run(parts)
+        run = _sound_run(parts[:joined])
         return replace(
             run[-1],
             sound=not problems,
             first=first,
             segments=len(numbers),
+            segment=numbers[len(run) - 1],
             offset=sum(part.offset for part in run),
             events=sum(part.events for part in run),
             commits=sum(part.commits for part in run),

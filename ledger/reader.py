@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
 from ezmsg.ledger.cursor import Cursor, fits
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
@@ -128,7 +130,7 @@ class Reader:
         ``written``: the path of the ledger whose lock says so, where that is not the file itself.
         """
         with explained(self.path, "read"):
-            return self._verify(written or self.path)
+            return replace(self._verify(written or self.path), segment=self._file.number)
 
     def _verify(self, written: str) -> Verification:
         size, end = self._disk.size(self._handle), self.last().offset
@@ -142,7 +144,8 @@ class Reader:
     def verify_up_to(self, place: Place, path: str) -> Verification:
         """Check the file up to ``place``: what a writer knows to be whole."""
         with explained(self.path, "read"):
-            return verify_file(self._disk, self._handle, self.path, self._start, place.offset)
+            found = verify_file(self._disk, self._handle, self.path, self._start, place.offset)
+            return replace(found, segment=self._file.number)
 
     def cursor(self, handle: int, after: int = 0) -> Cursor:
         """A cursor at the last commit that ends at or before seq ``after``.

@@ -27,7 +27,7 @@ from ezmsg.ledger.errors import (
 from ezmsg.ledger.hashing import hash_range
 from ezmsg.ledger.recovery import sound_end
 from ezmsg.ledger.scan import COMMIT_LINE_MAX, Place, Window, commits, last_commit, parse_commit, read_at
-from ezmsg.ledger.segments import FIRST, SegmentFile, Segments
+from ezmsg.ledger.segments import SegmentFile, Segments
 from ezmsg.ledger.structural import Commit
 
 ORIGIN = "ezmsg-ledger/"
@@ -101,7 +101,7 @@ def take(disk: Disk, path: str, time: int, durable_seq: int = 0) -> Receipt:
             id=file.header.id,
             size=commit.at,
             sha256=commit.sha256,
-            segment=_number(file),
+            segment=file.number,
             seq=commit.upto,
             time=time - time % 10**9,
         )
@@ -187,10 +187,6 @@ def _digest(file: SegmentFile, end: int) -> str:
     return hash_range(sha256(), Window(file.disk, file.handle), 0, end).hexdigest()
 
 
-def _number(file: SegmentFile) -> int:
-    return FIRST if file.segment is None else file.segment.number
-
-
 @contextmanager
 def _last(disk: Disk, path: str) -> Iterator[SegmentFile]:
     """The file that is written, or was at last."""
@@ -208,7 +204,7 @@ def _segment(disk: Disk, path: str, receipt: Receipt) -> Iterator[SegmentFile]:
     """The file that the receipt speaks of. Raises OtherLedger, CutBack, SegmentGone."""
     with _last(disk, path) as last:
         _check_id(last, receipt)
-        number = _number(last)
+        number = last.number
         if number == receipt.segment:
             yield last
             return

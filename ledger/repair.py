@@ -20,7 +20,7 @@ from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder import joins
 from ezmsg.ledger.hashing import hash_range
 from ezmsg.ledger.scan import PIECE, Window, read_at, stated_durable
-from ezmsg.ledger.segments import FIRST, SegmentFile, Segments, segment_name
+from ezmsg.ledger.segments import SegmentFile, Segments, segment_name
 from ezmsg.ledger.stamping import encode_late
 from ezmsg.ledger.structural import Commit, Segment, encode_commit, is_structural
 from ezmsg.ledger.verify import Verification, verify_file
@@ -76,15 +76,13 @@ def survey(disk: Disk, path: str) -> Survey:
     if disk.kind(path) != "folder":
         with SegmentFile(disk, path) as file:
             end, why, _ = _look(file, None)
-            number = FIRST if file.segment is None else file.segment.number
-            return _surveyed(disk, path, file.header.id, (), end._replace(number=number), why, [path])
+            return _surveyed(disk, path, file.header.id, (), end._replace(number=file.number), why, [path])
     segments = Segments(disk, path)
     numbers = segments.numbers()
-    apart = [number for number in segments.listed() if number < numbers[0]]
-    if apart:
+    if hole := segments.hole(numbers):
         raise LogError(
-            f"segment {numbers[0] - 1} is missing behind segment {apart[-1]} of {path}",
-            hint="Put it back, or move those before it away: what is left can be read, and be repaired, then.",
+            f"{path}: {hole}",
+            hint="Put back what is missing, or move away what is before it: the rest can be repaired by itself, then.",
         )
     return _survey_folder(segments, numbers)
 

@@ -59,6 +59,11 @@ class SegmentFile:
             raise
 
     @property
+    def number(self) -> int:
+        """Which segment of its ledger it is: the first one when the ledger is one file."""
+        return FIRST if self.segment is None else self.segment.number
+
+    @property
     def size(self) -> int:
         return self.disk.size(self.handle)
 
@@ -124,6 +129,18 @@ class Segments:
             first = found.pop()
         return range(first, last + 1)
 
+    def hole(self, numbers: range) -> str:
+        """What is missing before ``numbers``, in words, where there are segments before it; "" when there is no hole.
+
+        What stands before a hole is no part of the history.
+        """
+        apart = [number for number in self.listed() if number < numbers[0]]
+        if not apart:
+            return ""
+        first, last = apart[-1] + 1, numbers[0] - 1
+        gone = f"segment {first} is" if first == last else f"segments {first} to {last} are"
+        return f"{gone} missing behind segment {apart[-1]}"
+
     def path_of(self, number: int) -> str | None:
         """The file of a segment: as it was written when there is that, else compressed; None without any."""
         plain = os.path.join(self.path, segment_name(number))
@@ -157,10 +174,10 @@ class Segments:
         raise AssertionError("unreachable")
 
     def _check(self, number: int, file: SegmentFile) -> None:
-        says = FIRST if file.segment is None else file.segment.number
-        if says != number:
+        if file.number != number:
             raise LogError(
-                f"{file.path} is segment {says} of its ledger", hint=f"Name it {segment_name(says)}, or take it away."
+                f"{file.path} is segment {file.number} of its ledger",
+                hint=f"Name it {segment_name(file.number)}, or take it away.",
             )
         with self._lock:
             known = next(iter(self._openings.values()), file.opening).header.id

@@ -28,7 +28,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ``sealed``: the last writer closed it in good order. ``tail_bytes``: what follows the last commit line: torn off,
     it never happened. ``problems``: each names its offset and seq; none when ``sound``. ``first``: the seq that the
     history begins with. Of a folder, ``offset``, ``events``, ``commits`` and ``bytes`` are sums over its ``segments``;
-    ``sha256`` and ``tail_bytes`` are those of the last one, which states the digest of the one before.
+    ``sha256`` is that of the sound bytes of ``segment``, the one in which the sound part ends, which states the digest
+    of the one before; ``tail_bytes`` is that of the last one.
     """
 
     sound: bool
@@ -43,6 +44,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[str]
     first: int = 1
     segments: int = 1
+    segment: int = 1
 
 
 class BytesDisk(Disk):

@@ -190,7 +190,8 @@ def judged(shown: Shown, location: str, found: Verification) -> Judged:
             shown.key.verify(shown.note)
         signed_by = None if shown.key is None else shown.key.name
         check(OS_DISK, location, shown.receipt)
-        if found.seq < shown.receipt.seq:  # in an earlier segment: the receipt's own file is as it was
+        # in an earlier segment, or between two of them: the receipt's own file is as it was
+        if (found.segment, found.seq) < (shown.receipt.segment, shown.receipt.seq):
             raise OtherHistory(f"the ledger is damaged behind seq {found.seq}, before seq {shown.receipt.seq}")
     except CannotSign:  # that is nothing about the receipt
         raise

@@ -13,6 +13,7 @@ import typer
 
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.packed import SUFFIX
 from ezmsg.ledger.projections.timeline import has_writer
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.deep import Consistency, check_each_step
@@ -88,7 +89,8 @@ def verify(
 
 def torn(found: Verification) -> bool:
     """Whether nothing is wrong but an end that is no whole commit."""
-    return not found.sound and found.offset + found.tail_bytes == found.bytes and len(found.problems) == 1
+    whole = found.offset + found.tail_bytes == found.bytes
+    return not found.sound and whole and found.tail_bytes > 0 and len(found.problems) == 1
 
 
 def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> None:
@@ -99,12 +101,18 @@ def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> No
     page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
     if found.first > 1:
         page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
-    page.line(f"  {found.bytes:,} bytes" + ("" if found.sound else f", of which the first {found.offset:,} are sound"))
+    partly = f", of which the first {found.offset:,} are sound" if found.offset < found.bytes else ""
+    page.line(f"  {found.bytes:,} bytes{partly}")
     if os.path.isdir(source.location):
-        page.line(f"  {count(found.segments, 'segment')}, each with the hash of the one before; the last:")
-        page.line(f"  sha256 {found.sha256}  {os.path.basename(source.tip)}")
+        if found.sound or torn(found):
+            page.line(f"  {count(found.segments, 'segment')}, each with the hash of the one before; the last:")
+            page.line(f"  sha256 {found.sha256}  {os.path.basename(source.tip)}")
+        else:
+            page.line(f"  {count(found.segments, 'segment')}; the sound part ends in segment {found.segment}")
     else:
-        page.line(f"  sha256 {found.sha256}  (head -c {found.offset} FILE | sha256sum)")
+        head = f"head -c {found.offset}"
+        by_hand = f"zstdcat FILE | {head}" if source.location.endswith(SUFFIX) else f"{head} FILE"
+        page.line(f"  sha256 {found.sha256}  ({by_hand} | sha256sum)")
     if writer:
         page.line("  a writer is at work")
     elif found.sound or torn(found):

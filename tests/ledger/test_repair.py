@@ -217,7 +217,7 @@ def test_a_hole(three: Path) -> None:
     next(three.glob("000002.*")).unlink()
     with pytest.raises(LogError, match="segment 2 is missing behind segment 1") as caught:
         look(three)
-    assert "Put it back" in caught.value.hint
+    assert "Put back what is missing" in caught.value.hint
 
 
 # --- nothing half made -----------------------------------------------------------------------------------------------

@@ -131,8 +131,9 @@ def test_a_hole(three: Path) -> None:
     with Ledger.open(three, "r") as ledger:
         assert (ledger.first, seqs(ledger)) == (9, [9, 10, 11, 12])
         found = ledger.verify()
-        assert found.problems == ["segment 2 is missing behind segment 1: none before is read"]
+        assert found.problems == ["segment 2 is missing behind segment 1: none before it is read"]
         assert not found.sound
+        assert (found.first, found.seq, found.segment) == (9, 12, 3)
     (three.parent / "archived").rename(three / "000002.ledger")
     with Ledger.open(three, "r") as ledger:
         assert ledger.verify().sound
@@ -248,6 +249,9 @@ def test_a_segment_that_was_replaced_by_a_sound_one(three: Path, hasty: Any) -> 
         problems = ledger.verify().problems
         assert [problem.split(" ", 3)[:3] for problem in problems] == [["segment", "2:", "it"], ["segment", "3:", "it"]]
         assert all("follows a segment with the digest" in problem for problem in problems)
+        found = ledger.verify()
+        assert (found.segment, found.seq, found.events) == (1, 4, 4), "what is not joined to it is no part of it"
+        assert found.offset < found.bytes
 
 
 def _resealed(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,29 @@ def test_damage_in_a_segment_before_the_receipts(run: Run, path: Path) -> None:
     first.write_bytes(first.read_bytes().replace(b'"two"', b'"tow"'))
     code, why, says = told(run, path, receipt)
     assert (code, why, says) == (exits.DAMAGED, "other_history", "the ledger is damaged behind seq 0, before seq 3")
+
+
+@pytest.mark.parametrize("later", [True, False], ids=["later", "at its beginning"])
+def test_a_segment_before_the_receipts_that_was_written_anew(run: Run, path: Path, later: bool) -> None:
+    """It is sound in itself: only the next one tells, by the hash that it states."""
+    run("rotate", path)
+    if later:
+        add(path, "three")
+    receipt = path.with_name("run.receipt")
+    receipt.write_text(run("receipt", path).out)
+    first = path / "000001.ledger"
+    out = b""
+    for line in first.read_bytes().replace(b'"two"', b'"tow"').splitlines(keepends=True):
+        head, stated, _ = line.partition(b'"sha256":"')
+        out += head + stated + sha256(out).hexdigest().encode() + b'"}\n' if stated else line
+    first.write_bytes(out)
+    assert json.loads(run("verify", first, "--json").out)["sound"]
+    answer = run("verify", path, "--receipt", receipt)
+    assert answer.code == exits.DAMAGED
+    assert answer.out.startswith("UNSOUND: ")
+    assert "  2 segments; the sound part ends in segment 1\n" in answer.out
+    assert "the receipt does not hold" in answer.out
+    assert told(run, path, receipt)[:2] == (exits.DAMAGED, "other_history")
 
 
 def test_a_segment_that_is_gone(run: Run, path: Path, receipt: Path) -> None:

@@ -104,6 +104,17 @@ def test_what_the_commands_say_of_what_is_left(run: Run, left: Path) -> None:
     assert run("show", left, "--at", "mark:here").code == exits.USAGE
 
 
+def test_a_hole_is_damage(run: Run, left: Path) -> None:
+    """Every file that is there is sound: neither is the end torn, nor is all well."""
+    assert run("rotate", left).code == exits.OK
+    (left / "000003.ledger").unlink()
+    answer = run("verify", left)
+    assert answer.code == exits.DAMAGED
+    assert answer.out.startswith("UNSOUND: ")
+    assert "  segment 3 is missing behind segment 2: none before it is read\n" in answer.out
+    assert not json.loads(run("verify", left, "--json").out)["torn"]
+
+
 def test_everything_is_gone_but_the_state(run: Run, file: Path) -> None:
     run("rotate", file)
     time.sleep(0.002)

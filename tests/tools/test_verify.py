@@ -55,6 +55,7 @@ def test_the_document(run: Run, night: Any) -> None:
         "problems": [],
         "first": 1,
         "segments": 1,
+        "segment": 1,
         "deep": None,
         "receipt": None,
     }
