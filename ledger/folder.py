@@ -233,7 +233,7 @@ class FolderReader:
     def _verified_all(self, numbers: range, place: Place | None) -> Verification:
         parts: list[Verification] = []
         problems = [f"{hole}: none before it is read"] if (hole := self._segments.hole(numbers)) else []
-        joined = len(numbers)  # how many, from the first one on, follow one another
+        reach = len(numbers)  # how many, from the first one on, the sound part can be in
         first = 0
         for number in numbers:
             name = f"segment {number}"
@@ -241,18 +241,19 @@ class FolderReader:
                 with self._segments.open(number) as file:
                     if unjoined := [f"{name}: {why}" for why in joins(file, parts[-1] if parts else None)]:
                         problems += unjoined
-                        joined = min(joined, len(parts))
+                        reach = min(reach, len(parts))
                     first = first or file.start.seq + 1
                     part = self._verified(file, place if number == numbers[-1] else None, number == numbers[-1])
                     if file.segment is not None and part.sound:
                         file.checkpoint()
             except LedgerError as error:
                 problems.append(f"{name}: {error}")
+                reach = min(reach, max(1, len(parts)))
                 parts.append(_NOTHING)
                 continue
             problems += [f"{name}: {problem}" for problem in part.problems]
             parts.append(part)
-        run = _sound_run(parts[:joined])
+        run = _sound_run(parts[:reach])
         return replace(
             run[-1],
             sound=not problems,

@@ -108,12 +108,7 @@ class WriterLock:
             ) from error
 
     def _refusal(self) -> LedgerLocked:
-        holder = _read_holder(self._disk, self._handle)
-        mine = " (this process)" if self._identity in _held else ""
-        return LedgerLocked(
-            f"{self.path} is being written by {holder if holder is not None else 'another process'}{mine}",
-            holder=holder,
-        )
+        return _written_by(self.path, _read_holder(self._disk, self._handle), mine=self._identity in _held)
 
     def _say_who(self) -> None:
         text = msgspec.json.encode(Holder(os.getpid(), socket.gethostname(), time.time_ns())) + b"\n"
@@ -184,6 +179,32 @@ def writer_of(disk: Disk, path: str) -> Holder | None:
     if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
         return None
     return holder
+
+
+def refuse_written(disk: Disk, path: str) -> None:
+    """Raise LedgerLocked when somebody writes the ledger at ``path`` now.
+
+    The lock itself is asked, and taken for a moment when it is free: the number that a dead writer left in its file may
+    be that of another process by now. Where there are no locks to ask, this is as good as ``writer_of``.
+    """
+    try:
+        handle = disk.open(path + SUFFIX)
+    except OSError:  # there never was a writer, or its file cannot be read
+        return
+    try:
+        free, holder = disk.lock(handle), _read_holder(disk, handle)
+    except OSError:
+        holder = writer_of(disk, path)
+        free = holder is None
+    finally:
+        disk.close(handle)
+    if not free:
+        raise _written_by(path, holder, hint="Stop that writer first.")
+
+
+def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: str | None = None) -> LedgerLocked:
+    who = f"{holder if holder is not None else 'another process'}{' (this process)' if mine else ''}"
+    return LedgerLocked(f"{path} is being written by {who}", holder=holder, hint=hint)
 
 
 def _read_holder(disk: Disk, handle: int) -> Holder | None:

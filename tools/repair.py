@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ezmsg.ledger.disk import OS_DISK
-from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.lock import writer_of
+from ezmsg.ledger.errors import LogError
+from ezmsg.ledger.lock import refuse_written
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.closings import ending
 from ezmsg.ledger.projections.history import state_at
@@ -48,9 +48,7 @@ def repair(
     page = Page()
     path = os.path.realpath(locate(ledger, page))
     target = os.path.realpath(output.expanduser()) if output is not None else _beside(path)
-    holder = writer_of(OS_DISK, path)
-    if holder is not None:
-        raise LedgerLocked(f"{path} is being written by {holder}", holder=holder, hint="Stop that writer first.")
+    refuse_written(OS_DISK, path)
     found = survey(OS_DISK, path)
     if found.damage is None:
         _tell_sound(page, found, json)

@@ -223,6 +223,18 @@ def test_damage_in_a_sealed_segment_is_no_tail(three: Path) -> None:
     assert file.read_bytes() == data[:-30], "nothing was cut"
 
 
+def test_a_segment_that_cannot_be_unpacked_ends_the_sound_part_before_it(three: Path) -> None:
+    pack(three)
+    file = three / "000002.ledger.zst"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with Ledger.open(three, "r") as ledger:
+        found = ledger.verify()
+        assert (found.segment, found.seq, found.events) == (1, 4, 4)
+        assert "segment 2: " in found.problems[0]
+
+
 def test_a_whole_commit_that_is_gone(three: Path) -> None:
     file = three / "000002.ledger"
     lines = file.read_bytes().splitlines(keepends=True)

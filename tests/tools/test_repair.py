@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,13 @@ def test_a_ledger_that_is_being_written(run: Run, path: Path) -> None:
         answer = run("repair", path)
     assert answer.code == exits.LOCKED
     assert "hint: Stop that writer first." in answer.err
+
+
+@pytest.mark.parametrize("host", [socket.gethostname(), "elsewhere"])
+def test_a_lock_file_that_a_dead_writer_left(run: Run, path: Path, host: str) -> None:
+    """It names a process that lives, or one of another machine, of which nobody can tell; but nobody holds the lock."""
+    path.with_name("run.ledger.lock").write_bytes(json.dumps({"pid": os.getpid(), "host": host, "start": 1}).encode())
+    assert run("repair", path).code == exits.OK
 
 
 def test_a_place_that_cannot_be_written(run: Run, path: Path) -> None:
