@@ -18,6 +18,7 @@ from ezmsg.ledger.repair import NEW, SoundCopy, Survey, survey
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.told import seqs_text
 
 KINDS = {
     "runs": "run",
@@ -148,5 +149,6 @@ def _left_out(found: Survey) -> str:
     if found.left_events:
         text += f"; {count(found.left_events, 'event')} in them can still be read, from seq {found.left_first} on"
     if found.left_last > found.seq:
-        text += f"; seqs {found.seq + 1} to {found.left_last} are gone from the history"
+        gone = seqs_text(found.seq + 1, found.left_last)
+        text += f"; {gone} {'is' if found.left_last == found.seq + 1 else 'are'} gone from the history"
     return text

@@ -13,6 +13,7 @@ from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.tools.amounts import size_text, span
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.told import seqs_text
 
 NAMES_MAX = 5
 
@@ -66,5 +67,5 @@ def rotate(
         for done, names in (("removed", dropped), ("compressed", packed)):
             if names:
                 page.line(f"  {done} {count(len(names), 'segment')}: {listed(names, NAMES_MAX)}")
-        held = f"seqs {opened.first} to {opened.head}" if opened.head >= opened.first else "no event"
+        held = seqs_text(opened.first, opened.head) if opened.head >= opened.first else "no event"
         page.line(f"  {held} in {size_text(opened.bytes_on_disk)}")

@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.tools import backends, names
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.refusals import refusal
-from ezmsg.ledger.tools.told import LISTED_MAX, Told, edges_text, observed, span_text, topics
+from ezmsg.ledger.tools.told import LISTED_MAX, Told, edges_text, observed, seqs_text, span_text, topics
 from ezmsg.ledger.tools.wording import value_text
 
 
@@ -73,9 +73,12 @@ def _server_stopped(state: GraphState, event: ev.ServerStopped, most: int) -> To
 def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
     run = state.runs.get(event.server)
     who = f'server "{run.name}" (pid {run.pid} on {run.host})' if run else "the server before"
+    how, then = "it died without a word", " this start"
+    if event.time == state.time:  # behind others in one commit: said by `repair`; the end may be in what it left out
+        how, then = "nobody knows how it ended", ""
     seen = ""
-    if event.last_seen is not None:
-        seen = f", last seen {span_text(event.time - event.last_seen)} before this start"
+    if event.last_seen is not None and event.last_seen <= event.time:  # else a clock was set back
+        seen = f", last seen {span_text(event.time - event.last_seen)} before{then}"
     gone = sorted(edge for edge, owners in state.ownership.edges() if None not in owners)
     ended = ", ".join(
         count(len(table), one, many)
@@ -88,9 +91,7 @@ def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
     )
     with_it = f"; with it ended {ended}" if ended else ""
     edges = f"; gone with it: {edges_text(gone, most)}" if gone else ""
-    return Told(
-        f"{who} was lost: it died without a word{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone)
-    )
+    return Told(f"{who} was lost: {how}{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone))
 
 
 # --- sessions and edges ----------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ def _mark(state: GraphState, event: ev.Mark, most: int) -> Told:
 
 
 def _gap(state: GraphState, event: ev.Gap, most: int) -> Told:
-    what = f"seqs {event.first} to {event.last}: {event.lost} lost, {event.late} written late"
+    what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
     return Told(f"gap in the recording, {what} ({event.reason})", "bad" if event.lost else "warn")
 
 

@@ -105,7 +105,7 @@ class Picture:
         if run is None:
             return
         if state.run is None:
-            how = "had ended" if run.ending == "stopped" else "was lost"
+            how = "was lost" if run.ending == "lost" else "had ended"
             self._page.line(f"run {run.number} {how}")
             return
         record = state.run[1]

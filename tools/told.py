@@ -43,6 +43,11 @@ def span_text(ns: int) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d {minutes // 60 % 24} h"
 
 
+def seqs_text(first: int, last: int) -> str:
+    """``seq 7``, ``seqs 7 to 9``."""
+    return f"seq {first}" if first == last else f"seqs {first} to {last}"
+
+
 def observed(event: Any) -> str:
     return " (found so; it happened before)" if event.observed else ""
 

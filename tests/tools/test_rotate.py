@@ -71,7 +71,7 @@ def left(run: Run, file: Path) -> Path:
     time.sleep(0.002)
     answer = run("rotate", file, "--keep", "1ms")
     assert answer.code == exits.OK
-    assert "  removed 1 segment: 000001.ledger\n  seqs 6 to 6 in " in answer.out
+    assert "  removed 1 segment: 000001.ledger\n  seq 6 in " in answer.out
     add(file, "last")
     return file
 

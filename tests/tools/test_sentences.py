@@ -80,6 +80,11 @@ def test_a_lost_server_takes_along_what_its_clients_owned() -> None:
     )
 
 
+def test_a_lost_server_of_a_clock_that_was_set_back_was_seen_nobody_knows_when() -> None:
+    text = last(ev.ServerLost(server=1, last_seen=99 * SECOND))
+    assert text == 'server "rig" (pid 7 on lab-3) was lost: it died without a word'
+
+
 # --- sessions --------------------------------------------------------------------------------------------------------
 
 
