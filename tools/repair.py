@@ -11,6 +11,7 @@ from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.lock import refuse_written
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.packed import SUFFIX
 from ezmsg.ledger.projections.closings import ending
 from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.state import GraphState
@@ -54,6 +55,8 @@ def repair(
     if found.damage is None:
         _tell_sound(page, found, json)
         return
+    if target.endswith(SUFFIX):
+        raise Misuse(f"{target} would be taken for a compressed ledger", hint=f"Name a place that has no {SUFFIX}.")
     for taken in (target, target + NEW):
         if os.path.lexists(taken):
             raise Misuse(f"{taken} exists", hint="Nothing is written over. Name another place: --output NEW")
@@ -72,7 +75,7 @@ def repair(
 
 
 def _beside(path: str) -> str:
-    stem, suffix = os.path.splitext(path)
+    stem, suffix = os.path.splitext(path.removesuffix(SUFFIX))  # what is copied of a compressed one is unpacked
     return f"{stem}-repaired{suffix}"
 
 

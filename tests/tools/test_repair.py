@@ -188,6 +188,17 @@ def test_a_lock_file_that_a_dead_writer_left(run: Run, path: Path, host: str) ->
     assert run("repair", path).code == exits.OK
 
 
+def test_a_compressed_segment_by_itself(run: Run, path: Path) -> None:
+    """What is saved of it is unpacked, and has a name that says so."""
+    packed = path.with_name("000001.ledger.zst")
+    packed.write_bytes(pytest.importorskip("zstandard").compress(path.read_bytes()))
+    answer = run("repair", packed, "--output", path.with_name("new.zst"))
+    assert answer.code == exits.USAGE
+    assert "new.zst would be taken for a compressed ledger" in answer.err
+    assert run("repair", packed).code == exits.OK
+    assert run("verify", path.with_name("000001-repaired.ledger")).code == exits.OK
+
+
 def test_a_place_that_cannot_be_written(run: Run, path: Path) -> None:
     answer = run("repair", path, "--output", path.with_name("nowhere") / "x.ledger")
     assert answer.code == exits.DISK
