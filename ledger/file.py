@@ -45,6 +45,10 @@ class ReadLedger(Ledger):
     def first(self) -> int:
         return self._reader.first
 
+    @property
+    def hole(self) -> str:
+        return self._reader.hole
+
     def start(self, seq: int | None = None) -> Start | None:
         return self._reader.start(seq)
 
@@ -266,6 +270,10 @@ class FileLedger(Ledger):
     @property
     def first(self) -> int:
         return self._reader.first
+
+    @property
+    def hole(self) -> str:
+        return self._reader.hole
 
     def start(self, seq: int | None = None) -> Start | None:
         self._writer.check_usable()

@@ -42,6 +42,12 @@ class FolderReader:
             return self._segments.first(self._segments.numbers())
 
     @property
+    def hole(self) -> str:
+        """See ``Ledger.hole``."""
+        with explained(self.path, "read"):
+            return self._segments.hole(self._segments.numbers())
+
+    @property
     def began(self) -> int:
         """When the last segment was begun: ns since the epoch, UTC."""
         with explained(self.path, "read"):

@@ -204,6 +204,14 @@ class Ledger(ABC):
         """The seq of the first event that is there (or would be): 1, or later when earlier segments were dropped."""
         return 1
 
+    @property
+    def hole(self) -> str:
+        """What is missing in the middle, in words, so that nothing before it is read; "" when nothing is.
+
+        Cost: a look into the folder.
+        """
+        return ""
+
     def start(self, seq: int | None = None) -> Start | None:
         """The last place at or before event ``seq`` (None: the head) where a fold can start; None: only from nothing.
 

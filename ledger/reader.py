@@ -83,6 +83,8 @@ class Reader:
         """The seq of the first event that is there, or would be."""
         return self._start.seq + 1
 
+    hole = ""
+
     def start(self, seq: int | None) -> Start | None:
         """See ``Ledger.start``."""
         return self._file.checkpoint() if seq is None or self._start.seq <= seq else None

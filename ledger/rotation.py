@@ -85,9 +85,12 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
             if name.endswith(".new") and number_of(name.removesuffix(".new")) is not None:
                 disk.remove(os.path.join(folder, name))
         disk.sync_folder(folder)
-        if segments.numbers()[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
+        numbers = segments.numbers()
+        if hole := segments.hole(numbers):
+            logger.warning("%s: %s. What stands before it is left alone, and not read", folder, hole)
+        if numbers[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
-    last = segments.path_of(segments.numbers()[-1]) or ""
+    last = segments.path_of(numbers[-1]) or ""
     if last.endswith(packed.SUFFIX):
         raise LogError(f"{last} is compressed, so nothing can be added to it", hint=f"Unpack it: zstd -d --rm {last}")
     return last

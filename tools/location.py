@@ -53,18 +53,30 @@ def locate(path: Path | None, page: Page) -> Path:
 
 @contextmanager
 def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
-    """The ledger that ``locate`` finds, open for reading.
+    """The ledger that ``locate`` finds, open for reading. A note says where its history begins, if not with seq 1.
 
     When something is asked for that is not there, and the ledger is damaged, DamagedLedger is raised in place of that:
     it may be behind the damage.
     """
     with Ledger.open(locate(path, page), "r") as ledger:
+        tell_beginning(ledger, page)
         try:
             yield ledger
         except (UnknownMoment, UnknownSubject) as error:
             if (damage := _damage(ledger)) is not None:
                 raise damage from error
             raise
+
+
+def tell_beginning(ledger: Ledger, page: Page) -> None:
+    """Note that the first part of a ledger is not there, or not read, so that nobody takes what is shown for all."""
+    if hole := ledger.hole:
+        why = f"{hole}, so what stands before it is not read"
+    elif ledger.first > 1:
+        why = "what came before is no longer there"
+    else:
+        return
+    page.note(f"{shortened(ledger.location)} begins with seq {ledger.first}: {why}")
 
 
 def _damage(ledger: Ledger) -> DamagedLedger | None:

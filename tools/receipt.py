@@ -14,7 +14,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.receipt import Receipt, check, take
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
-from ezmsg.ledger.tools.location import locate
+from ezmsg.ledger.tools.location import locate, tell_beginning
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.verify import Verification
 
@@ -68,6 +68,7 @@ def receipt(
         raise Misuse("--address names the ledger that the recorder there writes", hint="Leave one of the two out.")
     location, durable_seq = (str(locate(ledger, page)), 0) if address is None else _asked(address)
     with Ledger.open(location, "r") as source:  # a folder that is just being made of a file is found, too
+        tell_beginning(source, page)
         taken = take(OS_DISK, source.location, time.time_ns(), durable_seq)
     note = taken.text.encode() if signer is None else signer.sign(taken.text)
     if not json:

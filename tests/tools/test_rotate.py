@@ -104,6 +104,38 @@ def test_what_the_commands_say_of_what_is_left(run: Run, left: Path) -> None:
     assert run("show", left, "--at", "mark:here").code == exits.USAGE
 
 
+def test_every_command_says_where_what_is_left_begins(run: Run, left: Path) -> None:
+    told = f"ezmsg-ledger: {left} begins with seq 6: what came before is no longer there\n"
+    for command in (["log"], ["show"], ["sessions"], ["settings"], ["export"], ["receipt"]):
+        assert run(*command, left).err.startswith(told), command
+    assert run("log", left, "--json").err.startswith(told)
+
+
+def test_a_hole_is_told_wherever_less_is_shown_for_it(run: Run, left: Path) -> None:
+    run("rotate", left)
+    add(left, "latest")
+    run("rotate", left)
+    (left / "000003.ledger").unlink()
+    hole = "segment 3 is missing behind segment 2"
+    told = f"ezmsg-ledger: {left} begins with seq 8: {hole}, so what stands before it is not read\n"
+    for command in (["log"], ["show"], ["sessions"], ["receipt"]):
+        assert run(*command, left).err.startswith(told), command
+    answer = run("repair", left)
+    assert (answer.code, hole in answer.err) == (exits.DISK, True)
+
+
+def test_a_recording_that_goes_on_behind_a_hole_says_so(
+    run: Run, left: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run("rotate", left)
+    (left / "000003.ledger").unlink()
+    with Ledger.open(left) as ledger:
+        assert ledger.hole == "segment 3 is missing behind segment 2"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{left}: segment 3 is missing behind segment 2. What stands before it is left alone, and not read"
+    ]
+
+
 def test_a_hole_is_damage(run: Run, left: Path) -> None:
     """Every file that is there is sound: neither is the end torn, nor is all well."""
     assert run("rotate", left).code == exits.OK
