@@ -325,11 +325,6 @@ class Reader:
         value: bytes = (await self.arguments(Argument(most, bytes), timeout=timeout))[0]
         return value
 
-    async def u64(self, timeout: float | None = None) -> int:
-        """An unsigned 64-bit integer."""
-        value: int = (await self.arguments(U64, timeout=timeout))[0]
-        return value
-
     async def integers(self, count: int, timeout: float | None = None) -> list[int]:
         """``count`` unsigned 64-bit integers."""
         return await self.arguments(*(U64,) * count, timeout=timeout)

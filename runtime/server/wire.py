@@ -116,11 +116,6 @@ class Late(WireError):
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def encode_u64(value: int) -> bytes:
-    """An unsigned 64-bit integer as the wire has it."""
-    return _U64.pack(value)
-
-
 def encode_blob(data: bytes) -> bytes:
     """Bytes (a pickle, a payload) with their length before them."""
     return _U64.pack(len(data)) + data
