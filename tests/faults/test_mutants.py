@@ -29,7 +29,9 @@ from ezmsg.ledger import (
     verify,
     writer,
 )
-from ezmsg.ledger.events import Mark
+from ezmsg.ledger.errors import LedgerLocked
+from ezmsg.ledger.events import EdgeConnected, Mark
+from ezmsg.ledger.projections import GraphState, Timeline, fold, index, recall
 from ezmsg.ledger.tools.selftest import deaths
 from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
@@ -176,6 +178,49 @@ def clocks(folder: Path) -> None:
             raise Broken("the clock has a say in the order")
 
 
+def indexed(change: Callable[[Path, Path], object]) -> Callable[[Path], object]:
+    """A question about the past with an index beside the ledger, after a ``change`` of ledger or index."""
+
+    def run(folder: Path) -> None:
+        path = folder / "x.ledger"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recall, "SAVE_EVERY", 5)  # an index of a short ledger, too
+            _connect(path, "A", "B", "C", "D", "E")
+            _answer(path)
+            kept = Path(f"{path}{index.SUFFIX}")
+            if not kept.exists():
+                raise Broken("no index was kept")
+            change(path, kept)
+            _answer(path)
+
+    return run
+
+
+def _connect(path: Path, *topics: str) -> None:
+    with Ledger.open(path, durability="none") as ledger:
+        for topic in topics:
+            ledger.append([EdgeConnected(from_topic=topic, to_topic="Z", owner=None)])
+
+
+def _answer(path: Path) -> None:
+    with Ledger.open(path, "r") as ledger:
+        there = {edge for edge, _ in fold(ledger.read(), GraphState()).ownership.edges()}
+        if (told := set(Timeline(ledger).lifetimes.edges_at(ledger.head))) != there:
+            raise Broken(f"the index tells of {sorted(told)}, the ledger of {sorted(there)}")
+
+
+def another_history(path: Path, kept: Path) -> None:
+    """The ledger is cut back, as by a power cut, and goes on in another way: the index is of what is gone."""
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b'{"type":"edge.connected","seq":3')])
+    _connect(path, "K", "L", "M", "N")
+
+
+def changed_letter(path: Path, kept: Path) -> None:
+    """A topic in the index has another letter."""
+    kept.write_bytes(kept.read_bytes().replace(b'"A"', b'"X"'))
+
+
 def forked(folder: Path) -> None:
     """A child that outlives its parent does not keep the lock."""
     path = folder / "x.ledger"
@@ -196,6 +241,8 @@ def forked(folder: Path) -> None:
     os.read(told, 1)  # the child has started, and lives
     try:
         Ledger.open(path).close()
+    except LedgerLocked as error:
+        raise Broken(f"the child of a writer that is dead keeps its lock: {error}") from error
     finally:
         for end in (gate, opener, told, teller):
             os.close(end)
@@ -280,7 +327,10 @@ MUTANTS = (
            lambda folder: deaths.die_in_a_rotation(), (
         Patch(rotation, "        disk.sync_folder(folder)\n        if segments", "        if segments"),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
-    # whatever is derived from a ledger and believed adds its own here: an index that is trusted blindly
+    Mutant("index trusted blindly", indexed(another_history), (
+        Patch(recall, "            if self._ledger.holds(index.head.place):\n", "            if True:\n"),)),
+    Mutant("index with changed bytes trusted", indexed(changed_letter), (
+        Patch(index, "            if zlib.crc32(view) != found.crc:\n", "            if False:\n"),)),
 )  # fmt: skip
 
 
@@ -290,7 +340,7 @@ def test_the_check_finds_the_fault(mutant: Mutant, tmp_path: Path) -> None:
     for name in ("sound", "mutated", "sound again"):
         (tmp_path / name).mkdir()
     mutant.check(tmp_path / "sound")
-    with mutated(mutant.patches), pytest.raises(Exception):  # noqa: B017 - whichever way it shows
+    with mutated(mutant.patches), pytest.raises(Broken):  # what merely crashes has not found it
         mutant.check(tmp_path / "mutated")
     mutant.check(tmp_path / "sound again")
 
