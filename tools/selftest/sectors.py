@@ -1,6 +1,7 @@
 """A file on a simulated disk, sector by sector: what programs see of it, and what may be left of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 SECTOR = 512
@@ -13,8 +14,7 @@ Range = tuple[int, int]
 class Node:
     """A file: what programs see of it, what the disk holds of it, and what it went through since its last sync.
 
-    ``sizes`` are its sizes since then, that on the disk first; ``sectors`` the versions of each sector that was
-    written, oldest first.
+    ``sizes`` are its sizes since then, that on the disk first.
     """
 
     def __init__(self, number: int, content: bytes = b"") -> None:
@@ -22,9 +22,10 @@ class Node:
         self.content = bytearray(content)
         self.durable = bytes(content)
         self.sizes = [len(content)]
-        self.sectors: dict[int, list[bytes]] = {}
         self.modified = 0
-        self._extents: list[Range] = []
+        self._writes: list[tuple[int, bytes]] = []
+        """A first sector, and how it and those behind it were after a write: oldest first."""
+        self._extents: list[Range] | None = None
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         if not len(data):
@@ -43,12 +44,10 @@ class Node:
         self._note(min(size, before), max(size, before))
 
     def _note(self, begin: int, end: int) -> None:
-        view = memoryview(self.content)
-        for sector in range(begin // SECTOR, (end + SECTOR - 1) // SECTOR):
-            version = bytes(view[sector * SECTOR : (sector + 1) * SECTOR])
-            self.sectors.setdefault(sector, []).append(version.ljust(SECTOR, b"\0"))
-        view.release()
-        self._extents = []
+        first, behind = begin // SECTOR, -(-end // SECTOR)
+        after = bytes(self.content[first * SECTOR : behind * SECTOR])
+        self._writes.append((first, after.ljust((behind - first) * SECTOR, b"\0")))
+        self._extents = None
         if self.sizes[-1] != len(self.content):
             self.sizes.append(len(self.content))
 
@@ -66,14 +65,33 @@ class Node:
     def _clean(self) -> None:
         self.sizes = [len(self.durable)] if len(self.durable) == len(self.content) else [
             len(self.durable), len(self.content)]  # fmt: skip
-        self.sectors = {}
-        self._extents = []
+        self._writes = []
+        self._extents = None
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was written since the last sync that a power cut could take."""
+        return not self._writes and len(set(self.sizes)) == 1
 
     def extents(self) -> list[Range]:
-        """The sectors that were written since the last sync, as ranges. Cost: O(sectors), once for each write."""
-        if not self._extents:
-            self._extents = list(_ranges(sorted(self.sectors)))
+        """The sectors that were written since the last sync, as ranges that do not touch. Cost: O(writes)."""
+        if self._extents is None:
+            self._extents = []
+            for first, behind in sorted((first, first + len(after) // SECTOR) for first, after in self._writes):
+                if self._extents and first <= self._extents[-1][1]:
+                    begin, end = self._extents.pop()
+                    first, behind = begin, max(end, behind)
+                self._extents.append((first, behind))
         return self._extents
+
+    def sectors(self) -> Counter[int]:
+        """How often each sector was written since the last sync. Cost: O(sectors), once for each write."""
+        return Counter(sector for first, after in self._writes for sector in range(first, first + len(after) // SECTOR))
+
+    def versions(self, sector: int) -> list[bytes]:
+        """How a sector was after each write to it since the last sync, oldest first. Cost: O(writes)."""
+        places = ((after, (sector - first) * SECTOR) for first, after in self._writes if first <= sector)
+        return [after[place : place + SECTOR] for after, place in places if place < len(after)]
 
     def composed(
         self,
@@ -82,8 +100,8 @@ class Node:
         versions: Mapping[int, int] = MappingProxyType({}),
         lost: bytes = bytes(SECTOR),
     ) -> bytes:
-        """What the disk may hold: ``size`` bytes; of the sectors that were written, those in the ranges ``newest`` as
-        they are now, those in ``versions`` in that version, the others lost.
+        """What the disk may hold: ``size`` bytes; of the sectors that were written, those in ``versions`` in that
+        version, others in the ranges ``newest`` as they are now, the rest lost.
 
         Where nothing ever was on the disk, and what was written there is lost, it has the bytes of ``lost`` (one
         sector): zeros, or what somebody else's file left there.
@@ -104,14 +122,5 @@ class Node:
         for sector, version in versions.items():
             begin, stop = sector * SECTOR, min(size, (sector + 1) * SECTOR)
             if begin < stop:
-                data[begin:stop] = self.sectors[sector][version][: stop - begin]
+                data[begin:stop] = self.versions(sector)[version][: stop - begin]
         return bytes(data)
-
-
-def _ranges(sectors: list[int]) -> Iterator[Range]:
-    """Sorted numbers as ranges, so that a thousand sectors in a row are copied as one."""
-    first = 0
-    for place, sector in enumerate(sectors):
-        if place + 1 == len(sectors) or sectors[place + 1] != sector + 1:
-            yield sectors[first], sector + 1
-            first = place + 1

@@ -8,7 +8,6 @@ noise, or as text. Each change of a name was kept or lost by itself.
 import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
-from math import prod
 
 from ezmsg.ledger.tools.selftest.disk import NameChange, SimulatedDisk
 from ezmsg.ledger.tools.selftest.sectors import SECTOR, Node, Range
@@ -32,7 +31,7 @@ def file_images(node: Node, *, corners: bool = False) -> Iterator[bytes]:
 
     ``corners``: only what was there, what was written, its first half, and its size alone.
     """
-    if not node.sectors and len(set(node.sizes)) == 1:
+    if node.clean:
         yield node.durable
         return
     extents = node.extents()
@@ -49,8 +48,7 @@ def file_images(node: Node, *, corners: bool = False) -> Iterator[bytes]:
         return
     seen: set[int] = set()
     for size in sorted(set(node.sizes)):
-        every = _number_of_sets(node, size) <= SETS_MAX
-        for newest, versions in _every_set(node, size) if every else _classes(node, size):
+        for newest, versions in _every_set(node, size) if _few_sets(node, size) else _classes(node, size):
             for lost in LOST:
                 image = node.composed(size, newest, versions, lost)
                 if (key := hash(image)) not in seen:
@@ -59,19 +57,28 @@ def file_images(node: Node, *, corners: bool = False) -> Iterator[bytes]:
 
 
 Kept = tuple[list[Range], dict[int, int]]
-"""Sectors that were kept: as they are now, and in some version."""
+"""Sectors that were kept: as they are now, unless in some version."""
 
 
-def _number_of_sets(node: Node, size: int) -> int:
-    return prod(len(set(versions)) + 1 for sector, versions in node.sectors.items() if sector * SECTOR < size)
+def _few_sets(node: Node, size: int) -> bool:
+    number = 1
+    for sector in _sectors_below(node, size):
+        number *= len(set(node.versions(sector))) + 1
+        if number > SETS_MAX:
+            return False
+    return True
+
+
+def _sectors_below(node: Node, size: int) -> list[int]:
+    return [sector for sector in sorted(node.sectors()) if sector * SECTOR < size]
 
 
 def _every_set(node: Node, size: int) -> Iterator[Kept]:
     """Each sector lost, or kept in any of its versions."""
-    sectors = [sector for sector in sorted(node.sectors) if sector * SECTOR < size]
+    sectors = _sectors_below(node, size)
     choices: list[list[int | None]] = []
     for sector in sectors:
-        distinct = {version: place for place, version in enumerate(node.sectors[sector])}
+        distinct = {version: place for place, version in enumerate(node.versions(sector))}
         choices.append([None, *distinct.values()])
     for choice in product(*choices):
         yield [], {sector: version for sector, version in zip(sectors, choice, strict=True) if version is not None}
@@ -83,8 +90,8 @@ def _classes(node: Node, size: int) -> Iterator[Kept]:
     first, end = node.extents()[0][0], min(node.extents()[-1][1], -(-size // SECTOR))
     yield [], {}
     yield [(first, end)], {}
-    if any(len(versions) > 1 for versions in node.sectors.values()):
-        yield [], {sector: 0 for sector in node.sectors if sector < end}
+    if often := [sector for sector, times in node.sectors().items() if times > 1]:
+        yield [(first, end)], {sector: 0 for sector in often if sector < end}
     yield [(sector, sector + 1) for sector in range(first, end, 2)], {}
     for place in sorted({first, first + 1, (first + end) // 2, end - 2, end - 1}):
         yield [(first, place)], {}
@@ -102,7 +109,7 @@ def images(disk: SimulatedDisk, matters: Callable[[str], bool], *, corners: bool
     for changes in _name_sets(disk):
         names = disk.files_after(changes)
         nodes = {id(node): node for name, node in names.items() if matters(name)}
-        open_ones = [node for node in nodes.values() if node.sectors or len(node.sizes) > 1]
+        open_ones = [node for node in nodes.values() if not node.clean]
         base = {name: node.durable if matters(name) else bytes(node.content) for name, node in names.items()}
         if not open_ones:
             yield base
@@ -143,11 +150,7 @@ def random_image(disk: SimulatedDisk, dice: random.Random) -> Image:
     for name, node in disk.files_after(changes).items():
         if id(node) not in drawn:
             share = dice.choice((0.0, 0.3, 0.7, 0.95, 1.0))
-            kept = {
-                sector: dice.randrange(len(versions))
-                for sector, versions in node.sectors.items()
-                if dice.random() < share
-            }
+            kept = {sector: dice.randrange(times) for sector, times in node.sectors().items() if dice.random() < share}
             drawn[id(node)] = node.composed(dice.choice(node.sizes), [], kept, dice.choice(LOST))
         result[name] = drawn[id(node)]
     return result
