@@ -2,6 +2,7 @@
 
 import errno
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger, recovery
 from ezmsg.ledger.disk import Disk
-from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.errors import DamagedLedger, LogError
+from ezmsg.ledger.file import ReadLedger
+from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
+from ezmsg.ledger.tools.selftest.kills import Follower, Historian
 from ezmsg.ledger.tools.selftest.oracle import judge
 from ezmsg.ledger.tools.selftest.promises import PATH, Broken, simulation
 from ezmsg.ledger.tools.selftest.scenarios import ERRORS, Fault, Scenario, Step
@@ -195,6 +199,31 @@ def test_three_killed_writers(tmp_path: Path) -> None:
     effort = Effort()
     kills.explore(effort, tmp_path, 3)
     assert effort.figures["kills"] == 3
+    assert effort.figures["answers from an index"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_killed_writers_fill(small_disk: Path) -> None:
+    """It is told as what it is: nothing that was acknowledged is gone."""
+    effort = Effort()
+    with pytest.raises(LogError, match="No space left"):
+        kills.explore(effort, small_disk, 20)
+    assert effort.figures["appends acknowledged before a kill"] > 0
+
+
+@pytest.mark.parametrize("lost", [Follower, Historian])
+def test_who_reads_beside_killed_writers_looks_closely(
+    lost: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge or some events that are not there are noticed."""
+    if lost is Historian:
+        edges = Lifetimes.edges_at
+        monkeypatch.setattr(Lifetimes, "edges_at", lambda self, seq: dict(list(edges(self, seq).items())[1:]))
+    else:
+        tail = ReadLedger.tail
+        monkeypatch.setattr(ReadLedger, "tail", lambda self, **how: islice(tail(self, **how), 1, None))
+    with pytest.raises(Broken):
+        kills.explore(Effort(), tmp_path, 5)
 
 
 def test_a_cut_behind_an_earlier_seal_is_told_by_a_receipt() -> None:

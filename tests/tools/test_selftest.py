@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.selftest import command, ondisk
 from ezmsg.ledger.tools.selftest.command import PARTS, Part
@@ -66,6 +70,45 @@ def test_what_does_not_hold_is_said_and_kept(run: Run, tmp_path: Path, monkeypat
         False,
         [None, "locks do not lock here", None],
     )
+
+
+def test_what_the_system_refuses_is_not_broken(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(effort: object, folder: Path) -> None:
+        (folder / "x.ledger").touch()
+        raise LogError("x.ledger: 12 bytes could not be written: No space left on device")
+
+    monkeypatch.setattr(command, "PARTS", (*QUICK[:1], Part("kills", "Does it outlive them?", 0.0, refused)))
+    answer = run("selftest", tmp_path)
+    assert answer.code == exits.DISK
+    assert "failed  kills" in answer.out
+    assert answer.out.splitlines()[-1].startswith("not all promises could be tried here")
+    assert list(tmp_path.iterdir()) == [], "on a full disk nothing is left behind"
+    document = json.loads(run("selftest", tmp_path, "--json").out)
+    assert [part["refused"] for part in document["parts"]] == [False, True]
+
+
+def test_a_disk_without_room(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "ROOM", 2**62)
+    answer = run("selftest", tmp_path)
+    assert answer.code == exits.DISK
+    assert f"{tmp_path} has room for" in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+def test_ctrl_c_ends_it_and_its_children_without_a_word(tmp_path: Path) -> None:
+    """Pressed in a terminal it reaches every process of the group: none may answer with a traceback, or go on."""
+    words = (sys.executable, "-m", "ezmsg.ledger.tools.cli", "selftest", str(tmp_path), "--seconds", "60")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True) as running:
+        assert running.stdout is not None
+        while not any(path.stat().st_size > 5000 for path in tmp_path.glob("*/killed.ledger")):  # a victim writes
+            assert running.poll() is None, running.stdout.read()
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.stdout.read() == "", "and it ends only when all of them have closed it"
+    assert running.returncode == exits.INTERRUPTED
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_network_file_system_is_no_place(run: Run, tmp_path: Path, quick: None, monkeypatch: Any) -> None:

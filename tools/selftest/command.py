@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, ondisk, scenarios
@@ -22,6 +22,9 @@ from ezmsg.ledger.tools.selftest.promises import Broken
 
 SECONDS = 20.0
 """Long enough for every part to do something, short enough to be run before a recording."""
+
+ROOM = 64 * 2**20
+"""Bytes that must be free where it is tried: what killed writers leave of one ledger is the most of it."""
 
 HISTORY_MAX, SEEDS_MAX, KILLS_MAX = 4, 10**6, 10**4
 """Beyond what the time of any part allows."""
@@ -56,12 +59,18 @@ PARTS = (
 
 
 class Outcome(NamedTuple):
-    """How a part ended, after so many seconds: ``problem`` is "" when all held."""
+    """How a part ended, after so many seconds: ``problem`` is "" when all held. ``refused``: it is not a promise that
+    did not hold, but the system that did not let it be tried."""
 
     part: Part
     effort: Effort
     problem: str
+    refused: bool
     seconds: float
+
+    @property
+    def broken(self) -> bool:
+        return bool(self.problem) and not self.refused
 
 
 def selftest(
@@ -74,7 +83,8 @@ def selftest(
     """Writes, kills, tears and damages ledgers in a folder of its own in DIR, which is removed when all is well; and on
     a simulated disk, cuts the power and lets calls fail. The longer it may take, the more it tries.
 
-    The exit code is 0 when all promises held, 1 when one did not: then what it wrote is kept, and named.
+    The exit code is 0 when all promises held, 1 when one did not (then what it wrote is kept, and named), 6 when the
+    system refused to write.
 
     \b
     Examples:
@@ -83,6 +93,12 @@ def selftest(
     """
     if not folder.is_dir():
         raise exits.Misuse(f"{folder} is no folder", hint="Name the folder that is to be recorded into.")
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise LogError(
+            f"{folder} has room for {free // 2**20} MB, and the test takes {ROOM // 2**20}",
+            hint="Free some, or name another folder of the same disk.",
+        )
     page = Page()
     place = Path(tempfile.mkdtemp(prefix="ezmsg-ledger-selftest-", dir=folder))
     try:
@@ -91,14 +107,16 @@ def selftest(
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    failed = [outcome for outcome in outcomes if outcome.problem]
-    if not failed:
+    broken = any(outcome.broken for outcome in outcomes)
+    if not broken:
         shutil.rmtree(place)
     if json:
         page.document(_document(folder, place, outcomes))
     else:
         _report(page, place, outcomes)
-    return exits.NO if failed else exits.OK
+    if broken:
+        return exits.NO
+    return exits.DISK if any(outcome.refused for outcome in outcomes) else exits.OK
 
 
 @contextmanager
@@ -121,13 +139,14 @@ def run(place: Path, seconds: float) -> Iterator[Outcome]:
             show(part.name, done)
             told = partial(_tell, show, part, done)
             effort = Effort(seconds * part.share if part.share else None, told)
-            problem = ""
+            problem, refused = "", False
             try:
                 part.run(effort, place)
             except (Broken, LedgerError, OSError) as error:
                 problem = f"{error}" or type(error).__name__
+                refused = exits.code_of(error) == exits.DISK
             done += part.share
-            yield Outcome(part, effort, problem, effort.spent)
+            yield Outcome(part, effort, problem, refused, effort.spent)
 
 
 def _tell(show: Callable[[str, float], object], part: Part, before: float, spent: float) -> None:
@@ -150,7 +169,7 @@ def _bar() -> Iterator[Callable[[str, float], object]]:
 def _report(page: Page, place: Path, outcomes: list[Outcome]) -> None:
     width = max(len(outcome.part.name) for outcome in outcomes)
     for outcome in outcomes:
-        word = ("bad", "BROKEN") if outcome.problem else ("add", "held  ")
+        word = ("bad", "BROKEN") if outcome.broken else ("bad", "failed") if outcome.refused else ("add", "held  ")
         page.line(word, f"  {outcome.part.name.ljust(width)}  {outcome.part.question}")
         done = [f"{number:,} {what}" for what, number in _done(outcome.effort)]
         if outcome.effort.samples:
@@ -159,8 +178,10 @@ def _report(page: Page, place: Path, outcomes: list[Outcome]) -> None:
             page.line(("dim", f"        {' ' * width}  {', '.join(done)}"))
         if outcome.problem:
             page.line("        ", ("bad", outcome.problem))
-    if any(outcome.problem for outcome in outcomes):
+    if any(outcome.broken for outcome in outcomes):
         page.line(("bad", "not all promises hold here"), f"; what was written is kept in {place}")
+    elif any(outcome.refused for outcome in outcomes):
+        page.line(("bad", "not all promises could be tried here"), ": the system refused to read or to write")
     else:
         page.line(("add", "all promises held"), f": {sum(outcome.seconds for outcome in outcomes):.0f} s")
 
@@ -171,19 +192,19 @@ def _done(effort: Effort) -> list[tuple[str, int]]:
 
 
 def _document(folder: Path, place: Path, outcomes: list[Outcome]) -> dict[str, object]:
-    failed = any(outcome.problem for outcome in outcomes)
     return {
         "folder": str(folder),
-        "held": not failed,
-        "kept": str(place) if failed else None,
+        "held": not any(outcome.problem for outcome in outcomes),
+        "kept": str(place) if any(outcome.broken for outcome in outcomes) else None,
         "parts": [
             {
-                "part": part.name,
-                "question": part.question,
-                "problem": problem or None,
-                "done": dict(_done(effort)),
-                "append_ms": 1000 * median(effort.samples) if effort.samples else None,
+                "part": outcome.part.name,
+                "question": outcome.part.question,
+                "problem": outcome.problem or None,
+                "refused": outcome.refused,
+                "done": dict(_done(outcome.effort)),
+                "append_ms": 1000 * median(outcome.effort.samples) if outcome.effort.samples else None,
             }
-            for part, effort, problem, _ in outcomes
+            for outcome in outcomes
         ],
     }

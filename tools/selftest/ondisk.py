@@ -80,7 +80,9 @@ else:
 
 
 def _other_process(path: Path) -> str:
-    done = subprocess.run([sys.executable, "-c", _OPENS, str(path)], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", _OPENS, str(path)]
+    # a session of its own: Ctrl-C is for whoever waits, and ends this one, too
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, start_new_session=True)
     return done.stdout.strip() or done.stderr.strip()
 
 
@@ -99,7 +101,8 @@ os.kill(os.getpid(), 9)
 
 def _fork(path: Path) -> None:
     command = [sys.executable, "-c", _PARENT, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as parent:
         parent.wait(60)
         with Ledger.open(path) as ledger:  # its child still lives
             if ledger.head != 1:
