@@ -22,15 +22,17 @@ class CutOff(ConnectionError):
 class Connection(asyncio.Protocol):
     """A connected client. ``accept`` is called with it as soon as it can be read and written.
 
-    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``.
+    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``. ``grew`` is told
+    of the bytes that have to wait, for the client to take them or for the rest of what they belong to.
     """
 
     reader: Reader
     host: str
     peer: str
 
-    def __init__(self, accept: Callable[["Connection"], None]) -> None:
+    def __init__(self, accept: Callable[["Connection"], None], grew: Callable[[int], None]) -> None:
         self._accept = accept
+        self._grew = grew
         self._cut_off: CutOff | None = None
         self._keeps_up = asyncio.Event()
         self._keeps_up.set()
@@ -42,7 +44,7 @@ class Connection(asyncio.Protocol):
         """It can be read and written."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.reader = Reader(transport)
+        self.reader = Reader(transport, grew=self._grew)
         self.data_received = self.reader.feed  # type: ignore[method-assign]
         host, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
         self.host = host
@@ -82,6 +84,8 @@ class Connection(asyncio.Protocol):
             raise self.cut_off(f"more than {PENDING_MAX} bytes were left unread")
         if not transport.is_closing():
             transport.write(data)
+            if not self._keeps_up.is_set():
+                self._grew(len(data))
 
     async def drain(self) -> None:
         """Wait until the client keeps up: the back pressure of this connection alone."""

@@ -14,7 +14,7 @@ from ezmsg.ledger.runtime.server.admission import Admission, Limits
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.history import History
 from ezmsg.ledger.runtime.server.leases import Leases
-from ezmsg.ledger.runtime.server.pressure import relieve
+from ezmsg.ledger.runtime.server.pressure import Pressure
 from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
@@ -50,6 +50,7 @@ class Hub:
         self.admission = Admission(Limits()) if admission is None else admission
         self.remote_shutdown = remote_shutdown
         self.connections: set[Connection] = set()
+        self.pressure = Pressure(self.connections, self.admission.limits.pending_bytes)
         self.streams: set[Stream] = set()
         self.pulse = Pulse(live)
         self.refused = 0
@@ -110,9 +111,9 @@ class Hub:
             self.streams.discard(stream)
 
     def tend(self) -> None:
-        """Look after what no connection looks after, now and then. Cost: that of ``relieve``."""
+        """Look after what no connection looks after, now and then. Cost: that of ``Pressure.relieve``."""
         self.pulse.beat()
-        relieve(self.connections, self.admission.limits.pending_bytes)
+        self.pressure.relieve()
 
     def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
         """Record and log that something a client sent was refused. Of many like it, most are only counted."""

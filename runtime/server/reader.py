@@ -51,12 +51,19 @@ class Reader:
     is looked at only when bytes are missing, by one timer that stays on from one command to the next. One task at a
     time.
 
-    ``ended`` is done when the client has left. That cannot be seen while AHEAD_MAX bytes of it are unanswered.
+    ``ended`` is done when the client has left. That cannot be seen while AHEAD_MAX bytes of it are unanswered. ``grew`` is
+    told of bytes that cannot be read yet.
     """
 
-    def __init__(self, transport: asyncio.ReadTransport | None = None, timeout: float = ARGUMENT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        transport: asyncio.ReadTransport | None = None,
+        timeout: float = ARGUMENT_TIMEOUT_S,
+        grew: Callable[[int], None] | None = None,
+    ) -> None:
         self._transport = transport
         self._timeout = timeout
+        self._grew = grew
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._error: Exception | None = None
@@ -80,8 +87,8 @@ class Reader:
 
     @property
     def is_gathering(self) -> bool:
-        """Whether there are bytes that nobody can read yet, or has read."""
-        return bool(self._pieces)
+        """Whether there is more than a little that nobody can read yet, or has read."""
+        return bool(self._pieces) or len(self._buffer) > LARGE
 
     @property
     def pending(self) -> int:
@@ -104,6 +111,10 @@ class Reader:
         else:
             self._gather(data)
             self._advance()
+            if not self._missing:
+                return
+        if self._grew is not None:
+            self._grew(len(data))
 
     def end(self, error: Exception | None = None) -> None:
         """No more will come; ``error``: because the connection is broken, or was cut off."""
@@ -260,7 +271,10 @@ class Reader:
             self._missing = end - len(buffer)
             return None
         self._at = end
-        self._large = False
+        if self._large:
+            self._large = False
+            if end == len(buffer):  # whoever gets it may keep it for long: once is enough
+                self._buffer, self._at = b"", 0
         return buffer[start:end]
 
     def _begin_to_skip(self, size: int, most: int) -> bytes | None:
@@ -343,7 +357,7 @@ class Reader:
         """Return when the client has left; what it sends until then means nothing."""
 
         def nothing_more() -> bool | None:
-            self._at = len(self._buffer)
+            self._buffer, self._at = b"", 0
             return True if self._is_over() else None
 
         self._deadline = None

@@ -254,7 +254,7 @@ class GraphServer(threading.Thread):
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-            return Connection(accept)
+            return Connection(accept, hub.pressure.grew)
 
         self._hub = hub
         door = Door(self._socket, self._admission, protocol, hub.turn_away)

@@ -1,13 +1,17 @@
 """What clients leave pending is bounded for all together: those with the most go first, and nobody else notices."""
 
 import time
+from itertools import islice
 
 import pytest
 from ezmsg.core.netprotocol import Command
 
+from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.runtime.server import server as server_module
 from ezmsg.ledger.runtime.server.admission import Limits
+from ezmsg.ledger.runtime.server.pressure import STEP
+from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .conftest import Serve
 from .raw import COMPLETE, Raw, RawSession, u64
@@ -45,6 +49,45 @@ def test_what_is_within_bounds_is_left_alone(serve: Serve, monkeypatch: pytest.M
     while ask(str(server.address), "status")["pending_bytes"] < 9 * MIB:
         assert time.monotonic() < deadline
     assert all(raw.is_silent(0.02) for raw in raws)
+
+
+def _never_tend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "TEND_S", 3600.0)
+
+
+def test_a_crowd_that_sends_is_cut_off_as_its_bytes_come_and_not_when_somebody_looks(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _never_tend(monkeypatch)
+    server = serve(limits=Limits(pending_bytes=10 * MIB))
+    for _ in range(8):
+        _unfinished(server.address, 4)
+    _until_cut_off(server, 6)
+    assert 4 * MIB <= ask(str(server.address), "status")["pending_bytes"] <= 10 * MIB * (1 + 1 / STEP)
+
+
+def test_a_crowd_that_does_not_read_is_cut_off_as_it_is_written_to(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _never_tend(monkeypatch)
+    monkeypatch.setattr(Raw, "receive_buffer", 4096)
+    server = serve(limits=Limits(pending_bytes=20 * MIB))
+    session = RawSession(server.address)
+    for number in range(40):
+        session.connect("A", f"{number}" + "x" * 60_000)
+    for _ in range(10):
+        RawSession(server.address).send(Command.SESSION_SNAPSHOT)  # seven MiB, and never read
+    _until_cut_off(server, 5)
+    assert 8 * MIB <= ask(str(server.address), "status")["pending_bytes"] <= 20 * MIB * (1 + 1 / STEP)
+    assert session.connect("A", "B") == COMPLETE
+
+
+def _until_cut_off(server: GraphServer, count: int) -> None:
+    assert server.ledger is not None
+    closed = (event for batch in server.ledger.tail() for event in batch if isinstance(event, ev.SessionClosed))
+    for event in islice(closed, count):
+        assert event.detail is not None
+        assert event.detail.startswith("cut off: clients left")
 
 
 def _unfinished(address: tuple[str, int], mib: int) -> Raw:
