@@ -22,8 +22,8 @@ class CutOff(ConnectionError):
 class Connection(asyncio.Protocol):
     """A connected client. ``accept`` is called with it as soon as it can be read and written.
 
-    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``. ``grew`` is told
-    of the bytes that have to wait, for the client to take them or for the rest of what they belong to.
+    A write is handed over as a whole, so writes from several tasks never mix. ``peer`` is ``host:port``. ``grew`` is
+    told of the bytes that have to wait, for the client to take them or for the rest of what they belong to.
     """
 
     reader: Reader
