@@ -51,8 +51,8 @@ class Reader:
     is looked at only when bytes are missing, by one timer that stays on from one command to the next. One task at a
     time.
 
-    ``ended`` is done when the client has left. That cannot be seen while AHEAD_MAX bytes of it are unanswered. ``grew`` is
-    told of bytes that cannot be read yet.
+    ``ended`` is done when the client has left. That cannot be seen while AHEAD_MAX bytes of it are unanswered. ``grew``
+    is told of bytes that cannot be read yet.
     """
 
     def __init__(
@@ -146,8 +146,7 @@ class Reader:
         Raises what it raises, Late when the deadline passes, and the ConnectionError that ended the connection. When
         this is cancelled, what ``step`` did is done.
         """
-        if self._error is not None:
-            raise self._error
+        self.check()
         if self._pieces:
             self._gather(b"")
         found = step()
@@ -225,9 +224,13 @@ class Reader:
         """Whether no more will come. Raises the error that made an end of it."""
         if not self.ended.done():
             return False
+        self.check()
+        return True
+
+    def check(self) -> None:
+        """Raise the ConnectionError that ended the stream, if one did."""
         if self._error is not None:
             raise self._error
-        return True
 
     def ready(self, kinds: tuple[Argument, ...]) -> list[Any] | None:
         """The arguments of a command, in order; None while some are missing, to be asked again when more has come.

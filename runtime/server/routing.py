@@ -114,8 +114,10 @@ class SubscriberLink:
             async with asyncio.timeout(UPDATE_TIMEOUT_S):
                 await waiter
         except TimeoutError:
-            self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
             self._stall()
+        finally:
+            if waiter.cancelled():
+                self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
 
     def tell(self) -> None:
         """Have it apply today's list, while nobody waits for that; one that does not in time is stalled all the same.

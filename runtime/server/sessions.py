@@ -13,6 +13,7 @@ from ezmsg.ledger.runtime.server.connection import Connection, CutOff
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.streams import settings_events
+from ezmsg.ledger.runtime.server.waiters import Overtaken, unless
 from ezmsg.ledger.runtime.server.wire import (
     METADATA_MAX,
     NUMBER,
@@ -43,7 +44,8 @@ class SessionConnection:
     """Serves one session from its opener to its end.
 
     A command is decided when its last byte comes, if the one before it is answered; and answered at once, unless there
-    is something to wait for: the disk, a subscriber, a process, or the client itself, which does not read.
+    is something to wait for: the disk, a subscriber, a process, or the client itself, which does not read. When the
+    client leaves meanwhile, nobody waits any longer.
     """
 
     def __init__(self, hub: Hub, connection: Connection) -> None:
@@ -127,7 +129,10 @@ class SessionConnection:
 
     async def _send_later(self, command: bytes, later: Later) -> None:
         try:
-            answer = await later()
+            answer = await unless(self._reader.ended, later())
+        except Overtaken:
+            self._reader.check()
+            raise SessionOver("eof") from None
         except _REFUSED as error:
             answer = self._refuse(command, error)
         await self._connection.send(answer)
@@ -179,15 +184,7 @@ class SessionConnection:
         return await self._in_time(encode_blob(await settings_events(self._hub, after)) + Command.COMPLETE)
 
     async def _process_request(self, unit: str, operation: str, timeout: float, payload: bytes) -> bytes:
-        asked = asyncio.ensure_future(self._hub.requests.ask(self._id, unit, operation, timeout, payload or None))
-        either: set[asyncio.Future[Any]] = {asked, self._reader.ended}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.done():
-                raise SessionOver("eof")
-        finally:
-            asked.cancel()
-        return await self._reply(asked.result())
+        return await self._reply(await self._hub.requests.ask(self._id, unit, operation, timeout, payload or None))
 
     async def _reply(self, value: Any) -> bytes:
         return await self._in_time(encode_blob(dumps(value)) + Command.COMPLETE)

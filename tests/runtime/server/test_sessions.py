@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pickle
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import connection as connection_module
+from ezmsg.ledger.runtime.server import routing
 from ezmsg.ledger.runtime.server.reader import SKIP_MAX, Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.sessions import TURN
@@ -461,6 +463,23 @@ def test_a_session_that_holds_something_is_lost_and_all_goes_with_it(
     assert list(snapshot.sessions) == [other.uuid]
     assert other.settings() == {}
     assert other.register(metadata("SYS/U")) == COMPLETE
+
+
+@pytest.mark.parametrize(("how", "detail"), [("end", "eof"), ("reset", "reset")])
+def test_a_session_that_leaves_while_a_subscriber_is_waited_for_loses_its_edges_at_once(
+    server: GraphServer, session: RawSession, other: RawSession, how: str, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "UPDATE_TIMEOUT_S", 6 * ANSWER_S)
+    subscriber = RawSubscriber(server.address, "B")
+    session.send(Command.SESSION_CONNECT, text("A"), text("B"), Command.SESSION_CONNECT.value * 1000)
+    assert subscriber.update(acknowledge=False) == []
+    assert list(other.snapshot().edge_owners) == [("A", "B")]
+    session.socket.shutdown(socket.SHUT_WR) if how == "end" else session.reset()
+    closed = recorded(server, ev.SessionClosed)
+    assert (closed.reason, closed.detail) == ("lost", detail)
+    assert other.snapshot().edge_owners == {}
+    subscriber.acknowledge()
+    assert subscriber.update() == [], "it is told of the end as well"
 
 
 def test_the_end_is_told_to_the_subscribers(server: GraphServer, session: RawSession) -> None:
