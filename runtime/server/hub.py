@@ -111,9 +111,10 @@ class Hub:
             self.streams.discard(stream)
 
     def tend(self) -> None:
-        """Look after what no connection looks after, now and then. Cost: that of ``Pressure.relieve``."""
+        """Look after what no connection looks after, now and then. Cost: O(connections), see ``Pressure.relieve``."""
         self.pulse.beat()
         self.pressure.relieve()
+        self.traces.tend()
 
     def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
         """Record and log that something a client sent was refused. Of many like it, most are only counted."""

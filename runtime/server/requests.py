@@ -21,6 +21,10 @@ TIMEOUT_MAX_S = 3600.0
 """Longest wait for an answer, whatever the client asks for."""
 
 
+WAITING_MAX = 256 * 2**20
+"""Bytes of payloads that all sessions together may have waiting for an answer: each is kept until it has come."""
+
+
 class ProcessLink:
     """A connected backend process."""
 
@@ -32,11 +36,14 @@ class ProcessLink:
 class _Pending:
     """A request that was sent on and is not answered yet."""
 
-    __slots__ = ("future", "owner", "request", "started")
+    __slots__ = ("future", "owner", "request", "size", "started")
 
-    def __init__(self, request: int, owner: ProcessLink, future: "asyncio.Future[ProcessControlResponse]") -> None:
+    def __init__(
+        self, request: int, owner: ProcessLink, size: int, future: "asyncio.Future[ProcessControlResponse]"
+    ) -> None:
         self.request = request
         self.owner = owner
+        self.size = size
         self.future = future
         self.started = monotonic_ns()
 
@@ -48,6 +55,7 @@ class Requests:
         self._live = live
         self.processes: dict[str, ProcessLink] = {}
         self._pending: dict[str, _Pending] = {}
+        self._waiting = 0
 
     async def ask(
         self, session: int, unit: str, operation: str, timeout: float, payload: bytes | None
@@ -61,11 +69,11 @@ class Requests:
         link = None if process is None else self.processes.get(process)
         if link is None:
             return _failure(uuid, f"No process owns unit '{unit}'", ProcessControlErrorCode.UNROUTABLE_UNIT)
-        pending = _Pending(request, link, asyncio.get_running_loop().create_future())
+        pending = _Pending(request, link, len(payload or b""), asyncio.get_running_loop().create_future())
         self._pending[uuid] = pending
-        message = dumps(ProcessControlRequest(uuid, unit, operation, payload))
+        self._waiting += pending.size
         try:
-            link.connection.write(Command.PROCESS_ROUTE_REQUEST + encode_blob(message))
+            self._send(ProcessControlRequest(uuid, unit, operation, payload), link)
             async with asyncio.timeout(min(timeout, TIMEOUT_MAX_S)):
                 response = await pending.future
         except ConnectionError as error:
@@ -83,10 +91,18 @@ class Requests:
                 link,
             )
         finally:
-            self._pending.pop(uuid, None)
+            del self._pending[uuid]
+            self._waiting -= pending.size
         code = None if response.error_code is None else response.error_code.value
         self._live.answer_request(request, bool(response.ok), code, monotonic_ns() - pending.started)
         return response
+
+    def _send(self, request: ProcessControlRequest, link: ProcessLink) -> None:
+        if self._waiting > WAITING_MAX:
+            raise ConnectionRefusedError(
+                f"{self._waiting} bytes of requests wait for an answer, where {WAITING_MAX} are allowed"
+            )
+        link.connection.write(Command.PROCESS_ROUTE_REQUEST + encode_blob(dumps(request)))
 
     def answer(self, process: str, response: ProcessControlResponse) -> bool:
         """A process answered; False when it was not asked: then nothing changes, the one that was may still answer."""

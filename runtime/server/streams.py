@@ -15,10 +15,13 @@ from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.traces import TraceStream
-from ezmsg.ledger.runtime.server.wire import METADATA_MAX, NUMBER, Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire import NUMBER, Command, encode_blob, encode_str
 
 INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""
+
+CONTROL_MAX = 64 * 1024
+"""Bytes of what a profiling stream asks for: a thousand processes by name. Each tick goes through all of them."""
 
 
 async def settings_events(hub: Hub, after: int) -> bytes:
@@ -66,7 +69,7 @@ async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Strea
 
 async def serve_profiling(hub: Hub, connection: Connection) -> None:
     """SESSION_PROFILING_SUBSCRIBE: what the processes' traces have gained, each interval."""
-    control = translate.load(await connection.reader.blob(METADATA_MAX), ProfilingStreamControl)
+    control = translate.load(await connection.reader.blob(CONTROL_MAX), ProfilingStreamControl)
     await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
     stream = hub.traces.stream(control)
     interval = float(control.interval)

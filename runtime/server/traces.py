@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import time
 from uuid import UUID
 
@@ -22,6 +22,15 @@ BUFFER_LIMIT = int(os.environ.get("EZMSG_PROFILE_TRACE_BUFFER_LIMIT", "200000"))
 
 UNOPENED_BYTES = 16 * 2**20
 """Bytes of batches kept per process that nobody has asked for: about as many samples as are kept of opened ones."""
+
+UNOPENED_ALL = 256 * 2**20
+"""Bytes of such batches of all processes together: beyond, each keeps its part of them."""
+
+UNOPENED_EXTRA = 256
+"""Bytes that a batch takes beside its own."""
+
+LEFT_MAX = 16
+"""Processes that have ended and that one reader has not read to the end. One that never reads keeps no more."""
 
 OPENED_AT_ONCE = 32 * 1024
 """Bytes up to which a batch is opened in the event loop: about two milliseconds. A larger one is opened beside it."""
@@ -62,7 +71,7 @@ class TraceBuffer:
 class Trace:
     """What one process sent: batches as they came, then, as far as somebody reads, their samples.
 
-    Opening a batch takes 7 us per sample, and most are never looked at.
+    Opening a batch takes 7 us per sample, and most are never looked at. ``bytes``: what the unopened ones take.
     """
 
     def __init__(self) -> None:
@@ -71,15 +80,24 @@ class Trace:
         self.ended = False
         self._opened = TraceBuffer()
         self._unopened: deque[tuple[bytes, Refuse]] = deque()
-        self._bytes = 0
+        self.bytes = 0
         self._turn = asyncio.Lock()
 
     def add(self, data: bytes, refuse: Refuse) -> None:
         """A batch, unopened; the oldest go when there are more than UNOPENED_BYTES."""
         self._unopened.append((data, refuse))
-        self._bytes += len(data)
-        while self._bytes > UNOPENED_BYTES:
-            self._bytes -= len(self._unopened.popleft()[0])
+        self.bytes += len(data) + UNOPENED_EXTRA
+        self.trim(UNOPENED_BYTES)
+
+    def trim(self, most: int) -> None:
+        """Let the oldest unopened batches go until those that are left take ``most`` bytes at most."""
+        while self.bytes > most:
+            self._take()
+
+    def _take(self) -> tuple[bytes, Refuse]:
+        data, refuse = self._unopened.popleft()
+        self.bytes -= len(data) + UNOPENED_EXTRA
+        return data, refuse
 
     def is_read(self, number: int) -> bool:
         """Whether there is nothing after ``number``."""
@@ -89,9 +107,7 @@ class Trace:
         """See ``TraceBuffer.after``. Opens one batch at most, so that every process has its turn."""
         async with self._turn:
             if number >= self._opened.last and self._unopened:
-                data, refuse = self._unopened.popleft()
-                self._bytes -= len(data)
-                await self._open(data, refuse)
+                await self._open(*self._take())
         return self._opened.after(number, most)
 
     async def _open(self, data: bytes, refuse: Refuse) -> None:
@@ -117,10 +133,23 @@ class TraceStream:
         self._read: dict[str, int] = {}
         self._left: dict[str, Trace] = {}
 
+    @property
+    def left(self) -> Iterable[Trace]:
+        """The traces of processes that have ended, as far as it has not read them."""
+        return self._left.values()
+
     def keep(self, uuid: str, trace: Trace) -> None:
         """A process ended."""
         if (self._wanted is None or uuid in self._wanted) and not trace.is_read(self._read.get(uuid, 0)):
             self._left[uuid] = trace
+            if len(self._left) > LEFT_MAX:
+                self._forget(next(iter(self._left)))
+        else:
+            self._forget(uuid)
+
+    def _forget(self, uuid: str) -> None:
+        self._left.pop(uuid, None)
+        self._read.pop(uuid, None)
 
     async def collect(self) -> ProfilingTraceStreamBatch:
         """What it has not read yet, of each process at most as many samples as it asked for."""
@@ -131,9 +160,13 @@ class TraceStream:
             trace = traces.get(uuid)
             samples: list[ProfilingTraceSample] = []
             if trace is not None:
-                samples, self._read[uuid] = await trace.after(self._read.get(uuid, 0), self._most)
-                if trace.ended and trace.is_read(self._read[uuid]):
-                    self._left.pop(uuid, None)
+                samples, number = await trace.after(self._read.get(uuid, 0), self._most)
+                if trace.ended and trace.is_read(number):
+                    self._forget(uuid)
+                else:
+                    self._read[uuid] = number
+                    if trace.ended:  # perhaps just now, while it was being read
+                        self._left[uuid] = trace
             if samples or (self._control.include_empty_batches and (trace is None or not trace.ended)):
                 batches[UUID(uuid)] = ProcessProfilingTraceBatch(
                     process_id=UUID(uuid),
@@ -179,6 +212,13 @@ class Traces:
         if ProcessProfilingTraceBatch.__name__.encode() not in data:
             load(data, ProcessProfilingTraceBatch)
         self.connected[uuid].add(data, refuse)
+
+    def tend(self) -> None:
+        """Keep the unopened batches of all processes within UNOPENED_ALL. Cost: O(processes)."""
+        traces = {*self.connected.values(), *(trace for stream in self.streams for trace in stream.left)}
+        if sum(trace.bytes for trace in traces) > UNOPENED_ALL:
+            for trace in traces:
+                trace.trim(UNOPENED_ALL // len(traces))
 
     def stream(self, control: ProfilingStreamControl) -> TraceStream:
         """A new reader, to be closed."""

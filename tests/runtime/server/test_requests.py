@@ -20,6 +20,7 @@ from ezmsg.core.processclient import ProcessControlClient
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.live import PAYLOAD_KEPT
 from ezmsg.ledger.runtime.server import connection as connection_module
+from ezmsg.ledger.runtime.server import requests as requests_module
 from ezmsg.ledger.runtime.server.reader import Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
 
@@ -173,6 +174,24 @@ def test_an_owner_that_does_not_read_is_given_up(
     assert closed.detail is not None
     assert "unread" in closed.detail
     assert session.request("SYS/U", "SLOW").error_code is ProcessControlErrorCode.UNROUTABLE_UNIT
+
+
+def test_what_waits_for_an_answer_is_bounded(
+    session: RawSession, process: RawProcess, server: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that takes all it is sent, and answers nothing, must not fill the memory."""
+    monkeypatch.setattr(requests_module, "WAITING_MAX", 2**20)
+    session.send_request("SYS/U", "SLOW", 60.0, b"x" * 600_000)
+    first = process.next_request()
+    other = RawSession(server.address)
+    refused = other.request("SYS/U", "SLOW", 60.0, b"x" * 600_000)
+    assert refused.error_code is ProcessControlErrorCode.ROUTE_WRITE_FAILED
+    assert "1200000 bytes of requests wait" in str(refused.error)
+    process.answer(first.request_id)
+    assert session.response().ok
+    other.send_request("SYS/U", "SLOW", 60.0, b"x" * 600_000)
+    process.answer(process.next_request().request_id)
+    assert other.response().ok
 
 
 # --- what a waiting request does not hold up -------------------------------------------------------------------------

@@ -124,14 +124,59 @@ def test_nothing_is_opened_before_somebody_reads_and_one_batch_at_a_time_then(
 
 
 def test_what_nobody_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    size = len(pickle.dumps(batch(1, 5)))
+    size = len(pickle.dumps(batch(1, 5))) + traces_module.UNOPENED_EXTRA
     monkeypatch.setattr(traces_module, "UNOPENED_BYTES", 3 * size + size // 2)
     fed = Fed(*((1, 5) for _ in range(20)), (6, 10))
     trace = fed.traces.connected[fed.uuid]
-    assert (len(trace._unopened), trace._bytes) == (3, 3 * size)
+    assert (len(trace._unopened), trace.bytes) == (3, 3 * size)
     assert fed.collect(fed.traces.stream(ProfilingStreamControl()), 4) == [
         *([[1, 2, 3, 4, 5]] * 2), [6, 7, 8, 9, 10], []
     ]  # fmt: skip
+
+
+def test_what_nobody_reads_of_many_processes_is_bounded_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(pickle.dumps(batch(1, 5))) + traces_module.UNOPENED_EXTRA
+    monkeypatch.setattr(traces_module, "UNOPENED_ALL", 8 * size)
+    fed = Fed(*((1, 5) for _ in range(4)))
+    more = [str(uuid1()) for _ in range(3)]
+    for uuid in more:
+        fed.traces.open(uuid)
+    stream = fed.traces.stream(ProfilingStreamControl())
+    for _ in range(4):
+        fed.traces.add(more[0], pickle.dumps(batch(1, 5)), fed.refused.append)
+    fed.traces.add(more[1], pickle.dumps(batch(1, 5)), fed.refused.append)
+    fed.traces.close(more[0])
+    fed.traces.tend()
+    kept = [*fed.traces.connected.values(), *stream.left]
+    assert [trace.bytes for trace in kept] == [2 * size, size, 0, 2 * size]
+
+
+def test_a_stream_that_is_not_read_keeps_little_of_processes_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces_module, "LEFT_MAX", 3)
+    traces = Traces()
+    stream = traces.stream(ProfilingStreamControl())
+    asyncio.run(stream.collect())
+    for number in range(10):
+        uuid = str(UUID(int=number))
+        traces.open(uuid)
+        traces.add(uuid, pickle.dumps(batch(number, number)), print)
+        traces.close(uuid)
+    assert [one.samples for one in asyncio.run(stream.collect()).batches.values()] == [
+        samples(number, number) for number in (7, 8, 9)
+    ]
+    assert (stream._left, stream._read) == ({}, {})
+
+
+def test_nothing_is_kept_of_processes_that_were_read_to_the_end() -> None:
+    traces = Traces()
+    stream = traces.stream(ProfilingStreamControl())
+    for _ in range(10):
+        uuid = str(uuid1())
+        traces.open(uuid)
+        traces.add(uuid, pickle.dumps(batch(1, 1)), print)
+        assert len(asyncio.run(stream.collect()).batches) == 1
+        traces.close(uuid)
+    assert (stream._left, stream._read) == ({}, {})
 
 
 def test_what_turns_out_to_be_no_batch_is_refused_then_and_the_rest_is_read() -> None:
@@ -226,6 +271,14 @@ def test_an_interval_that_is_none_is_the_shortest(server: GraphServer, interval:
     process = RawProcess(server.address)
     send(process, 1, 1)
     assert RawTraces(server, interval=interval).next()[process.uuid].samples == samples(1, 1)
+
+
+def test_a_stream_of_very_many_processes_is_refused(server: GraphServer) -> None:
+    """It would go through all of them a hundred times a second."""
+    control = ProfilingStreamControl(interval=FAST, process_ids=[uuid1() for _ in range(10_000)])
+    Raw(server.address, Command.SESSION_PROFILING_SUBSCRIBE, pickled(control)).expect_eof()
+    assert [event.reason for event in all_of(server, ev.CommandRejected)] == ["malformed"]
+    RawTraces(server, process_ids=[uuid1() for _ in range(1000)])
 
 
 def test_bytes_on_the_stream_postpone_nothing(server: GraphServer) -> None:
