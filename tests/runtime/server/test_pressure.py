@@ -1,7 +1,6 @@
 """What clients leave pending is bounded for all together: those with the most go first, and nobody else notices."""
 
 import time
-from itertools import islice
 
 import pytest
 from ezmsg.core.netprotocol import Command
@@ -13,7 +12,8 @@ from ezmsg.ledger.runtime.server.admission import Limits
 from ezmsg.ledger.runtime.server.pressure import STEP
 from ezmsg.ledger.runtime.server.server import GraphServer
 
-from .conftest import Serve
+from .conftest import Serve, all_of
+from .examined import ANSWER_S
 from .raw import COMPLETE, Raw, RawSession, u64
 
 MIB = 2**20
@@ -83,11 +83,11 @@ def test_a_crowd_that_does_not_read_is_cut_off_as_it_is_written_to(
 
 
 def _until_cut_off(server: GraphServer, count: int) -> None:
-    assert server.ledger is not None
-    closed = (event for batch in server.ledger.tail() for event in batch if isinstance(event, ev.SessionClosed))
-    for event in islice(closed, count):
-        assert event.detail is not None
-        assert event.detail.startswith("cut off: clients left")
+    deadline = time.monotonic() + ANSWER_S
+    while len(closed := all_of(server, ev.SessionClosed)) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert all(event.detail is not None and event.detail.startswith("cut off: clients left") for event in closed)
 
 
 def _unfinished(address: tuple[str, int], mib: int) -> Raw:
