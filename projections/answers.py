@@ -65,7 +65,8 @@ class Life(Answer, frozen=True):
     """One life of one fact. ``kind``: edge, session, setting, unit, endpoint, stall, ...; ``name``: what it is about.
 
     ``owner`` (of an edge) is a session id, None the persistent owner, ``label`` what that is called. ``value`` is that
-    of a setting, the process of a unit, and so on. ``went`` is None while it lasts.
+    of a setting, the process of a unit, and so on. ``went`` is None while it lasts, and so is ``ended``: when that was
+    (ns), which for a run that was lost is when it was last known to be alive, before the event that says so.
     """
 
     kind: str
@@ -77,6 +78,7 @@ class Life(Answer, frozen=True):
     owner: int | None = None
     label: str | None = None
     value: Any = None
+    ended: int | None = None
 
     def __repr__(self) -> str:
         who = f" held by {self.label}" if self.kind == "edge" else ""

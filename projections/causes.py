@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.answers import Cause
+from ezmsg.ledger.projections.snapshot import PERSISTENT
 
 Name = Callable[[int | None], str]
-"""What to call an owner: a session's label and id, or ``persistent``."""
+"""What to call an owner: a session's id and label, or ``persistent``."""
 
 
 def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:
@@ -49,6 +50,12 @@ def _about(event: Any) -> str:
             return f"{'publisher' if isinstance(event, ev.PublisherOpened) else 'subscriber'} of {event.topic}"
         case ev.SubscriberStalled() | ev.SubscriberRecovered():
             return f"subscriber of {event.topic}"
+        case ev.ProcessOpened():
+            return f"process {event.seq}"
+        case ev.RequestRouted():
+            return f"request {event.seq} to {event.unit}"
+        case ev.RequestAnswered():
+            return f"request {event.request}"
         case ev.MetadataRegistered():
             return "components"
         case ev.ProcessRegistered() | ev.ProcessOwnershipChanged():
@@ -130,18 +137,20 @@ _ENDS: dict[type, str] = {
 def _text(event: Any, what: str, label: str | None) -> str:
     by = getattr(event, "by", None)
     detail = getattr(event, "detail", None)
-    who = label or (by and f"{by}") or ""
+    session = f"session {label}"
     cls = type(event)
     if cls is ev.SessionClosed:
-        return f"session {who} ended: {event.reason}" + (f" ({detail})" if detail else "")
+        return f"{session} ended: {event.reason}" + (f" ({detail})" if detail else "")
     if cls is ev.SessionCleared:
-        return f"session {who} was cleared"
+        return f"{session} was cleared"
     if cls is ev.SessionOpened:
-        return f"session {who} opened"
+        return f"{session} opened"
     if cls is ev.GraphCleared:
         return "all persistent edges were dropped" + (f" by {by}" if by else "")
-    if cls is ev.EdgeConnected or cls is ev.EdgeDisconnected:
-        return what if what == "unseen" else f"{what} by {who or 'persistent'}"
+    if what == "unseen":
+        return what
+    if cls is ev.ServerStarted:
+        return f"the run of {event.name!r} started"
     if cls is ev.ServerLost:
         return "the run was lost"
     if cls is ev.ServerStopped:
@@ -149,6 +158,9 @@ def _text(event: Any, what: str, label: str | None) -> str:
     if cls is ev.ProcessClosed:
         return f"process {event.process} ended: {event.reason}" + (f" ({detail})" if detail else "")
     if cls is ev.EndpointClosed:
-        return f"endpoint {event.endpoint} closed: {event.reason}"
+        return f"endpoint {event.endpoint} closed" + (f": {event.reason}" if event.reason != "closed" else "")
+    who = session if label else by
+    if who is None and (cls is ev.EdgeConnected or cls is ev.EdgeDisconnected):
+        who = PERSISTENT
     process = getattr(event, "process", None)
     return what + (f" by {who}" if who else f" by process {process}" if process else "")

@@ -34,6 +34,7 @@ class Past:
         self.at = at
         self.head = lifetimes.seq
         self._batch: list[Any] = []
+        self._events: dict[int, Any] = {}
         self._lost: dict[int, int] | None = None
 
     # --- events ------------------------------------------------------------------------------------------------------
@@ -45,6 +46,9 @@ class Past:
 
     def event(self, seq: int) -> Any:
         """Event ``seq``. Cost: a piece of the ledger is decoded, unless the one before was in the same piece."""
+        known = self._events.get(seq)
+        if known is not None:
+            return known
         batch = self._batch
         if not batch or not batch[0].seq <= seq <= batch[-1].seq:
             batch = self._batch = next(iter(self.ledger.read(seq - 1)))
@@ -99,18 +103,23 @@ class Past:
 
     def life(self, row: Hold | Fact) -> Life:
         """A row with the causes of both its ends."""
+        lasts = row.died == OPEN
         kind = "edge" if isinstance(row, Hold) else row.kind
         came = self.cause(row.born, kind, False)
-        went = None if row.died == OPEN else self.cause(row.died, kind, True)
-        died = None if row.died == OPEN else row.died
+        went = None if lasts else self.cause(row.died, kind, True)
+        died, ended = (None, None) if lasts else (row.died, self._ended(row.died))
         if isinstance(row, Hold):
             name = " -> ".join(row.edge)
-            return Life(kind, name, row.born, died, came, went, row.owner, self.name(row.owner))
-        return Life(kind, str(row.name), row.born, died, came, went, value=row.value)
+            return Life(kind, name, row.born, died, came, went, row.owner, self.name(row.owner), ended=ended)
+        return Life(kind, str(row.name), row.born, died, came, went, value=row.value, ended=ended)
 
     def lives(self, rows: Iterable[Hold | Fact]) -> list[Life]:
-        """Each with its causes. Cost: each needs two pieces of the ledger; those that are near share one."""
-        return [self.life(row) for row in rows]
+        """Each with its causes. Cost: each needs two events; those that are in one piece of the ledger share it."""
+        rows = list(rows)
+        for seq in sorted({seq for row in rows for seq in (row.born, row.died)}):
+            if self.ledger.first <= seq < OPEN:
+                self._events[seq] = self.event(seq)
+        return list(map(self.life, rows))
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import History, Placement
+from ezmsg.ledger.projections.answers import Placement, Stay
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.ends import tell_cause
+from ezmsg.ledger.tools.ends import tell_cause, tell_some
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.why import subject_text, tell
@@ -49,20 +49,18 @@ def history(
         if placement is not None:
             _print_stays(page, timeline, placement)
         else:
-            _print(page, timeline, answer, end.seq, end.time)
-
-
-def _print(page: Page, timeline: Timeline, answer: History, seq: int, time: int) -> None:
-    for life in answer.lives:
-        tell(page, timeline, life, seq, time, answer.subject)
+            tell_some(page, answer.lives, lambda life: tell(page, timeline, life, end.seq, end.time, answer.subject))
 
 
 def _print_stays(page: Page, timeline: Timeline, placement: Placement) -> None:
     page.line(f"it moved {count(placement.moves, 'time')}")
-    for stay in placement.stays:
-        where = f" on {stay.host}" if stay.host is not None else ""
-        pid = f" (pid {stay.pid})" if stay.pid is not None else ""
-        page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
-        for cause in (stay.came, stay.went):
-            if cause is not None:
-                tell_cause(page, timeline, cause)
+    tell_some(page, placement.stays, lambda stay: _print_stay(page, timeline, stay))
+
+
+def _print_stay(page: Page, timeline: Timeline, stay: Stay) -> None:
+    where = f" on {stay.host}" if stay.host is not None else ""
+    pid = f" (pid {stay.pid})" if stay.pid is not None else ""
+    page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
+    for cause in (stay.came, stay.went):
+        if cause is not None:
+            tell_cause(page, timeline, cause)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.projections.answers import Path
+from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
@@ -56,8 +57,19 @@ def _print(page: Page, timeline: Timeline, answer: Path) -> None:
     tell_spans(page, timeline, answer.spans, lambda span: " -> ".join(span.topics))
     if answer.cut_edges:
         page.line(f"what went last: {listed(answer.cut_edges, SHOWN_MAX)}")
-    if not answer.spans and not answer.through_units:
-        if timeline.path(answer.a, answer.b, answer.moment, through_units=True).spans:
-            page.line("nor was there ever one over edges alone; there was through units (--through-units)")
-        else:
-            page.line("nor was there ever one")
+    if not answer.spans:
+        page.line(_elsewhere(timeline, answer))
+
+
+def _elsewhere(timeline: Timeline, answer: Path) -> str:
+    """Where there was a way, when there was none up to the moment: later, through units, or the other way round."""
+    a, b, moment = answer.a, answer.b, answer.moment
+    before = "nor was there ever one" if moment.seq == timeline.ledger.head else "nor was there one before"
+    later = timeline.path(a, b, through_units=answer.through_units).spans
+    if later:
+        return f"{before}; it came at seq {later[0].born}, {time_text(later[0].born_time, timeline.zone)}"
+    if not answer.through_units and timeline.path(a, b, moment, through_units=True).spans:
+        return f"{before} over edges alone; there was through units (--through-units)"
+    if timeline.path(b, a, moment, through_units=answer.through_units).spans:
+        return f"{before}; there was the other way round, from {b} to {a}"
+    return f"{before}; what leads to {b}, or led there, and what cut it: ezmsg-ledger explain {b}"

@@ -6,14 +6,19 @@ import typer
 
 from ezmsg.ledger.projections.answers import When
 from ezmsg.ledger.projections.clock import time_text
-from ezmsg.ledger.projections.predicates import parse
+from ezmsg.ledger.projections.configuring import leaves
+from ezmsg.ledger.projections.predicates import Predicate, Setting, parse
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text, tell_spans
-from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.told import span_text
+from ezmsg.ledger.tools.wording import value_text
 from ezmsg.ledger.tools.words import taken_apart
+
+VALUES_MAX = 5
+"""Values of a setting that are named."""
 
 _USAGE = "ezmsg-ledger when [LEDGER] PREDICATE, such as: ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'"
 
@@ -45,18 +50,33 @@ def when(
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
-            _print(page, timeline, answer)
+            _print(page, timeline, answer, predicate)
 
 
-def _print(page: Page, timeline: Timeline, answer: When) -> None:
+def _print(page: Page, timeline: Timeline, answer: When, predicate: Predicate) -> None:
     moment = answer.moment
     truth = "true" if answer.now else "false"
     page.line(("head", answer.predicate), f" is {truth} at seq {moment.seq}{how_text(moment)}")
     if not answer.spans:
-        page.line("it never was true before")
+        page.line(_never(timeline, answer, predicate))
         return
     first = answer.spans[0]
     changed = f"; last changed at seq {answer.last}" if answer.last is not None else ""
     page.line(f"first true at seq {first.born}, {time_text(first.born_time, timeline.zone)}{changed}")
     page.line(f"true {count(len(answer.spans), 'time')}, for {span_text(answer.ns)} in all")
     tell_spans(page, timeline, answer.spans, lambda span: "true")
+
+
+def _never(timeline: Timeline, answer: When, predicate: Predicate) -> str:
+    """What to say of a predicate that was never true up to the moment: when it became so, or what was so instead."""
+    later = timeline.when(predicate).spans if answer.moment.seq < timeline.ledger.head else []
+    if later:
+        when = time_text(later[0].born_time, timeline.zone)
+        return f"it never was true before; it became so at seq {later[0].born}, {when}"
+    if isinstance(predicate, Setting):
+        field = ".".join(predicate.field)
+        lives = [leaves(fact.value[0]) for fact in timeline.lifetimes.facts("setting", predicate.unit)]
+        values = list(dict.fromkeys(value_text(each[field]) for each in lives if field in each))
+        if values:
+            return f"it never was; its values were {listed(values, VALUES_MAX)}"
+    return "it never was true"

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.projections import predicates
 from ezmsg.ledger.projections.answers import Life, Why
 from ezmsg.ledger.projections.subjects import KINDS
 from ezmsg.ledger.projections.timeline import Timeline
@@ -12,6 +14,7 @@ from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text, tell_cause
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.told import span_text
+from ezmsg.ledger.tools.wording import settings_text
 from ezmsg.ledger.tools.words import taken_apart
 
 _USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
@@ -62,29 +65,51 @@ def _print(page: Page, timeline: Timeline, answer: Why) -> None:
     moment = answer.moment
     state = "is" if answer.holds else "is not"
     page.line(("head", answer.subject), f" {state} there at seq {moment.seq}{how_text(moment)}")
-    if not answer.holds:
-        page.line("before that it was:" if answer.lives else "  nor was it before")
+    if answer.lives and not answer.holds:
+        page.line("before that it was:")
     for life in answer.lives:
         tell(page, timeline, life, moment.seq, moment.time, answer.subject)
     if answer.next is not None:
-        page.line(("dim", "  it came (again) later:"))
+        page.line(("dim", "  it came again later:" if answer.lives else "  nor was it before; it came later:"))
         tell_cause(page, timeline, answer.next)
+    elif not answer.lives:
+        page.line("  nor was it ever")
+        if predicates.pair(answer.subject) is not None:
+            page.line("  (both topics are known; whether a way led over others: ezmsg-ledger path FROM TO)")
 
 
 def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subject: str) -> None:
     """A life as it was at event ``seq``: what, for how long, and the events at its two ends."""
-    gone = life.went is not None and life.died is not None and life.died <= seq
-    ended = life.went.time if gone and life.went is not None else time
+    gone = life.ended is not None and life.died is not None and life.died <= seq
+    ended = life.ended if gone and life.ended is not None else time
     length = f"{'for' if gone else 'so far'} {span_text(max(0, ended - life.came.time))}"
     page.line("  ", ("dim" if gone else "add", title(life, subject)), f", {length}")
     tell_cause(page, timeline, life.came)
     if gone and life.went is not None:
-        tell_cause(page, timeline, life.went)
+        tell_cause(page, timeline, life.went, life.ended)
 
 
 def title(life: Life, subject: str) -> str:
     """What a life is of, in words, where ``subject`` has been named already."""
-    if life.kind != "edge":
-        return f"{life.kind} {life.name}"
-    who = f"held by {life.label if life.owner is None else f'session {life.label}'}"
-    return who if life.name == subject else f"{life.name} {who}"
+    match life.kind, life.value:
+        case "edge", _:
+            who = f"held by {life.label if life.owner is None else f'session {life.label}'}"
+            return who if life.name == subject else f"{life.name} {who}"
+        case "session", [label, peer, _]:
+            named = f' "{label}"' if label else ""
+            return f"session {life.name}{named}" + (f" from {peer}" if peer else "")
+        case "process", [pid, host, *_] if pid is not None:
+            return f"process {life.name} (pid {pid}{f' on {host}' if host else ''})"
+        case "endpoint", ["channel", _, publisher, _]:
+            return f"channel {life.name} to publisher {publisher}"
+        case "endpoint", [kind, topic, *_]:
+            return f"{kind} {life.name} of {topic}"
+        case "setting", [shown, structured, *_]:
+            return settings_text(SettingsValue(None, shown, shown if structured else None)) or "no fields"
+        case "unit", process:
+            return f"in process {process}"
+        case "registration", _:
+            return "its components"
+        case "stall", _:
+            return "stalled"
+    return f"{life.kind} {life.name}"

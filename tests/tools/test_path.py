@@ -30,7 +30,7 @@ def test_a_way_that_broke_says_when_and_by_whom(run: Run, night: Any) -> None:
         "at seq 49 there is no way from SYSTEM/FILTER/OUT to VIEWER/IN",
         "it was there 1 time, broke 1 time, for 1 s in all",
         "  SYSTEM/FILTER/OUT -> VIEWER/IN, for 1 s",
-        '        23  2026-11-24 13:03:37.156+00:00  SYSTEM/FILTER/OUT -> VIEWER/IN connected by 21 "viewer"',
+        '        23  2026-11-24 13:03:37.156+00:00  SYSTEM/FILTER/OUT -> VIEWER/IN connected by session 21 "viewer"',
         '        40  2026-11-24 13:03:38.156+00:00  session 21 "viewer" ended: lost (reset)',
         "what went last: SYSTEM/FILTER/OUT -> VIEWER/IN",
     ]
@@ -52,6 +52,17 @@ def test_a_way_through_units_is_another(run: Run, recorded: Any) -> None:
     way_back = run("path", recorded.path, *ends[::-1], "--through-units").out
     assert "there is no way" in way_back
     assert "nor was there ever one" in run("path", recorded.path, *ends[::-1]).out
+
+
+def test_where_there_was_no_way_it_says_where_there_was(run: Run, night: Any) -> None:
+    def last_line(*asked: str) -> str:
+        return str(run("path", night.path, *asked).out.splitlines()[-1])
+
+    early = last_line("SYSTEM/FILTER/OUT", "VIEWER/IN", "--at", "5")
+    assert early == "nor was there one before; it came at seq 23, 2026-11-24 13:03:37.156+00:00"
+    back = last_line("VIEWER/IN", "SYSTEM/FILTER/OUT")
+    assert back == "nor was there ever one; there was the other way round, from SYSTEM/FILTER/OUT to VIEWER/IN"
+    assert last_line("SCOPE", "VIEWER/IN").endswith("what cut it: ezmsg-ledger explain VIEWER/IN")
 
 
 def test_breaks_are_counted() -> None:

@@ -66,7 +66,7 @@ def test_a_night_of_changes(run: Run, night: Any) -> None:
     assert answer.out.splitlines() == [
         'SYSTEM/AMP at seq 18: gain=1.0, mode="fast"',
         "1 change of gain up to then: 1 initial",
-        '        9  2026-11-24 13:03:20.156+00:00  gain = 1.0, initial by 2 "SYSTEM"',
+        '        9  2026-11-24 13:03:20.156+00:00  gain = 1.0, initial by session 2 "SYSTEM"',
     ]
     later = run("settings", night.path, "SYSTEM/AMP", "--field", "gain").out
     assert "3 changes of gain up to then: 2 initial, 1 updated" in later

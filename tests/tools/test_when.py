@@ -29,11 +29,24 @@ def test_a_setting_that_changed(run: Run, night: Any) -> None:
         "true 1 time, for 12 s in all",
         "  true, for 12 s",
         "        19  2026-11-24 13:03:32.156+00:00  settings of SYSTEM/AMP updated by process 16",
-        "        42  2026-11-24 13:04:19.156+00:00  the run was lost",
+        "        42  2026-11-24 13:04:19.156+00:00  the run was lost, last known to be alive at "
+        "2026-11-24 13:03:44.156+00:00",
     ]
     then = json.loads(run("when", night.path, "SYSTEM/AMP.gain > 1", "--at", 30, "--json").out)
     assert (then["now"], then["last"], then["ns"]) == (True, 19, 5 * 10**9)
-    assert run("when", night.path, "SYSTEM/AMP.gain > 7").out.endswith("it never was true before\n")
+
+
+@pytest.mark.parametrize(
+    ("predicate", "at", "said"),
+    [
+        ("SYSTEM/AMP.gain > 7", "end", "it never was; its values were 1.0, 2.0"),
+        ("SYSTEM/AMP.gain == 2", "end", "it never was; its values were 1.0, 2.0"),
+        ("edges >= 8", "18", "it never was true before; it became so at seq 23, 2026-11-24 13:03:37.156+00:00"),
+        ("stalled SCOPE", "end", "it never was true"),
+    ],
+)
+def test_what_never_was_true_says_what_was(run: Run, night: Any, predicate: str, at: str, said: str) -> None:
+    assert run("when", night.path, predicate, "--at", at).out.splitlines()[1:] == [said]
 
 
 @pytest.mark.parametrize(

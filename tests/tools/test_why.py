@@ -21,9 +21,9 @@ def test_an_edge_that_is_there_has_its_holders(run: Run, night: Any) -> None:
     assert answer.out.splitlines() == [
         "SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN is there at seq 39",
         '  held by session 2 "SYSTEM", so far 17 s',
-        '         3  2026-11-24 13:03:20.151+00:00  connected by 2 "SYSTEM"',
+        '         3  2026-11-24 13:03:20.151+00:00  connected by session 2 "SYSTEM"',
         '  held by session 21 "viewer", so far 0 ms',
-        '        24  2026-11-24 13:03:37.156+00:00  connected by 21 "viewer"',
+        '        24  2026-11-24 13:03:37.156+00:00  connected by session 21 "viewer"',
     ]
 
 
@@ -42,8 +42,53 @@ def test_an_edge_that_is_gone_has_whoever_ended_it(run: Run, night: Any) -> None
 
 def test_an_edge_before_it_ever_was_has_what_began_it(run: Run, night: Any) -> None:
     out = run("why", night.path, "SYSTEM/FILTER/OUT", "VIEWER/IN", "--at", "3").out
-    assert "  nor was it before\n  it came (again) later:\n" in out
-    assert out.endswith('        23  2026-11-24 13:03:37.156+00:00  connected by 21 "viewer"\n')
+    assert "  nor was it before; it came later:\n" in out
+    assert out.endswith('        23  2026-11-24 13:03:37.156+00:00  connected by session 21 "viewer"\n')
+    never = run("why", night.path, "SYSTEM/FILTER/OUT", "SCOPE").out.splitlines()
+    assert never[1:] == [
+        "  nor was it ever",
+        "  (both topics are known; whether a way led over others: ezmsg-ledger path FROM TO)",
+    ]
+
+
+def test_what_a_lost_run_held_lasted_until_it_was_last_alive(run: Run, night: Any) -> None:
+    """And not until the next start, which may be the next morning."""
+    [hold, _, lost] = run("why", night.path, *SHARED, "--at", "43").out.splitlines()[2:5]
+    assert hold == '  held by session 2 "SYSTEM", for 24 s'
+    assert lost.endswith("the run was lost, last known to be alive at 2026-11-24 13:03:44.156+00:00")
+    assert "held by session 2 \"SYSTEM\", for 24 s" in run("history", night.path, *SHARED).out
+    [life] = json.loads(run("why", night.path, *SHARED, "--at", "43", "--json").out)["lives"]
+    assert life["went"]["time"] - life["ended"] == 35 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("subject", "at", "said"),
+    [
+        (["setting", "SYSTEM/AMP"], "19", '  gain=2.0, mode="fast", so far 0 ms'),
+        (["unit", "SYSTEM/AMP"], "19", "  in process 16, so far 12 s"),
+        (["process", "16"], "19", "  process 16 (pid 4711 on lab-3), so far 12 s"),
+        (["endpoint", "10"], "19", "  publisher 10 of SYSTEM/SOURCE/OUT, so far 12 s"),
+        (["endpoint", "12"], "19", "  channel 12 to publisher 10, so far 12 s"),
+        (["session", "viewer"], "24", '  session 21 "viewer" from 127.0.0.1:40301, so far 0 ms'),
+    ],
+)
+def test_a_life_says_what_it_is_of(run: Run, night: Any, subject: list[str], at: str, said: str) -> None:
+    assert run("why", night.path, *subject, "--at", at).out.splitlines()[1] == said
+
+
+def test_of_many_lives_the_first_and_the_last_are_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none") as ledger:
+        live = LiveGraph(ledger)
+        for _ in range(50):
+            live.connect("A", "B")
+            live.disconnect("A", "B")
+    for command, asked in (("history", ["A", "B"]), ("path", ["A", "B"]), ("when", ["A -> B"])):
+        told = run(command, path, *asked).out.splitlines()
+        assert [line for line in told if "..." in line] == ["  ... 30 more between them (--json)"]
+        assert [line.split()[0] for line in told if "connected by" in line and "dis" not in line] == [
+            str(seq) for seq in (*range(2, 21, 2), *range(82, 101, 2))
+        ]
 
 
 @pytest.mark.parametrize(
