@@ -1,5 +1,6 @@
 """Stretches of seqs: lists of (born, died) that rise and do not touch; ``born`` is in, ``died`` is not."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import TypeAlias
@@ -42,6 +43,21 @@ def complement(spans: Spans, begin: int) -> Spans:
     """Where ``spans`` are not, from ``begin`` on without an end. Cost: O(n)."""
     edges = [begin, *(seq for span in spans for seq in span), OPEN]
     return [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
+
+
+def densest(pieces: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """The last stretch in which as many of ``pieces`` are as ever; None when there is no piece. Cost: O(n log n)."""
+    steps: Counter[int] = Counter()
+    for born, died in pieces:
+        steps[born] += 1
+        steps[died] -= 1
+    count = most = 0
+    found = None
+    for seq, following in pairwise((*sorted(seq for seq in steps if steps[seq]), OPEN + 1)):
+        count += steps[seq]
+        if count >= most and count:
+            most, found = count, (seq, following)
+    return found
 
 
 def contains(spans: Spans, seq: int) -> bool:

@@ -11,6 +11,9 @@ from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.past import Past
 from ezmsg.ledger.values import plain, thaw
 
+SAID_MAX = 200
+"""Characters of a refused command's arguments in a sentence."""
+
 
 def without(past: Past, session: SessionMark, moment: Moment) -> Without:
     """See ``Timeline.without``."""
@@ -89,11 +92,17 @@ class _Subtraction:
             cause = plain(thaw(event.cause))
             named = [*_flat(cause.get("owners", ())), *_flat(cause.get("sessions", ()))] if type(cause) is dict else []
             if self._uuid in named or (type(cause) is dict and cause.get("session") in (self._id, self._uuid)):
-                text = f"{event.command} {plain(thaw(event.arguments))} was refused ({event.reason}) because of it"
+                text = f"{event.command} {_said(event.arguments)} was refused ({event.reason}), in which it had a part"
                 self.doubts.append(Doubt(event.seq, event.time, "refusal", text))
         elif cls is ev.SettingsUpdated and event.component in self._requests.values():
             text = f"the settings of {event.component} may have been changed at its request"
             self.doubts.append(Doubt(event.seq, event.time, "setting", text))
+
+
+def _said(arguments: Any) -> str:
+    values = plain(thaw(arguments))
+    said = ", ".join(map(str, values)) if type(values) in (list, tuple) else "" if values is None else str(values)
+    return said if len(said) <= SAID_MAX else f"{said[:SAID_MAX]}..."
 
 
 def _flat(names: Any) -> list[Any]:

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.answers import Without
 from ezmsg.ledger.projections.clock import time_text
+from ezmsg.ledger.projections.spans import densest
 from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline, sound_events
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
 from ezmsg.ledger.tools.documents import ledger_document
+from ezmsg.ledger.tools.ends import how_text
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.session import find_session
 from ezmsg.ledger.tools.words import taken_apart
@@ -28,7 +29,7 @@ def what_if(
     ],
     at: Annotated[
         str | None,
-        typer.Option(metavar="MOMENT", help="The moment to compare at; just before it let go, by default."),
+        typer.Option(metavar="MOMENT", help="The moment to compare at; by default when it last held most."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -51,27 +52,33 @@ def what_if(
             differences: Any = msgspec.to_builtins(comparison.document())
             page.document({**ledger_document(timeline), **answer.to_dict(), "differences": differences})
         else:
-            _print(page, timeline, answer, comparison)
+            _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)")
 
 
 def fullest(timeline: Timeline, session: int) -> int:
-    """The last seq before a session let go of what it had: its clearing or its end; the head while it is open."""
-    for event in sound_events(timeline):
-        ends = isinstance(event, ev.ServerStopped | ev.ServerLost) and event.seq > session
-        if ends or (isinstance(event, ev.SessionCleared | ev.SessionClosed) and event.session == session):
-            return event.seq - 1
-    return timeline.landmarks.seq
+    """The last seq at which a session had most of what it ever had, edges and components: before it let go of them.
+
+    Of one that never had anything the last one before its end. Cost: O(holds) of the whole history.
+    """
+    lifetimes = timeline.lifetimes
+    had = [(hold.born, hold.died) for hold in lifetimes.holds_of(session)]
+    had += [(fact.born, fact.died) for fact in lifetimes.facts("component") if fact.value == session]
+    had = had or [(fact.born, fact.died) for fact in lifetimes.facts("session", session)]
+    found = densest(had)
+    return lifetimes.seq if found is None else min(found[1] - 1, lifetimes.seq)
 
 
-def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison) -> None:
+def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison, chosen: str) -> None:
     moment = answer.moment
-    page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {time_text(moment.time, timeline.zone)}"))
+    when = f"{time_text(moment.time, timeline.zone)}{chosen or how_text(moment)}"
+    page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {when}"))
     for title, changes in comparison.groups():
         page.line(("head", title))
         for change in changes:
             page.line("  ", (TONES[change.sign], f"{change.sign} {change.text}"))
     if not comparison:
-        page.line("the graph would be the same")
+        why = "had let go of all by then" if answer.events else f"connected only later, at seq {answer.session}"
+        page.line(f"the graph would be the same: this session {why}; leave --at out for when it held most")
     if answer.doubts:
         page.line(("head", "might have gone otherwise"))
     for doubt in answer.doubts:

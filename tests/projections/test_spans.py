@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.projections.spans import OPEN, Spans, check, complement, contains, intersection, union
+from ezmsg.ledger.projections.spans import OPEN, Spans, check, complement, contains, densest, intersection, union
 
 PIECES = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20) | st.just(OPEN)), max_size=6)
 
@@ -36,3 +36,18 @@ def test_spans_are_sets_of_seqs(a: Spans, b: Spans) -> None:
             one and other,
             not (one or other),
         )
+
+
+@given(PIECES)
+def test_the_densest_stretch_is_the_last_in_which_most_pieces_are(pieces: Spans) -> None:
+    pieces = [(born, died) for born, died in pieces if born < died]
+    seqs = range(1, 22)
+    counts = {seq: sum(born <= seq < died for born, died in pieces) for seq in seqs}
+    found = densest(pieces)
+    if found is None:
+        assert not pieces
+        return
+    most = max(counts.values())
+    last = max(seq for seq in seqs if counts[seq] == most)
+    assert found[0] <= last < found[1]
+    assert {counts[seq] for seq in seqs if found[0] <= seq < found[1]} == {most}

@@ -171,7 +171,7 @@ def test_a_subscriber_that_should_receive_something_is_said_to(run: Run, recorde
 
 def test_what_a_session_alone_held_would_not_be(run: Run, night: Any) -> None:
     answer = run("what-if", night.path, "viewer")
-    assert answer.out.startswith('without session 21 "viewer", at seq 39, 2026-11-24 13:03:37.156+00:00\n')
+    assert answer.out.startswith('without session 21 "viewer", at seq 39, 2026-11-24 13:03:37.156+00:00 (')
     assert '- SYSTEM/FILTER/OUT -> VIEWER/IN  (was held by session 21 "viewer")' in answer.out
     assert '(held by: no longer session 21 "viewer", still persistent)' in answer.out
 
@@ -203,6 +203,34 @@ def test_the_moment_before_it_let_go_is_taken(night: Any) -> None:
     with Ledger.open(night.path, "r") as ledger:
         timeline = Timeline(ledger)
         assert [fullest(timeline, session) for session in (2, 21, 44)] == [41, 39, 46]
+        read = timeline.ledger.entries
+        timeline.ledger.entries = None  # type: ignore[assignment,method-assign]  # the events need not be read again
+        assert fullest(timeline, 21) == 39
+        timeline.ledger.entries = read  # type: ignore[method-assign]
+
+
+def test_a_session_that_lets_go_bit_by_bit_is_taken_when_it_held_most() -> None:
+    ledger = Ledger.memory()
+    live = LiveGraph(ledger)
+    idle, busy = live.open_session(), live.open_session()
+    live.connect("A", "B", owner=busy)
+    live.connect("B", "C", owner=busy)
+    most = ledger.head
+    live.disconnect("A", "B", owner=busy)
+    live.disconnect("B", "C", owner=busy)
+    assert fullest(Timeline(ledger), busy) == most
+    assert fullest(Timeline(ledger), idle) == ledger.head
+    live.close_session(idle, "closed")
+    assert fullest(Timeline(ledger), idle) == ledger.head - 1
+
+
+@pytest.mark.parametrize(
+    ("session", "at", "why"),
+    [("viewer", "5", "connected only later, at seq 21"), ("viewer", "end", "had let go of all by then")],
+)
+def test_when_nothing_would_be_otherwise_it_says_why(run: Run, night: Any, session: str, at: str, why: str) -> None:
+    said = run("what-if", night.path, session, "--at", at).out.splitlines()
+    assert said[1] == f"the graph would be the same: this session {why}; leave --at out for when it held most"
 
 
 # --- what is not there -----------------------------------------------------------------------------------------------
