@@ -10,6 +10,7 @@ import os
 import sys
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +28,9 @@ VERSION = 2
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"
+NEW = ".new"
+"""Behind the name and the process id: a file that is being written."""
+
 MAGIC = b"ezmsg-ledger-index "
 FIRST = len(MAGIC) + 10 + 1 + 64 + 1
 """Bytes of the first line: the length of the head in ten digits, a space, its SHA-256 in hex, a newline."""
@@ -170,10 +174,12 @@ def write_index(
                 seq=place.seq, offset=place.offset, commit=place.line.decode("ascii"), size=offset, sections=table,
             )
         ).ljust(len(head))  # fmt: skip
-    temporary = f"{path}.{os.getpid()}.new"
+    _sweep(disk, path)
+    temporary = f"{path}.{os.getpid()}{NEW}"
     handle = disk.create(temporary)
     try:
         try:
+            _lock(disk, handle)
             line = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
             write_all(disk, handle, line + head, 0)
             for name, view in views.items():
@@ -183,10 +189,43 @@ def write_index(
         finally:
             disk.close(handle)
         disk.replace(temporary, path)
-    except OSError:
-        disk.remove(temporary)
+    except BaseException:  # Ctrl-C, too: a large one takes seconds
+        with suppress(OSError):
+            disk.remove(temporary)
         raise
     disk.sync_folder(os.path.dirname(path))
+
+
+def _sweep(disk: Disk, path: str) -> None:
+    """Remove the files that writers which were killed have left beside ``path``: one that lives has locked its own.
+
+    One that was made, and is not locked yet, may go as well; then its writer fails, and keeps no index this time.
+    """
+    folder, name = os.path.split(path)
+    try:
+        names = disk.names(folder or os.curdir)
+    except OSError:  # a folder that can be written and not listed
+        return
+    for left in names:
+        pid = left.removeprefix(f"{name}.").removesuffix(NEW)
+        if pid.isdigit() and left == f"{name}.{pid}{NEW}":
+            with suppress(OSError):  # another one was quicker, or it is another user's
+                _remove_unless_locked(disk, os.path.join(folder, left))
+
+
+def _remove_unless_locked(disk: Disk, path: str) -> None:
+    handle = disk.open(path, write=True)
+    try:
+        left = disk.lock(handle)
+    finally:
+        disk.close(handle)
+    if left:
+        disk.remove(path)
+
+
+def _lock(disk: Disk, handle: int) -> None:
+    with suppress(OSError):  # a file system without locks: nobody can sweep there either
+        disk.lock(handle)
 
 
 def _aligned(offset: int) -> int:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,6 +186,55 @@ def test_a_failing_disk_costs_the_index_and_nothing_else(path: Path, monkeypatch
     monkeypatch.setattr(OS_DISK, "sync", fail)
     with Ledger.open(path, "r") as ledger:
         assert Timeline(ledger).at(55).digest() == fold(ledger.read(until=55), GraphState()).digest()
+    assert [name for name in os.listdir(path.parent) if "index" in name] == []
+
+
+KILLED = """
+import sys
+from ezmsg.ledger.disk import OS_DISK
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections import recall
+from ezmsg.ledger.projections.timeline import Timeline
+recall.SAVE_EVERY = 20
+sync = OS_DISK.sync
+def wait(handle):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    sync(handle)
+OS_DISK.sync = wait
+with Ledger.open(sys.argv[1], "r") as ledger:
+    Timeline(ledger).when("edge A3 -> B3")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file that is open cannot be removed there")
+def test_what_a_killed_writer_left_is_swept_and_what_a_living_one_writes_is_not(path: Path) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == "writing\n"
+    being_written = Path(f"{index(path)}.{writer.pid}.new")
+    unlike = Path(f"{index(path)}.mine.new")
+    unlike.write_bytes(b"")
+    answer(path)
+    assert being_written.exists(), "it was taken from a writer that lives"
+    writer.kill()
+    writer.communicate()
+    assert being_written.exists()
+    index(path).unlink()
+    answer(path)
+    assert not being_written.exists()
+    assert unlike.exists(), "no writer names its file so"
+
+
+def test_one_that_is_interrupted_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OS_DISK, "sync", interrupt)
+    with Ledger.open(path, "r") as ledger, pytest.raises(KeyboardInterrupt):
+        Timeline(ledger).at(55)
     assert [name for name in os.listdir(path.parent) if "index" in name] == []
 
 
