@@ -1,6 +1,6 @@
 """A moment as people name it, and the place in a ledger that is meant: ``42``, ``14:03:20``, ``-5m``, ``mark:NAME``."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from difflib import get_close_matches
 
@@ -11,6 +11,7 @@ from ezmsg.ledger.events import AnyEvent, Gap, Mark
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import clock
 from ezmsg.ledger.projections.clock import SECOND, UNITS, ClockTime, time_text
+from ezmsg.ledger.projections.hints import NAMED_MAX, near
 from ezmsg.ledger.projections.landmarks import Landmarks, Run, SessionMark
 
 FORMS = (
@@ -18,9 +19,6 @@ FORMS = (
     "run:N, run:last."
 )
 _WORDS = ("start", "end", "mark:", "session:", "run:", "run:last")
-
-NAMED_MAX = 10
-"""Names listed in a hint: enough to recognise the one that was meant."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -83,8 +81,8 @@ class Moments:
                 return self._at_time(text, written, clamp)
         except (ValueError, OverflowError) as error:
             raise UnknownMoment(f"{asked} is not a moment: {error}", hint=FORMS) from error
-        near = get_close_matches(asked, _WORDS, 1)
-        raise UnknownMoment(f"{asked!r} is not a moment", hint=(f"Did you mean {near[0]}? " if near else "") + FORMS)
+        close = get_close_matches(asked, _WORDS, 1)
+        raise UnknownMoment(f"{asked!r} is not a moment", hint=(f"Did you mean {close[0]}? " if close else "") + FORMS)
 
     # --- seqs and ends -----------------------------------------------------------------------------------------------
 
@@ -134,7 +132,7 @@ class Moments:
         marks = self._landmarks().marks
         found = [mark for mark in marks if mark.name == name]
         if not found:
-            raise UnknownMoment(f"there is no mark {name!r}", hint=_near("marks", name, (mark.name for mark in marks)))
+            raise UnknownMoment(f"there is no mark {name!r}", hint=near(name, (mark.name for mark in marks), "marks"))
         mark = found[-1]
         by = f" by {mark.author}" if mark.author else ""
         return Moment(text, mark.seq, mark.time, f'mark "{mark.name}"{by}{_which(found)}', mark.seq)
@@ -144,7 +142,7 @@ class Moments:
         found = sessions_named(sessions, name)
         if not found:
             names = (session.label or str(session.seq) for session in sessions.values())
-            raise UnknownMoment(f"there is no session {name!r}", hint=_near("sessions", name, names))
+            raise UnknownMoment(f"there is no session {name!r}", hint=near(name, names, "sessions"))
         session = found[-1]
         label = f' "{session.label}"' if session.label else ""
         if session.seq < self._ledger.first - 1:
@@ -242,15 +240,3 @@ def _run_end(run: Run) -> str:
 
 def _which(found: list[SessionMark] | list[Mark]) -> str:
     return f", the last of {len(found)} of that name" if len(found) > 1 else ""
-
-
-def _near(what: str, name: str, known: Iterable[str]) -> str:
-    names = list(dict.fromkeys(known))
-    if not names:
-        return f"The ledger holds no {what}."
-    lowered = {each.lower(): each for each in names}
-    close = [lowered[match] for match in get_close_matches(name.lower(), list(lowered), 3, 0.5)]
-    if close and not name.isdigit():  # one id is no more like another than the rest
-        return f"Did you mean {' or '.join(close)}?"
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return f"The {what} are: {', '.join(names[:NAMED_MAX])}{more}."

@@ -1,18 +1,17 @@
 """What a question is about, as people name it: ``A -> B``, ``session viewer``, ``setting SYS/FILTER``, a topic."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 import msgspec
 
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections import predicates
+from ezmsg.ledger.projections.hints import near
 from ezmsg.ledger.projections.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes import Lifetimes
-from ezmsg.ledger.projections.moments import NAMED_MAX, sessions_named
+from ezmsg.ledger.projections.moments import sessions_named
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
-
 
 _EVER = {
     "setting": ("unit", "ever had settings"),
@@ -112,18 +111,3 @@ class Subjects:
 
     def _sessions(self) -> Iterable[SessionMark]:
         return self._lifetimes.landmarks.sessions.values()
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A hint: the names that are like this one, or some of those that there are."""
-    names = sorted({each for each in known if each})
-    if not names:
-        return "There is none at all in this ledger."
-    lowered = {each.lower(): each for each in names}
-    ends = {each.lower().rpartition("/")[2]: each for each in names}
-    found = [lowered[match] for match in get_close_matches(name.lower(), lowered, 3, 0.6)]
-    found += [ends[match] for match in get_close_matches(name.lower().rpartition("/")[2], ends, 3, 0.8)]
-    if found and not name.isdigit():
-        return f"Did you mean {' or '.join(dict.fromkeys(found))}?"
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return f"There are: {', '.join(names[:NAMED_MAX])}{more}."
