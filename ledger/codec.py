@@ -80,7 +80,7 @@ class Codec:
         if not isinstance(event, UnknownEvent):
             return self._encoder.encode(event) + b"\n"
         if b"\n" in event.raw:
-            raise InvalidEvent(f"more than one line: {_excerpt(event.raw)}", hint="Give each line its own event.")
+            raise InvalidEvent(f"more than one line: {excerpt(event.raw)}", hint="Give each line its own event.")
         return event.raw + b"\n"
 
     def decode(self, data: bytes | bytearray | memoryview) -> list[Line]:
@@ -109,13 +109,13 @@ class Codec:
         try:
             head = self._head.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise EventError(f"not a line of a ledger: {error}: {_excerpt(line)}") from error
+            raise EventError(f"not a line of a ledger: {error}: {excerpt(line)}") from error
         if head.type in self._tags or head.type in _STRUCTURAL_TAGS:
-            raise EventError(f"a malformed {head.type} line: {first}: {_excerpt(line)}") from first
+            raise EventError(f"a malformed {head.type} line: {first}: {excerpt(line)}") from first
         if head.type.startswith("ledger."):
             return UnknownStructural(head.type, line)
         if type(head.seq) is not int or head.seq < 1 or type(head.time) is not int:
-            raise EventError(f"an event without a seq and a time: {_excerpt(line)}")
+            raise EventError(f"an event without a seq and a time: {excerpt(line)}")
         return UnknownEvent(seq=head.seq, time=head.time, tag=head.type, raw=line)
 
     def _refuse_large_integers(self, bearing: Iterable[AnyEvent | Event]) -> None:
@@ -154,14 +154,15 @@ def _refuse_long_lines(data: bytes) -> None:
         size = len(line) + 1  # with its newline
         if size > LINE_MAX:
             raise InvalidEvent(
-                f"an event takes {size} bytes, more than the {LINE_MAX} of a line: {_excerpt(line)}",
+                f"an event takes {size} bytes, more than the {LINE_MAX} of a line: {excerpt(line)}",
                 hint="Keep large values out of settings and metadata.",
             )
 
 
-def _excerpt(line: bytes, length: int = 80) -> str:
-    text = line[:length].decode("utf-8", "backslashreplace")
-    return f"{text}..." if len(line) > length else text
+def excerpt(sent: bytes | str, most: int = 80) -> str:
+    """The beginning of what others sent, fit for a message: on one line, and any encoding can write it."""
+    shown = repr(sent[:most])[2:-1] if isinstance(sent, bytes) else ascii(sent[:most])[1:-1]
+    return f"{shown}..." if len(sent) > most else shown
 
 
 _default = Codec()

@@ -27,5 +27,5 @@ def near(name: str, known: Iterable[str], what: str = "") -> str:
 
 def _rank(name: str) -> tuple[bool, int, str]:
     """Names before ids, and 9 before 10."""
-    is_id = name.isascii() and name.isdigit()
+    is_id = name.isascii() and name.isdigit() and len(name) < 20
     return is_id, int(name) if is_id else 0, name

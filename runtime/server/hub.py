@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
@@ -131,11 +132,5 @@ class Hub:
         except (InvalidEvent, InvalidValue):
             recorded = self.live.reject(actor, peer, name, None, reason)
         if recorded:
-            shown = f" ({_shown(arguments)})" if arguments else ""
+            shown = f" ({excerpt(str(arguments), SHOWN_MAX)})" if arguments else ""
             logger.warning("%s from %s refused: %s%s", name, peer, reason, shown)
-
-
-def _shown(arguments: Any) -> str:
-    """What a client sent, fit for a log: of bounded length, and writable in any encoding."""
-    shown = str(arguments)
-    return ascii(shown[:SHOWN_MAX])[1:-1] + ("..." if len(shown) > SHOWN_MAX else "")

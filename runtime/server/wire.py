@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import LedgerError
 
 TEXT_MAX = 64 * 1024
@@ -151,20 +152,20 @@ def _text(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise BadText(f"a text is not valid UTF-8: {error.reason} at byte {error.start}: {_excerpt(data)}") from error
+        raise BadText(f"a text is not valid UTF-8: {error.reason} at byte {error.start}: {excerpt(data)}") from error
 
 
 def _uuid(data: bytes) -> UUID:
     try:
         return UUID(_text(data))
     except ValueError as error:
-        raise BadText(f"not a UUID: {_excerpt(data)}") from error
+        raise BadText(f"not a UUID: {excerpt(data)}") from error
 
 
 def _address(data: bytes) -> Address:
     host, separator, port = _text(data).partition(":")
     if not separator or not host or not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
-        raise BadText(f"not an address of the form host:port: {_excerpt(data)}")
+        raise BadText(f"not an address of the form host:port: {excerpt(data)}")
     return Address(host, int(port))
 
 
@@ -172,21 +173,17 @@ def _number(data: bytes) -> int:
     try:
         return int(_text(data))
     except ValueError as error:
-        raise BadText(f"not a decimal number: {_excerpt(data)}") from error
+        raise BadText(f"not a decimal number: {excerpt(data)}") from error
 
 
 def _seconds(data: bytes) -> float:
     try:
         seconds = float(_text(data))
     except ValueError as error:
-        raise BadText(f"not a number of seconds: {_excerpt(data)}") from error
+        raise BadText(f"not a number of seconds: {excerpt(data)}") from error
     if seconds != seconds:
         raise BadText("not a number of seconds: nan")
     return seconds
-
-
-def _excerpt(data: bytes) -> str:
-    return repr(data[:60]) + ("..." if len(data) > 60 else "")
 
 
 TEXT = Argument(TEXT_MAX, _text)

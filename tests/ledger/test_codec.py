@@ -197,7 +197,7 @@ def test_a_malformed_line_is_named(line: bytes, message: str) -> None:
     for read in (lambda: decode_line(line), lambda: decode(MARK_LINE + line + b"\n" + MARK_LINE)):
         with pytest.raises(EventError, match=message) as caught:
             read()
-        assert line[:20].decode("utf-8", "backslashreplace") in str(caught.value)
+        assert repr(line[:20])[2:-1] in str(caught.value)
         assert len(str(caught.value)) < 400
 
 
@@ -405,3 +405,17 @@ def test_a_batch_of_many_kinds_keeps_its_order() -> None:
         Gap(seq=10, time=6, first=5, last=9, lost=5, late=0, reason="disk full"),
     ]
     assert decode(encode(batch)) == batch
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b'{"type":"x"}', '{"type":"x"}'),
+        (b"\xff\n" * 3, r"\xff\n\xff\n\xff\n"),
+        ("\u20ac\x1b", r"\u20ac\x1b"),
+        (b"a" * 81, "a" * 80 + "..."),
+        ("a" * 81, "a" * 80 + "..."),
+    ],
+)
+def test_an_excerpt_is_short_and_can_be_written_anywhere(sent: bytes | str, shown: str) -> None:
+    assert codec.excerpt(sent) == shown
