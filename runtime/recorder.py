@@ -16,6 +16,9 @@ LEVELS = get_args(Durability)
 STOP_TIMEOUT_S = 10.0
 """How long it may take to drain, stop and seal the ledger before it is killed (which loses nothing but the seal)."""
 
+UNWRITTEN = 6
+"""The exit code of its process when it could not write its last events; that has said on stderr how many are lost."""
+
 FOR_CLIENTS = ("EZMSG_GRAPHSERVER_ADDR",)
 """Variables that are no business of the recorder's: ezmsg cannot even be imported when the address is malformed."""
 
@@ -47,6 +50,8 @@ class Recorder:
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
         self.location = ""
+        self.unwritten = False
+        """Whether the last events are lost, because they could not be written when it stopped."""
 
     def start(self) -> "Recorder":
         """Start it and return when it accepts connections; raises RecorderFailed when it does not, or is on already."""
@@ -106,6 +111,7 @@ class Recorder:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self.unwritten = process.returncode == UNWRITTEN
         process.stdout.close()
 
     def __enter__(self) -> "Recorder":

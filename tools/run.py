@@ -75,7 +75,7 @@ def run(
         finally:
             ended = recorder.ended
             recorder.stop()
-        _conclude(code, ended, recorder.location)
+        _conclude(code, ended, recorder)
     return code if code >= 0 else exits.SIGNALLED - code
 
 
@@ -131,7 +131,7 @@ def _leave_to_script(number: int, frame: FrameType | None) -> None:
     """The terminal sends Ctrl-C to the script as well."""
 
 
-def _conclude(code: int, recorder_ended: int | None, location: str) -> None:
+def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None:
     """Say what ended the script, whether it was recorded to its end, and what was recorded."""
     if code < 0 and code != -signal.SIGINT:
         print(f"ezmsg-ledger: the script was ended by {_signal_name(-code)}", file=sys.stderr)
@@ -141,8 +141,14 @@ def _conclude(code: int, recorder_ended: int | None, location: str) -> None:
             f"ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.",
             file=sys.stderr,
         )
+    elif recorder.unwritten:
+        print(
+            "ezmsg-ledger: THE LEDGER COULD NOT BE WRITTEN TO THE END: the last events are lost, as said above. "
+            "What is in it:",
+            file=sys.stderr,
+        )
     try:
-        summarise(location, sys.stderr, NOTHING_OF_A_SCRIPT)
+        summarise(recorder.location, sys.stderr, NOTHING_OF_A_SCRIPT)
     except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
         report(str(error), error.hint)
 

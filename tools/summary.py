@@ -6,6 +6,7 @@ from typing import Any, TextIO
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.tools.location import shortened
+from ezmsg.ledger.tools.page import count
 from ezmsg.ledger.tools.teardown import BUILDS, RUN
 
 
@@ -60,18 +61,14 @@ def summarise(location: str, out: TextIO, nothing: str) -> None:
         print(nothing, file=out)
         return
     parts = [
-        _count(counts.sessions, "session"),
-        _count(len(counts.edges), "edge"),
-        _count(counts.processes, "process", "processes"),
-        _count(counts.settings, "settings update"),
-        _count(counts.refusals, "refusal"),
-        f"{counts.lost} lost",
+        count(counts.sessions, "session"),
+        count(len(counts.edges), "edge"),
+        count(counts.processes, "process", "processes"),
+        count(counts.settings, "settings update"),
+        count(counts.refusals, "refusal"),
+        f"{count(counts.lost, 'session')} lost",
     ]
-    print(f"ezmsg-ledger: recorded {', '.join(parts)}; {_count(head, 'event')} in {shown}", file=out)
+    print(f"ezmsg-ledger: recorded {', '.join(parts)}; {count(head, 'event')} in {shown}", file=out)
     for command in ("log", f"show --at {counts.built or head}", "sessions"):
         verb, *options = command.split()
         print("  " + " ".join(["ezmsg-ledger", verb, shlex.quote(shown), *options]), file=out)
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

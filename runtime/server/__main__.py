@@ -15,6 +15,7 @@ from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.listening import start_at
+from ezmsg.ledger.runtime.recorder import UNWRITTEN
 from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
 from ezmsg.ledger.runtime.server.server import GraphServer
 
@@ -25,7 +26,7 @@ DRAIN_POLL_S = 0.01
 
 
 def main() -> int:
-    """Serve until standard input ends; 1 when the server could not be started."""
+    """Serve until standard input ends; 1 when it could not be started, UNWRITTEN when its last events are lost."""
     parser = argparse.ArgumentParser(prog="python -m ezmsg.ledger.runtime.server")
     parser.add_argument("ledger")
     parser.add_argument("--address", help="host:port; a free port when not given")
@@ -49,7 +50,7 @@ def main() -> int:
     _drain(server)
     server.request_stop(reason, signal.SIGTERM.name if reason == "signal" else None)
     server.stop()
-    return 0
+    return UNWRITTEN if server.live is not None and server.live.degraded is not None else 0
 
 
 def _start(server: GraphServer, address: str) -> bool:

@@ -1,7 +1,9 @@
 """``ezmsg-ledger run``: unmodified pipelines do what they do without it, and the ledger says exactly what that was."""
 
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,19 @@ PUBLISHED = ["LAB/SCALE/OUTPUT", "LAB/SOURCE/OUTPUT", "LAB/SOURCE/OUTPUT_SETTING
 SUBSCRIBED = ["LAB/SCALE/INPUT", "LAB/SCALE/INPUT_SETTINGS", "LAB/SINK/INPUT"]
 WHOLE = [(("LAB/SCALE", "LAB/SINK", "LAB/SOURCE"), "closed")]
 HALVES = [(("LAB/SCALE", "LAB/SOURCE"), "closed"), (("LAB/SINK",), "closed")]
+
+
+MANY_EDGES = """
+import asyncio, sys
+from ezmsg.core.graphserver import GraphService
+
+async def main():
+    for number in range(80):
+        await GraphService().connect(f"A{number}", f"B{number}")
+
+asyncio.run(main())
+sys.exit(7)
+"""
 
 
 def check_account(said: Any, processes: list[Any]) -> None:
@@ -51,7 +66,7 @@ def test_one_process(desk: Any) -> None:
     assert beginning.startswith(f"ezmsg-ledger: recording to {ledger} (graph server at 127.0.0.1:")
     summary = told.err[told.err.index("ezmsg-ledger: recorded ") :].splitlines()
     assert summary[0] == (
-        "ezmsg-ledger: recorded 1 session, 3 edges, 1 process, 1 settings update, 0 refusals, 0 lost; "
+        "ezmsg-ledger: recorded 1 session, 3 edges, 1 process, 1 settings update, 0 refusals, 0 sessions lost; "
         f"{_head(ledger)} events in x.ledger"
     )
     # the three commands that it names work, and the moment is that of the whole graph
@@ -138,6 +153,22 @@ def test_the_exit_code_is_that_of_the_script(desk: Any, then: str, code: int) ->
     assert ("ValueError: the analysis after the run failed" in told.err) == (then == "raise")
     assert "ezmsg-ledger: recorded 1 session" in told.err
     check_account(desk.account(ledger), WHOLE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to the size of a file")
+def test_what_could_not_be_written_to_the_end_is_said_beside_the_summary(desk: Any) -> None:
+    """The exit code stays that of the script: it never learns of it."""
+    script = desk.folder / "many.py"
+    script.write_text(MANY_EDGES)
+    words = desk.command("ezmsg-ledger", "run", "-a", desk.free, "-l", "x.ledger", script)
+    told = desk.do("sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *words)  # 8 or 16 KiB, as the shell sees it
+    assert told.code == 7, told.err
+    last = re.search(r"The last \d+ events are LOST", told.err)
+    loud = told.err.index("ezmsg-ledger: THE LEDGER COULD NOT BE WRITTEN TO THE END")
+    assert last is not None
+    assert last.start() < loud < told.err.index("ezmsg-ledger: recorded ")
+    with Ledger.open(desk.folder / "x.ledger", "r") as opened:
+        assert opened.verify().sound
 
 
 def test_a_second_run_goes_on_in_the_same_ledger(desk: Any) -> None:

@@ -72,7 +72,7 @@ def test_several_pipelines_and_the_commands_of_ezmsg(desk: Any) -> None:
     told = server.end()
     assert told.code == 0, told.err
     assert time.monotonic() - begun < STOP_MAX_S
-    assert "recorded 4 sessions, 10 edges, 7 processes, 3 settings updates, 0 refusals, 0 lost; " in told.err
+    assert "recorded 4 sessions, 10 edges, 7 processes, 3 settings updates, 0 refusals, 0 sessions lost; " in told.err
     said = desk.account(ledger)
     assert said.runs == ["signal"]
     assert said.sessions[-1] == ("ONE", "closed")

@@ -58,7 +58,7 @@ def test_ctrl_c(desk: Any, split: str | None) -> None:
     assert said.edges == EDGE
     assert said.processes == ([((unit,), "closed") for unit in UNITS] if split else [(UNITS, "closed")])
     assert said.torn == set()
-    assert ", 0 lost; " in told.err
+    assert ", 0 sessions lost; " in told.err
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_signal_that_kills_the_script(desk: Any, number: signal.Signals, to: s
     told = program.end()
     assert told.code == code
     assert f"ezmsg-ledger: the script was ended by {number.name}" in told.err
-    assert ", 1 lost; " in told.err
+    assert ", 1 session lost; " in told.err
     said = desk.account(ledger)
     assert said.runs == ["stopped"]
     assert said.sessions == [("CLOCK", "lost")]
