@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from inspect import cleandoc
 from typing import Annotated, Any, NamedTuple
 
@@ -73,6 +74,10 @@ class PipeClosed(Exception):
     """Whoever read the output does so no more."""
 
 
+class NoSuchCommand(exits.Misuse):
+    """A command that is in no line of the table."""
+
+
 class MomentCommand(TyperCommand):
     """A command whose arguments can be moments: ``-5m`` is one, and no option."""
 
@@ -96,6 +101,15 @@ class Group(TyperGroup):
             if command.name == cmd_name:
                 return _named(command) if self.listing else _loaded(command)
         return None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        names = self.list_commands(ctx)
+        if args[0] not in names and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], names, 1)
+            raise NoSuchCommand(
+                f"there is no command {args[0]!r}", hint=f"Did you mean {near[0]}?" if near else f"{NAME} --help"
+            )
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         with self._listed():
@@ -162,8 +176,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exits.PIPE
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
-    except SystemExit as done:  # completion ends so
+    except SystemExit as done:  # completion ends so, and rich when nobody reads what it prints
         code = done.code if isinstance(done.code, int) else exits.OK
+        code = exits.PIPE if isinstance(done.__context__, BrokenPipeError) else code
     except LedgerError as error:
         message, *place = str(error).split("\n  ")  # of a predicate: its text, and a caret below it
         report(message, error.hint, place)

@@ -117,7 +117,7 @@ def _existing(path: Path, which: str) -> Path:
     else:
         return path
     beside = [each.name for each in _ledgers(path.parent)]
-    near = get_close_matches(path.name, beside, 1) or [name for name in beside if name == f"{path.name}.ledger"]
+    near = get_close_matches(path.name, beside, 1) or [name for name in beside if name.startswith(path.name)]
     if near:
         hint = f"Did you mean {path.parent / near[0]}?"
     elif beside:

@@ -23,6 +23,16 @@ Address: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Recording: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        "-a",
+        metavar="HOST:PORT",
+        help=f"Where the recorder listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}, by default.",
+        show_default=False,
+    ),
+]
 Durability: TypeAlias = Annotated[
     Literal["commit", "interval", "none"],
     typer.Option(

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated, Any
@@ -23,10 +24,12 @@ from ezmsg.ledger.tools.summary import summarise
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
 
-
 NOTHING_OF_A_SCRIPT = """\
   Likely causes: it never came to ez.run(...); it names a graph_address of its own; or it sets EZMSG_GRAPHSERVER_ADDR
   itself. Let it use the address that $EZMSG_GRAPHSERVER_ADDR has when it starts."""
+
+
+WANTED = "Give the path of a Python script, or -m and a module."
 
 
 class CannotRun(exits.Misuse):
@@ -82,9 +85,12 @@ def run(
 def _refuse_unless_runnable(script: str) -> None:
     path = Path(script)
     if path.is_dir() and not (path / "__main__.py").is_file():
-        raise CannotRun(f"{script} is a folder", hint="Give the path of a Python script, or -m and a module.")
+        raise CannotRun(f"{script} is a folder", hint=WANTED)
     if not path.exists():
-        raise CannotRun(f"no such script: {script}", hint="Give the path of a Python script, or -m and a module.")
+        near = get_close_matches(path.name, [each.name for each in path.parent.glob("*.py")], 1)
+        raise CannotRun(
+            f"no such script: {script}", hint=f"Did you mean {path.with_name(near[0])}?" if near else WANTED
+        )
 
 
 class Signals:

@@ -1,6 +1,5 @@
 """``status``: how a running recorder is."""
 
-import os
 import sys
 import time
 from typing import Annotated, Any, NamedTuple
@@ -11,7 +10,7 @@ from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.amounts import size_text
-from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV
+from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, address_or_default
 from ezmsg.ledger.tools.page import Page, Part, count, listed
 from ezmsg.ledger.tools.told import span_text
 
@@ -37,7 +36,7 @@ def status(
     address: Annotated[
         str | None,
         typer.Argument(
-            metavar="[HOST:PORT]", help=f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.", show_default=False
+            metavar="HOST:PORT", help=f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.", show_default=False
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Ask again every second, until Ctrl-C.")] = False,
@@ -52,7 +51,7 @@ def status(
       ezmsg-ledger status --watch
       ezmsg-ledger status 127.0.0.1:10000 --json
     """
-    where = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
+    where = address_or_default(address)
     page = Page()
     while True:
         answer = ask(where, "status")

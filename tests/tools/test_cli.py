@@ -355,7 +355,8 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["lgo"], "no such command 'lgo'", "ezmsg-ledger --help"),
+        (["lgo"], "there is no command 'lgo'", "Did you mean log?"),
+        (["xyzzy"], "there is no command 'xyzzy'", "ezmsg-ledger --help"),
         (["log", "--folow"], "no such option", "ezmsg-ledger log --help"),
         (["log", "LEDGER", "surplus"], "unexpected extra argument", "ezmsg-ledger log --help"),
         (["log", "LEDGER", "-n", "few"], "'--lines'", "ezmsg-ledger log --help"),
@@ -415,6 +416,18 @@ def test_a_reader_that_stops_is_no_error(night: Any, tmp_path: Path) -> None:
         assert program.stderr.read() == b""
         program.stderr.close()
         assert program.wait(60) == exits.PIPE
+
+
+@pytest.mark.parametrize("command", [["--help"], ["log", "--help"], ["log", "LEDGER"]])
+def test_nor_is_one_that_stops_before_what_is_printed_in_colour(night: Any, command: list[str]) -> None:
+    words = [str(night.path) if each == "LEDGER" else each for each in command]
+    env = {**os.environ, "FORCE_COLOR": "1"}
+    env.pop("NO_COLOR", None)
+    program = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    assert program.stdout is not None
+    program.stdout.close()
+    _, said = program.communicate(timeout=60)
+    assert (program.returncode, said) == (exits.PIPE, b"")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

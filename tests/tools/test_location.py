@@ -117,10 +117,14 @@ def test_with_none_at_all_it_says_where_one_could_come_from(run: Run, here: Path
 
 @pytest.mark.parametrize(
     ("named", "hint"),
-    [("mondy.ledger", "Did you mean monday.ledger?"), ("monday", "monday.ledger"), ("qqqq", "There is monday.ledger")],
+    [
+        ("mondy-20261124-101500.ledger", "Did you mean monday-20261124-101500.ledger?"),
+        ("monday", "Did you mean monday-20261124-101500.ledger?"),
+        ("qqqq", "There is monday-20261124-101500.ledger."),
+    ],
 )
 def test_a_wrong_name_is_answered_with_a_right_one(run: Run, here: Path, named: str, hint: str) -> None:
-    make(here / "monday.ledger", "x")
+    make(here / "monday-20261124-101500.ledger", "x")
     answer = run("log", named)
     assert answer.code == exits.USAGE
     assert hint in answer.err
