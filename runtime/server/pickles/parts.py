@@ -2,7 +2,8 @@
 
 A part is the body of a pickle: what pushes one value, without the opcodes that begin and end a pickle. In protocol 3
 the memo's places are written out, so a part refers to places that it filled itself, wherever it stands: parts may
-follow each other, though whoever puts them together must not use the memo. Nothing is shared between two parts.
+follow each other, though whoever puts them together may use the memo only up to the next of them (``naming``). Nothing
+else is shared between two parts.
 """
 
 import struct
@@ -30,13 +31,13 @@ def text(value: str) -> bytes:
 
 
 def listed(items: Iterable[bytes]) -> bytes:
-    """A list of parts."""
+    """A list of parts. Several that follow each other may be given as one."""
     return b"".join((b"](", *items, b"e"))
 
 
-def mapped(items: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A dict of parts."""
-    return b"".join((b"}(", *(half for item in items for half in item), b"u"))
+def mapped(items: Iterable[bytes]) -> bytes:
+    """A dict of parts: key, value, key, value, ... Several that follow each other may be given as one."""
+    return b"".join((b"}(", *items, b"u"))
 
 
 def named(cls: type) -> bytes:
@@ -44,14 +45,22 @@ def named(cls: type) -> bytes:
     return b"c" + cls.__module__.encode() + b"\n" + cls.__qualname__.encode() + b"\n"
 
 
-def pair(cls: type) -> tuple[bytes, bytes]:
-    """What stands before and behind the two fields of a named tuple of class ``cls``."""
-    return named(cls), b"\x86\x81"
+def naming(cls: type, value: bytes) -> bytes:
+    """``value``, a part in which ``pair`` makes objects of ``cls``; no ``part`` may stand in it before one of these.
+
+    A reader looks the class up once, and not for each of its objects.
+    """
+    return named(cls) + b"q\x000" + value
+
+
+def pair(first: bytes, second: bytes) -> bytes:
+    """A named tuple of two fields, of the class that is named around it."""
+    return b"h\x00" + first + second + b"\x86\x81"
 
 
 def record(cls: type, **fields: bytes) -> bytes:
     """An object of a plain dataclass."""
-    state = mapped((text(name), value) for name, value in fields.items())
+    state = mapped(text(name) + value for name, value in fields.items())
     return named(cls) + b")\x81" + state + b"b"
 
 

@@ -1,13 +1,17 @@
 """Snapshots are ezmsg's, object for object, and what has not changed is not made again."""
 
 import pickle
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import pytest
 from ezmsg.core import graphmeta as gm
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
+from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.runtime import LiveGraph
 from ezmsg.ledger.runtime.server import snapshots
 from ezmsg.ledger.runtime.server.pickles import parts, references
@@ -101,6 +105,51 @@ def test_every_change_shows_and_only_what_is_new_is_pickled(
     assert (len(made), taken._metadata) == (3, {})
 
 
+def test_a_change_makes_the_topics_anew_that_it_touches(live: LiveGraph) -> None:
+    taken, one = Snapshots(live), live.open_session()
+    live.connect("A", "B", one)
+    live.connect("C", "D", one)
+    for other in (live.open_session(), live.open_session()):
+        taken.pickled()
+        before = taken._nodes
+        live.connect("C", "D", other)
+        assert len(pickle.loads(taken.pickled()).sessions[live.state.sessions[other].uuid].edges) == 1
+        assert [topic for topic, node in taken._nodes.items() if node is not before[topic]] == ["C"]
+    live.close_session(one)
+    assert pickle.loads(taken.pickled()).graph == {"C": ["D"], "D": []}
+    assert [*taken._nodes] == ["C", "D"], "what is gone is not kept"
+
+
+topics = st.sampled_from(["A", "B", "C", "ü", "x" * 300])
+commands = st.tuples(st.sampled_from(["connect", "disconnect", "clear", "reopen"]), topics, topics, st.integers(0, 3))
+
+
+@given(st.lists(st.lists(commands, min_size=1, max_size=4), max_size=12))
+def test_whatever_was_kept_a_snapshot_is_as_if_nothing_was(story: list[list[tuple[str, str, str, int]]]) -> None:
+    live = LiveGraph(Ledger.memory())
+    taken, owners = Snapshots(live), [None, *(live.open_session() for _ in range(3))]
+    for chapter in story:
+        for command, from_topic, to_topic, place in chapter:
+            owner = owners[place]
+            if command == "connect":
+                with suppress(CycleError):
+                    live.connect(from_topic, to_topic, owner)
+            elif command == "disconnect":
+                live.disconnect(from_topic, to_topic, owner)
+            elif owner is not None and command == "clear":
+                live.clear(owner)
+            elif owner is not None:
+                live.close_session(owner)
+                owners[place] = live.open_session()
+        assert taken.pickled() == Snapshots(live).pickled()
+    loaded, typed = pickle.loads(taken.pickled()), live.state.snapshot()
+    assert loaded.graph == typed.graph
+    assert [*loaded.edge_owners.items()] == [*typed.edge_owners.items()]
+    assert {uuid: each.edges for uuid, each in loaded.sessions.items()} == {
+        uuid: each.edges for uuid, each in typed.sessions.items()
+    }
+
+
 def test_parts_stand_side_by_side() -> None:
     shared = ["x", "x"]
     values: list[Any] = [[shared, shared], {"x": shared, "y": UUID(int=1)}, metadata("SYS/U"), "x", None, b"x" * 300]
@@ -108,5 +157,14 @@ def test_parts_stand_side_by_side() -> None:
         some = values[:count]
         assert pickle.loads(parts.whole(parts.listed(map(parts.part, some)))) == some
         keyed = {f"{place}": value for place, value in enumerate(some)}
-        pairs = ((parts.text(key), parts.part(value)) for key, value in keyed.items())
+        pairs = (parts.text(key) + parts.part(value) for key, value in keyed.items())
         assert pickle.loads(parts.whole(parts.mapped(pairs))) == keyed
+
+
+def test_a_class_is_named_once_for_all_that_follows() -> None:
+    edges = [gm.Edge("A", "B"), gm.Edge("B", "C")]
+    pairs = [parts.pair(parts.text(edge.from_topic), parts.text(edge.to_topic)) for edge in edges]
+    named = parts.naming(gm.Edge, parts.listed(pairs))
+    data = parts.whole(parts.listed([named, parts.part(["x"]), named]))
+    assert data.count(b"Edge") == 2
+    assert shape(pickle.loads(data)) == shape([edges, ["x"], edges])
