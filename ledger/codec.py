@@ -49,6 +49,7 @@ class Codec:
         self._upcasters = dict(upcasters or {})
         known = (*types, *self._upcasters)
         self._ints = {cls: names for cls in known if (names := _int_fields(cls))}
+        self._bearing_ints = frozenset(self._ints)  # a dict would be walked through for each batch
         self._tags = {str(cls.__struct_config__.tag) for cls in known}
         self._encoder = msgspec.json.Encoder()
         union = Union[(*known, *_STRUCTURAL)]  # type: ignore[valid-type]
@@ -63,7 +64,7 @@ class Codec:
         """
         batch = events if isinstance(events, list) else list(events)
         kinds = set(map(type, batch))
-        if not kinds.isdisjoint(self._ints):
+        if not kinds.isdisjoint(self._bearing_ints):
             self._refuse_large_integers(event for event in batch if type(event) in self._ints)
         try:
             if UnknownEvent in kinds:
