@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ezmsg.ledger.codec import LINE_MAX
+from ezmsg.ledger.codec import INT_MAX, LINE_MAX
 from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
+from ezmsg.ledger.hashing import Hash
 from ezmsg.ledger.scan import Place, fill
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
@@ -62,14 +63,10 @@ def first_bytes(header: Header) -> bytes:
     return line + encode_commit(upto=0, count=0, at=len(line), synced=0, sha256=sha256(line).hexdigest())
 
 
-def checkpoint_lines(upto: int, states: Sequence[bytes]) -> list[bytes]:
-    """The lines that keep ``states``, each one JSON value, as what is known after event ``upto``.
-
-    Raises InvalidEvent when one is no JSON, or exceeds LINE_MAX. Cost: O(bytes).
-    """
-    lines = []
+def check_states(states: Sequence[bytes]) -> None:
+    """Raise InvalidEvent unless each of ``states`` can stand in a checkpoint line. Cost: a megabyte in 2 ms."""
     for state in states:
-        line = msgspec.json.encode(Checkpoint(upto, msgspec.Raw(state))) + b"\n"
+        line = _checkpoint_line(INT_MAX, state)
         if len(line) > LINE_MAX:
             raise InvalidEvent(
                 f"a part of a checkpoint takes {len(line)} bytes, more than the {LINE_MAX} of a line",
@@ -81,19 +78,28 @@ def checkpoint_lines(upto: int, states: Sequence[bytes]) -> list[bytes]:
             raise InvalidEvent(f"a part of a checkpoint is no JSON: {error}") from error
         if line.count(b"\n") > 1:
             raise InvalidEvent("a part of a checkpoint has a newline in it")
-        lines.append(line)
-    return lines
 
 
-def segment_bytes(header: Header, number: int, opened: int, upto: int, previous: str, lines: Sequence[bytes]) -> bytes:
+def _checkpoint_line(upto: int, state: bytes) -> bytes:
+    return msgspec.json.encode(Checkpoint(upto, msgspec.Raw(state))) + b"\n"
+
+
+def segment_bytes(
+    header: Header, number: int, opened: int, upto: int, previous: str, states: Sequence[bytes]
+) -> tuple[bytes, Place, Hash]:
     """What segment ``number`` of the ledger ``header`` begins with, where the one before ended with seq ``upto``.
 
-    ``previous``: the hex digest of all bytes of that one; ``lines``: those of its checkpoint, or none.
+    ``previous``: the hex digest of all bytes of that one; ``states``, which were checked: the parts of its checkpoint.
+    Returns the bytes, the place behind them, and their hash. Cost: each byte is hashed once.
     """
+    lines = [_checkpoint_line(upto, state) for state in states]
     segment = Segment(number, opened, upto + 1, previous, sum(map(len, lines)))
     begin = Header(SEGMENT_FORMAT, header.id, header.created)
     data = b"".join([msgspec.json.encode(begin), b"\n", msgspec.json.encode(segment), b"\n", *lines])
-    return data + encode_commit(upto=upto, count=0, at=len(data), synced=0, sha256=sha256(data).hexdigest())
+    digest: Hash = sha256(data)
+    commit = encode_commit(upto=upto, count=0, at=len(data), synced=0, sha256=digest.hexdigest())
+    digest.update(commit)
+    return data + commit, Place(len(data) + len(commit), upto, commit), digest
 
 
 _ROOM_HINT = "Record into a folder that exists, that you may write to, and that has space left."

@@ -3,7 +3,7 @@
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal
 
@@ -15,7 +15,7 @@ from ezmsg.ledger.header import explained
 from ezmsg.ledger.lock import Holder
 from ezmsg.ledger.reader import Stop
 from ezmsg.ledger.scan import Place
-from ezmsg.ledger.segments import Start, States
+from ezmsg.ledger.segments import Since, Start
 from ezmsg.ledger.seqtime import SeqTimes
 from ezmsg.ledger.structural import Header
 from ezmsg.ledger.verify import Verification
@@ -123,14 +123,18 @@ class Ledger(ABC):
         the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
         """
 
-    def rotate(self, states: States = (), expected_seq: int | None = None) -> bool:
+    def rotate(
+        self, states: Sequence[bytes] = (), expected_seq: int | None = None, since: Since | None = None
+    ) -> bool:
         """Seal the segment that is written and begin the next; False when it holds no event yet, and goes on.
 
         ``states``, each one JSON value, are what is known at the head: ``start`` gives them back, and a fold can start
-        from them when all before is gone. ``expected_seq``: the head that they were made for; or they are a function
-        that gives them for the head that it is told, while no append comes in between, and raises Conflict when it
-        cannot. Costs a few syncs; an append that comes meanwhile waits for one, or two. A crash at any step leaves the
-        ledger as it was before or after it.
+        from them when all before is gone. ``expected_seq``: the head that they were made for; or ``since`` gives what
+        is to follow them, for the head that it is told, while no append comes in between.
+
+        Costs a few syncs. An append that comes meanwhile waits while ``states`` are hashed and written (some
+        milliseconds a megabyte), and for one sync, or for three when another one has just come before it. A crash at
+        any step leaves the ledger as it was before or after it.
 
         Raises LogError when this ledger is no folder, InvalidEvent when a state is no JSON or too long for a line,
         Conflict; WriteFailed when it could not be done: then the segment goes on, unless ``failure`` says otherwise.

@@ -8,13 +8,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 
 from ezmsg.ledger import packed
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import LedgerLocked, LogError
 from ezmsg.ledger.header import (
-    checkpoint_lines,
     create,
     explained,
     first_bytes,
@@ -41,9 +39,9 @@ def begin_segment(
 ) -> Begun:
     """Make segment ``number``, which follows one that ends at ``end`` and whose bytes have this ``digest``.
 
-    It begins with ``states``, the parts of a checkpoint. Raises OSError when it could not be made; then there is none.
+    It begins with ``states``, which were checked. Raises OSError when it could not be made; then there is none.
     """
-    data = segment_bytes(header, number, opened, end.seq, digest, checkpoint_lines(end.seq, states))
+    data, place, hashed = segment_bytes(header, number, opened, end.seq, digest, states)
     path = os.path.join(folder, segment_name(number))
     try:
         write_new(disk, f"{path}.new", (data,))
@@ -53,7 +51,7 @@ def begin_segment(
             _remove_if_there(disk, f"{path}.new")
             raise
         logger.warning("%s has its name, though the system says that it could not be given", path)
-    return Begun(path, Place(len(data), end.seq, data[data.rindex(b"\n", 0, -1) + 1 :]), sha256(data))
+    return Begun(path, place, hashed)
 
 
 def _remove_if_there(disk: Disk, path: str) -> None:

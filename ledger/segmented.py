@@ -1,17 +1,18 @@
 """A ledger that is a folder of segments, open for append: a new one is begun whenever ``rotate`` is called."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.folder import FolderReader
+from ezmsg.ledger.header import check_states
 from ezmsg.ledger.lock import WriterLock
 from ezmsg.ledger.reader import Reader
 from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
 from ezmsg.ledger.scan import Place
-from ezmsg.ledger.segments import States, number_of
+from ezmsg.ledger.segments import Since, number_of
 from ezmsg.ledger.writer import Begun
 
 
@@ -44,7 +45,10 @@ class SegmentedLedger(FileLedger):
         assert number is not None, self._writer.path
         return number
 
-    def rotate(self, states: States = (), expected_seq: int | None = None) -> bool:
+    def rotate(
+        self, states: Sequence[bytes] = (), expected_seq: int | None = None, since: Since | None = None
+    ) -> bool:
+        check_states(states)  # here, where nobody waits for it
         writer = self._writer
         if writer.place.seq == writer.began.seq and not writer.closed:
             return False
@@ -52,7 +56,9 @@ class SegmentedLedger(FileLedger):
 
         def begin(end: Place, digest: str) -> Begun:
             number = self._number + 1
-            known = states(end.seq) if callable(states) else states
+            more = since(end.seq) if since is not None else ()
+            check_states(more)
+            known = [*states, *more]
             return begin_segment(self._disk, self.location, self.header, number, now, end, digest, known)
 
         writer.rotate(begin, expected_seq)

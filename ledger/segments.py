@@ -20,8 +20,8 @@ from ezmsg.ledger.structural import Checkpoint, Header
 
 FIRST = 1
 
-States: TypeAlias = Sequence[bytes] | Callable[[int], Sequence[bytes]]
-"""What is known at a seq, each one JSON value; or what gives that for the seq that it is told."""
+Since: TypeAlias = Callable[[int], Sequence[bytes]]
+"""What is known at the seq that it is told, beyond what was known before: each one JSON value."""
 
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
 

@@ -84,11 +84,11 @@ def rotate(ledger: Ledger) -> bool:
     states = states_of(state)
     since = list(ledger.entries(state.seq))
 
-    def known(head: int) -> list[bytes]:
+    def more(head: int) -> list[bytes]:
         since.extend(ledger.entries(since[-1].seq if since else state.seq, head))
-        return [*states, *added(since)]
+        return added(since)
 
-    return ledger.rotate(known)
+    return ledger.rotate(states, since=more)
 
 
 def _start(ledger: Ledger, seq: int | None) -> GraphState:

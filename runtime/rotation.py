@@ -36,8 +36,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
 class Keeper:
     """Keeps the segments of a graph's ledger as a ``Rotation`` says.
 
-    All the work is done in a thread: beginning a segment, compressing and removing. What the graph appends meanwhile
-    waits for a sync at most.
+    All the work is done in a thread: beginning a segment, compressing and removing. For what an append waits that comes
+    while a segment is begun, see ``Ledger.rotate``.
     """
 
     def __init__(self, rotation: Rotation) -> None:

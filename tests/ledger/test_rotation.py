@@ -255,11 +255,21 @@ def test_states_of_another_head_are_refused(ledger: SegmentedLedger, marks: Call
     assert Path(ledger.tip).name == "000001.ledger"
 
 
+def test_what_has_come_since_the_states_follows_them(
+    ledger: SegmentedLedger, marks: Callable[..., list[Mark]]
+) -> None:
+    ledger.append(marks("a", "b"))
+    assert ledger.rotate([b'{"upto":1}', b"2"], since=lambda head: [b'{"head":%d}' % head])
+    assert ledger.start() == (2, [b'{"upto":1}', b"2", b'{"head":2}'])
+
+
 @pytest.mark.parametrize("state", [b"{", b"", b"[1,\n2]", b"\xff", b'"' + b"x" * 2**24 + b'"'])
 def test_a_state_that_is_no_line(ledger: SegmentedLedger, marks: Callable[..., list[Mark]], state: bytes) -> None:
     ledger.append(marks("a"))
     with pytest.raises(InvalidEvent, match="a part of a checkpoint"):
         ledger.rotate([b"1", state])
+    with pytest.raises(InvalidEvent, match="a part of a checkpoint"):
+        ledger.rotate([b"1"], since=lambda head: [state])
     ledger.append(marks("b"))
     assert ledger.rotate([b"1"])
     assert ledger.verify().sound

@@ -111,7 +111,7 @@ def _rotate(world: World) -> None:
     if not isinstance(world.ledger, SegmentedLedger):
         _reopen(world, segmented=True)
     names = [name for commit in world.commits for name in commit]
-    if world.ledger.rotate(lambda seq: [state_of(names[:seq])]):
+    if world.ledger.rotate(since=lambda seq: [state_of(names[:seq])]):
         world.begins.append(len(names) + 1)
         world.promised = len(world.commits)
 

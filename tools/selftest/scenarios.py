@@ -211,7 +211,7 @@ class Play:
             self._close()
         if self._opened():
             assert self.ledger is not None
-            self._try(lambda: self.ledger.rotate(lambda seq: [state_of(self._flat()[:seq])]))  # type: ignore[union-attr]
+            self._try(lambda: self.ledger.rotate(since=lambda seq: [state_of(self._flat()[:seq])]))  # type: ignore[union-attr]
 
     def _opened(self) -> bool:
         """Open the ledger if it is not; False when a fault was in the way, which must leave nothing behind."""
