@@ -253,6 +253,9 @@ class FolderReader:
                     if file.segment is not None and part.sound:
                         file.checkpoint()
             except LedgerError as error:
+                first_now = self._segments.numbers()[0]
+                if number < first_now:  # dropped since: what remains is all of it now
+                    return self._verified_all(range(first_now, max(numbers[-1], first_now) + 1), place)
                 problems.append(f"{name}: {error}")
                 reach = min(reach, max(1, len(parts)))
                 parts.append(_NOTHING)

@@ -221,6 +221,12 @@ def read_header(disk: Disk, handle: int, path: str) -> Opening:
             sound = header.format == SEGMENT_FORMAT and min(segment.first, segment.checkpoint + 1) > 0
             if newline and sound and msgspec.json.encode(segment) == second:
                 start = len(line) + len(second) + 2 + segment.checkpoint
+                if start > (size := disk.size(handle)):
+                    raise DamagedLedger(
+                        f"{path} is damaged: its checkpoint should end at offset {start}, the file ends at {size}",
+                        offset=0,
+                        seq=segment.first - 1,
+                    )
                 return Opening(header, segment, Place(start, segment.first - 1, b""))
     raise _not_a_ledger(path, data)
 

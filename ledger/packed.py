@@ -126,7 +126,7 @@ class PackedDisk(Disk):
         """A handle of the whole, unpacked. Memory stays flat; the temporary folder has to have room."""
         size, offset, written = self._disk.size(handle), 0, 0
         unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-        with tempfile.TemporaryFile(buffering=0) as file:
+        with tempfile.TemporaryFile() as file:
             while offset < size:
                 piece = read_at(self._disk, handle, offset, FRAME)
                 offset += len(piece)
@@ -136,6 +136,7 @@ class PackedDisk(Disk):
                     raise self._damaged(written, error) from error
                 written += len(plain)
                 file.write(plain)
+            file.flush()
             self._disk.close(handle)
             return os.dup(file.fileno())
 

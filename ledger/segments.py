@@ -75,14 +75,15 @@ class SegmentFile:
         data = read_at(self.disk, self.handle, 0, end + COMMIT_LINE_MAX)
         line, newline, _ = data[end:].partition(b"\n")
         commit = parse_commit(line + newline, end)
-        if commit is None or commit.sha256 != sha256(data[:end]).hexdigest():
+        try:
+            if commit is None or commit.sha256 != sha256(data[:end]).hexdigest():
+                raise ValueError("its checkpoint is not the one that was written")
+            lines = data[end - self.segment.checkpoint : end].split(b"\n")[:-1]
+            found = [msgspec.json.decode(line, type=Checkpoint) for line in lines]
+        except ValueError as error:  # MsgspecError is one
             raise DamagedLedger(
-                f"{self.path} is damaged before offset {end}: its checkpoint is not the one that was written",
-                offset=0,
-                seq=self.start.seq,
-            )
-        lines = data[end - self.segment.checkpoint : end].splitlines()
-        found = [msgspec.json.decode(line, type=Checkpoint) for line in lines]
+                f"{self.path} is damaged before offset {end}: {error}", offset=0, seq=self.start.seq
+            ) from error
         return Start(self.start.seq, [bytes(each.state) for each in found])
 
     def close(self) -> None:

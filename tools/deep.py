@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.history import beginning
 
 
 class Consistency(msgspec.Struct, frozen=True):
@@ -19,13 +19,14 @@ class Consistency(msgspec.Struct, frozen=True):
 
 
 def check_each_step(ledger: Ledger, step: Callable[[int], object] = lambda seq: None) -> Consistency:
-    """Fold the sound part of a ledger, asserting every invariant of the state after every event.
+    """Fold the sound part of a ledger from where it begins, asserting every invariant of the state after every event.
 
     ``step`` is called with each seq that was checked. Cost: O(events * state): each check looks at the whole state.
+    Raises what ``beginning`` raises where earlier segments are gone and what was so before cannot be known.
     """
-    state = GraphState()
     events = 0
     try:
+        state = beginning(ledger)
         for event in ledger.entries():
             try:
                 state.apply(event)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ezmsg.ledger import packed
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.history import rotate as begin_segment
 from ezmsg.ledger.projections.history import state_at
@@ -39,13 +40,15 @@ def rotate(
     page = Page()
     path = locate(ledger, page)
     oldest = None if keep is None else time.time_ns() - span(keep, "--keep")
+    if compress:
+        packed.library()
     with Ledger.open(path, "r") as source:  # what is wrong with it shows before anything is changed
         state_at(source)
     with Ledger.open(path, segmented=True) as opened:
         assert isinstance(opened, SegmentedLedger)
         begun = begin_segment(opened)
         dropped = opened.drop(oldest) if oldest is not None else []
-        packed = opened.pack() if compress else []
+        compressed = opened.pack() if compress else []
         answer = {
             "ledger": opened.location,
             "id": opened.id,
@@ -54,7 +57,7 @@ def rotate(
             "first": opened.first,
             "seq": opened.head,
             "dropped": dropped,
-            "compressed": packed,
+            "compressed": compressed,
             "bytes": opened.bytes_on_disk,
         }
         if json:
@@ -64,7 +67,7 @@ def rotate(
             page.line(f"{shortened(opened.location)} goes on in {shortened(opened.tip)}")
         else:
             page.line(f"{shortened(opened.tip)} has had no event since it began")
-        for done, names in (("removed", dropped), ("compressed", packed)):
+        for done, names in (("removed", dropped), ("compressed", compressed)):
             if names:
                 page.line(f"  {done} {count(len(names), 'segment')}: {listed(names, NAMES_MAX)}")
         held = seqs_text(opened.first, opened.head) if opened.head >= opened.first else "no event"

@@ -13,6 +13,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import packed as packed_module
+from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.segmented import SegmentedLedger
@@ -288,6 +289,53 @@ def test_a_checkpoint_that_has_changed_is_not_handed_out(three: Path, part: str)
         assert not ledger.verify().sound
     with pytest.raises(DamagedLedger, match="damaged at offset 0"):
         Ledger.open(three)
+
+
+@pytest.mark.parametrize("size", [10**6, 10**14, 2**63 - 1])
+def test_a_checkpoint_that_should_end_behind_the_file(three: Path, size: int) -> None:
+    """Neither the memory nor the patience of whoever reads it is spent."""
+    file = three / "000002.ledger"
+    data = file.read_bytes()
+    stated = json.loads(data.split(b"\n")[1])["checkpoint"]
+    file.write_bytes(data.replace(b'"checkpoint":%d' % stated, b'"checkpoint":%d' % size, 1))
+    with Ledger.open(three, "r") as ledger:
+        with pytest.raises(DamagedLedger, match=f"the file ends at {len(file.read_bytes())}"):
+            ledger.start(5)
+        found = ledger.verify()
+        assert (found.segment, found.seq) == (1, 4)
+        assert "its checkpoint should end at offset" in found.problems[0]
+
+
+def test_a_checkpoint_with_odd_white_space(path: Path, hasty: Any) -> None:
+    """JSON allows a carriage return between two values: it ends no line."""
+    with Ledger.open(path, disk=hasty, segmented=True) as ledger:
+        ledger.append([Mark(name="a")])
+        assert ledger.rotate([b'{"a":\r1}'])
+        assert ledger.start() == (1, [b'{"a":\r1}'])
+
+
+def test_a_checkpoint_that_is_none_though_its_hash_is_right(three: Path) -> None:
+    file = three / "000002.ledger"
+    file.write_bytes(_resealed(file.read_bytes().replace(b'"ledger.checkpoint"', b'"ledger.cheekpoint"', 1)))
+    with Ledger.open(three, "r") as ledger, pytest.raises(DamagedLedger, match="damaged before offset"):
+        ledger.start(5)
+
+
+def test_a_segment_that_is_dropped_while_the_ledger_is_verified(path: Path) -> None:
+    """What remains is a sound ledger."""
+
+    class DroppingDisk(Disk):
+        """The first segment goes just before it would be opened."""
+
+        def open(self, path: str, *, write: bool = False) -> int:
+            if path.endswith("000001.ledger"):
+                Path(path).unlink(missing_ok=True)
+            return super().open(path, write=write)
+
+    write(path, OS_DISK)
+    with Ledger.open(path, "r", disk=DroppingDisk()) as ledger:
+        found = ledger.verify()
+        assert (found.problems, found.first, found.segments) == ([], 5, 2)
 
 
 def test_segments_in_each_others_place(three: Path) -> None:

@@ -1,6 +1,7 @@
 """``rotate`` and the options of ``serve``, and every command on what is left."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,21 @@ def test_what_the_commands_say_of_what_is_left(run: Run, left: Path) -> None:
         assert f"seq {moment} is no longer in {left}" in asked.err
         assert "hint: The ledger holds seq 6" in asked.err
     assert run("show", left, "--at", "mark:here").code == exits.USAGE
+
+
+def test_it_is_checked_in_depth_from_where_it_begins(run: Run, left: Path) -> None:
+    answer = run("verify", left, "--deep")
+    assert answer.code == exits.OK
+    assert "  folded 2 events; every invariant of the graph held after each\n" in answer.out
+
+
+def test_compressing_without_the_library_changes_nothing(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    answer = run("rotate", file, "--compress")
+    assert (answer.code, file.is_file()) == (exits.DISK, True)
+    assert 'pip install "ezmsg-ledger[zstd]"' in answer.err
 
 
 def test_every_command_says_where_what_is_left_begins(run: Run, left: Path) -> None:
