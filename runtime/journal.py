@@ -4,6 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,6 +37,14 @@ class Degraded(msgspec.Struct, frozen=True):
     lost: bool
 
 
+class _Batch(NamedTuple):
+    """The events of one append that may still have to be written. ``size``: bytes of their lines, counted while they
+    wait; 0 for what was written and is kept for fear of a failing sync."""
+
+    events: list[ev.Event]
+    size: int
+
+
 class Journal:
     """Appends to a ledger and, if ``keep_going``, never fails for the disk's sake.
 
@@ -51,7 +60,7 @@ class Journal:
         self._wait = wait
         self._keep_going = keep_going
         self._keeps = keep_going and ledger.durability != "none"
-        self._kept: deque[list[ev.Event]] = deque()  # not known to be durable, oldest first
+        self._kept: deque[_Batch] = deque()  # not known to be durable, oldest first
         self._bytes = 0
         self._since = 0
         self._error: LedgerError | None = None
@@ -78,7 +87,7 @@ class Journal:
         if self._error is None:
             return None
         written = 0 if self._broken else self.ledger.head  # kept for fear of a sync that fails, but in the file
-        waiting = sum(len(batch) for batch in self._kept if batch[-1].seq > written)
+        waiting = sum(len(batch.events) for batch in self._kept if batch.events[-1].seq > written)
         return Degraded(self._since, str(self._error), waiting, self._dropped)
 
     def append(self, events: list[ev.Event]) -> list[ev.Event]:
@@ -98,7 +107,7 @@ class Journal:
         stored = stamp(events, self.head, time.time_ns())
         size = len(encode_stamped(stored))  # checked as a stored one is: one that cannot be stored would block the rest
         self.head = stored[-1].seq
-        self._kept.append(stored)
+        self._kept.append(_Batch(stored, size))
         self._bytes += size
         if self._bytes > QUEUE_MAX:
             self._drop()
@@ -112,7 +121,7 @@ class Journal:
         if not self._keeps:
             return None
         durable = self.ledger.durable_seq if self._error is None else self.ledger.head
-        waiting = next((stored for stored in self._kept if stored[-1].seq > durable), None)
+        waiting = next((batch.events for batch in self._kept if batch.events[-1].seq > durable), None)
         return 0 if waiting is None else max(0, now - waiting[0].time)
 
     def read(self, after: int = 0) -> Iterator[list[AnyEvent]]:
@@ -120,7 +129,7 @@ class Journal:
         for batch in self.ledger.read(after):
             after = batch[-1].seq
             yield batch
-        for waiting in list(self._kept):  # some are in the ledger as well, since the pass over it began
+        for waiting, _ in list(self._kept):  # some are in the ledger as well, since the pass over it began
             if waiting[0].seq <= after + 1 <= waiting[-1].seq:
                 yield clip(waiting, after, None)  # type: ignore[arg-type]
                 after = waiting[-1].seq
@@ -128,9 +137,13 @@ class Journal:
     def _keep(self, stored: list[ev.Event]) -> None:
         """Keep what a failed sync could still take back: a few batches at most, until the flusher has been there."""
         durable = self.ledger.durable_seq
-        while self._kept and self._kept[0][-1].seq <= durable:
-            self._kept.popleft()
-        self._kept.append(stored)
+        self._forget(durable)
+        self._kept.append(_Batch(stored, 0))
+
+    def _forget(self, seq: int) -> None:
+        """Keep nothing up to ``seq``: it is in the ledger."""
+        while self._kept and self._kept[0].events[-1].seq <= seq:
+            self._bytes -= self._kept.popleft().size
 
     def _drop(self) -> None:
         if not self._dropped:
@@ -176,11 +189,12 @@ class Journal:
             self.ledger.probe(self._room)
             if self._broken:
                 self._reopen()
-            while self._kept and self._kept[0][-1].seq <= self.ledger.head:
-                self._kept.popleft()
-            while self._kept and self._kept[0][0].seq == self.ledger.next_seq:
-                self.ledger.append_late(self._kept[0])
-                self.late += len(self._kept.popleft())
+            self._forget(self.ledger.head)
+            while self._kept and self._kept[0].events[0].seq == self.ledger.next_seq:
+                late = self._kept[0].events
+                self.ledger.append_late(late)
+                self.late += len(late)
+                self._forget(late[-1].seq)
         except (LedgerError, OSError) as error:
             self.in_vain(error, self._room)
             return False

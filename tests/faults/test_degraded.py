@@ -408,6 +408,39 @@ def test_a_server_that_stops_and_still_cannot_write_says_what_is_lost(
     live.ledger.close()
 
 
+def test_what_was_written_between_two_failures_no_longer_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes a little at each attempt keeps up for ever: nothing is ever dropped."""
+    monkeypatch.setattr(journal, "QUEUE_MAX", 4096)
+
+    class Narrow(FullDisk):
+        left = 10**9
+
+        def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+            self.left -= len(data)
+            if self.left < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(handle, data, offset)
+
+    disk = Narrow()
+    live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
+    disk.left = 0
+    for number in range(60):
+        live.connect("A", f"B{number}")
+        disk.left = 400 if number >= 5 else 0  # the probe, and one event
+        live.tend(at_once=True)
+        assert live.degraded is not None
+        assert (live.degraded.waiting, live.degraded.lost) == (min(number + 1, 5), False)
+    disk.left = 10**9
+    live.tend(at_once=True)
+    live.close()
+    live.ledger.close()
+    with Ledger.open(tmp_path / "run.ledger", "r") as reader:
+        assert all(event.lost == 0 for event in reader.entries() if isinstance(event, ev.Gap))
+        assert sum(isinstance(event, ev.EdgeConnected) for event in reader.entries()) == 60
+
+
 def test_what_could_never_be_stored_is_refused_at_once_and_does_not_hold_up_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
