@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ezmsg.ledger.flusher import Durability
-from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, scenarios
+from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
 from ezmsg.ledger.tools.selftest.effort import Effort
 
 BEGIN, END = "<!-- figures: python -m tests.faults --write docs/PROMISES.md -->", "<!-- /figures -->"
@@ -70,6 +70,11 @@ ROWS = (
         CUTS,
     ),
     Row(
+        "writers that die in a rotation, or fail when a file becomes a folder; others that go on; then power cuts",
+        (lambda effort, folder: deaths.explore(effort),),
+        "{deaths:,} deaths, {failed moves:,} failures, {crash states:,} crash states",
+    ),
+    Row(
         "each call to the system failing, in each way",
         (lambda effort, folder: calls.explore(effort),),
         "{calls failed:,} calls, {faults injected:,} faults",
@@ -87,9 +92,10 @@ ROWS = (
         "earlier seal a receipt alone",
     ),
     Row(
-        "writers killed, with a reader following",
+        "writers killed, while one reader follows, and another asks about the past from an index that is being made",
         tuple(map(_kills, range(PARTS))),
-        "{kills:,} kills, {appends acknowledged before a kill:,} acknowledged appends",
+        "{kills:,} kills, {appends acknowledged before a kill:,} acknowledged appends, {answers from an index:,} "
+        "answers",
     ),
 )
 

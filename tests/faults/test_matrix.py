@@ -20,7 +20,7 @@ from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.kills import Follower, Historian
 from ezmsg.ledger.tools.selftest.oracle import judge
 from ezmsg.ledger.tools.selftest.promises import PATH, Broken, simulation
-from ezmsg.ledger.tools.selftest.scenarios import ERRORS, Fault, Scenario, Step
+from ezmsg.ledger.tools.selftest.scenarios import ERRORS, SEALED, Fault, Scenario, Step
 
 # --- power cuts in short histories ---
 
@@ -72,7 +72,7 @@ stories = st.builds(
     steps=st.lists(
         st.builds(
             Step,
-            what=st.sampled_from(("append", "append", "sync", "read", "rotate", "close", "kill", "power cut")),
+            what=st.sampled_from(("append", "append", "sync", "read", "rotate", *SEALED, "close", "kill", "power cut")),
             events=st.integers(1, 4),
             size=st.sampled_from((8, 300, 700, 2000)),
             fault=st.none() | faults,
@@ -147,11 +147,14 @@ def test_the_name_of_a_folder_whose_creation_failed_last() -> None:
 
 def test_a_writer_that_died_in_a_rotation() -> None:
     """Who opens a segment that was just begun brings its name to the disk before anything is acknowledged."""
-    assert {"create", "write", "sync", "link", "unlink", "sync_folder"} <= set(deaths.die_in_a_rotation())
+    assert {"create", "write", "sync", "link", "unlink", "sync_folder"} <= set(deaths.die_in_a_rotation(Effort()))
 
 
 def test_a_file_that_was_being_moved_into_a_folder() -> None:
-    assert deaths.fail_in_a_move() > 50
+    effort = Effort()
+    deaths.fail_in_a_move(effort)
+    assert effort.figures["failed moves"] > 1
+    assert effort.figures["crash states"] > 50
 
 
 # --- calls that fail ---

@@ -318,13 +318,13 @@ MUTANTS = (
         Patch(rotation, "        disk.sync_folder(os.path.dirname(folder))\n        disk.replace(folder, target)\n",
               "        disk.replace(folder, target)\n"),)),
     Mutant("a move into a folder not synced by who finishes it",
-           lambda folder: deaths.fail_in_a_move(), (
+           lambda folder: deaths.fail_in_a_move(Effort()), (
         Patch(rotation, "        disk.sync_folder(moving)\n", ""),)),
     Mutant("the name of a new folder not synced",
            nameless, (
         Patch(rotation, "        if segments.numbers()[-1] == FIRST:  #", "        if False:  #"),)),
     Mutant("the name of a segment not synced by who opens it",
-           lambda folder: deaths.die_in_a_rotation(), (
+           lambda folder: deaths.die_in_a_rotation(Effort()), (
         Patch(rotation, "        disk.sync_folder(folder)\n        if segments", "        if segments"),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
     Mutant("index trusted blindly", indexed(another_history), (

@@ -7,6 +7,7 @@ from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.tools.selftest.damage import small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
+from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (
     PATH,
     Broken,
@@ -23,7 +24,13 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-def die_in_a_rotation() -> list[str]:
+def explore(effort: Effort) -> None:
+    """Both of these. Raises Broken."""
+    die_in_a_rotation(effort)
+    fail_in_a_move(effort)
+
+
+def die_in_a_rotation(effort: Effort) -> list[str]:
     """Kill a writer at every step of a rotation; whatever the next one acknowledges outlives a power cut.
 
     Returns the calls at which it was killed. Raises Broken.
@@ -34,8 +41,10 @@ def die_in_a_rotation() -> list[str]:
             with open_simulated(disk, "commit") as ledger:
                 ledger.append([Mark(name="c")])
                 for image in images(disk, matters, corners=True):
+                    effort.figures["crash states"] += 1
                     if (found := recover(image).names) != ("a", "b", "c"):
                         raise Broken(f"killed at {dead}: {found}")
+    effort.figures["deaths"] += len(dead)
     return dead
 
 
@@ -68,13 +77,10 @@ def _killed(dead: list[str]) -> SimulatedDisk | None:
     return None
 
 
-def fail_in_a_move() -> int:
+def fail_in_a_move(effort: Effort) -> None:
     """A ledger of one file becomes a folder, and each sync of a folder fails once; the next opening goes on with that,
-    and the power is cut at every step of it.
-
-    Returns how many states that left. Raises Broken.
+    and the power is cut at every step of it. Raises Broken.
     """
-    states = 0
     with simulation():
         whole = {PATH: small_ledger()}
         names = recover(whole).names
@@ -86,9 +92,9 @@ def fail_in_a_move() -> int:
             for image in left:
                 if (found := recover(image, segmented=True).names) != names:
                     raise Broken(f"sync {nth} of a folder failed: {found}")
-            states += len(left)
+            effort.figures["crash states"] += len(left)
+            effort.figures["failed moves"] += 1
             nth += 1
-    return states
 
 
 def _failed(image: Image, nth: int) -> SimulatedDisk | None:

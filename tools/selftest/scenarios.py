@@ -4,6 +4,7 @@ import errno
 import os
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (
+    NOW,
     PATH,
     Broken,
     forget,
@@ -67,7 +69,7 @@ class Fault(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that is done or happens; ``events`` and ``size`` (bytes of each) are those of an append."""
 
-    what: Literal["append", "sync", "read", "rotate", "close", "kill", "power cut"]
+    what: Literal["append", "sync", "read", "rotate", "compress", "drop", "close", "kill", "power cut"]
     events: int = 1
     size: int = 8
     fault: Fault | None = None
@@ -87,10 +89,14 @@ class Scenario(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
 
+SEALED: tuple[str, ...] = ("drop",) if find_spec("zstandard") is None else ("compress", "drop")
+"""What is done to sealed segments. Without the library none is compressed, and a seed tells another story."""
+
+
 def scenario_of(seed: int) -> Scenario:
     """The story of a seed: up to 14 steps, half of them with a fault."""
     dice = random.Random(seed)
-    kinds = ("append", "append", "append", "append", "sync", "read", "rotate", "rotate", "close", "kill", "power cut")
+    kinds = (*("append",) * 4, "sync", "read", *("rotate",) * 3, *SEALED, "close", "kill", "power cut")
     return Scenario(
         level=dice.choice(("none", "interval", "commit", "commit")),
         steps=tuple(
@@ -135,7 +141,8 @@ class Play:
 
     ``commits``: what was acknowledged, oldest first. ``doubtful``: an append that was refused. It is not in the ledger,
     but a power cut can bring it back: what was written and could not be synced may have been on the disk all the same.
-    ``segmented``: whether it is to be a folder, from the first rotation on.
+    ``segmented``: whether it is to be a folder, from the first rotation on. ``firsts``: the seqs that the history may
+    begin with, ``begins`` those at which a segment may have been begun.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -145,6 +152,8 @@ class Play:
         self.doubtful: tuple[str, ...] = ()
         self.sync_failed = False
         self.segmented = False
+        self.firsts = {1}
+        self.begins: set[int] = set()
         self.durable = 0
         self.faults = 0
         self.cuts = 0
@@ -189,7 +198,9 @@ class Play:
             self._rotate()
         elif self._opened():
             assert self.ledger is not None
-            if step.what == "append":
+            if step.what in SEALED:
+                self._tend(self.ledger, step.what)
+            elif step.what == "append":
                 self._append(step)
             elif step.what == "sync":
                 self._try(self.ledger.sync)
@@ -211,7 +222,20 @@ class Play:
             self._close()
         if self._opened():
             assert self.ledger is not None
+            self.begins.add(self.ledger.next_seq)
             self._try(lambda: self.ledger.rotate(since=lambda seq: [state_of(self._flat()[:seq])]))  # type: ignore[union-attr]
+
+    def _tend(self, ledger: Ledger, what: str) -> None:
+        """Compress or drop the sealed segments, where there are any."""
+        if not isinstance(ledger, SegmentedLedger):
+            return
+        if what == "drop":
+            self.firsts |= self.begins
+        try:
+            ledger.pack() if what == "compress" else ledger.drop(NOW + 1)
+        except (LedgerError, OSError) as error:
+            if not self._injected():
+                raise Broken(f"what is sealed cannot be tended: {type(error).__name__}: {error}") from error
 
     def _opened(self) -> bool:
         """Open the ledger if it is not; False when a fault was in the way, which must leave nothing behind."""
@@ -228,7 +252,7 @@ class Play:
             return False
         sync_failed = self.sync_failed or self._injected("sync")
         fault, self.disk.fault = self.disk.fault, no_fault
-        self._check_found(names_of(self.ledger), self.durable if sync_failed else self._whole())
+        self._check_found(names_of(self.ledger), self.ledger.first, self.durable if sync_failed else self._whole())
         self.disk.fault = fault
         return True
 
@@ -248,7 +272,7 @@ class Play:
         else:
             self.doubtful = tuple(map(short, names))
             self.disk.fault = no_fault
-            if self.ledger.failure is None and names_of(self.ledger) != self._flat():
+            if self.ledger.failure is None and names_of(self.ledger) != self._flat()[self.ledger.first - 1 :]:
                 raise Broken("an append that was refused left something, or took something away")
 
     def _read(self) -> None:
@@ -258,7 +282,7 @@ class Play:
         with ledger:
             seqs = [event.seq for event in ledger.entries()]
             ledger.verify()
-            if seqs != list(range(1, len(seqs) + 1)):
+            if seqs != list(range(ledger.first, ledger.first + len(seqs))):
                 raise Broken(f"a reader saw {seqs}")
 
     def _flat(self) -> tuple[str, ...]:
@@ -273,7 +297,11 @@ class Play:
         if self.scenario.level == "commit":
             self.durable = max(self.durable, self._whole())
 
-    def _check_found(self, found: tuple[str, ...], promised: int) -> None:
+    def _check_found(self, names: tuple[str, ...], first: int, promised: int) -> None:
+        """What is there, from seq ``first`` on, is whole commits, and no fewer events than were ``promised``."""
+        if first not in self.firsts:
+            raise Broken(f"the history begins with seq {first}, not with one of {sorted(self.firsts)}")
+        found = self._flat()[: first - 1] + names
         legal = []
         flat: tuple[str, ...] = ()
         for commit in [(), *self.commits, self.doubtful]:
@@ -314,7 +342,12 @@ class Play:
             return
         if any(segments_in(image).values()):
             look(image)
-        self._check_found(recover(image, segmented=self.segmented).names, self.durable)
+        left = recover(image, segmented=self.segmented)
+        self._check_found(left.names, left.first, self.durable)
+        self.firsts = {left.first}
+        for seq, states in left.starts:
+            if states != (state_of(self._flat()[:seq]),):
+                raise Broken(f"the checkpoint behind seq {seq} is not what a fold leads to: {states!r:.300}")
         self.disk = self._new_disk(image)
         self.sync_failed = False
 
