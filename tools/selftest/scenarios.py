@@ -352,7 +352,7 @@ class Play:
         self.sync_failed = False
 
     def _promised_to_be_there(self) -> bool:
-        return bool(segments_in({name: node.durable for name, node in self.disk.durable_files.items()}))
+        return bool(segments_in({name: node.durable for name, node in self.disk.tree.files_after(()).items()}))
 
 
 def play(scenario: Scenario) -> Play:

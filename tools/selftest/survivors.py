@@ -9,8 +9,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
-from ezmsg.ledger.tools.selftest.disk import NameChange, SimulatedDisk
+from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.sectors import SECTOR, Node, Range
+from ezmsg.ledger.tools.selftest.tree import NameChange, Tree
 
 SETS_MAX = 512
 """Sets of survivors of one file up to which all are taken. Nine sectors that were written once have as many."""
@@ -106,8 +107,8 @@ def images(disk: SimulatedDisk, matters: Callable[[str], bool], *, corners: bool
     Where several files have something to lose, each goes through all that may become of it while the others are kept
     whole, and while they are lost.
     """
-    for changes in _name_sets(disk):
-        names = disk.files_after(changes)
+    for changes in _name_sets(disk.tree):
+        names = disk.tree.files_after(changes)
         nodes = {id(node): node for name, node in names.items() if matters(name)}
         open_ones = [node for node in nodes.values() if not node.clean]
         base = {name: node.durable if matters(name) else bytes(node.content) for name, node in names.items()}
@@ -132,22 +133,22 @@ def _with(
     return result
 
 
-def _name_sets(disk: SimulatedDisk) -> Iterator[list[tuple[NameChange, ...]]]:
-    number = len(disk.changes)
+def _name_sets(tree: Tree) -> Iterator[list[NameChange]]:
+    number = len(tree.changes)
     if number > CHANGES_MAX:
         for end in range(number + 1):
-            yield disk.changes[:end]
+            yield tree.changes[:end]
         return
     for bits in range(2**number):
-        yield [change for place, change in enumerate(disk.changes) if bits >> place & 1]
+        yield [change for place, change in enumerate(tree.changes) if bits >> place & 1]
 
 
 def random_image(disk: SimulatedDisk, dice: random.Random) -> Image:
     """One of the images that a power cut may leave, of all files."""
-    changes = [change for change in disk.changes if dice.random() < 0.7]
+    changes = [change for change in disk.tree.changes if dice.random() < 0.7]
     result: Image = {}
     drawn: dict[int, bytes] = {}
-    for name, node in disk.files_after(changes).items():
+    for name, node in disk.tree.files_after(changes).items():
         if id(node) not in drawn:
             share = dice.choice((0.0, 0.3, 0.7, 0.95, 1.0))
             kept = {sector: dice.randrange(times) for sector, times in node.sectors().items() if dice.random() < share}
