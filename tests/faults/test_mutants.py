@@ -322,10 +322,10 @@ MUTANTS = (
         Patch(rotation, "        disk.sync_folder(moving)\n", ""),)),
     Mutant("the name of a new folder not synced",
            nameless, (
-        Patch(rotation, "        if segments.numbers()[-1] == FIRST:  #", "        if False:  #"),)),
+        Patch(rotation, "        if numbers[-1] == FIRST:  #", "        if False:  #"),)),
     Mutant("the name of a segment not synced by who opens it",
            lambda folder: deaths.die_in_a_rotation(Effort()), (
-        Patch(rotation, "        disk.sync_folder(folder)\n        if segments", "        if segments"),
+        Patch(rotation, "        disk.sync_folder(folder)\n        numbers", "        numbers"),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
     Mutant("index trusted blindly", indexed(another_history), (
         Patch(recall, "            if self._ledger.holds(index.head.place):\n", "            if True:\n"),)),
