@@ -47,6 +47,7 @@ def main() -> int:
         pass
     except _Ended:
         reason = "signal"
+    signal.signal(signal.SIGTERM, _ignore)  # it ends already
     _drain(server)
     server.request_stop(reason, signal.SIGTERM.name if reason == "signal" else None)
     server.stop()

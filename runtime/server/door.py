@@ -75,6 +75,10 @@ class Door:
             connection.close()
             self._turned_away(f"{host}:{port}", refused.reason)
             return
+        except OSError as error:  # some systems have forgotten the address of one that was reset while it waited
+            logger.debug("a connection ended before it began: %r", error)
+            connection.close()
+            return
         task = asyncio.create_task(self._enter(connection, place))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)

@@ -94,6 +94,9 @@ def _open(hub: Hub, endpoint: int) -> Iterator[None]:
     except ConnectionError as error:
         reason = "lost"
         logger.debug("endpoint %d is lost: %r", endpoint, error)
+    except Exception:  # a fault of the server's
+        reason = "lost"
+        raise
     finally:
         if hub.live.is_open(endpoint):
             hub.live.close_endpoint(endpoint, reason)

@@ -53,6 +53,9 @@ class ProcessConnection:
             reason, detail = "error", f"malformed: {error}"
         except ConnectionError as error:
             reason, detail = "lost", str(error) or type(error).__name__
+        except Exception:
+            reason, detail = "error", "a fault of the server"
+            raise
         finally:
             self._hub.requests.gone(self._uuid)
             self._hub.traces.close(self._uuid)

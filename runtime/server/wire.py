@@ -70,8 +70,11 @@ _NAMES = {value: name for name, value in vars(Command).items() if isinstance(val
 
 
 def command_name(command: bytes) -> str:
-    """What ezmsg calls a command byte, such as ``SESSION_CONNECT``; ``0x2a`` for one that a client may not send."""
-    return _NAMES.get(command, f"0x{command.hex()}")
+    """What ezmsg calls a command byte, such as ``SESSION_CONNECT``; ``0x2a`` for one that a client may not send.
+
+    ``opener`` for none at all: that of a client which never said what it is.
+    """
+    return _NAMES.get(command, f"0x{command.hex()}") if command else "opener"
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------

@@ -140,6 +140,20 @@ def test_whatever_the_system_answers_is_tried_again(
     assert RawSession(server.address).connect("A", "B") == COMPLETE
 
 
+def test_one_that_is_gone_before_anybody_looks_does_not_end_the_accepting(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgotten(host: str, own: str) -> None:
+        monkeypatch.undo()
+        raise OSError(errno.EINVAL, "Invalid argument")  # as getsockname on macOS
+
+    admission = in_loop(server, lambda: server._admission)
+    monkeypatch.setattr(admission, "admit", forgotten)
+    with pytest.raises(EOFError):
+        Raw(server.address)
+    assert RawSession(server.address).connect("A", "B") == COMPLETE
+
+
 def test_a_crowd_at_once_is_let_in(server: GraphServer) -> None:
     sockets = [socket.create_connection(server.address, timeout=5.0) for _ in range(500)]
     for each in sockets:

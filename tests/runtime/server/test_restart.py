@@ -19,7 +19,7 @@ from ezmsg.ledger.runtime.server import server as server_module
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .conftest import Serve, all_of, recorded
-from .examined import STOP_MAX_S
+from .examined import ANSWER_S, STOP_MAX_S
 from .raw import COMPLETE, CYCLIC, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, metadata, text
 
 
@@ -236,3 +236,19 @@ def test_the_file_outlives_many_runs(tmp_path: Path, serve: Serve) -> None:
         ] * 5
     server = serve(tmp_path / "run.ledger")
     assert len(RawSession(server.address).snapshot().edge_owners) == 5
+
+
+def test_a_recorder_that_is_told_twice_to_end_seals_its_ledger(recorder: Recorder, tmp_path: Path) -> None:
+    """Whoever started it lets go, and while it waits for its clients the machine shuts down."""
+    session = RawSession(recorder.address)
+    assert recorder.process.stdin is not None
+    recorder.process.stdin.close()
+    time.sleep(0.2)  # nothing tells from outside that it waits
+    recorder.process.terminate()
+    assert session.connect("A", "B") == COMPLETE
+    session.end()
+    assert recorder.process.wait(ANSWER_S) == 0
+    assert recorder.process.stdout is not None
+    recorder.process.stdout.close()
+    with Ledger.open(tmp_path / "run.ledger", "r") as ledger:
+        assert ledger.verify().sealed

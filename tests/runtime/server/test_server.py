@@ -78,7 +78,8 @@ def test_a_client_that_never_says_what_it_is_is_cut_off(
 ) -> None:
     monkeypatch.setattr(server_module, "OPENER_TIMEOUT_S", 0.05)
     Raw(server.address).expect_eof()
-    assert recorded(server, ev.CommandRejected).reason == "malformed"
+    event = recorded(server, ev.CommandRejected)
+    assert (event.command, event.reason) == ("opener", "malformed")
 
 
 @pytest.mark.parametrize(
@@ -423,3 +424,20 @@ def test_a_connection_that_meets_a_fault_of_ours_is_closed_and_the_others_go_on(
         session.expect_eof()
     assert bystander.connect("A", "B") == COMPLETE
     assert list(bystander.snapshot().sessions) == [bystander.uuid]
+
+
+def test_a_process_that_meets_a_fault_of_ours_is_recorded_so(
+    server: GraphServer, examined: Examined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined.faults.expected.append("met a fault of the server")
+
+    def fail(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    process = RawProcess(server.address)
+    with monkeypatch.context() as patched:
+        patched.setattr(server.live, "change_units", fail)
+        with pytest.raises(EOFError):
+            process.own(["SYS/U"])
+    closed = recorded(server, ev.ProcessClosed)
+    assert (closed.reason, closed.detail) == ("error", "a fault of the server")

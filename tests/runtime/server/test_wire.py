@@ -31,6 +31,7 @@ def test_the_command_bytes_are_ezmsgs() -> None:
 def test_commands_have_names() -> None:
     assert command_name(Command.SESSION_CONNECT) == "SESSION_CONNECT"
     assert command_name(b"\x2a") == "0x2a"
+    assert command_name(b"") == "opener"
 
 
 @given(st.text().filter(lambda text: text.isprintable() or text.isascii()))
