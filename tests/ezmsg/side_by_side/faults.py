@@ -22,6 +22,11 @@ ELSEWHERE = {
         "test_routing.test_many_changes_meet_in_one_list_that_is_the_newest",
     "an answer that nobody asked for releases an update":
         "test_routing.test_answers_that_were_not_asked_for_release_nothing",
+    "whoever reaches the server can end it": "test_admission.test_shutdown_from_another_machine_is_refused",
+    "a profiling interval that is no number raises in the server":
+        "test_traces.test_an_interval_that_is_none_is_the_shortest",
+    "the end of a lease on what is gone raises in a callback":
+        "test_leases.test_a_segment_that_somebody_removed_harms_no_other",
     "half a request raises in the server": "test_sessions.test_half_a_command_and_then_the_end",
     "a wrong number or UUID raises in the server": "test_server.test_wrong_arguments_of_an_opener",
     "every new edge copies the graph": "test_commands.test_a_connect_takes_no_second_although_the_graph_is_large",
@@ -32,9 +37,10 @@ ELSEWHERE = {
 }
 """Further faults of stock that ours has not, and the test in tests/runtime/server that would fail if it had.
 
-What the protocol itself brings is here as there: whoever can connect may send SHUTDOWN; a value that a process reported
-stays in force when it gives the unit up, until it ends; INITIAL_SETTINGS tells what was registered, even where a
-reported value stays in force; publishers and subscribers are in no stream. The ledger has all of these as they are.
+What the protocol itself brings is here as there: a value that a process reported stays in force when it gives the unit
+up, until it ends; its event has the time that the process says; INITIAL_SETTINGS tells what was registered, even where
+a reported value stays in force; publishers and subscribers are in no stream. The ledger has all of these as they are,
+and its own time.
 """
 
 FAULTS = {

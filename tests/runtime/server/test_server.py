@@ -276,7 +276,7 @@ def test_stop_before_start_is_remembered(tmp_path: Path) -> None:
     assert not server.is_alive()
 
 
-def test_shutdown_may_be_sent_by_anyone_and_releases_join(server: GraphServer) -> None:
+def test_shutdown_from_this_machine_is_obeyed_and_releases_join(server: GraphServer) -> None:
     raw = Raw(server.address, Command.SHUTDOWN)
     server.join(5.0)
     assert not server.is_alive()
