@@ -95,6 +95,7 @@ class SubscriberLink:
         self._sent: deque[tuple[int, float]] = deque()
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._closed = False
+        self._told: int | None = None
         self.slowest_ack_s = 0.0
 
     @property
@@ -122,9 +123,10 @@ class SubscriberLink:
     def tell(self) -> None:
         """Have it apply today's list, while nobody waits for that; one that does not in time is stalled all the same.
 
-        What is to be written anyway will say it: a hundred departures at once cost an update or two.
+        What is to be written anyway will say it: a hundred departures at once cost an update or two. One that has been
+        told already, or never heard whoever left, is told nothing.
         """
-        if self._closed or self._wanted > self._written:
+        if self._closed or self._wanted > self._written or hash(self._list()) == self._told:
             return
         self._wanted += 1
         asyncio.get_running_loop().call_later(UPDATE_TIMEOUT_S, self._look, self._wanted)
@@ -147,12 +149,16 @@ class SubscriberLink:
             return
         self._written = self._wanted
         self._sent.append((self._written, now))
-        uuids = ",".join(self._router.upstream(self.topic))
+        uuids = self._list()
+        self._told = hash(uuids)  # the text is long, and there are many of them
         try:
             self._connection.write(Command.UPDATE + encode_str(uuids))
         except ConnectionError as error:  # its own fault, and no reason for whoever changed the graph to fail
             logger.warning("subscriber of %s is lost: %s", self.topic, error)
             self.gone()
+
+    def _list(self) -> str:
+        return ",".join(self._router.upstream(self.topic))
 
     def acknowledged(self) -> None:
         """It applied the oldest update that it had not answered yet."""

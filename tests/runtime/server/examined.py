@@ -150,7 +150,7 @@ def examining() -> Iterator[Examined]:
         return name
 
     loggers = [logging.getLogger(name) for name in ("asyncio", "ezmsg.ledger")]
-    threads, handles = set(threading.enumerate()), _handles()
+    threads, before = set(threading.enumerate()), handles()
     for logger in loggers:
         logger.addHandler(examined.faults)
     try:
@@ -168,20 +168,20 @@ def examining() -> Iterator[Examined]:
         assert not examined.faults.messages, "\n".join(examined.faults.messages)
         left = {thread for thread in threading.enumerate() if thread not in threads}
         assert not left, f"threads were left behind: {left}"
-        more = _handles() - handles  # there may be fewer: what an earlier test left to the collector
+        more = handles() - before  # there may be fewer: what an earlier test left to the collector
         assert not more, f"file handles were left behind: {sorted(more.elements())}"
     finally:
         for logger in loggers:
             logger.removeHandler(examined.faults)
 
 
-def _handles() -> Counter[str]:
+def handles() -> Counter[str]:
     """What the process has open, as the system names it without the numbers of sockets and pipes. Linux alone tells."""
-    handles: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for name in os.listdir(HANDLES) if os.path.isdir(HANDLES) else ():
         try:
             target = os.readlink(f"{HANDLES}/{name}")
         except FileNotFoundError:  # the handle of the listing itself
             continue
-        handles[target.partition("[")[0]] += 1
-    return handles
+        found[target.partition("[")[0]] += 1
+    return found

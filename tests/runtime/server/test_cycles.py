@@ -6,6 +6,7 @@ A few of each with the suite; ``EZMSG_LEDGER_CYCLES=1000`` makes it a thousand.
 import gc
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.server import _OPENERS, GraphServer
 
-from .examined import HANDLES, Examined, in_loop
+from .examined import ANSWER_S, HANDLES, Examined, handles, in_loop
 from .raw import COMPLETE, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, blob, metadata, pickled, text, u64
 
 CYCLES = int(os.environ.get("EZMSG_LEDGER_CYCLES", "40"))
@@ -37,6 +38,7 @@ class Others:
         gone = RawPublisher(self.address, "A")
         gone.end()
         self.gone = gone.uuid
+        self.clients = (self.publisher, self.process, self.lease)
 
 
 def session(others: Others) -> Raw:
@@ -152,9 +154,9 @@ def kept(server: GraphServer) -> dict[str, int]:
     }
 
 
-def found(examined: Examined) -> tuple[int, list[str]]:
+def found(examined: Examined) -> tuple[Counter[str], list[str]]:
     """Open files of this process, in which the server runs as well, and segments that it made."""
-    return len(os.listdir(HANDLES)), [name for name in examined.segments if Path("/dev/shm", name).exists()]
+    return handles(), [name for name in examined.segments if Path("/dev/shm", name).exists()]
 
 
 @pytest.fixture
@@ -180,12 +182,14 @@ def test_nothing_is_left_of_clients_of_every_kind(
     for make in KINDS.values():  # what a first one brings for good: the kind of a refusal, say
         make(others).end()
     assert openers >= set(_OPENERS) - {Command.SHUTDOWN.value}
+    deadline = time.monotonic() + ANSWER_S
+    while in_loop(server, lambda: len(server._tasks)) > len(others.clients):
+        assert time.monotonic() < deadline
     before, files = in_loop(server, lambda: kept(server)), found(examined)
     for number in range(CYCLES):
         for place, raw in enumerate([make(others) for make in KINDS.values()]):
             raw.reset() if (number + place) % 2 else raw.end()
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + ANSWER_S
     while (after := in_loop(server, lambda: kept(server))) != before or found(examined) != files:
-        left = {key: value for key, value in after.items() if value != before[key]}
-        assert time.monotonic() < deadline, (left, found(examined), files)
+        assert time.monotonic() < deadline, (before, after, files, found(examined))
         time.sleep(0.005)

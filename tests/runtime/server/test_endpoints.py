@@ -160,6 +160,25 @@ def test_many_departures_cost_a_subscriber_that_is_busy_one_update(server: Graph
     assert subscriber.is_silent()
 
 
+def test_a_departure_is_told_to_nobody_who_knows(server: GraphServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because it came later, or was told for another reason: an update at the wrong moment can do harm."""
+    monkeypatch.setattr(routing, "DEPARTURE_S", 0.1)
+    publisher = RawPublisher(server.address, "A")
+    hears, told = RawSubscriber(server.address, "A"), RawSubscriber(server.address, "B")
+    session = RawSession(server.address)
+    session.send(Command.SESSION_CONNECT, text("A"), text("B"))
+    assert told.update() == [publisher.uuid]
+    assert session.byte() == COMPLETE
+    publisher.end()
+    session.send(Command.SESSION_CLEAR)
+    assert told.update() == []
+    late = RawSubscriber(server.address, "A")
+    assert late.first == []
+    assert hears.update() == []
+    assert late.is_silent()
+    assert told.is_silent()
+
+
 def test_a_departure_while_an_update_is_awaited_releases_nobody_early(server: GraphServer) -> None:
     publisher, stays = RawPublisher(server.address, "A"), RawPublisher(server.address, "A")
     subscriber = RawSubscriber(server.address, "A")
