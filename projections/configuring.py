@@ -1,5 +1,6 @@
 """Which settings were in force, who asked for a change, and where a unit ran."""
 
+from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
@@ -29,13 +30,14 @@ def setting(past: Past, unit: str, field: str | None, moment: Moment) -> Setting
     lives = past.lifetimes.facts("setting", past.subjects.unit(unit))
     if field is not None:
         _check_field(unit, field, lives)
-    requests = _Requests(past, unit)
+    requests, publishers = _Requests(past, unit), _Publishers(past, unit)
     changes, current = [], None
     before: Fact | None = None
     for life in lives:
         if life.born > moment.seq:
             break
-        change = _change(past, life, before if before is not None and before.died == life.born else None, requests)
+        earlier = before if before is not None and before.died == life.born else None
+        change = _change(past, life, earlier, requests, publishers)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
             changes.append(change)
         if life.born <= moment.seq < life.died:
@@ -54,7 +56,9 @@ def _is_in(path: str, field: str) -> bool:
     return path == field or path.startswith(f"{field}.")
 
 
-def _change(past: Past, life: Fact, before: Fact | None, requests: "_Requests") -> SettingChange:
+def _change(
+    past: Past, life: Fact, before: Fact | None, requests: "_Requests", publishers: "_Publishers"
+) -> SettingChange:
     value, _, process, _ = life.value
     came = past.cause(life.born, "setting", False)
     changed = _field_changes(None if before is None else before.value[0], value)
@@ -72,7 +76,7 @@ def _change(past: Past, life: Fact, before: Fact | None, requests: "_Requests") 
         request=None if asked is None else asked.name,
         asked_by=asker,
         label=None if asker is None else past.name(asker),
-        likely=_likely(past, str(life.name), life.born) if came.kind == "updated" and asked is None else [],
+        likely=publishers.likely(life.born) if came.kind == "updated" and asked is None else [],
         came=came,
         went=None if life.died == OPEN else past.cause(life.died, "setting", True),
     )
@@ -134,17 +138,42 @@ class _Requests:
         return type(answer) is ev.RequestAnswered and answer.ok and late <= GRACE
 
 
+class _Publishers:
+    """The publishers at or upstream of a unit's settings input, told once for all changes between which none came.
+
+    Cost: O(n log n) in the holds and facts of the history; then O(edges and endpoints) when any of them has changed.
+    """
+
+    def __init__(self, past: Past, unit: str) -> None:
+        self._past = past
+        self._unit = unit
+        lifetimes = past.lifetimes
+        facts = [fact for kind in ("endpoint", "unit", "component", "registration") for fact in lifetimes.facts(kind)]
+        self._seqs = (
+            lifetimes.column("hold.born"),
+            sorted(lifetimes.column("hold.died")),
+            sorted(seq for fact in facts for seq in (fact.born, fact.died)),
+        )
+        self._told: tuple[list[int], list[Likely]] = ([], [])
+
+    def likely(self, seq: int) -> list[Likely]:
+        """Those that were there after event ``seq``."""
+        came = [bisect_right(seqs, seq) for seqs in self._seqs]
+        if came != self._told[0]:
+            self._told = came, _likely(self._past, self._unit, seq)
+        return self._told[1]
+
+
 def _likely(past: Past, unit: str, seq: int) -> list[Likely]:
-    """The publishers at or upstream of the settings input. Cost: O(edges and endpoints)."""
     upstream = reached(neighbours(past.lifetimes.edges_at(seq), back=True), _input_topic(past, unit, seq))
     running = {fact.name: fact.value for fact in past.lifetimes.facts("unit") if fact.born <= seq < fact.died}
     found = []
     for fact in past.lifetimes.facts("endpoint"):
         kind, topic, _, peer = fact.value
         if kind == "publisher" and topic in upstream and fact.born <= seq < fact.died:
-            owner = topic.rpartition("/")[0]
-            owner_ = owner if owner in running or _registered(past, owner, seq) is not None else None
-            found.append(Likely(topic, int(fact.name), peer, owner_, running.get(owner)))
+            unit_ = topic.rpartition("/")[0]
+            known = unit_ in running or _registered(past, unit_, seq) is not None
+            found.append(Likely(topic, int(fact.name), peer, unit_ if known else None, running.get(unit_)))
     return found
 
 

@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.columns import Fact
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.reach import Stretch, neighbours, reached, stretches
+from ezmsg.ledger.projections.reach import Stretch, Ways, neighbours, reached
 from ezmsg.ledger.projections.spans import OPEN, Spans, contains, union
 
 UPSTREAM_MAX = 50
@@ -21,7 +21,7 @@ def path(past: Past, a: str, b: str, moment: Moment, through_units: bool = False
     """See ``Timeline.path``."""
     a, b = past.subjects.topic(a), past.subjects.topic(b)
     links = unit_links(past) if through_units else {}
-    found = stretches(past.lifetimes, a, b, links, moment.seq)
+    found = Ways(past.lifetimes, links).stretches(a, b, moment.seq)
     owners = past.lifetimes.edges_at(moment.seq)
     there = bool(found) and found[-1].died > moment.seq
     spans = past.caused(past.spans([(each.born, each.died) for each in found], moment.seq))
@@ -32,10 +32,7 @@ def path(past: Past, a: str, b: str, moment: Moment, through_units: bool = False
         moment=moment,
         through_units=through_units,
         steps=[Step(*edge, sorted(map(past.name, owners.get(edge, ())))) for edge in found[-1].way] if there else [],
-        spans=[
-            Way(**asdict(span), topics=_topics(each.way))
-            for span, each in zip(spans, found, strict=True)
-        ],
+        spans=[Way(**asdict(span), topics=_topics(each.way)) for span, each in zip(spans, found, strict=True)],
         broken=sum(span.died is not None for span in spans),
         ns=total(spans),
         cut=cut,
@@ -96,7 +93,11 @@ def explain(past: Past, topic: str, moment: Moment) -> Explanation:
         reasons=[],
     )
     recorded = any(fact.value[0] != "channel" for fact in endpoints)
-    found.reasons.extend(_reasons(found, recorded))
+    if recorded and not ids:
+        left = [fact.died for fact in endpoints if fact.value[:2] == ["subscriber", topic] and fact.died <= seq]
+        since = f" since seq {max(left)}, when the last one left" if left else " at this moment"
+        found.reasons.append(f"nobody subscribes to {topic}{since}")
+    found.reasons.extend(_reasons(found, recorded, moment.seq < past.head))
     return found
 
 
@@ -105,48 +106,48 @@ def _at(fact: Fact, seq: int) -> bool:
 
 
 def _upstream(past: Past, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
-    """The topics with publishers (without any on record: all that are sources) that lead, or led, to ``topic``."""
-    publishers = [fact for fact in endpoints if fact.value[0] == "publisher" and fact.born <= seq]
-    live = {fact.value[1] for fact in publishers if _at(fact, seq)}
-    ever_edges = past.lifetimes.edges()
-    ever = reached(neighbours(ever_edges, back=True), topic)
-    known = {fact.value[1] for fact in publishers}
-    if not known:
-        known = {edge[0] for edge in ever_edges} - {edge[1] for edge in ever_edges}
+    """The topics with publishers (where there was none: all that are sources) that lead, or led, to ``topic``."""
+    publishers: dict[str, list[Fact]] = {}
+    for fact in endpoints:
+        if fact.value[0] == "publisher" and fact.born <= seq:
+            publishers.setdefault(fact.value[1], []).append(fact)
+    live = {name: [fact.name for fact in facts if _at(fact, seq)] for name, facts in publishers.items()}
+    ways = Ways(past.lifetimes)
+    ever = ways.upstream(topic)
+    known = ever & publishers.keys() or ever & ways.sources()
     now = reached(neighbours(past.lifetimes.edges_at(seq), back=True), topic)
-    order = sorted(ever & known, key=lambda name: (name not in now, name not in live, name))
+    order = sorted(known, key=lambda name: (name not in now, not live.get(name), name))
     out = []
     for name in order[:UPSTREAM_MAX]:
-        spans = [Stretch(0, OPEN, [])] if name == topic else stretches(past.lifetimes, name, topic, until=seq)
+        spans = [Stretch(0, OPEN, [])] if name == topic else ways.stretches(name, topic, seq)
         if not spans:
             continue
         reaches = name in now
         cut, edges = (None, []) if reaches else _cut(past, spans[-1], {})
-        ids = [fact.name for fact in publishers if fact.value[1] == name and _at(fact, seq)]
         born, died, _ = spans[-1]
-        published = any(fact.value[1] == name for fact in publishers)
-        out.append(Upstream(name, reaches, ids, published, born, None if died > seq else died, cut, edges))
+        until = None if died > seq else died
+        out.append(Upstream(name, reaches, live.get(name, []), name in publishers, born, until, cut, edges))
     return out
 
 
-def _reasons(found: Explanation, recorded: bool) -> list[str]:
+def _reasons(found: Explanation, recorded: bool, is_past: bool) -> list[str]:
+    """Sentences. ``recorded``: whether any publisher or subscriber ever was; ``is_past``: whether more came later."""
     reasons = []
-    if recorded and not found.subscribers:
-        reasons.append(f"nobody subscribes to {found.topic} at this moment")
     if found.paused is not None:
         reasons.append(f"the graph is paused since seq {found.paused.born} ({found.paused.came.text})")
     for life in found.stalled:
         reasons.append(f"subscriber {life.name} has not applied a routing update since seq {life.born}")
-    reaching = [each for each in found.upstream if each.reaches]
     for each in found.upstream:
         if each.cut is not None:
             what = f" ({', '.join(each.cut_edges)} went)" if each.cut_edges else ""
             reasons.append(f"the path from {each.topic} was cut by seq {each.cut.seq}: {each.cut.text}{what}")
+    reaching = [each for each in found.upstream if each.reaches]
     if not found.upstream:
-        reasons.append(f"no publisher ever had a path to {found.topic}")
+        ever = "until then no publisher had" if is_past else "no publisher ever had"
+        reasons.append(f"{ever} a path to {found.topic}")
     elif recorded and reaching and not any(each.publishers for each in reaching):
         names = ", ".join(each.topic for each in reaching)
         reasons.append(f"no publisher is open on what leads here: {names}")
-    elif any(each.publishers for each in reaching) and not reasons[:1]:
-        return []
+    if not recorded:
+        reasons.append("no publisher and no subscriber was ever recorded: only what is wired can be told")
     return reasons

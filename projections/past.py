@@ -74,11 +74,13 @@ class Past:
         return Registration(event.metadata, event.raw)
 
     def name(self, owner: int | None) -> str:
-        """``persistent``, or a session's label and id."""
+        """``persistent``, or a session's id with its label, else with where it came from."""
         if owner is None:
             return PERSISTENT
         mark = self.lifetimes.landmarks.sessions.get(owner)
-        return f'{owner} "{mark.label}"' if mark is not None and mark.label else str(owner)
+        if mark is None or not (mark.label or mark.peer):
+            return str(owner)
+        return f'{owner} "{mark.label}"' if mark.label else f"{owner} ({mark.peer})"
 
     # --- lives -------------------------------------------------------------------------------------------------------
 
@@ -144,10 +146,13 @@ class Past:
         return out
 
     def _ended(self, seq: int) -> int:
-        """When that was which event ``seq`` says has ended: of a lost run, when it was last known to be alive."""
+        """When that was which event ``seq`` says has ended: of a lost run, when it was last known to be alive.
+
+        Its lock file says so once a second; what it wrote last is later, or earlier.
+        """
         if self._lost is None:
-            runs = self.lifetimes.landmarks.runs
-            self._lost = {run.end + 1: run.ended or 0 for run in runs if run.ending == "lost" and run.end is not None}
+            runs = [run for run in self.lifetimes.landmarks.runs if run.ending == "lost" and run.end is not None]
+            self._lost = {run.end + 1: max(run.ended or 0, self.time(run.end)) for run in runs if run.end is not None}
         return self._lost.get(seq) or self.time(seq)
 
     def caused(self, spans: list[Span]) -> list[Span]:

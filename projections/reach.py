@@ -45,7 +45,12 @@ def _back(came: dict[str, str], a: str, b: str) -> list[EdgeKey]:
 
 def reached(out: dict[str, set[str]], start: str) -> set[str]:
     """Every topic to which a path leads, ``start`` too. Cost: O(edges)."""
-    return shortest(out, start, "")[1]
+    found, waiting = {start}, [start]
+    while waiting:
+        new = out.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
 
 
 class Stretch(NamedTuple):
@@ -57,30 +62,43 @@ class Stretch(NamedTuple):
 
 
 def path_spans(lifetimes: Lifetimes, a: str, b: str) -> Spans:
-    """When edges led from ``a`` to ``b``. Cost: that of ``stretches``."""
-    return [(each.born, each.died) for each in stretches(lifetimes, a, b)]
+    """When edges led from ``a`` to ``b``. Cost: that of ``Ways.stretches``."""
+    return [(each.born, each.died) for each in Ways(lifetimes).stretches(a, b)]
 
 
-def stretches(
-    lifetimes: Lifetimes, a: str, b: str, links: Mapping[EdgeKey, Spans] | None = None, until: int = OPEN - 1
-) -> list[Stretch]:
-    """When edges led from ``a`` to ``b``, up to event ``until``, and how; also over ``links``, which are as edges are.
+class Ways:
+    """Every edge that ever was, and the ``links``, which are as edges are. Cost: O(edges that ever were)."""
 
-    Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path stands,
-    only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost: O(edges that ever
-    were), and one search for each change that matters.
-    """
-    links = links or {}
-    ever = [*lifetimes.edges(), *(link for link in links if lifetimes.place_of(link) is None)]
-    ahead, behind = reached(neighbours(ever), a), reached(neighbours(ever, back=True), b)
-    changes: list[tuple[int, bool, EdgeKey]] = []
-    for edge in ever:
-        if edge[0] in ahead and edge[1] in behind:
-            spans = lifetimes.edge_spans(edge)
-            for born, died in union((*spans, *links[edge])) if edge in links else spans:
+    def __init__(self, lifetimes: Lifetimes, links: Mapping[EdgeKey, Spans] | None = None) -> None:
+        self._lifetimes = lifetimes
+        self._links = links or {}
+        self._ever = [*lifetimes.edges(), *(link for link in self._links if lifetimes.place_of(link) is None)]
+        self._onward, self._back = neighbours(self._ever), neighbours(self._ever, back=True)
+
+    def upstream(self, topic: str) -> set[str]:
+        """Every topic from which a path to this one could ever have been put together, itself too. Cost: O(edges)."""
+        return reached(self._back, topic)
+
+    def sources(self) -> set[str]:
+        """The topics that edges leave, and none ever led to."""
+        return self._onward.keys() - self._back.keys()
+
+    def stretches(self, a: str, b: str, until: int = OPEN - 1) -> list[Stretch]:
+        """When edges led from ``a`` to ``b``, up to event ``until``, and how.
+
+        Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path
+        stands, only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost:
+        O(edges between the two), and one search for each change that matters.
+        """
+        ahead, behind = reached(self._onward, a), self.upstream(b)
+        changes: list[tuple[int, bool, EdgeKey]] = []
+        between = ahead & behind
+        for edge in ((here, there) for here in between for there in self._onward.get(here, set()) & behind):
+            spans = self._lifetimes.edge_spans(edge)
+            for born, died in union((*spans, *self._links[edge])) if edge in self._links else spans:
                 changes += (born, True, edge), (died, False, edge)
-    changes.sort(key=lambda change: change[0])
-    return _sweep(changes, a, b, until)
+        changes.sort(key=lambda change: change[0])
+        return _sweep(changes, a, b, until)
 
 
 def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str, until: int) -> list[Stretch]:

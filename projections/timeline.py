@@ -194,7 +194,8 @@ class Timeline:
 
         With ``field``, a dotted path, only changes of that. A session is known to have asked when its request was for
         one of the changed fields and its new value. A change that came through the unit's settings input has no asker
-        on the wire: ``likely`` names the publishers there and upstream. Cost: O(edges) for each such change.
+        on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
+        and O(edges) whenever the graph changed between two such changes.
         """
         return self._ask(lambda past, at: configuring.setting(past, unit, field, at), moment)
 

@@ -6,10 +6,11 @@ import typer
 
 from ezmsg.ledger.projections.answers import Explanation, Upstream
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
-from ezmsg.ledger.tools.ends import how_text
+from ezmsg.ledger.tools.ends import how_text, tell_cause
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.words import taken_apart
 
@@ -31,8 +32,8 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Looks at all that could stand between a subscriber and its messages, and gives the reasons, the likeliest first:
-    nobody subscribes; the path from a publisher was cut, and by whose deed; there never was one; no publisher is open
-    upstream; the subscriber is stalled; the graph is paused.
+    nobody subscribes; the graph is paused; the subscriber is stalled; the path from a publisher was cut, and by whose
+    deed; there never was one; no publisher is open upstream.
 
     Whether a publisher publishes is not recorded: messages never pass the graph server.
 
@@ -48,14 +49,17 @@ def explain(
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
-            _print(page, answer, timeline.at(moment))
+            _print(page, timeline, answer)
 
 
-def _print(page: Page, answer: Explanation, state: GraphState) -> None:
+def _print(page: Page, timeline: Timeline, answer: Explanation) -> None:
+    state = timeline.at(answer.moment)
     moment = answer.moment
     page.line(("head", f"{answer.topic} at seq {moment.seq}{how_text(moment)}"))
     for reason in answer.reasons:
         page.line("  ", ("bad", reason))
+    for life in [*answer.stalled, *([answer.paused] if answer.paused is not None else [])]:
+        tell_cause(page, timeline, life.came)
     if not answer.reasons:
         page.line("  ", ("add", "nothing in the graph is in the way"), ": see whether the publishers publish")
     shown = listed([names.endpoint(state, key) for key in answer.subscribers], LISTED_MAX)
@@ -63,8 +67,14 @@ def _print(page: Page, answer: Explanation, state: GraphState) -> None:
     page.line("upstream:" if answer.upstream else "upstream: nothing")
     for each in answer.upstream[:UPSTREAM_MAX]:
         page.line(f"  {_upstream(each, state)}")
+        if each.cut is not None:
+            tell_cause(page, timeline, each.cut)
     if len(answer.upstream) > UPSTREAM_MAX:
         page.line(("dim", f"  ... {len(answer.upstream) - UPSTREAM_MAX} more (--json)"))
+    if answer.moment.seq < timeline.ledger.head:
+        now = timeline.explain(answer.topic)
+        leads = [each.topic for each in now.upstream if each.reaches and each.publishers]
+        page.line(f"now, at seq {now.moment.seq}, messages can come from: {listed(leads, LISTED_MAX) or 'nowhere'}")
 
 
 def _upstream(each: Upstream, state: GraphState) -> str:

@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document, moment_document, setting_document
-from ezmsg.ledger.tools.ends import how_text
+from ezmsg.ledger.tools.ends import how_text, tell_some
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.wording import settings_text, value_text
@@ -96,14 +96,17 @@ def _print_one(page: Page, timeline: Timeline, state: GraphState, answer: Settin
     how = Counter(change.how for change in changes)
     tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
     page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
-    for change in changes:
-        _tell(page, timeline, change.came, _values(change, answer.field))
-        if change.asked_by is not None:
-            page.line(f"           asked for by session {change.label} (request {change.request})")
-        elif change.likely:
-            page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
-        if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
-            _tell(page, timeline, change.went, "no longer in force")
+    tell_some(page, changes, lambda change: _tell_change(page, timeline, change, answer))
+
+
+def _tell_change(page: Page, timeline: Timeline, change: SettingChange, answer: SettingHistory) -> None:
+    _tell(page, timeline, change.came, _values(change, answer.field))
+    if change.asked_by is not None:
+        page.line(f"           asked for by session {change.label} (request {change.request})")
+    elif change.likely:
+        page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
+    if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
+        _tell(page, timeline, change.went, "no longer in force")
 
 
 REPLACED = ("replaced", "registered anew")

@@ -152,8 +152,34 @@ def test_every_cause_is_found_by_itself(run: Run, tmp_path: Path) -> None:
         assert "A leads here: its publisher is gone" in run("explain", path, "B").out
         live.disconnect("A", "B", by="10.0.0.7:5")
         assert "the path from A was cut by seq" in reasons(run, path, "B")[0]
-        assert "A no longer leads here" in run("explain", path, "B").out
+        cut = run("explain", path, "B").out
+        assert "A no longer leads here" in cut
+        assert cut.rstrip().endswith("disconnected by 10.0.0.7:5"), "when, and by whom"
+        before = run("explain", path, "B", "--at", "3").out
+        assert "A leads here: publisher 3 of A" in before
+        assert before.endswith(f"now, at seq {ledger.head}, messages can come from: nowhere\n")
+        live.close_endpoint(subscriber, "closed")
+        assert reasons(run, path, "B")[0] == f"nobody subscribes to B since seq {ledger.head}, when the last one left"
         live.close()
+
+
+def test_where_no_program_ever_came_only_the_wiring_can_be_told(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        LiveGraph(ledger).connect("A", "B")
+    told = run("explain", path, "B").out
+    assert "no publisher and no subscriber was ever recorded: only what is wired can be told" in told
+    assert "A leads here: it never had a publisher" in told
+
+
+def test_topics_upstream_without_any_publisher_are_named(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        live = LiveGraph(ledger)
+        live.connect("A", "B")
+        live.open_endpoint(ev.SubscriberOpened(uuid="s", topic="B"))
+        live.open_endpoint(ev.PublisherOpened(uuid="p", topic="ELSEWHERE"))
+    assert reasons(run, path, "B") == ["no publisher is open on what leads here: A"]
 
 
 def test_a_subscriber_that_should_receive_something_is_said_to(run: Run, recorded: Any) -> None:

@@ -134,6 +134,27 @@ def test_publishers_that_reach_the_input_are_likely_and_no_others(ledger: Ledger
     assert change.asked_by is None
 
 
+def test_who_is_likely_follows_the_graph_from_change_to_change(ledger: Ledger) -> None:
+    scene = Scene(LiveGraph(ledger))
+    direct, far = scene.publisher("S/U/INPUT_SETTINGS"), scene.publisher("FAR/OUT")
+    scene.report(gain=2.0, mode="fast")
+    scene.report(gain=3.0, mode="fast")
+    scene.live.connect("FAR/OUT", "S/U/INPUT_SETTINGS", owner=scene.session)
+    scene.report(gain=4.0, mode="fast")
+    scene.live.close_endpoint(direct, "closed")
+    scene.report(gain=5.0, mode="fast")
+    scene.live.disconnect("FAR/OUT", "S/U/INPUT_SETTINGS", owner=scene.session)
+    scene.report(gain=6.0, mode="fast")
+    found = Timeline(ledger).setting("S/U").changes[1:]
+    assert [[each.endpoint for each in change.likely] for change in found] == [
+        [direct],
+        [direct],
+        [direct, far],
+        [far],
+        [],
+    ]
+
+
 def test_a_real_tuner_is_named_as_likely(run: Run, recorded: Any) -> None:
     answer = run("settings", recorded.path, "RIG/AMP/GAIN", "--field", "gain")
     assert answer.out.count("likely published by publisher") == 2
