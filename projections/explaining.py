@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.columns import Fact
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.ownership import EdgeKey
 from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.reach import Stretch, Ways, neighbours, reached
+from ezmsg.ledger.projections.reach import Stretch, Ways
 from ezmsg.ledger.projections.spans import OPEN, Spans, contains, union
 
 UPSTREAM_MAX = 50
@@ -115,17 +115,14 @@ def _upstream(past: Past, topic: str, seq: int, endpoints: list[Fact]) -> list[U
     ways = Ways(past.lifetimes)
     ever = ways.upstream(topic)
     known = ever & publishers.keys() or ever & ways.sources()
-    now = reached(neighbours(past.lifetimes.edges_at(seq), back=True), topic)
-    order = sorted(known, key=lambda name: (name not in now, not live.get(name), name))
+    stretches = {topic: Stretch(0, OPEN, []), **ways.last_into(topic, known, seq)}
+    order = sorted(known & stretches.keys(), key=lambda name: (stretches[name].died <= seq, not live.get(name), name))
     out = []
     for name in order[:UPSTREAM_MAX]:
-        spans = [Stretch(0, OPEN, [])] if name == topic else ways.stretches(name, topic, seq)
-        if not spans:
-            continue
-        reaches = name in now
-        cut, edges = (None, []) if reaches else _cut(past, spans[-1], {})
-        born, died, _ = spans[-1]
-        until = None if died > seq else died
+        born, died, _ = stretches[name]
+        reaches = died > seq
+        cut, edges = (None, []) if reaches else _cut(past, stretches[name], {})
+        until = None if reaches else died
         out.append(Upstream(name, reaches, live.get(name, []), name in publishers, born, until, cut, edges))
     return out
 

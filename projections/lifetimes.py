@@ -192,8 +192,10 @@ class Lifetimes:
     def edge_spans(self, edge: EdgeKey) -> Spans:
         """When anybody held ``edge``. Cost: O(answer)."""
         place = self.place_of(edge)
-        if place is None:
-            return []
+        return [] if place is None else self.spans_of(place)
+
+    def spans_of(self, place: int) -> Spans:
+        """When anybody held the edge at ``place``. Cost: O(answer)."""
         ends = self.column("span.end")
         seqs = list(self.column("span.seq")[ends[place - 1] if place else 0 : ends[place]])
         return list(zip(seqs[::2], seqs[1::2], strict=True))

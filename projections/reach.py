@@ -1,7 +1,9 @@
 """From which topics to which others edges lead: at a moment, and over a whole history."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from ezmsg.ledger.projections.lifetimes import Lifetimes
@@ -72,8 +74,12 @@ class Ways:
     def __init__(self, lifetimes: Lifetimes, links: Mapping[EdgeKey, Spans] | None = None) -> None:
         self._lifetimes = lifetimes
         self._links = links or {}
-        self._ever = [*lifetimes.edges(), *(link for link in self._links if lifetimes.place_of(link) is None)]
-        self._onward, self._back = neighbours(self._ever), neighbours(self._ever, back=True)
+        ever = chain(lifetimes.edges(), self._links)
+        self._onward = neighbours(ever)
+        self._back: dict[str, set[str]] = {}
+        for here, following in self._onward.items():
+            for there in following:
+                self._back.setdefault(there, set()).add(here)
 
     def upstream(self, topic: str) -> set[str]:
         """Every topic from which a path to this one could ever have been put together, itself too. Cost: O(edges)."""
@@ -88,26 +94,122 @@ class Ways:
 
         Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path
         stands, only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost:
-        O(edges between the two), and one search for each change that matters.
+        O(edges that ever were), and one search for each change that matters.
         """
-        ahead, behind = reached(self._onward, a), self.upstream(b)
+        return _sweep(self._changes(reached(self._onward, a), self.upstream(b), until), a, b)
+
+    def last_into(self, b: str, wanted: Collection[str], until: int = OPEN - 1) -> dict[str, Stretch]:
+        """The last stretch up to event ``until`` in which edges led to ``b``, from each of ``wanted`` that ever did.
+
+        A ``way`` is told of those that ended. Cost: O(edges that ever were), and what a Basin takes.
+        """
+        behind = self.upstream(b)
+        basin = Basin(b, wanted)
+        found: dict[str, Stretch] = {}
+        for seq, changes in groupby(self._changes(behind, behind, until), key=itemgetter(0)):
+            joined, left = basin.change([(came, edge) for _, came, edge in changes])
+            for topic in joined:
+                found[topic] = Stretch(seq, OPEN, [])
+            for topic, way in left.items():
+                found[topic] = found[topic]._replace(died=seq, way=way)
+        return found
+
+    def _changes(self, ahead: set[str], behind: set[str], until: int) -> list[tuple[int, bool, EdgeKey]]:
+        """What came and went of the edges from ``ahead`` to ``behind``, up to ``until``, in order."""
         changes: list[tuple[int, bool, EdgeKey]] = []
-        between = ahead & behind
-        for edge in ((here, there) for here in between for there in self._onward.get(here, set()) & behind):
-            spans = self._lifetimes.edge_spans(edge)
-            for born, died in union((*spans, *self._links[edge])) if edge in self._links else spans:
+        spans_of, links = self._lifetimes.spans_of, self._links
+        pieces = [
+            (edge, union((*spans_of(place), *links[edge])) if edge in links else spans_of(place))
+            for place, edge in enumerate(self._lifetimes.edges())
+            if edge[0] in ahead and edge[1] in behind
+        ]
+        pieces += [
+            (edge, spans)
+            for edge, spans in links.items()
+            if edge[0] in ahead and edge[1] in behind and self._lifetimes.place_of(edge) is None
+        ]
+        for edge, spans in pieces:
+            for born, died in spans:
                 changes += (born, True, edge), (died, False, edge)
-        changes.sort(key=lambda change: change[0])
-        return _sweep(changes, a, b, until)
+        return sorted((change for change in changes if change[0] <= until), key=itemgetter(0))
 
 
-def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str, until: int) -> list[Stretch]:
+class Basin:
+    """The topics from which a path leads to one, while edges come and go; of those that are ``wanted`` it tells.
+
+    Each but the one has a next topic on its way, so that they are a tree. An edge matters when it is in the tree and
+    goes, or leads into it and comes: that costs O(edges of what is cut off, or joins), any other O(1).
+    """
+
+    def __init__(self, topic: str, wanted: Collection[str]) -> None:
+        self._topic = topic
+        self._wanted = wanted
+        self._next: dict[str, str] = {topic: topic}
+        self._before: dict[str, set[str]] = {}
+        self._out: dict[str, set[str]] = {}
+        self._into: dict[str, set[str]] = {}
+
+    def change(self, changes: list[tuple[bool, EdgeKey]]) -> tuple[list[str], dict[str, list[EdgeKey]]]:
+        """Edges that came (True) or went at once: the wanted topics from which a path leads now that did not; and those
+        from which none does any more, each with the last one that did."""
+        for came, (here, there) in changes:
+            if came:
+                self._out.setdefault(here, set()).add(there)
+                self._into.setdefault(there, set()).add(here)
+            else:
+                self._out[here].discard(there)
+                self._into[there].discard(here)
+        gone = (edge for came, edge in changes if not came)
+        lost = self._cut_off([here for here, there in gone if here != self._topic and self._next.get(here) == there])
+        joined = self._join([*lost, *(here for came, (here, _) in changes if came)])
+        wanted = self._wanted
+        left = {here: self._way(here, lost) for here in lost if here in wanted and here not in self._next}
+        return [here for here in joined if here in wanted and here not in lost], left
+
+    def _cut_off(self, waiting: list[str]) -> dict[str, str]:
+        """Take these topics, and all whose way leads over them, out of the tree; each with the next on that way."""
+        lost: dict[str, str] = {}
+        while waiting:
+            here = waiting.pop()
+            if here in lost:  # its own edge went, and one further on
+                continue
+            there = lost[here] = self._next.pop(here)
+            self._before[there].discard(here)
+            waiting += sorted(self._before.get(here, ()))
+        return lost
+
+    def _join(self, waiting: list[str]) -> list[str]:
+        """Take those of these topics into the tree from which an edge leads there, and all that lead to them."""
+        joined = []
+        while waiting:
+            here = waiting.pop()
+            if here in self._next:
+                continue
+            there = min((each for each in self._out.get(here, ()) if each in self._next), default=None)
+            if there is None:
+                continue
+            self._next[here] = there
+            self._before.setdefault(there, set()).add(here)
+            joined.append(here)
+            waiting += sorted(self._into.get(here, ()))
+        return joined
+
+    def _way(self, here: str, lost: dict[str, str]) -> list[EdgeKey]:
+        way = []
+        while here != self._topic:
+            there = lost[here] if here in lost else self._next[here]
+            way.append((here, there))
+            here = there
+        return way
+
+
+def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str) -> list[Stretch]:
     out: dict[str, set[str]] = {}
     path: list[EdgeKey] = []
     reach: set[str] = {a}
     found: list[Stretch] = []
     place = 0
-    while place < len(changes) and changes[place][0] <= until:
+    while place < len(changes):
         seq, look = changes[place][0], False
         while place < len(changes) and changes[place][0] == seq:
             _, came, edge = changes[place]
