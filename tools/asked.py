@@ -27,10 +27,10 @@ def asked_timeline(path: Path | None, page: Page) -> Iterator[Timeline]:
             raise timeline.damage
 
 
-def sound_events(timeline: Timeline) -> Iterator[ev.AnyEvent]:
-    """The events of a ledger, up to the damage where it is damaged, which is kept as ``timeline.damage``."""
+def sound_events(timeline: Timeline, after: int = 0) -> Iterator[ev.AnyEvent]:
+    """The events behind seq ``after``, up to the damage of a ledger, which is kept as ``timeline.damage``."""
     try:
-        yield from timeline.ledger.entries()
+        yield from timeline.ledger.entries(after)
     except DamagedLedger as error:
         timeline.damage = error
 
@@ -39,7 +39,11 @@ def asked_moment(timeline: Timeline, text: str) -> Moment:
     """The moment that is asked about; where it lies behind the damage of a ledger, the last one before that, which is
     kept as ``timeline.damage``."""
     try:
-        return timeline.moment(text)
+        moment = timeline.moment(text)
     except DamagedLedger as error:
         timeline.damage = error
-        return replace(timeline.moment(error.seq), text=text, how="the last event before the damage")
+    else:
+        _ = timeline.landmarks  # looking for them meets the damage, wherever it lies
+        if timeline.damage is None or moment.seq <= timeline.damage.seq:
+            return moment
+    return replace(timeline.moment(timeline.damage.seq), text=text, how="the last event before the damage")

@@ -292,6 +292,26 @@ def test_what_comes_before_the_damage_is_shown_all_the_same(
     assert "is damaged behind seq 39" in answer.err
 
 
+LATER = {"show": [], "why": ["A", "B"], "history": ["A", "B"], "path": ["A", "B"], "when": ["A -> B"]}
+
+
+@pytest.mark.parametrize("command", LATER)
+def test_nothing_is_said_of_what_lies_behind_the_damage(run: Run, tmp_path: Path, command: str) -> None:
+    """The end of a long ledger is found without reading what is before it; no answer may be taken for one of there."""
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none") as ledger:
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        for number in range(2000):
+            ledger.append([ev.Mark(name=f"mark {number}")])
+        ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+    path.write_bytes(path.read_bytes().replace(b'"name":"mark 7"', b'"name":mark 7""'))
+    answer = run(command, path, *LATER[command])
+    assert answer.code == exits.DAMAGED, answer
+    assert "is damaged behind seq 8" in answer.err
+    assert "2002" not in answer.out
+    assert command == "history" or "seq 8" in answer.out
+
+
 @pytest.mark.parametrize(
     ("command", "code"), [("log", exits.OK), ("show", exits.OK), ("sessions", exits.OK), ("verify", exits.NO)]
 )
