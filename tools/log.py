@@ -15,7 +15,6 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.hints import near
-from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.landmarks import Run
 from ezmsg.ledger.projections.moments import sessions_named
 from ezmsg.ledger.projections.state import GraphState
@@ -96,7 +95,7 @@ def log(
             timeline.moment(until, clamp=True).seq if until is not None else source.head,
         )
         most = EVERYTHING if all_ else LISTED_MAX
-        reading = Reading(source, wanted, telling, span, most)
+        reading = Reading(timeline, wanted, telling, span, most)
         try:
             reading.last(lines) if lines is not None else reading.all()
             if follow:
@@ -242,8 +241,9 @@ class JsonLines:
 class Reading:
     """Reads a span of a ledger, tells what is wanted of it, and shows that."""
 
-    def __init__(self, ledger: Ledger, wanted: Filter, telling: Any, span: tuple[int, int], most: int) -> None:
-        self._ledger = ledger
+    def __init__(self, timeline: Timeline, wanted: Filter, telling: Any, span: tuple[int, int], most: int) -> None:
+        self._timeline = timeline
+        self._ledger = timeline.ledger
         self._wanted = wanted
         self._telling = telling
         self._first, self._last = span
@@ -298,7 +298,7 @@ class Reading:
 
     def _lines(self, first: int) -> Iterator[Any]:
         first = max(first, self._ledger.first)
-        self._story.state = state_at(self._ledger, min(first - 1, self._ledger.head))
+        self._story.state = self._timeline.at(min(first - 1, self._ledger.head))
         for batch in self._ledger.read(first - 1, self._last):
             for event in batch:
                 yield from self._told(event)

@@ -46,15 +46,16 @@ class SessionStory:
         self.left: list[Holding] = []
         self.holds: list[EdgeKey] = []
         self.ended: Sentence | None = None
-        story = Story(most=most)
-        for event in sound_events(timeline):
+        before = max(session, timeline.ledger.first) - 1
+        story = Story(timeline.at(before), most)
+        for event in sound_events(timeline, before):
             releases = isinstance(event, RELEASES) and session in story.state.sessions and _is_of(event, session)
-            before = self._held(story.state) if releases else None
+            held = self._held(story.state) if releases else None
             sentence = story.tell(event)
-            if session in sentence.told.sessions or (before is not None and isinstance(event, ev.ServerStopped)):
+            if session in sentence.told.sessions or (held is not None and isinstance(event, ev.ServerStopped)):
                 self.told.append(sentence)
-            if before is not None:
-                self._let_go(story.state, *before)
+            if held is not None:
+                self._let_go(story.state, *held)
             if event.seq > session and session not in story.state.sessions:
                 self.ended = sentence
                 break
@@ -118,10 +119,13 @@ def print_session(page: Page, timeline: Timeline, story: SessionStory, ended: in
     where = f" from {mark.peer}" if mark.peer else ""
     page.line(("head", f"session {mark.seq}{label}{where}, {mark.uuid}"))
     length = "" if ended is None else f" after {span_text(ended - mark.time)}"
-    page.line(f"  run {mark.run}; opened at {time_text(mark.time, timeline.zone)}; {how}{length}")
+    run = f"run {mark.run}; " if mark.run else ""
+    page.line(f"  {run}opened at {time_text(mark.time, timeline.zone)}; {how}{length}")
     page.line()
     page.line(("head", "what it did, and what was done to it"))
-    width = len(str(story.told[-1].seq))
+    if not story.told:
+        page.line("  nothing that is left in the ledger")
+    width = max((len(str(each.seq)) for each in story.told), default=0)
     for each in story.told:
         when = f"{each.seq:>{width}}  {elapsed_text(each.time - mark.time):>9}  "
         page.line("  ", ("dim", when), (each.told.tone, each.told.text) if each.told.tone else each.told.text)

@@ -194,13 +194,17 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
         page.line("no session ever connected")
     numbers = dict.fromkeys(life.run for life in found.lives.values())
     for place, number in enumerate(numbers):
-        began = found.runs[number - 1] if number else 0
+        began = found.runs[number - 1] if number else None
         if place:
             page.line()
-        if number:
+        if began is not None:
             page.line(("head", f"run {number}, {time_text(began, timeline.zone)}"))
         lives = [life for life in found.lives.values() if life.run == number]
-        lines = table([_TITLES, *(_row(life, began) for life in lives)])
+
+        def when(time: int, began: int | None = began) -> str:
+            return time_text(time, timeline.zone)[:23] if began is None else elapsed_text(time - began)
+
+        lines = table([_TITLES, *(_row(life, when) for life in lives)])
         page.line(("dim", lines[0]))
         for life, line in zip(lives, lines[1:], strict=True):
             page.line(("bad", line) if life.reason in ("lost", "error", "server_lost") else line)
@@ -209,13 +213,13 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
 _TITLES = ["id", "label", "from", "opened", "ended", "how", "edges", "components", "refused"]
 
 
-def _row(life: SessionLife, began: int) -> list[str]:
+def _row(life: SessionLife, when: Callable[[int], str]) -> list[str]:
     return [
         str(life.id),
         life.label or "",
         life.peer or "",
-        elapsed_text(life.opened - began),
-        "" if life.ended is None else elapsed_text(life.ended - began),
+        when(life.opened),
+        "" if life.ended is None else when(life.ended),
         _how(life),
         _held(life.edges_max, life.edges, life),
         _held(life.components_max, life.components, life),

@@ -14,6 +14,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
+from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -37,6 +38,24 @@ def test_a_night_of_sessions(run: Run, night: Any) -> None:
         "id  label   from             opened  ended  how     edges            components       refused",
         "44  SYSTEM  127.0.0.1:40500  0.100   3.100  closed  1, 0 at its end  3, 0 at its end",
     ]
+
+
+def test_sessions_that_opened_before_all_that_is_left(run: Run, tmp_path: Path) -> None:
+    """The segments with their beginnings are gone: one of them has done something since, the other has not."""
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, segmented=True) as ledger:
+        ledger.append([ev.SessionOpened(uuid="x", label="BUSY"), ev.SessionOpened(uuid="y", label="IDLE")])
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=owner) for owner in (1, 2)])
+        rotate(ledger)
+        ledger.append([ev.SessionClosed(session=1, reason="lost")])
+    (path / "000001.ledger").unlink()
+    busy, idle = run("sessions", path, "BUSY"), run("sessions", path, "IDLE")
+    assert (busy.code, idle.code) == (exits.OK, exits.OK), busy.err + idle.err
+    assert re.search(r"^  5 .* was lost while it held 1 edge: A -> B \(still held by session 2", busy.out, re.MULTILINE)
+    assert "nothing that is left in the ledger" in idle.out
+    assert idle.out.splitlines()[-2:] == ["what it holds now", "  A -> B"]
+    _, first, _ = run("sessions", path).out.splitlines()
+    assert re.match(r"1   BUSY +20\d\d-\d\d-\d\d \d\d:", first), "no run is known from whose start to count"
 
 
 def test_the_document(run: Run, night: Any) -> None:
