@@ -50,6 +50,8 @@ class Recorder:
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
         self.location = ""
+        self.run = 0
+        """The seq of the event with which its run began."""
         self.unwritten = False
         """Whether the last events are lost, because they could not be written when it stopped."""
 
@@ -85,6 +87,7 @@ class Recorder:
             raise RecorderFailed(answer["error"], hint=answer.get("hint", ""), kind=answer["kind"])
         self.address = answer["address"]
         self.location = answer["ledger"]
+        self.run = int(answer["run"])
         return self
 
     @property

@@ -154,7 +154,7 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None
             file=sys.stderr,
         )
     try:
-        summarise(recorder.location, sys.stderr, NOTHING_OF_A_SCRIPT)
+        summarise(recorder.location, recorder.run, sys.stderr, NOTHING_OF_A_SCRIPT)
     except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
         report(str(error), error.hint)
 

@@ -108,6 +108,8 @@ def serve(
     except NoMetrics as error:
         raise exits.Misuse(str(error), hint=error.hint) from error
     assert server.ledger is not None
+    assert server.live is not None
+    run = server.live.run
     stopped = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
@@ -121,9 +123,9 @@ def serve(
         print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
     while server.is_alive():
         server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
-    if server.live is not None and server.live.degraded is not None:
+    if server.live.degraded is not None:
         return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
-    summarise(server.ledger.location, sys.stderr, NOTHING_OF_ANYONE)
+    summarise(server.ledger.location, run, sys.stderr, NOTHING_OF_ANYONE)
     return exits.OK
 
 

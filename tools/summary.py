@@ -41,12 +41,13 @@ class Counts:
             self.settings += 1
 
 
-def summarise(location: str, out: TextIO, nothing: str) -> None:
-    """Print the summary of the last run of a ledger; ``nothing`` says what may be the cause when it is empty."""
+def summarise(location: str, run: int, out: TextIO, nothing: str) -> None:
+    """Print the summary of the last run of a ledger, which began with event ``run``; ``nothing`` says what may be the
+    cause when it is empty. Cost: the events of that run, and of all when the ledger was made anew meanwhile."""
     counts = Counts()
     shutdown: ev.ServerStopped | None = None
     with Ledger.open(location, "r") as ledger:
-        for event in ledger.entries():
+        for event in ledger.entries(max(run, ledger.first) - 1 if run <= ledger.head else 0):
             if isinstance(event, ev.ServerStarted):
                 counts = Counts()
             elif isinstance(event, ev.ServerStopped):

@@ -64,8 +64,8 @@ def _start(server: GraphServer, address: str) -> bool:
     except OSError as error:
         _say(error=f"the system refused: {error.filename}: {error.strerror}", hint="", kind=OSError.__name__)
         return False
-    assert server.ledger is not None
-    _say(address=str(server.address), ledger=server.ledger.location)
+    assert server.live is not None
+    _say(address=str(server.address), ledger=server.live.ledger.location, run=server.live.run)
     return True
 
 
