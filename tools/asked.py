@@ -21,7 +21,7 @@ def asked_timeline(path: Path | None, page: Page) -> Iterator[Timeline]:
     Raises at the end what damage was met: until then the command can tell what came before it.
     """
     with opened(path, page) as source:
-        timeline = Timeline(source)
+        timeline = Timeline(source, progress=page.progress)
         yield timeline
         if timeline.damage is not None:
             raise timeline.damage

@@ -56,8 +56,8 @@ def diff(
     page = Page()
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
     with opened(path, page) as source, _second(other, source, page) as second:
-        timeline = Timeline(source)
-        there = Timeline(second)
+        timeline = Timeline(source, progress=page.progress)
+        there = Timeline(second, progress=page.progress)
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
         by_name = by_name or other is not None

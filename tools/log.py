@@ -86,7 +86,7 @@ def log(
     if follow and until is not None:
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
     with opened(ledger, page) as source:
-        timeline = Timeline(source)
+        timeline = Timeline(source, progress=page.progress)
         types = [*(type_ or []), *([REFUSED] if refused else [])]
         wanted = Filter(timeline, types, session, topic, component)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)

@@ -4,9 +4,11 @@ Colour only where a person looks (a terminal, without NO_COLOR). Names in a ledg
 them could move the cursor or fake a line is shown as an escape.
 """
 
+import math
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -30,6 +32,9 @@ STYLES = {
     "name": "cyan",
 }
 
+PATIENCE_S = 1.0
+"""How long somebody waits without being told what for."""
+
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -44,6 +49,9 @@ def _escape(match: re.Match[str]) -> str:
 
 class Page:
     """Writes to stdout, and notes to stderr."""
+
+    def __init__(self) -> None:
+        self._waits_since: float | None = None
 
     def line(self, *parts: Part) -> None:
         """Print one line. Nothing is wrapped or cut."""
@@ -74,6 +82,16 @@ class Page:
         """Say something beside the answer."""
         sys.stdout.flush()
         print(f"{NAME}: {clean(text)}", file=sys.stderr, flush=True)
+
+    def progress(self, seq: int, head: int) -> None:
+        """Tell a person who waits what for, once: what Timeline calls while it reads a ledger."""
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        elif now - self._waits_since > PATIENCE_S:
+            self._waits_since = math.inf
+            if sys.stderr.isatty():
+                self.note(f"reading {head:,} events; what is found is kept, so that the next answer comes at once")
 
     def flush(self) -> None:
         """Let a reader at the other end of a pipe see what there is."""

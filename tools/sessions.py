@@ -164,7 +164,7 @@ def sessions(
     page = Page()
     path, named = taken_apart(words or [], 0, 1, "one session at most", _USAGE)
     with opened(path, page) as source:
-        timeline = Timeline(source)
+        timeline = Timeline(source, progress=page.progress)
         wanted = find_session(timeline, named[0]).seq if named else None
         found = Sessions()
         damage: DamagedLedger | None = None

@@ -56,7 +56,7 @@ def show(
     """
     page = Page()
     with opened(ledger, page) as source:
-        timeline = Timeline(source)
+        timeline = Timeline(source, progress=page.progress)
         damage: DamagedLedger | None = None
         try:
             moment = timeline.moment(at)

@@ -1,5 +1,7 @@
 """Lines, tables and lists."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ezmsg.ledger.tools.page import Page, clean, count, listed, table
@@ -50,3 +52,16 @@ def test_lines_documents_and_notes_keep_their_order(capfd: pytest.CaptureFixture
     captured = capfd.readouterr()
     assert captured.out == "first bold\nsecond\nthird\n"
     assert captured.err == "ezmsg-ledger: beside\\x1b\n"
+
+
+def test_who_waits_is_told_once_what_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.5, 1.5, 2.0, 60.0])
+    monkeypatch.setattr("ezmsg.ledger.tools.page.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    page = Page()
+    told = []
+    for seq in range(5):
+        page.progress(seq * 1000, 1_002_043)
+        told.append(capsys.readouterr().err)
+    assert "reading 1,002,043 events" in told[2]
+    assert [bool(text) for text in told] == [False, False, True, False, False]

@@ -82,7 +82,7 @@ def export(
     chosen = _format(format_, output)
     _check(chosen, output, at, events, since, until)
     with opened(ledger, page) as source:
-        timeline = Timeline(source)
+        timeline = Timeline(source, progress=page.progress)
         if output is not None and output.exists() and os.path.samefile(output, source.location):
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
         if events:
