@@ -213,7 +213,7 @@ class Sentences:
 
 
 class JsonLines:
-    """Shows events as they stand in the ledger."""
+    """Shows events in the form of the ledger, without fields that this version does not know."""
 
     def __init__(self, page: Page) -> None:
         self._page = page

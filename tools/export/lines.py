@@ -33,7 +33,7 @@ def write_events_json(batches: Iterable[list[AnyEvent]], out: BinaryIO) -> None:
 
 
 def write_events_lines(batches: Iterable[list[AnyEvent]], out: BinaryIO) -> None:
-    """Events as JSON Lines, each as it stands in the ledger."""
+    """Events as JSON Lines, in the form of the ledger, without fields that this version does not know."""
     for batch in batches:
         out.write(codec.encode(batch))
 
