@@ -14,7 +14,7 @@ from hashlib import sha256
 import msgspec
 
 from ezmsg.ledger.cursor import fits
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import (
     CutBack,
     DamagedLedger,
@@ -79,7 +79,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return Receipt(id=found["id"], size=size, sha256=found["sha256"], segment=segment, seq=seq, time=time)
 
 
-def take(disk: Disk, path: str, time: int, durable_seq: int = 0) -> Receipt:
+def take(path: str, time: int, durable_seq: int = 0, disk: Disk = OS_DISK) -> Receipt:
     """A receipt for what is known to be on the disk of the ledger at ``path``, be it written just now or not.
 
     A commit line states how far its writer had synced when it wrote it; ``durable_seq`` is what the writer itself says
@@ -107,7 +107,7 @@ def take(disk: Disk, path: str, time: int, durable_seq: int = 0) -> Receipt:
         )
 
 
-def check(disk: Disk, path: str, receipt: Receipt) -> None:
+def check(path: str, receipt: Receipt, disk: Disk = OS_DISK) -> None:
     """Return when the ledger at ``path`` goes on from what the receipt says; raise what it is instead.
 
     OtherLedger, CutBack, OtherHistory, SegmentGone; LogError when it cannot be read. That the files from the receipt's

@@ -69,7 +69,7 @@ def receipt(
     location, durable_seq = (str(locate(ledger, page)), 0) if address is None else _asked(address)
     with Ledger.open(location, "r") as source:  # a folder that is just being made of a file is found, too
         tell_beginning(source, page)
-        taken = take(OS_DISK, source.location, time.time_ns(), durable_seq)
+        taken = take(source.location, time.time_ns(), durable_seq)
     note = taken.text.encode() if signer is None else signer.sign(taken.text)
     if not json:
         page.data(note)
@@ -190,7 +190,7 @@ def judged(shown: Shown, location: str, found: Verification) -> Judged:
         if shown.key is not None:
             shown.key.verify(shown.note)
         signed_by = None if shown.key is None else shown.key.name
-        check(OS_DISK, location, shown.receipt)
+        check(location, shown.receipt)
         # in an earlier segment, or between two of them: the receipt's own file is as it was
         if (found.segment, found.seq) < (shown.receipt.segment, shown.receipt.seq):
             raise OtherHistory(f"the ledger is damaged behind seq {found.seq}, before seq {shown.receipt.seq}")

@@ -32,14 +32,19 @@ BLOCK = re.compile(r"```console\n\$ (ezmsg-ledger .*)\n((?:.*\n)*?)```\n")
 
 
 def record_guide(location: Path) -> None:
-    """Record the guide's story: an ezmsg system in three processes, a guest, a visitor that is killed."""
+    """Record the guide's story: an ezmsg system in three processes, a guest, a visitor that is killed.
+
+    A receipt, ``steady.receipt``, was taken of it before the guest came.
+    """
     with Recorder(location) as recorder, Cast(recorder.address) as cast, Ledger.open(location, "r") as ledger:
         watch = Watch(ledger, cast)
         system = cast.start("system.py")
         watch.until(_is_steady(), "the system is up, and its gain where the tuner left it")
-        ask(recorder.address, "mark", name="steady", note="gain as it should be", author="cboulay")
+        ask(recorder.address, "mark", name="steady", note="gain as it should be", author="ada")
+        receipt = printed(f"ezmsg-ledger receipt {location.name}", location.parent)
+        location.with_name("steady.receipt").write_text(receipt, encoding="utf-8")
         with _guest(recorder.address):
-            ask(recorder.address, "mark", name="guest", note=None, author="cboulay")
+            ask(recorder.address, "mark", name="guest", note=None, author="ada")
         watch.until(_ended(), "the guest has left")
         visitor = cast.start("visitor.py", *SHARED, *OWN)
         watch.until(_connected(OWN), "the visitor connected")

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import (
     CutBack,
     DamagedLedger,
@@ -30,11 +29,11 @@ Marks = Callable[..., list[Mark]]
 
 
 def taken(path: Path, durable_seq: int = 0) -> Receipt:
-    return take(OS_DISK, str(path), NOW, durable_seq)
+    return take(str(path), NOW, durable_seq)
 
 
 def checked(path: Path, receipt: Receipt) -> None:
-    check(OS_DISK, str(path), receipt)
+    check(str(path), receipt)
 
 
 def test_the_text(small: Path) -> None:

@@ -42,7 +42,7 @@ def story() -> Story:
     told = Story()
     told.at(NINE, ev.ServerStarted(uuid="r1", kind="server", name="rig", host="h", pid=1))
     told.at(NINE + SECOND, ev.SessionOpened(uuid=UUIDS["first"], label="SYSTEM"))
-    told.at(NINE + 2 * SECOND + SECOND // 2, ev.Mark(name="baseline", author="cboulay"))
+    told.at(NINE + 2 * SECOND + SECOND // 2, ev.Mark(name="baseline", author="ada"))
     told.at(NINE + 60 * SECOND, ev.EdgeConnected(from_topic="a", to_topic="b", owner=2))
     told.at(NINE + 120 * SECOND, ev.Mark(name="task start"))
     ten_past = NINE + 600 * SECOND

@@ -102,7 +102,7 @@ class Night:
         live.register_process(self.process, 4711, "lab-3", [f"SYSTEM/{unit}" for unit in UNITS])
         self._note("wired", live)
         self.clock.after(10 * SECOND)
-        live.note(ev.Mark(name="baseline", note="subject sits still", author="cboulay"))
+        live.note(ev.Mark(name="baseline", note="subject sits still", author="ada"))
         self._note("baseline", live)
         self.clock.after(2 * SECOND)
         live.update_settings(self.process, "SYSTEM/AMP", settings(gain=2.0, mode="fast"))

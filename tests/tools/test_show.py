@@ -60,7 +60,7 @@ def test_a_moment_in_the_middle_of_things(run: Run, night: Any, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("at", "head"),
     [
-        ("mark:baseline", 'at seq 18, 2026-11-24 13:03:30.156+00:00 (mark "baseline" by cboulay)'),
+        ("mark:baseline", 'at seq 18, 2026-11-24 13:03:30.156+00:00 (mark "baseline" by ada)'),
         ("13:03:31", "at seq 18, 2026-11-24 13:03:30.156+00:00 (2026-11-24 13:03:31+00:00)"),
         ("-5s", "at seq 41, 2026-11-24 13:03:39.156+00:00 (5 seconds before the last event (2026-11-24 13:04:17.306"),
         ("run:1", "at seq 41, 2026-11-24 13:03:39.156+00:00 (run 1: its last event before it was lost)"),
@@ -183,7 +183,7 @@ def test_the_document_is_ezmsgs_snapshot_and_more(run: Run, night: Any) -> None:
     assert (document["seq"], document["time"]) == (state.seq, state.time)
     assert document["moment"] == {
         "text": "mark:baseline",
-        "how": 'mark "baseline" by cboulay',
+        "how": 'mark "baseline" by ada',
         "seq": 18,
         "time": state.time,
     }
