@@ -136,7 +136,7 @@ def _is_of_nobody(path: Path) -> bool:
         return False
 
 
-def _written(path: Path) -> int | None:
+def written(path: Path) -> int | None:
     """When a ledger was last written: a file, or the newest segment in a folder; None when it is no ledger."""
     if path.is_file():
         return path.stat().st_mtime_ns
@@ -150,8 +150,8 @@ def _ledgers(folder: Path) -> list[Path]:
     found = []
     try:
         for path in folder.glob(PATTERN):
-            if (written := _written(path)) is not None:
-                found.append((written, path))
+            if (since := written(path)) is not None:
+                found.append((since, path))
     except OSError:  # a folder that cannot be listed has nothing to choose from
         return []
     return [path for _, path in sorted(found, key=lambda item: (-item[0], str(item[1])))]

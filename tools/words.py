@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.location import written
 
 
 def taken_apart(words: list[str], least: int, most: int, what: str, usage: str) -> tuple[Path | None, list[str]]:
     """The ledger that is named, None for none, and the other words: ``least`` to ``most`` of them.
 
-    The first word is a ledger when there is one word more than can be asked about, or when it is a file, or looks like
-    one. Raises Misuse, which says that ``what`` is needed, and how it is used.
+    The first word is a ledger when there is one word more than can be asked about, or when it is a file or a folder of
+    segments, or is called like one. Raises Misuse, which says that ``what`` is needed, and how it is used.
     """
     first_is_ledger = len(words) > most or (bool(words) and _is_ledger(words[0]))
     rest = words[1:] if first_is_ledger else words
@@ -22,4 +23,7 @@ def taken_apart(words: list[str], least: int, most: int, what: str, usage: str) 
 
 
 def _is_ledger(word: str) -> bool:
-    return word.endswith(".ledger") or Path(word).is_file()
+    try:
+        return word.endswith(".ledger") or written(Path(word)) is not None
+    except OSError:  # too long for a name, or in a folder that may not be entered: a topic, a predicate
+        return False
