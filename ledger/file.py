@@ -24,7 +24,30 @@ from ezmsg.ledger.writer import Writer
 logger = logging.getLogger("ezmsg.ledger")
 
 
-class ReadLedger(Ledger):
+class DiskLedger(Ledger):
+    """What its ``_reader`` tells of a ledger on a disk, whether it is written here or not."""
+
+    _disk: Disk
+    _reader: Reader | FolderReader
+
+    @property
+    def first(self) -> int:
+        return self._reader.first
+
+    @property
+    def hole(self) -> str:
+        return self._reader.hole
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return self._reader.size_on_disk()
+
+    @property
+    def writer(self) -> Holder | None:
+        return writer_of(self._disk, self.location)
+
+
+class ReadLedger(DiskLedger):
     """A ledger that is read, perhaps while another process writes it. Nothing is locked, nothing is ever written."""
 
     durability = "none"
@@ -41,24 +64,12 @@ class ReadLedger(Ledger):
         self._seen: Place | None = None
         self._mark = (0, 0)
 
-    @property
-    def first(self) -> int:
-        return self._reader.first
-
-    @property
-    def hole(self) -> str:
-        return self._reader.hole
-
     def start(self, seq: int | None = None) -> Start | None:
         return self._reader.start(seq)
 
     @property
     def tip(self) -> str:
         return self._reader.tip
-
-    @property
-    def bytes_on_disk(self) -> int:
-        return self._reader.size_on_disk()
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
         return self._reader.read(after, until)
@@ -70,10 +81,6 @@ class ReadLedger(Ledger):
     def tail_bytes(self) -> int:
         end = self._last().offset
         return self._mark[1] - end
-
-    @property
-    def writer(self) -> Holder | None:
-        return writer_of(self._disk, self.location)
 
     def verify(self) -> Verification:
         return self._reader.verify()
@@ -136,7 +143,7 @@ class ReadLedger(Ledger):
         self._refuse()
 
 
-class FileLedger(Ledger):
+class FileLedger(DiskLedger):
     """A file open for append: its one writer, and readers beside it."""
 
     def __init__(self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int]) -> None:
@@ -257,23 +264,11 @@ class FileLedger(Ledger):
         self._writer.check_usable()
         return self._reader.tail(after, stop, self._writer.waiter(poll))
 
-    @property
-    def writer(self) -> Holder | None:
-        return writer_of(self._disk, self.location)
-
     def verify(self) -> Verification:
         self._writer.check_usable()
         with self._writer.lock:
             path, place = self._writer.path, self._writer.place
         return self._reader.verify_up_to(place, path)
-
-    @property
-    def first(self) -> int:
-        return self._reader.first
-
-    @property
-    def hole(self) -> str:
-        return self._reader.hole
 
     def start(self, seq: int | None = None) -> Start | None:
         self._writer.check_usable()
@@ -282,10 +277,6 @@ class FileLedger(Ledger):
     @property
     def tip(self) -> str:
         return self._writer.path
-
-    @property
-    def bytes_on_disk(self) -> int:
-        return self._reader.size_on_disk()
 
     @property
     def appended(self) -> int:
