@@ -115,7 +115,8 @@ class Codec:
             raise EventError(f"a malformed {head.type} line: {first}: {excerpt(line)}") from first
         if head.type.startswith("ledger."):
             return UnknownStructural(head.type, line)
-        if type(head.seq) is not int or head.seq < 1 or type(head.time) is not int:
+        placed = type(head.seq) is int and 1 <= head.seq <= INT_MAX
+        if not placed or type(head.time) is not int or not INT_MIN <= head.time <= INT_MAX:
             raise EventError(f"an event without a seq and a time: {excerpt(line)}")
         return UnknownEvent(seq=head.seq, time=head.time, tag=head.type, raw=line)
 

@@ -6,7 +6,7 @@ ezmsg's persistent owner. ``peer`` and ``by`` are ``host:port`` texts. An event 
 it is derived by the fold. Fields are only ever added, with defaults. See docs/FORMAT.md.
 """
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,11 +17,15 @@ RULES = 2
 """The rules that today's folds apply; `server.started` carries those in force when it was written."""
 
 
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What is beyond it is malformed already as a line: folds keep seqs and times in columns of so many bits."""
+
+
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
     """Base of all events."""
 
-    seq: int = 0
-    time: int = 0
+    seq: Int64 = 0
+    time: Int64 = 0
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

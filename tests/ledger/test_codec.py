@@ -18,6 +18,7 @@ from ezmsg.ledger.events import (
     Event,
     Gap,
     GraphPaused,
+    Int64,
     Mark,
     MetadataRegistered,
     ProcessRegistered,
@@ -52,6 +53,7 @@ forms = st.recursive(
 ).map(freeze)
 by_annotation: dict[Any, st.SearchStrategy[Any]] = {
     int: integers,
+    Int64: integers,
     int | None: st.none() | integers,
     str: texts,
     str | None: st.none() | texts,
@@ -217,6 +219,14 @@ def test_a_changed_byte_gives_a_line_or_an_event_error(data: st.DataObject) -> N
         decode(bytes(line))
     except EventError as error:
         assert str(error)  # noqa: PT017 (either outcome is right, nothing else is)
+
+
+@pytest.mark.parametrize("type_", ["mark", "of.a.newer.version"])
+@pytest.mark.parametrize(("name", "value"), [("seq", 2**63), ("time", 2**63), ("time", -(2**63) - 1), ("time", 10**30)])
+def test_a_line_whose_place_is_beyond_64_bits_is_none(type_: str, name: str, value: int) -> None:
+    line = {"type": type_, "seq": 1, "time": 1, "name": "x", name: value}
+    with pytest.raises(EventError):
+        decode_line(json.dumps(line).encode())
 
 
 def test_a_last_line_without_its_newline_is_not_passed_over() -> None:

@@ -23,6 +23,7 @@ from ezmsg.ledger.events import (
 
 EXAMPLES: dict[Any, Any] = {
     int: 7,
+    events.Int64: 7,
     int | None: 7,
     str: "text",
     str | None: "text",

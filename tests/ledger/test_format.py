@@ -25,6 +25,7 @@ TEXT = (DOCS / "FORMAT.md").read_text(encoding="utf-8")
 
 KINDS = {
     int: "integer",
+    events.Int64: "integer",
     int | None: "integer or null",
     str: "text",
     str | None: "text or null",
