@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.receipt import take
@@ -66,7 +65,7 @@ def test_what_the_other_commands_say_of_it(run: Run, path: Path) -> None:
     receipt = path.with_name("receipt")
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b'{"type":"mark","seq":7')])
-    receipt.write_text(take(OS_DISK, str(path), 0, durable_seq=6).text)
+    receipt.write_text(take(str(path), 0, durable_seq=6).text)
     path.write_bytes(content)
     run("repair", path)
     new = path.with_name("run-repaired.ledger")
