@@ -11,6 +11,7 @@ from ezmsg.ledger.projections.spans import densest
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
+from ezmsg.ledger.tools.diff import ROWS_MAX
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text
 from ezmsg.ledger.tools.page import Page
@@ -74,8 +75,11 @@ def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparis
     page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {when}"))
     for title, changes in comparison.groups():
         page.line(("head", title))
-        for change in changes:
+        shown = changes if len(changes) <= ROWS_MAX + 1 else changes[:ROWS_MAX]
+        for change in shown:
             page.line("  ", (TONES[change.sign], f"{change.sign} {change.text}"))
+        if len(shown) < len(changes):
+            page.line(("dim", f"  ... {len(changes) - len(shown)} more (--json)"))
     if not comparison:
         why = "had let go of all by then" if answer.events else f"connected only later, at seq {answer.session}"
         page.line(f"the graph would be the same: this session {why}; leave --at out for when it held most")

@@ -225,14 +225,13 @@ def test_decisions_that_it_may_have_turned_are_listed(run: Run, night: Any) -> N
     assert len(document["differences"]["components"]) == len(document["gone_components"]) == 7
 
 
-def test_the_moment_before_it_let_go_is_taken(night: Any) -> None:
+def test_the_moment_before_it_let_go_is_taken(night: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with Ledger.open(night.path, "r") as ledger:
         timeline = Timeline(ledger)
         assert [fullest(timeline, session) for session in (2, 21, 44)] == [41, 39, 46]
-        read = timeline.ledger.entries
-        timeline.ledger.entries = None  # type: ignore[assignment,method-assign]  # the events need not be read again
+        monkeypatch.setattr(timeline.ledger, "entries", None)  # the events need not be read again
+        monkeypatch.setattr(timeline.ledger, "read", None)
         assert fullest(timeline, 21) == 39
-        timeline.ledger.entries = read  # type: ignore[method-assign]
 
 
 def test_a_session_that_lets_go_bit_by_bit_is_taken_when_it_held_most() -> None:
@@ -248,6 +247,17 @@ def test_a_session_that_lets_go_bit_by_bit_is_taken_when_it_held_most() -> None:
     assert fullest(Timeline(ledger), idle) == ledger.head
     live.close_session(idle, "closed")
     assert fullest(Timeline(ledger), idle) == ledger.head - 1
+
+
+def test_of_a_session_that_held_much_as_much_is_shown_as_by_diff(run: Run, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "x.ledger", durability="none") as ledger:
+        live = LiveGraph(ledger)
+        session = live.open_session()
+        for number in range(50):
+            live.connect(f"A{number}", "B", owner=session)
+    said = run("what-if", tmp_path / "x.ledger", session).out.splitlines()
+    assert "  ... 10 more (--json)" in said
+    assert len([line for line in said if line.startswith("  - A")]) == 40
 
 
 @pytest.mark.parametrize(
