@@ -15,6 +15,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import exits
@@ -141,6 +142,18 @@ def test_json_is_what_show_says_and_events_are_one_array(run: Run, night: Any) -
     assert [event["seq"] for event in some] == [18, 19]
     some_lines = run("export", night.path, "--events", "-f", "jsonl", "--since", "mark:baseline", "--until", 19).out
     assert [json.loads(line) for line in some_lines.splitlines()] == some
+
+
+def test_events_are_counted_as_they_are_written(run: Run, tmp_path: Path) -> None:
+    """Seqs that were lost, or whose segments are gone, are none."""
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none", segmented=True) as ledger:
+        ledger.append([ev.Mark(name=str(number)) for number in range(7)])
+        rotate(ledger)
+        ledger.append([ev.Mark(name=str(number)) for number in range(3)])
+    (path / "000001.ledger").unlink()
+    assert "wrote 3 events as jsonl" in run("export", path, "--events", "-o", tmp_path / "x.jsonl").err
+    assert len((tmp_path / "x.jsonl").read_bytes().splitlines()) == 3
 
 
 def test_no_events_are_an_empty_array(run: Run, tmp_path: Path) -> None:

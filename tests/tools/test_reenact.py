@@ -11,7 +11,9 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder import Recorder
 from ezmsg.ledger.runtime.server.wire import Command
 from ezmsg.ledger.tools import exits
@@ -181,6 +183,18 @@ def test_a_server_with_a_graph_is_left_alone(run: Run, night: Any, address: str)
         assert "has a graph already: 1 edge" in answer.err
         assert [*other.ask(Command.SESSION_SNAPSHOT).edge_owners] == [("A", "B")]
         other.say(Command.SESSION_CLEAR)
+
+
+def test_a_history_without_its_beginning_is_not_issued(run: Run, tmp_path: Path, address: str) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none", segmented=True) as ledger:
+        LiveGraph(ledger).connect("A", "B")
+        rotate(ledger)
+        ledger.append([ev.Mark(name="x")])
+    (path / "000001.ledger").unlink()
+    answer = run("reenact", path, "--to", address)
+    assert (answer.code, answer.out) == (exits.DISK, "")
+    assert f"{path} begins with seq 3, and a graph is issued from its first event" in answer.err
 
 
 def test_nobody_there(run: Run, night: Any) -> None:

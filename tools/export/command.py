@@ -88,10 +88,10 @@ def export(
         if events:
             first = timeline.moment(since, clamp=True).since if since is not None else 1
             last = timeline.moment(until, clamp=True).seq if until is not None else source.head
+            written: list[int] = []
             with _out(output) as out:
-                EVENTS[chosen](source.read(first - 1, last), out)
-            number = max(0, last - first + 1)
-            _say(page, output, f"{count(number, 'event')} as {chosen}")
+                EVENTS[chosen](_counted(source.read(first - 1, last), written), out)
+            _say(page, output, f"{count(sum(written), 'event')} as {chosen}")
             return
         moment = timeline.moment(at or "end")
         state = timeline.at(moment)
@@ -103,6 +103,13 @@ def export(
             page.note("nothing is connected at this moment; `ezmsg-ledger show` tells where more was")
         if state.unknown:
             page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
+
+
+def _counted(batches: Iterable[list[AnyEvent]], counts: list[int]) -> Iterator[list[AnyEvent]]:
+    """The batches; how many events each has is added to ``counts``: seqs can be lost, and segments removed."""
+    for batch in batches:
+        counts.append(len(batch))
+        yield batch
 
 
 def _format(given: Format | None, output: Path | None) -> Format:

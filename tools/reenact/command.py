@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ezmsg.ledger.projections.clock import elapsed_text
+from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.runtime.server.wire import Command
@@ -20,6 +20,7 @@ from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorde
 from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage
 from ezmsg.ledger.tools.teardown import last_built_of_runs
+from ezmsg.ledger.tools.told import span_text
 from ezmsg.ledger.tools.wording import value_text
 
 PAUSE_MAX_S = 0.2
@@ -27,6 +28,10 @@ PAUSE_MAX_S = 0.2
 
 SHOWN_MAX = 20
 """Differences that are listed; ``--json`` has all."""
+
+
+_ONE = {"topics": "topic", "edges": "edge", "sessions": "session", "processes": "process", "settings": "setting"}
+"""What one of each group that is compared is called."""
 
 
 class NotEmpty(exits.Misuse):
@@ -66,6 +71,8 @@ def reenact(
     """
     page = Page()
     with opened(ledger, page) as source, Line(to, Command.SESSION) as observer:
+        if source.first > 1:
+            raise HistoryDropped(f"{ledger} begins with seq {source.first}, and a graph is issued from its first event")
         timeline = Timeline(source)
         end = timeline.moment(until)
         _refuse_unless_empty(observer, to)
@@ -133,14 +140,14 @@ def _compare(stage: Stage, observer: Line) -> Likeness:
 
 
 def _print(page: Page, address: str, stage: Stage, found: list[Likeness], took: float) -> None:
-    page.line(("head", f"{count(stage.state.seq, 'event')} issued to {address} in {elapsed_text(int(took * 1e9))}"))
+    page.line(("head", f"{count(stage.state.seq, 'event')} issued to {address} in {span_text(int(took * 1e9))}"))
     if stage.passed:
         kinds = [f"{kind} ({number})" for kind, number in stage.passed.most_common()]
         page.line(("dim", f"  left out, since they belong to programs that run: {listed(kinds, 5)}"))
     for seq in stage.refused:
         page.line("  ", ("bad", f"seq {seq} was refused by the server"))
     for likeness in found:
-        what = ", ".join(f"{number} {group}" for group, number in likeness.compared.items())
+        what = ", ".join(count(number, _ONE[group], group) for group, number in likeness.compared.items())
         if not likeness.differences:
             page.line("  ", ("add", "the same"), f" at seq {likeness.seq}: {what}")
             continue
