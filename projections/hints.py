@@ -1,10 +1,18 @@
-"""What to say of a name that is not there: those that are like it, or some of those that there are."""
+"""Names that people give: which are numbers, and what to say of one that is not there."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 NAMED_MAX = 10
 """Names listed in a hint: enough to recognise the one that was meant."""
+
+DIGITS_MAX = 18
+"""Digits of a number that is one: a seq or an id of 64 bits has no more. Python refuses to read thousands of them."""
+
+
+def number(name: str) -> int | None:
+    """The whole number that ``name`` is; None when it is something else, or larger than any."""
+    return int(name) if name.isascii() and name.isdigit() and len(name) <= DIGITS_MAX else None
 
 
 def near(name: str, known: Iterable[str], what: str = "") -> str:
@@ -27,5 +35,5 @@ def near(name: str, known: Iterable[str], what: str = "") -> str:
 
 def _rank(name: str) -> tuple[bool, int, str]:
     """Names before ids, and 9 before 10."""
-    is_id = name.isascii() and name.isdigit() and len(name) < 20
-    return is_id, int(name) if is_id else 0, name
+    found = number(name)
+    return found is not None, found or 0, name

@@ -11,7 +11,7 @@ from ezmsg.ledger.events import AnyEvent, Gap, Mark
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import clock
 from ezmsg.ledger.projections.clock import SECOND, UNITS, ClockTime, time_text
-from ezmsg.ledger.projections.hints import NAMED_MAX, near
+from ezmsg.ledger.projections.hints import NAMED_MAX, near, number
 from ezmsg.ledger.projections.landmarks import Landmarks, Run, SessionMark
 
 FORMS = (
@@ -66,8 +66,8 @@ class Moments:
         pass over the ledger the first time.
         """
         asked = text.strip()
-        if asked.isascii() and asked.isdigit():
-            return self._at_seq(text, int(asked))
+        if (seq := number(asked)) is not None:
+            return self._at_seq(text, seq)
         if asked in ("start", "end"):
             return self._at_end(text, asked == "start")
         for kind, find in (("mark", self._at_mark), ("session", self._at_session), ("run", self._at_run)):
@@ -154,12 +154,12 @@ class Moments:
     def _at_run(self, text: str, name: str) -> Moment:
         landmarks = self._landmarks()
         runs = landmarks.runs
-        number = len(runs) if name == "last" else int(name) if name.isascii() and name.isdigit() else 0
-        if not 1 <= number <= len(runs):
+        place = len(runs) if name == "last" else number(name) or 0
+        if not 1 <= place <= len(runs):
             there = f"{len(runs)} runs: run:1 to run:{len(runs)}" if len(runs) > 1 else "one run: run:1"
             there = f"The ledger holds {there}; run:last is the last one." if runs else "The ledger holds no run yet."
             raise UnknownMoment(f"there is no run {name!r}", hint=there)
-        run = runs[number - 1]
+        run = runs[place - 1]
         seq = run.end if run.end is not None else landmarks.seq
         return Moment(text, seq, self._event(seq).time, _run_end(run), run.start)
 
@@ -218,8 +218,9 @@ def sessions_named(sessions: dict[int, SessionMark], name: str) -> list[SessionM
 
     Raises UnknownMoment when several UUIDs begin so.
     """
-    if name.isascii() and name.isdigit() and int(name) in sessions:
-        return [sessions[int(name)]]
+    key = number(name)
+    if key in sessions:
+        return [sessions[key]]
     labelled = [session for session in sessions.values() if session.label == name]
     if labelled or not name:
         return labelled

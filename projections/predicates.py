@@ -32,6 +32,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, PredicateError
+from ezmsg.ledger.projections.hints import number
 from ezmsg.ledger.values import TAG, Form, freeze
 
 SIGNS = ("==", "!=", "<", "<=", ">", ">=")
@@ -302,11 +303,12 @@ class _Reading:
     def count(self) -> Count:
         token = self.next()
         assert token is not None
-        sign, number = self.sign(), self.peek()
-        if number is None or not (number.text.isascii() and number.text.isdecimal()) or number.quoted:
-            self.fail(len(self.text) if number is None else number.begin, "a whole number was expected")
-        self.place = number.end
-        return Count(token.text, sign, int(number.text))
+        sign, following = self.sign(), self.peek()
+        limit = None if following is None or following.quoted else number(following.text)
+        if following is None or limit is None:
+            self.fail(len(self.text) if following is None else following.begin, "a whole number was expected")
+        self.place = following.end
+        return Count(token.text, sign, limit)
 
     def sign(self) -> str:
         token = self.peek()

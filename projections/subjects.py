@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections import predicates
-from ezmsg.ledger.projections.hints import near
+from ezmsg.ledger.projections.hints import near, number
 from ezmsg.ledger.projections.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes import Lifetimes
 from ezmsg.ledger.projections.moments import sessions_named
@@ -70,9 +70,10 @@ class Subjects:
         if kind in ("setting", "unit"):
             return Subject(kind, (self.unit(name, kind),), f"{kind} {name}")
         names = self._lifetimes.names(kind)
-        if not (name.isdigit() and int(name) in names):
+        key = number(name)
+        if key is None or key not in names:
             raise UnknownSubject(f"there is no {kind} {name}", hint=near(name, map(str, names)))
-        return Subject(kind, (int(name),), f"{kind} {name}")
+        return Subject(kind, (key,), f"{kind} {name}")
 
     def edge(self, from_topic: str, to_topic: str) -> Subject:
         """An edge between two topics that there ever were."""

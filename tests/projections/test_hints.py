@@ -2,7 +2,7 @@
 
 import pytest
 
-from ezmsg.ledger.projections.hints import near
+from ezmsg.ledger.projections.hints import near, number
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,15 @@ from ezmsg.ledger.projections.hints import near
 )
 def test_near_names_or_some_of_all(name: str, known: list[str], what: str, said: str) -> None:
     assert near(name, known, what) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("0", 0), ("42", 42), ("9" * 18, 10**18 - 1), ("9" * 19, None), ("9" * 5000, None), ("", None), ("-1", None)],
+)
+def test_a_number_is_no_longer_than_any_seq(name: str, found: int | None) -> None:
+    assert number(name) == found
+
+
+def test_other_digits_are_no_number() -> None:
+    assert number("\u00b2") is number("\u0663") is None
