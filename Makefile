@@ -41,7 +41,7 @@ test: $(DEV) ## lint, types on the installed wheel, then all tests
 test-ezmsg: $(DEV) ## ezmsg's own test-suites, those of the coming release too, and what runs beside it
 	$(PY) -m pytest -m 'ezmsg_suite or environments' $(ARGS)
 
-test-faults: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (ten minutes of a core)
+test-faults: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (a quarter of an hour of two cores)
 	$(PY) -m pytest -m faults_full $(ARGS)
 	$(PY) -m tests.faults --write docs/PROMISES.md
 

@@ -218,6 +218,7 @@ class SimulatedDisk(Disk):
             return
         self.tree.change((target, self.tree.file(source)))
         self.step("link")
+        self.fault("unlink", source)
         self.tree.change((source, None))
         self.step("unlink")
 

@@ -41,6 +41,7 @@ ERRORS: dict[str, tuple[int, ...]] = {
     "open_lock": (errno.EMFILE, errno.EROFS),
     "duplicate": (errno.EMFILE,),
     "link": (errno.EIO, errno.ENOSPC),
+    "unlink": (errno.EIO,),
     "make_folder": (errno.ENOSPC, errno.EROFS),
     "names": (errno.EIO, errno.EMFILE),
     "replace": (errno.EIO,),

@@ -87,7 +87,12 @@ def _every_set(node: Node, size: int) -> Iterator[Kept]:
 
 def _classes(node: Node, size: int) -> Iterator[Kept]:
     """None, all, all in their oldest version, every other; and of the first two, a middle and the last two sectors:
-    what comes before it, what comes from it on, it alone, all but it."""
+    what comes before it, what comes from it on, it alone, all but it.
+
+    Nine sectors and more are a long event, or several lines. Sectors within an event are alike to a log that finds
+    lines by their newlines and proves them by a hash of all before: what it can tell apart is whether the first line,
+    the last one (of the commit) or what is between has gone, and whether bytes stand behind a hole.
+    """
     first, end = node.extents()[0][0], min(node.extents()[-1][1], -(-size // SECTOR))
     yield [], {}
     yield [(first, end)], {}
