@@ -306,7 +306,7 @@ MUTANTS = (
         Patch(writer, "        self._seal_early()\n", ""),
         Patch(writer, "                    self._seal_now()\n", ""))),
     Mutant("the checkpoint of another moment", histories("none", "append 1", "rotate"), (
-        Patch(segmented, "states(end.seq) if", "states(end.seq - 1) if"),)),
+        Patch(segmented, "since(end.seq) if", "since(end.seq - 1) if"),)),
     Mutant("a segment removed before the compressed one lasts",
            histories("none", "append 1", "rotate", "compress"), (
         Patch(rotation, "        disk.replace(f\"{target}.new\", target)\n        disk.sync_folder(folder)\n",
