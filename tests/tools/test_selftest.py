@@ -17,6 +17,7 @@ from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.selftest import command, ondisk
 from ezmsg.ledger.tools.selftest.command import PARTS, Part
+from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import Broken
 
 Run = Callable[..., Any]
@@ -40,6 +41,14 @@ def test_all_of_it(run: Run, tmp_path: Path) -> None:
     assert all(part["problem"] is None and sum(part["done"].values()) > 0 for part in document["parts"])
     assert [part["append_ms"] > 0 for part in document["parts"] if part["part"] == "write"] == [True]
     assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
+
+
+def test_no_part_holds_that_tried_nothing(tmp_path: Path) -> None:
+    """However slow the machine is: each begins with something, and looks at its time then."""
+    for part in PARTS:
+        effort = Effort(0.0)
+        part.run(effort, tmp_path)
+        assert sum(effort.figures.values()) > 0, part.name
 
 
 def test_the_report(run: Run, tmp_path: Path, quick: None) -> None:

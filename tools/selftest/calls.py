@@ -121,9 +121,6 @@ def explore(effort: Effort, errors: int = ERRORS_MAX) -> None:
     with simulation():
         for situation in situations():
             for nth in range(CALLS_MAX):
-                if effort.over:
-                    effort.figures["calls left out"] += 1
-                    return
                 runs = [
                     _attempt(situation, nth, error, lasting) for lasting in (False, True) for error in range(errors)
                 ]
@@ -131,6 +128,8 @@ def explore(effort: Effort, errors: int = ERRORS_MAX) -> None:
                     break
                 effort.figures["calls failed"] += 1
                 effort.figures["faults injected"] += sum(count for count in runs if count > 0)
+                if effort.over:
+                    return
 
 
 def _attempt(situation: Situation, nth: int, error: int, lasting: bool) -> int:

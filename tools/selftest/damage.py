@@ -224,8 +224,7 @@ def _explore(effort: Effort, bits: tuple[int, ...], sizes: tuple[int, ...]) -> N
             ("lines changed", line_changes(data)),
         ):
             for change in islice(changes, 0, None, 1 if size < LARGE else LARGE_STEP):
-                if effort.over:
-                    effort.figures["changes left out"] += 1
-                    return
                 check(change, effort)
                 effort.figures[name] += 1
+                if effort.over:
+                    return

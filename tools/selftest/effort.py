@@ -26,7 +26,7 @@ class Effort:
 
     @property
     def over(self) -> bool:
-        """Whether nothing new should be begun."""
+        """Whether nothing new should be begun. Asked after something was done: no part holds that has tried nothing."""
         self.spend()
         return self.seconds is not None and self.spent >= self.seconds
 

@@ -123,10 +123,12 @@ def explore(effort: Effort, folder: Path, kills: int, *, seed: int = 0) -> None:
     dice = random.Random(seed)
     path = folder / "killed.ledger"
     with _small_indexes():
-        while effort.figures["kills"] < kills and not effort.over:
+        while effort.figures["kills"] < kills:
             _kill_some(path, min(KILLS_EACH, kills - effort.figures["kills"]), dice, effort)
             for left in folder.glob(f"{path.name}*"):
                 left.unlink()
+            if effort.over:
+                return
 
 
 def _kill_some(path: Path, kills: int, dice: random.Random, effort: Effort) -> None:

@@ -401,8 +401,6 @@ def _fails(scenario: Scenario) -> bool:
 def explore(effort: Effort, seeds: range) -> None:
     """The stories of ``seeds``, until the effort's time is over. Raises Broken, with the shortest that fails."""
     for seed in seeds:
-        if effort.over:
-            return
         scenario = scenario_of(seed)
         try:
             played = play(scenario)
@@ -412,3 +410,5 @@ def explore(effort: Effort, seeds: range) -> None:
         effort.figures["seeds"] += 1
         effort.figures["faults injected"] += played.faults
         effort.figures["power cuts"] += played.cuts
+        if effort.over:
+            return
