@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from struct import Struct
+from time import monotonic
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -38,6 +39,10 @@ LARGE = 64 * 1024
 
 AHEAD_MAX = 128 * 1024
 """Bytes that are taken from a client while what it sent before is not answered; the rest waits on its side."""
+
+TURN_S = 0.002
+"""How long commands that a client sends all at once are taken before everybody else has a turn. One that takes longer
+by itself is followed by a turn of the others."""
 
 _LENGTH: Final = Struct("<Q").unpack_from
 _COMMANDS: Final = [bytes((value,)) for value in range(256)]
@@ -82,6 +87,7 @@ class Reader:
         # whoever waits
         self._step: Callable[[], Any] | None = None
         self._waiter: asyncio.Future[Any] | None = None
+        self._began = monotonic()  # the turn of whoever takes commands
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -160,6 +166,7 @@ class Reader:
         self._start_clock()
         try:
             answer: T = await waiter
+            self._began = monotonic()
             return answer
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
@@ -310,8 +317,12 @@ class Reader:
     async def command(self, timeout: float | None = None) -> bytes | None:
         """The next command byte; None at the end of the stream. A cancelled one loses nothing.
 
-        Waits as long as it takes, or raises Late after ``timeout`` seconds.
+        Waits as long as it takes, or raises Late after ``timeout`` seconds. Where commands come faster than they are
+        done, others have their turn in between.
         """
+        if monotonic() - self._began > TURN_S:
+            await asyncio.sleep(0)
+            self._began = monotonic()
         self._deadline = None if timeout is None else self._loop.time() + timeout
         await self.until(self._next_is_there)
         self._deadline = None

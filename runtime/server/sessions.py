@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from ezmsg.core.graphmeta import GraphMetadata, ProcessControlErrorCode, ProcessControlResponse
@@ -12,6 +13,7 @@ from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection, CutOff
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
+from ezmsg.ledger.runtime.server.reader import TURN_S
 from ezmsg.ledger.runtime.server.streams import settings_events
 from ezmsg.ledger.runtime.server.waiters import Overtaken, unless
 from ezmsg.ledger.runtime.server.wire import (
@@ -28,7 +30,8 @@ from ezmsg.ledger.runtime.server.wire import (
 )
 
 TURN = 100
-"""Commands that a session which sends them all at once may have decided before others get their turn."""
+"""Commands that a session which sends them all at once may have decided before others get their turn; fewer when they
+take longer than TURN_S."""
 
 Later = Callable[[], Awaitable[bytes]]
 """Gives an answer for which something has to be waited for."""
@@ -95,12 +98,15 @@ class SessionConnection:
 
         Returns what waits for whatever the next one has to wait for; None: for more bytes.
         """
+        began = monotonic()
         for _ in range(TURN):
             if self._command is None:
                 self._command = self._reader.next()
                 if self._command is None:
                     return None
             command = self._command
+            if command and monotonic() - began > TURN_S:
+                break
             answer = self._answer(command)
             if answer is None:
                 return None

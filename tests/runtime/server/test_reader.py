@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID, uuid1
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.runtime.server import reader as reader_module
-from ezmsg.ledger.runtime.server.reader import AHEAD_MAX, LARGE, SKIP_MAX, Reader
+from ezmsg.ledger.runtime.server.reader import AHEAD_MAX, LARGE, SKIP_MAX, TURN_S, Reader
 from ezmsg.ledger.runtime.server.wire import (
     ADDRESS,
     NUMBER,
@@ -536,3 +537,28 @@ def test_one_that_sends_what_means_nothing_is_read_and_forgotten() -> None:
         await waiting
 
     asyncio.run(run())
+
+
+def test_others_have_their_turn_between_commands_that_are_all_there() -> None:
+    """A subscriber's acknowledgements, say: a megabyte of them that nobody asked for."""
+
+    async def run() -> int:
+        reader, turns, over = Reader(), 0, False
+
+        async def others() -> None:
+            nonlocal turns
+            while not over:
+                turns += 1
+                await asyncio.sleep(0)
+
+        reader.feed(bytes(50_000))
+        reader.end()
+        waiting = asyncio.ensure_future(others())
+        while await reader.command() is not None:
+            pass
+        over = True
+        await waiting
+        return turns
+
+    began = time.monotonic()
+    assert asyncio.run(run()) > (time.monotonic() - began) / (20 * TURN_S)

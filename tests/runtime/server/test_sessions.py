@@ -230,6 +230,21 @@ def test_one_that_sends_a_thousand_commands_at_once_lets_others_have_their_turn(
     assert order.index("B") < 3 * TURN
 
 
+def test_one_that_sends_commands_which_take_long_lets_others_have_their_turn(server: GraphServer) -> None:
+    """A pickle of a few hundred bytes can stand for a value that takes a long time."""
+    value: Any = ["x"] * 10
+    for _ in range(3):
+        value = [value] * 10
+    greedy, other = RawSession(server.address), RawSession(server.address)
+    with held(server):
+        greedy.send(*(Command.SESSION_REGISTER.value + pickled(metadata("SYS/U", U=value)) for _ in range(50)))
+        other.send(Command.SESSION_CONNECT, text("B"), text("C"))
+    assert other.byte() == COMPLETE
+    assert greedy.read(50) == COMPLETE * 50
+    order = [type(event) for event in all_of(server, ev.EdgeConnected, ev.MetadataRegistered)]
+    assert order.index(ev.EdgeConnected) < 10
+
+
 def test_the_end_of_a_session_comes_before_a_command_that_came_behind_it(server: GraphServer) -> None:
     for _ in range(20):
         leaving, other = RawSession(server.address), RawSession(server.address)
