@@ -615,7 +615,7 @@ def test_fault_bytes_postpone_profiles(stock: StockServer, ours: GraphServer) ->
     silent = {}
     for server in (stock, ours):
         process = RawProcess(server.address)
-        control = ProfilingStreamControl(interval=0.04)
+        control = ProfilingStreamControl(interval=1.5 * SILENCE_S)
         stream = Raw(server.address, Command.SESSION_PROFILING_SUBSCRIBE, pickled(control))
         stream.text()
         assert stream.byte() == COMPLETE
@@ -623,7 +623,7 @@ def test_fault_bytes_postpone_profiles(stock: StockServer, ours: GraphServer) ->
         batch = ProcessProfilingTraceBatch(process.uuid, 1, "host", 0.0, [sample])
         process.send(Command.PROCESS_PROFILING_TRACE_UPDATE, pickled(batch))
         silent[server] = True
-        for _ in range(20):
+        for _ in range(40):
             stream.send(b"\x00")
             silent[server] &= stream.is_silent(0.01)
     assert silent == {stock: True, ours: False}
