@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
-from ezmsg.ledger.projections.ownership import BORN, OUT
 from ezmsg.ledger.projections.records import (
     EndpointRecord,
     ProcessRecord,
@@ -95,11 +94,11 @@ def checkpoint(state: GraphState) -> Checkpoint:
         paused=state.paused,
         topology=state.topology,
         settings_changes=state.settings_changes,
-        nodes=[(topic, node[BORN]) for topic, node in nodes.items()],
+        nodes=[(topic, node.born) for topic, node in nodes.items()],
         edges=[
             (place, to_place, _owners(owners))
             for place, node in enumerate(nodes.values())
-            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node[OUT].items()), key=_first)
+            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node.out.items()), key=_first)
         ],
         runs=_by_id(state.runs),
         sessions=_by_id(state.sessions),

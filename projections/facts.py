@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from ezmsg.ledger.projections.ownership import BORN
+from ezmsg.ledger.projections.ownership import Node
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.state import GraphState
 
@@ -42,7 +42,7 @@ def facts(state: GraphState) -> dict[Key, Any]:
     if state.paused:
         out["paused",] = True
     for topic, node in state.ownership.nodes.items():
-        out["node", topic] = node[BORN]
+        out["node", topic] = node.born
     for (from_topic, to_topic), owners in state.ownership.edges():
         for owner in owners:
             out["edge", from_topic, to_topic, owner] = True
@@ -87,7 +87,7 @@ def from_facts(at: Position, table: dict[Key, Any]) -> GraphState:
 def _restore_edges(state: GraphState, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
     births = {key[1]: rank for key, rank in kinds.get("node", ())}
     for topic in sorted(births, key=births.__getitem__):
-        state.ownership.nodes[topic] = [0, births[topic], {}, topic]
+        state.ownership.nodes[topic] = Node(topic, births[topic])
     for session in state.sessions:
         state.ownership.open(session)
     for key, _ in kinds.get("edge", ()):

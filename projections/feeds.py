@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 from ezmsg.ledger.projections.checkpoint import checkpoint, restore
 from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.ownership import OUT
 from ezmsg.ledger.projections.state import GraphState
 
 Kind: TypeAlias = type[TopologyChanged] | type[SettingsChanged]
@@ -126,7 +125,7 @@ def _seq(checkpoint: Checkpoint) -> int:
 def _size(state: GraphState) -> int:
     """About how many facts a state has, without counting each."""
     things = len(state.sessions) + len(state.processes) + len(state.endpoints) + len(state.requests)
-    edges = sum(1 + len(node[OUT]) for node in state.ownership.nodes.values())
+    edges = sum(1 + len(node.out) for node in state.ownership.nodes.values())
     return things + len(state.components) + len(state.settings) + edges
 
 

@@ -10,18 +10,27 @@ from ezmsg.ledger.projections.projection import contradiction
 Owner: TypeAlias = int | None
 EdgeKey: TypeAlias = tuple[str, str]
 
-INTO, BORN, OUT, NAME = range(4)
-"""The places in a node's cell: how many edges lead to it; the rank of its birth; its out-edges with their owners; its
-topic, as the text object that later events' notes of it share."""
-
 COMPACT_MIN = 2**16
 """Events applied before the notes of lost holds are thrown out: 1 MiB of notes at the worst."""
 
 COMPACT_RATIO = 16
 """Events per live hold between two such cleanings: enough that they cost a few ns an event."""
 
-_NOBODY = object()
-"""Where there is no owner at all: None is one."""
+
+class Node:
+    """A topic that an edge touches.
+
+    ``into``: how many edges lead to it; ``born``: the rank of its birth; ``out``: the topics that its edges lead to,
+    with their owners; ``name``: its topic, as the text object that later events' notes of it share.
+    """
+
+    __slots__ = ("born", "into", "name", "out")
+
+    def __init__(self, name: str, born: int) -> None:
+        self.name = name
+        self.born = born
+        self.into = 0
+        self.out: dict[str, Any] = {}
 
 
 class Ownership:
@@ -30,18 +39,17 @@ class Ownership:
     Owners are session ids; ``None`` is ezmsg's persistent owner. An edge exists while anyone holds it, a node while any
     edge touches it. Applying one event costs O(1).
 
-    A node is a list cell, and an edge's value its owner, or a set when it has several: this loop is where replay spends
-    its time, and nested dicts of shared strings halve its cost against tuple keys. What an owner holds is noted by
-    appending only (from, to, from, to, ...: without a tuple each, which the garbage collector would visit), and looked
-    through when it is asked for. A note names the nodes' own texts: to keep each event's would fill the processor's
-    cache with copies.
+    An edge's value is its owner, or a set when it has several. The loop over events is where replay spends its time:
+    nested dicts of shared strings halve its cost against tuple keys. What an owner holds is noted by appending only
+    (from, to, from, to, ...: without a tuple each, which the garbage collector would visit), and looked through when it
+    is asked for. A note names the nodes' own texts: to keep each event's would fill the processor's cache with copies.
     """
 
     __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
 
     def __init__(self) -> None:
         # A dict keeps the order in which nodes appeared; one that went and came back stands at the end, as in ezmsg.
-        self.nodes: dict[str, list[Any]] = {}
+        self.nodes: dict[str, Node] = {}
         self._gained: dict[Owner, list[str]] = {None: []}
         self._gained_count = 0
         self._gained_max = COMPACT_MIN
@@ -68,24 +76,24 @@ class Ownership:
                     to_topic = event.to_topic
                     node = nodes.get(from_topic)
                     if node is None:
-                        node = nodes[from_topic] = [0, 2 * seq, {}, from_topic]
+                        node = nodes[from_topic] = Node(from_topic, 2 * seq)
                     else:
-                        from_topic = node[NAME]
+                        from_topic = node.name
                     target = nodes.get(to_topic)
                     if target is None:
-                        target = nodes[to_topic] = [0, 2 * seq + 1, {}, to_topic]
+                        target = nodes[to_topic] = Node(to_topic, 2 * seq + 1)
                     else:
-                        to_topic = target[NAME]
+                        to_topic = target.name
                     owner = event.owner
                     notes = gained[owner]
                     notes += from_topic, to_topic
-                    out = node[OUT]
+                    out = node.out
                     if to_topic in out:
                         _add_owner(out, to_topic, owner)
                         unchanged += 1
                         continue
                     out[to_topic] = owner
-                    target[INTO] += 1
+                    target.into += 1
                 elif cls is EdgeDisconnected:
                     seq += 1
                     if event.seq != seq:
@@ -94,17 +102,17 @@ class Ownership:
                     from_topic = event.from_topic
                     to_topic = event.to_topic
                     node = nodes[from_topic]
-                    out = node[OUT]
+                    out = node.out
                     owners = out.pop(to_topic)
                     if owners != event.owner:
                         out[to_topic] = _without(owners, event.owner)
                         unchanged += 1
                         continue
-                    if not (out or node[INTO]):
+                    if not (out or node.into):
                         del nodes[from_topic]
                     target = nodes[to_topic]
-                    target[INTO] -= 1
-                    if not (target[INTO] or target[OUT]):
+                    target.into -= 1
+                    if not (target.into or target.out):
                         del nodes[to_topic]
                 else:
                     break
@@ -140,16 +148,18 @@ class Ownership:
             node = nodes.get(from_topic)
             if node is None:
                 continue
-            out = node[OUT]
-            owners = out.get(to_topic, _NOBODY)
+            out = node.out
+            if to_topic not in out:
+                continue
+            owners = out[to_topic]
             if owners == owner:
                 del out[to_topic]
                 vanished.append((from_topic, to_topic))
-                if not (out or node[INTO]):
+                if not (out or node.into):
                     del nodes[from_topic]
                 target = nodes[to_topic]
-                target[INTO] -= 1
-                if not (target[INTO] or target[OUT]):
+                target.into -= 1
+                if not (target.into or target.out):
                     del nodes[to_topic]
             elif type(owners) is set and owner in owners:
                 out[to_topic] = _without(owners, owner)
@@ -167,34 +177,35 @@ class Ownership:
     def owners(self, edge: EdgeKey) -> frozenset[Owner]:
         """Who holds ``edge``; empty when it does not exist. Cost: O(owners)."""
         node = self.nodes.get(edge[0])
-        if node is None or edge[1] not in node[OUT]:
+        if node is None or edge[1] not in node.out:
             return frozenset()
-        return _as_set(node[OUT][edge[1]])
+        return _as_set(node.out[edge[1]])
 
     def __contains__(self, edge: EdgeKey) -> bool:
         node = self.nodes.get(edge[0])
-        return node is not None and edge[1] in node[OUT]
+        return node is not None and edge[1] in node.out
 
     def edges(self) -> Iterator[tuple[EdgeKey, frozenset[Owner]]]:
         """Every edge with its owners, in no particular order. Cost: O(edges)."""
         for from_topic, node in self.nodes.items():
-            for to_topic, owners in node[OUT].items():
+            for to_topic, owners in node.out.items():
                 yield (from_topic, to_topic), _as_set(owners)
 
     def graph(self) -> dict[str, list[str]]:
         """Successors, sorted, by node in ezmsg's order. Cost: O(n + e log e)."""
-        return {topic: sorted(node[OUT]) for topic, node in self.nodes.items()}
+        return {topic: sorted(node.out) for topic, node in self.nodes.items()}
 
     def put(self, edge: EdgeKey, owner: Owner, births: dict[str, int]) -> None:
         """Set one hold without an event, for a state rebuilt from facts; every node it names must have a birth."""
         for topic in edge:
-            self.nodes.setdefault(topic, [0, births[topic], {}, topic])
-        out = self.nodes[edge[0]][OUT]
+            if topic not in self.nodes:
+                self.nodes[topic] = Node(topic, births[topic])
+        out = self.nodes[edge[0]].out
         if edge[1] in out:
             _add_owner(out, edge[1], owner)
         else:
             out[edge[1]] = owner
-            self.nodes[edge[1]][INTO] += 1
+            self.nodes[edge[1]].into += 1
         self._gained.setdefault(owner, []).extend(edge)
 
     def load(
@@ -208,18 +219,18 @@ class Ownership:
         Raises KeyError when an edge is held by none of ``owners``, ValueError when it is there twice or has no owner.
         Cost: O(holds).
         """
-        cells: list[list[Any]] = [[0, birth, {}, topic] for topic, birth in nodes]
-        self.nodes = {cell[NAME]: cell for cell in cells}
+        cells = [Node(topic, birth) for topic, birth in nodes]
+        self.nodes = {cell.name: cell for cell in cells}
         self._gained.update((owner, []) for owner in owners)
         gained = self._gained
         for from_place, to_place, held_by in edges:
             node, target = cells[from_place], cells[to_place]
-            from_topic, to_topic = node[NAME], target[NAME]
-            out = node[OUT]
+            from_topic, to_topic = node.name, target.name
+            out = node.out
             if to_topic in out or not held_by:
                 raise ValueError(f"{from_topic} -> {to_topic} is there twice, or has no owner")
             out[to_topic] = held_by[0] if len(held_by) == 1 else set(held_by)
-            target[INTO] += 1
+            target.into += 1
             for owner in held_by:
                 gained[owner] += from_topic, to_topic
         self._gained_count = sum(map(len, gained.values())) // 2
@@ -229,7 +240,7 @@ class Ownership:
         """Throw out the notes of holds that are gone, so that memory follows the state and not the history."""
         gained: dict[Owner, list[str]] = {owner: [] for owner in self._gained}
         for from_topic, node in self.nodes.items():
-            for to_topic, owners in node[OUT].items():
+            for to_topic, owners in node.out.items():
                 for owner in owners if type(owners) is set else (owners,):
                     gained[owner] += from_topic, to_topic
         self._gained = gained
@@ -247,12 +258,12 @@ class Ownership:
             into[edge[1]] += 1
             for owner in owners:
                 assert edge in gained.get(owner, ()), f"{edge} is held by {owner}, which never gained it"
-        kept = {topic: node[INTO] for topic, node in self.nodes.items()}
+        kept = {topic: node.into for topic, node in self.nodes.items()}
         assert into == kept, f"numbers of edges into a node differ: counted {into}, kept {kept}"
-        lonely = [topic for topic, node in self.nodes.items() if not (node[INTO] or node[OUT])]
+        lonely = [topic for topic, node in self.nodes.items() if not (node.into or node.out)]
         assert not lonely, f"nodes without an edge: {lonely}"
-        assert all(topic == node[NAME] for topic, node in self.nodes.items()), "a node bears another's name"
-        births = [node[BORN] for node in self.nodes.values()]
+        assert all(topic == node.name for topic, node in self.nodes.items()), "a node bears another's name"
+        births = [node.born for node in self.nodes.values()]
         assert births == sorted(set(births)), f"births do not rise along the nodes: {births}"
 
 

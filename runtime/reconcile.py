@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.closings import UNSEEN, closings
-from ezmsg.ledger.projections.ownership import BORN
 from ezmsg.ledger.projections.records import EndpointRecord, Registration
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.values import same
@@ -134,7 +133,7 @@ class Bridge:
         for edge, owner in sorted(held - wanted, key=_order):
             self._emit(ev.EdgeDisconnected(from_topic=edge[0], to_topic=edge[1], owner=owner, reason=UNSEEN))
         by_birth = sorted(
-            wanted - held, key=lambda hold: (max(nodes[hold[0][0]][BORN], nodes[hold[0][1]][BORN]), _order(hold))
+            wanted - held, key=lambda hold: (max(nodes[hold[0][0]].born, nodes[hold[0][1]].born), _order(hold))
         )
         for edge, owner in by_birth:
             self._emit(ev.EdgeConnected(from_topic=edge[0], to_topic=edge[1], owner=owner, observed=True))

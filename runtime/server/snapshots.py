@@ -5,7 +5,7 @@ from uuid import UUID
 
 from ezmsg.core.graphmeta import Edge, GraphSnapshot, SnapshotProcess, SnapshotSession
 
-from ezmsg.ledger.projections.ownership import OUT, Owner, Ownership
+from ezmsg.ledger.projections.ownership import Owner, Ownership
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.snapshot import owner_names
 from ezmsg.ledger.projections.state import GraphState
@@ -52,7 +52,7 @@ class Snapshots:
 
     def _snapshot(self, state: GraphState) -> bytes:
         ownership, names = state.ownership, {session: record.uuid for session, record in state.sessions.items()}
-        self._nodes = {topic: self._node(ownership, topic, cell[OUT], names) for topic, cell in ownership.nodes.items()}
+        self._nodes = {topic: self._node(ownership, topic, node.out, names) for topic, node in ownership.nodes.items()}
         self._metadata = {session: self._registered(session, each) for session, each in state.registrations.items()}
         by_edge = [self._nodes[topic] for topic in sorted(topic for topic, node in self._nodes.items() if node.out)]
         held: dict[Owner, list[bytes]] = {owner: [] for owner in (None, *state.sessions)}

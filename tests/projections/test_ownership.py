@@ -108,7 +108,7 @@ def test_a_contradiction_names_its_event(event: Any) -> None:
 
 def test_check_says_what_is_broken() -> None:
     broken = folded(connect(1, "A", "B", 101))
-    broken.nodes["A"][ownership.INTO] = 2
+    broken.nodes["A"].into = 2
     with pytest.raises(AssertionError, match="into a node differ"):
         broken.check()
     broken = folded(connect(1, "A", "B", 101))
