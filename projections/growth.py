@@ -116,15 +116,19 @@ class Growth:
                 times.append(event.time)
 
     def _new_edge(self, from_topic: str, to_topic: str) -> int:
-        for topic, name in ((from_topic, "edge.from"), (to_topic, "edge.to")):
-            place = self.places.get(topic)
-            if place is None:
-                place = self.places[topic] = len(self._topics)
-                self._topics.append(topic)
-            self._columns[name].append(place)
-        own = self._topics[place]  # one text for all edges that lead there: it stays in the processor's cache
-        place = len(self._columns["edge.to"]) - 1
+        place = len(self._columns["edge.to"])
+        self._columns["edge.from"].append(self._place_of(from_topic))
+        target = self._place_of(to_topic)
+        self._columns["edge.to"].append(target)
+        own = self._topics[target]  # one text for all edges that lead there: it stays in the processor's cache
         self.edges.setdefault(from_topic, {})[own] = place
+        return place
+
+    def _place_of(self, topic: str) -> int:
+        place = self.places.get(topic)
+        if place is None:
+            place = self.places[topic] = len(self._topics)
+            self._topics.append(topic)
         return place
 
     @staticmethod
