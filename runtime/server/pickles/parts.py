@@ -60,13 +60,13 @@ def pair(first: bytes, second: bytes) -> bytes:
 
 def record(cls: type, **fields: bytes) -> bytes:
     """An object of a plain dataclass."""
-    state = mapped(text(name) + value for name, value in fields.items())
-    return named(cls) + b")\x81" + state + b"b"
+    state = (half for name, value in fields.items() for half in (text(name), value))
+    return b"".join((named(cls), b")\x81}(", *state, b"ub"))  # one copy: parts can be large
 
 
 def whole(body: bytes) -> bytes:
     """The pickle of a part."""
-    return HEAD + body + STOP
+    return b"".join((HEAD, body, STOP))
 
 
 def body(data: bytes) -> bytes:
