@@ -37,9 +37,10 @@ Unmodified ezmsg clients against a server in a process of its own; ours records 
 
 *Growth*: one session connects edge after edge; the time of one connect among the first and among the last. *Sessions at
 once*: each connects a chain of its own and clears it; then the same while subscribers listen at the ends of the chains,
-each of which applies every change above it before the connect returns. *Snapshot*: what `snapshot()` takes a client
-after one edge has changed, its own unpickling included. *Settings*: a process reports a value and waits for the answer,
-as a unit does before it sees a settings message. *Idle connections*: what the server's memory grows by for each.
+each of which applies every change above it before the connect returns. *Snapshot*: what `snapshot()` takes a client,
+its own unpickling included: the first of a server that has just got all that is in it (once), and one after an edge has
+changed (the median of several). *Settings*: a process reports a value and waits for the answer, as a unit does before
+it sees a settings message. *Idle connections*: what the server's memory grows by for each.
 *Tools joining*: streams of the topology feed that ask for all of a long ledger at the same time, and single connects of
 another client meanwhile; ezmsg's own server keeps the last 10,000 entries, of which a stream gets 1,024."""
 
@@ -64,6 +65,9 @@ class Size(NamedTuple):
 
 
 QUICK = Size(60, 3, 4, 2, 20, 5, 10, 20, 200, 2)
+
+CHANGES = 5
+"""Snapshots in a round, each after a change: one takes so little that what else happens shows."""
 
 FIRST = 1_000
 """Connects at either end of the growth that are compared."""
@@ -214,28 +218,35 @@ def _snapshots(setting: Setting, size: Size, section: Section) -> None:
             await context.connect(f"A{number}", f"B{number}")
         await context.register_metadata(system(size.components))
 
-    async def measure(running: Mapping[str, Server]) -> dict[str, list[float]]:
-        figures: dict[str, list[float]] = {name: [] for name in running}
+    async def measure(running: Mapping[str, Server]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+        first: dict[str, list[float]] = {}
+        later: dict[str, list[float]] = {name: [] for name in running}
         async with AsyncExitStack() as stack:
             contexts = {}
             for name, server in running.items():
                 contexts[name] = await stack.enter_async_context(GraphContext(server.address, auto_start=False))
                 await fill(contexts[name])
+                first[name] = [await take(server)]
             for number in range(setting.rounds):
                 for name, server in running.items():
-                    await contexts[name].connect(f"C{number}", f"D{number}")
-                    figures[name].append(await take(server))
-        return figures
+                    took = []
+                    for change in range(CHANGES):
+                        await contexts[name].connect(f"C{number}", f"D{change}")
+                        took.append(await take(server))
+                    later[name].append(statistics.median(took))
+        return first, later
 
     case = f"snapshot, {size.snapshot_edges:,} edges, {size.components} components"
     say(case)
     with servers(setting.folder) as running:
-        figures = asyncio.run(measure(running))
-    for name, found in figures.items():
-        ratio = "" if name == OURS else ratios(found, figures[OURS]).written(times)
-        section.rows.append((case, name, Spread.of(found).written(seconds), seconds(max(found)), ratio))
-    speed = ratios(figures[OTHER], figures[OURS])
-    section.aims.append(Aim(f"{case}: speed beside ezmsg's own server", speed, 2))
+        measured = asyncio.run(measure(running))
+    for kind, figures in zip(("the first", "after a change"), measured, strict=True):
+        for name, found in figures.items():
+            ratio = "" if name == OURS else ratios(found, figures[OURS]).written(times)
+            row = (f"{case}: {kind}", name, Spread.of(found).written(seconds), seconds(max(found)), ratio)
+            section.rows.append(row)
+        speed = ratios(figures[OTHER], figures[OURS])
+        section.aims.append(Aim(f"{case}, {kind}: speed beside ezmsg's own server", speed, 2))
 
 
 def _settings(setting: Setting, size: Size, section: Section) -> None:
