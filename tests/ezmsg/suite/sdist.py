@@ -43,7 +43,8 @@ def fetch(release: str) -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         needs = CACHE / f"ezmsg-{release}.txt"
         needs.write_text(f"ezmsg=={release} --hash=sha256:{sha256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
+        # not ":all:", by which an older pip would build the build backend from source as well, and all that needs
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "ezmsg"]
         command += ["--require-hashes", "--dest", str(CACHE), "--requirement", str(needs)]
         pip = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS_MAX)
         if pip.returncode != 0:

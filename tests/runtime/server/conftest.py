@@ -1,5 +1,6 @@
 """Graph servers on ledger files, each stopped and examined after its test."""
 
+import enum
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from ezmsg.ledger.runtime.server.server import GraphServer
 from .examined import ANSWER_S, Examined, examining
 
 E = TypeVar("E", bound=Event)
+
+BY_NAME = enum.IntEnum("Probe", ["ONE"])["ONE"].__reduce_ex__(4)[0] is getattr
+"""Whether this Python pickles members of enums by their names, as early releases of 3.11 do (Debian 12 has one). Their
+values are not in the bytes then, so nobody without the class can tell them."""
 
 
 class Serve(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server.server import GraphServer
 
-from .conftest import all_of
+from .conftest import BY_NAME, all_of
 
 LAB = '''
 import enum
@@ -108,7 +108,8 @@ async def main():
 asyncio.run(main())
 '''
 
-WRITTEN = {"level": 7, "mode": "fast", "rate": 0.25, "count": -3, "on": True, "taps": [0.5, 1]}
+HIGH, LOW, FAST = ("lab:Level.HIGH", "lab:Level.LOW", "lab:Mode.FAST") if BY_NAME else (7, 1, "fast")
+WRITTEN = {"level": HIGH, "mode": FAST, "rate": 0.25, "count": -3, "on": True, "taps": [0.5, LOW]}
 
 
 def test_foreign_classes_register_and_others_read_them_without_having_them(
@@ -129,7 +130,7 @@ def test_foreign_classes_register_and_others_read_them_without_having_them(
     assert told["opaque"]
     assert told["now"] == told["events"][-1]
     now = told["now"]
-    assert (now["level"], now["mode"]) == (1, "fast")
+    assert (now["level"], now["mode"]) == (LOW, FAST)
     assert "RED" in now["colour"] or now["colour"] == "red"
     assert isinstance(now["whole"], str)
     assert all_of(server, ev.CommandRejected) == []

@@ -13,6 +13,8 @@ from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, REPR_MAX, Global, Iner
 from ezmsg.ledger.runtime.server.pickles import loads
 from ezmsg.ledger.values import freeze, thaw
 
+from .conftest import BY_NAME
+
 MODULE = "foreign_lab_code"
 
 SOURCE = '''
@@ -128,20 +130,25 @@ if __name__ == "__main__":
                     print(f"{path.name}: {value!r} came back as {back!r}")
 '''
 
+def by_value(stands: Any) -> Any:
+    """What stands for a member of an enum, where its pickle has that; None, which is not compared, elsewhere."""
+    return None if BY_NAME else stands
+
+
 EXPECTED: list[tuple[str, Any]] = [
-    (f"{MODULE}:Color", 1),
-    (f"{MODULE}:Color", "green"),
-    (f"{MODULE}:Level", 3),
-    (f"{MODULE}:Mode", "fast"),
-    (f"{MODULE}:Flag", 3),
+    (f"{MODULE}:Color", by_value(1)),
+    (f"{MODULE}:Color", by_value("green")),
+    (f"{MODULE}:Level", by_value(3)),
+    (f"{MODULE}:Mode", by_value("fast")),
+    (f"{MODULE}:Flag", by_value(3)),
     (f"{MODULE}:ByName", f"{MODULE}:ByName.X"),
-    (f"{MODULE}:Point.Inner", "deep"),
+    (f"{MODULE}:Point.Inner", by_value("deep")),
     (f"{MODULE}:Volts", 1.5),
     (f"{MODULE}:Count", -4),
     (f"{MODULE}:Name", "nu"),
-    (f"{MODULE}:Point", f"{MODULE}:Point(x=1.0, y=[{MODULE}:Level(3), {{'k': {MODULE}:Mode('fast')}}])"),
+    (f"{MODULE}:Point", by_value(f"{MODULE}:Point(x=1.0, y=[{MODULE}:Level(3), {{'k': {MODULE}:Mode('fast')}}])")),
     (f"{MODULE}:Slotted", None),
-    (f"{MODULE}:Items", f"{MODULE}:Items(1, {MODULE}:Color(1))"),
+    (f"{MODULE}:Items", by_value(f"{MODULE}:Items(1, {MODULE}:Color(1))")),
     (f"{MODULE}:Table", None),
     (f"{MODULE}:Members", f"{MODULE}:Members([1, 2])"),
     (f"{MODULE}:Keyword", None),
@@ -220,7 +227,8 @@ def test_their_classes_and_what_stands_for_them(written: Path) -> None:
     for index, (ref, stands) in enumerate(EXPECTED):
         for protocol in (4, pickle.HIGHEST_PROTOCOL):
             value = loads((written / f"{index}.{protocol}").read_bytes())
-            assert class_of(value).ref == ref
+            joined = BY_NAME and ref == f"{MODULE}:Flag"  # two members at once are what an operator makes of them there
+            assert class_of(value).ref == ("_operator:or_" if joined else ref)
             got = plain(value)
             if stands == "nan":
                 assert isinstance(got, float)
@@ -229,7 +237,8 @@ def test_their_classes_and_what_stands_for_them(written: Path) -> None:
                 assert (type(got), got) == (type(stands), stands)
     assert not (written / f"{len(EXPECTED)}.4").exists()
     nested = loads((written / "6.2").read_bytes())  # protocol 2 finds a nested class with getattr
-    assert (class_of(nested).ref, plain(nested)) == (f"{MODULE}:Point.Inner", "deep")
+    assert class_of(nested).ref == f"{MODULE}:Point.Inner"
+    assert by_value(plain(nested)) == by_value("deep")
     by_partial = loads((written / "15.2").read_bytes())  # and keyword arguments with functools.partial
     assert class_of(by_partial).ref == "builtins:object"
 

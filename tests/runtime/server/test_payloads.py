@@ -17,6 +17,8 @@ from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
 from ezmsg.ledger.runtime.server.wire import Malformed
 
+from .conftest import BY_NAME
+
 PROCESS = UUID("967f1bc6-e7f5-11f1-8b62-02fc00000001")
 VALUE = gm.SettingsSnapshotValue(b"\x80\x04N.", "repr")
 SAMPLE = gm.ProfilingTraceSample(1.5, "ep", "A/OUT", "lease_time_ns", 2.0, gm.ProfileChannelType.SHM, 4)
@@ -152,7 +154,8 @@ def test_foreign_numbers_and_texts_become_plain() -> None:
     batch = load(data, gm.ProcessProfilingTraceBatch)
     expected = gm.ProfilingTraceSample(**(vars(SAMPLE) | {"value": 0.5, "topic": "A/OUT"}))
     assert batch == gm.ProcessProfilingTraceBatch(PROCESS, 5, "h", 0.5, [expected])
-    assert {ref.partition(":")[0] for ref in references(dumps(batch))} == {"ezmsg.core.graphmeta", "uuid"}
+    names = references(dumps(batch)) - ({"builtins:getattr"} if BY_NAME else set())
+    assert {name.partition(":")[0] for name in names} == {"ezmsg.core.graphmeta", "uuid"}
 
 
 def test_members_and_fields_that_only_a_newer_ezmsg_has_are_dropped() -> None:
