@@ -169,16 +169,27 @@ def writer_of(disk: Disk, path: str) -> Holder | None:
     A writer that ended in good order is not named, nor one of this machine whose process is gone.
     """
     try:
-        handle = disk.open(path + SUFFIX)
-        try:
-            holder = _read_holder(disk, handle)
-        finally:
-            disk.close(handle)
+        holder = _holder_of(disk, path)
     except OSError:  # there never was a writer, or its file cannot be read
         return None
     if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
         return None
     return holder
+
+
+def is_locked(disk: Disk, path: str) -> bool:
+    """Whether somebody has locked the file at ``path``; its lock is taken, if it is free, and given back at once.
+
+    Raises OSError when the file cannot be opened, or is on a file system without locks.
+    """
+    handle = disk.open(path)
+    try:
+        free = disk.lock(handle)
+        if free:
+            disk.unlock(handle)
+        return not free
+    finally:
+        disk.close(handle)
 
 
 def refuse_written(disk: Disk, path: str) -> None:
@@ -188,23 +199,25 @@ def refuse_written(disk: Disk, path: str) -> None:
     be that of another process by now. Where there are no locks to ask, this is as good as ``writer_of``.
     """
     try:
-        handle = disk.open(path + SUFFIX)
-    except OSError:  # there never was a writer, or its file cannot be read
-        return
-    try:
-        free, holder = disk.lock(handle), _read_holder(disk, handle)
-    except OSError:
+        locked, holder = is_locked(disk, path + SUFFIX), _holder_of(disk, path)
+    except OSError:  # there never was a writer, its file cannot be read, or there are no locks to ask
         holder = writer_of(disk, path)
-        free = holder is None
-    finally:
-        disk.close(handle)
-    if not free:
+        locked = holder is not None
+    if locked:
         raise _written_by(path, holder, hint="Stop that writer first.")
 
 
 def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: str | None = None) -> LedgerLocked:
     who = f"{holder if holder is not None else 'another process'}{' (this process)' if mine else ''}"
     return LedgerLocked(f"{path} is being written by {who}", holder=holder, hint=hint)
+
+
+def _holder_of(disk: Disk, path: str) -> Holder | None:
+    handle = disk.open(path + SUFFIX)
+    try:
+        return _read_holder(disk, handle)
+    finally:
+        disk.close(handle)
 
 
 def _read_holder(disk: Disk, handle: int) -> Holder | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
-from ezmsg.ledger.lock import SUFFIX
+from ezmsg.ledger.lock import SUFFIX, is_locked
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import configuring, explaining, whens
 from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
@@ -263,15 +263,6 @@ def has_writer(ledger: Ledger) -> bool:
 
 def _is_locked(path: str) -> bool:
     try:
-        handle = OS_DISK.open(path)
-    except OSError:  # it is not there, or another user's: nobody that could be known of
+        return is_locked(OS_DISK, path)
+    except OSError:  # it is not there, another user's, or without locks: nobody that could be known of
         return False
-    try:
-        free = OS_DISK.lock(handle)
-        if free:
-            OS_DISK.unlock(handle)
-        return not free
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        OS_DISK.close(handle)
