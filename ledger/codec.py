@@ -10,14 +10,11 @@ from typing import Any, TypeAlias, Union, get_args
 import msgspec
 
 from ezmsg.ledger.errors import EventError, InvalidEvent
-from ezmsg.ledger.events import EVENT_TYPES, AnyEvent, Event, UnknownEvent
+from ezmsg.ledger.events import EVENT_TYPES, INT_MAX, INT_MIN, AnyEvent, Event, UnknownEvent
 from ezmsg.ledger.structural import KnownStructural, Structural, UnknownStructural
 
 LINE_MAX = 16 * 2**20
 """Bytes of one line. Larger ones are refused before they are accepted: a reader must be able to hold a line."""
-
-INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-"""What a 64-bit integer holds. Python has no bound, and msgspec writes what it is given; other readers fail there."""
 
 Line: TypeAlias = AnyEvent | Structural
 Upcaster: TypeAlias = Callable[[Any], Event]

@@ -17,7 +17,10 @@ RULES = 2
 """The rules that today's folds apply; `server.started` carries those in force when it was written."""
 
 
-Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+"""What a 64-bit integer holds. Python has no bound, and msgspec writes what it is given; other readers fail there."""
+
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
 """What is beyond it is malformed already as a line: folds keep seqs and times in columns of so many bits."""
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ezmsg.ledger import codec
 from ezmsg.ledger.cursor import follows
 from ezmsg.ledger.errors import EventError, InvalidEvent
-from ezmsg.ledger.events import EVENT_TYPES, Event, Gap
+from ezmsg.ledger.events import EVENT_TYPES, INT_MAX, INT_MIN, Event, Gap
 
 CHECKED_MAX = 64
 """Events of one append that are read back before they are written. What a live server appends is far below; a bulk of
@@ -24,7 +24,7 @@ def stamp(events: Sequence[Event], seq: int, time: int) -> list[Event]:
     Raises InvalidEvent for what is not an event of the catalogue, for one that has a seq already, and for a gap that
     does not begin at the next seq. Cost: O(events), about 0.15 us each.
     """
-    if type(time) is not int or not codec.INT_MIN <= time <= codec.INT_MAX:
+    if type(time) is not int or not INT_MIN <= time <= INT_MAX:
         raise InvalidEvent(f"the clock gave {time!r}", hint="A clock gives ns since the epoch as an int of 64 bits.")
     if len(events) == 1:  # the common case, at a third of the cost
         event = events[0]

@@ -142,7 +142,7 @@ def test_the_limits() -> None:
     assert dict(rows) == {
         "a line, with its newline": f"{codec.LINE_MAX // mebibyte} MiB",
         "the header line": f"{header.HEADER_MAX} bytes",
-        "an integer in an event": f"{codec.INT_MAX.bit_length() + 1} bits, signed",
+        "an integer in an event": f"{events.INT_MAX.bit_length() + 1} bits, signed",
         "an untagged integer in a value": f"2^{values.EXACT_INT_MAX.bit_length()} - 1, either way",
         "nesting of a value": f"{values.DEPTH_MAX} levels below the top; its JSON nests up to three times as deep",
         "size of a value": f"{values.SIZE_MAX // mebibyte} MiB, where every item of a container counts as "
