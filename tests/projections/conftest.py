@@ -14,6 +14,7 @@ from ezmsg.ledger.metadata import (
     SettingsSchemaMetadata,
     UnitMetadata,
 )
+from ezmsg.ledger.projections import growth, recall, timeline
 from ezmsg.ledger.values import Form, freeze
 
 TOPICS = ("A", "B", "C", "D", "E", "F")
@@ -319,3 +320,12 @@ def history() -> History:
 def histories() -> st.SearchStrategy[list[Any]]:
     """Legal histories of every kind of event but the unknown."""
     return OPS.map(lambda ops: Writer().write(ops))
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints, notes and index files come after a few events, so that short histories have several."""
+    monkeypatch.setattr(growth, "CHECK_EVERY", 10)
+    monkeypatch.setattr(growth, "NOTE_EVERY", 10)
+    monkeypatch.setattr(timeline, "CHECK_EVERY", 10)
+    monkeypatch.setattr(recall, "SAVE_EVERY", 20)

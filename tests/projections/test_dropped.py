@@ -10,22 +10,15 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import HistoryDropped, UnknownMoment
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import growth, recall, timeline
 from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.projections.index import open_index
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 
+pytestmark = pytest.mark.usefixtures("small_steps")
+
 EDGES = [("A", "B"), ("B", "C"), ("A", "X")]
-
-
-@pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(growth, "CHECK_EVERY", 10)
-    monkeypatch.setattr(growth, "NOTE_EVERY", 10)
-    monkeypatch.setattr(timeline, "CHECK_EVERY", 10)
-    monkeypatch.setattr(recall, "SAVE_EVERY", 20)
 
 
 def story() -> Iterator[Any]:

@@ -68,20 +68,22 @@ class Tree:
             raise system_error(errno.ENOTDIR, path)
         return None if folder is None else folder.entries.get(name)
 
-    def file(self, path: str) -> Node:
-        """The file of this name. Raises OSError when it is none."""
+    def _found(self, path: str) -> Entry:
         found = self.find(path)
         if found is None:
             raise system_error(errno.ENOENT, path)
+        return found
+
+    def file(self, path: str) -> Node:
+        """The file of this name. Raises OSError when it is none."""
+        found = self._found(path)
         if isinstance(found, Folder):
             raise system_error(errno.EISDIR, path)
         return found
 
     def folder(self, path: str) -> Folder:
         """The folder of this name. Raises OSError when it is none."""
-        found = self.find(path)
-        if found is None:
-            raise system_error(errno.ENOENT, path)
+        found = self._found(path)
         if isinstance(found, Node):
             raise system_error(errno.ENOTDIR, path)
         return found
