@@ -10,10 +10,10 @@ from typing import NamedTuple
 from benchmarks.harness import Aim, Section, Setting, Spread, count, ratios, take_turns, times
 from benchmarks.tables import Table
 from benchmarks.workload import batches, events
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.events import Event
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.structural import COMMIT_PREFIX
 
 ABOUT = """\

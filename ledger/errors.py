@@ -6,7 +6,7 @@ Every error carries a ``hint``: what the person who meets it can do next.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.lock import Holder
+    from ezmsg.ledger.storage.lock import Holder
 
 
 class LedgerError(Exception):

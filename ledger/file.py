@@ -5,21 +5,21 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
-from ezmsg.ledger.disk import Disk, sync_file
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.folder import FolderReader
-from ezmsg.ledger.header import create, explained, first_bytes, new_header, refuse_foreign
-from ezmsg.ledger.lock import Holder, WriterLock, network_file_system, writer_of
 from ezmsg.ledger.log import POLL_S, Ledger
-from ezmsg.ledger.reader import Reader, Stop, pause
-from ezmsg.ledger.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.rotation import check_begins
-from ezmsg.ledger.scan import Place
 from ezmsg.ledger.segments import SegmentFile, Start
-from ezmsg.ledger.verify import Verification
-from ezmsg.ledger.writer import Writer
+from ezmsg.ledger.storage.disk import Disk, sync_file
+from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.header import create, explained, first_bytes, new_header, refuse_foreign
+from ezmsg.ledger.storage.lock import Holder, WriterLock, network_file_system, writer_of
+from ezmsg.ledger.storage.reader import Reader, Stop, pause
+from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
+from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.writer import Writer
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.cursor import Cursor
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.header import explained
-from ezmsg.ledger.reader import Reader, Stop, batches, clip, is_set
-from ezmsg.ledger.scan import Place, read_at
 from ezmsg.ledger.segments import SegmentFile, Segments, Start, number_of
-from ezmsg.ledger.verify import PROBLEMS_MAX, Verification, verify_file
+from ezmsg.ledger.storage.cursor import Cursor
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.header import explained
+from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
+from ezmsg.ledger.storage.scan import Place, read_at
+from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
 
 
 class FolderReader:

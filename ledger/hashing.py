@@ -2,7 +2,7 @@
 
 from typing import Protocol, Self
 
-from ezmsg.ledger.scan import Window
+from ezmsg.ledger.storage.scan import Window
 
 
 class Hash(Protocol):

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal
 
-from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.flusher import Durability
-from ezmsg.ledger.header import explained
-from ezmsg.ledger.lock import Holder
-from ezmsg.ledger.reader import Stop
-from ezmsg.ledger.scan import Place
 from ezmsg.ledger.segments import Since, Start
-from ezmsg.ledger.seqtime import SeqTimes
+from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.header import explained
+from ezmsg.ledger.storage.lock import Holder
+from ezmsg.ledger.storage.reader import Stop
+from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.seq_times import SeqTimes
+from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.structural import Header
-from ezmsg.ledger.verify import Verification
 
 POLL_S = 0.05
 """How often a tail looks for what other processes have written. Within the writer's process it wakes at once."""

@@ -12,14 +12,14 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerError
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.hashing import Hash
-from ezmsg.ledger.header import first_bytes, new_header
-from ezmsg.ledger.lock import Holder
 from ezmsg.ledger.log import POLL_S, Ledger
-from ezmsg.ledger.reader import Stop, clip, is_set
-from ezmsg.ledger.scan import Place
-from ezmsg.ledger.stamping import encode_late, encode_stamped, stamp
+from ezmsg.ledger.storage.header import first_bytes, new_header
+from ezmsg.ledger.storage.lock import Holder
+from ezmsg.ledger.storage.reader import Stop, clip, is_set
+from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
+from ezmsg.ledger.storage.verify import Verification, verify_bytes
 from ezmsg.ledger.structural import encode_commit
-from ezmsg.ledger.verify import Verification, verify_bytes
 
 BATCH = 1024
 """Events per batch, at least, where there are as many: about what a piece of a file holds."""

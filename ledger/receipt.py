@@ -13,8 +13,6 @@ from hashlib import sha256
 
 import msgspec
 
-from ezmsg.ledger.cursor import fits
-from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import (
     CutBack,
     DamagedLedger,
@@ -25,9 +23,11 @@ from ezmsg.ledger.errors import (
     SegmentGone,
 )
 from ezmsg.ledger.hashing import hash_range
-from ezmsg.ledger.recovery import sound_end
-from ezmsg.ledger.scan import COMMIT_LINE_MAX, Place, Window, commits, last_commit, parse_commit, read_at
 from ezmsg.ledger.segments import SegmentFile, Segments
+from ezmsg.ledger.storage.cursor import fits
+from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.recovery import sound_end
+from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, Window, commits, last_commit, parse_commit, read_at
 from ezmsg.ledger.structural import Commit
 
 ORIGIN = "ezmsg-ledger/"

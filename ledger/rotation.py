@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from ezmsg.ledger import packed
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.header import (
+from ezmsg.ledger.segments import FIRST, Segments, number_of, segment_name
+from ezmsg.ledger.storage import compression
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.header import (
     create,
     explained,
     first_bytes,
@@ -22,11 +23,10 @@ from ezmsg.ledger.header import (
     segment_bytes,
     write_new,
 )
-from ezmsg.ledger.recovery import sound_end
-from ezmsg.ledger.scan import Place
-from ezmsg.ledger.segments import FIRST, Segments, number_of, segment_name
+from ezmsg.ledger.storage.recovery import sound_end
+from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.writer import Begun
 from ezmsg.ledger.structural import FORMAT, Header
-from ezmsg.ledger.writer import Begun
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -89,7 +89,7 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
         if numbers[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
     last = segments.path_of(numbers[-1]) or ""
-    if last.endswith(packed.SUFFIX):
+    if last.endswith(compression.SUFFIX):
         raise LogError(f"{last} is compressed, so nothing can be added to it", hint=f"Unpack it: zstd -d --rm {last}")
     return last
 
@@ -167,11 +167,11 @@ def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: Fals
     made = []
     for number in segments.numbers()[:-1]:
         path = segments.path_of(number)
-        if path is None or path.endswith(packed.SUFFIX):
+        if path is None or path.endswith(compression.SUFFIX):
             continue
-        target = path + packed.SUFFIX
+        target = path + compression.SUFFIX
         try:
-            packed.pack(disk, path, f"{target}.new", stop)
+            compression.pack(disk, path, f"{target}.new", stop)
         except BaseException:
             _remove_if_there(disk, f"{target}.new")
             raise

@@ -3,17 +3,17 @@
 import os
 from collections.abc import Callable, Sequence
 
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.file import FileLedger
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.folder import FolderReader
-from ezmsg.ledger.header import check_states
-from ezmsg.ledger.lock import WriterLock
-from ezmsg.ledger.reader import Reader
 from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
-from ezmsg.ledger.scan import Place
 from ezmsg.ledger.segments import Since, number_of
-from ezmsg.ledger.writer import Begun
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.header import check_states
+from ezmsg.ledger.storage.lock import WriterLock
+from ezmsg.ledger.storage.reader import Reader
+from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.writer import Begun
 
 
 class SegmentedLedger(FileLedger):

@@ -10,12 +10,12 @@ from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
 
-from ezmsg.ledger import packed
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
-from ezmsg.ledger.header import Opening, explained, open_file, read_header
-from ezmsg.ledger.packed import PackedDisk
-from ezmsg.ledger.scan import COMMIT_LINE_MAX, parse_commit, read_at
+from ezmsg.ledger.storage import compression
+from ezmsg.ledger.storage.compression import PackedDisk
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.header import Opening, explained, open_file, read_header
+from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, parse_commit, read_at
 from ezmsg.ledger.structural import Checkpoint, Header
 
 FIRST = 1
@@ -50,7 +50,7 @@ class SegmentFile:
     def __init__(self, disk: Disk, path: str) -> None:
         """Raises NotALedger, NewerFormat, DamagedLedger, LogError."""
         self.path = path
-        self.disk = PackedDisk(disk) if path.endswith(packed.SUFFIX) else disk
+        self.disk = PackedDisk(disk) if path.endswith(compression.SUFFIX) else disk
         self.handle = open_file(self.disk, path)
         try:
             self.header, self.segment, self.start = self.opening = read_header(self.disk, self.handle, path)
@@ -146,7 +146,7 @@ class Segments:
         """The file of a segment: as it was written when there is that, else compressed; None without any."""
         plain = os.path.join(self.path, segment_name(number))
         for _ in range(2):  # it may be compressed between two looks
-            for path in (plain, plain + packed.SUFFIX):
+            for path in (plain, plain + compression.SUFFIX):
                 if self.disk.kind(path) == "file":
                     return path
         return None

@@ -16,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
-from ezmsg.ledger.scan import Place, read_at
+from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.scan import Place, read_at
 from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")

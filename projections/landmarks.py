@@ -12,7 +12,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.projections.records import Registration
 from ezmsg.ledger.projections.state import GraphState
-from ezmsg.ledger.seqtime import TimeStack
+from ezmsg.ledger.storage.seq_times import TimeStack
 
 _time_of = attrgetter("time")
 

@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.history import beginning
 from ezmsg.ledger.projections.index import Index, open_index, paths, write_index
 from ezmsg.ledger.projections.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes import Lifetimes
-from ezmsg.ledger.scan import Place
+from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
 

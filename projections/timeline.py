@@ -8,9 +8,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
-from ezmsg.ledger.lock import SUFFIX, is_locked
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import configuring, explaining, whens
 from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
@@ -30,6 +28,8 @@ from ezmsg.ledger.projections.spans import union
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.subjects import Subject
 from ezmsg.ledger.projections.subtraction import without
+from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.lock import SUFFIX, is_locked
 from ezmsg.ledger.structural import Commit
 
 logger = logging.getLogger("ezmsg.ledger")

@@ -12,8 +12,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.reader import clip
-from ezmsg.ledger.stamping import encode_stamped, stamp
+from ezmsg.ledger.storage.reader import clip
+from ezmsg.ledger.storage.stamp import encode_stamped, stamp
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.flusher import Durability
+from ezmsg.ledger.storage.flusher import Durability
 
 LEVELS = get_args(Durability)
 

@@ -6,11 +6,11 @@ import time
 
 import msgspec
 
-from ezmsg.ledger import packed
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.history import rotate
 from ezmsg.ledger.runtime.recorded import RecordedGraph
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage import compression
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -43,7 +43,7 @@ class Keeper:
     def __init__(self, rotation: Rotation) -> None:
         """Raises LogError when compressing was asked for and the library is not there."""
         if rotation.compress:
-            packed.library()
+            compression.library()
         self.rotation = rotation
         self._not_before = 0.0
         self._housework_at = 0.0

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ezmsg.ledger.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.receipt import Receipt, check, take
+from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
+from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.location import locate, tell_beginning
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.verify import Verification
 
 
 def receipt(

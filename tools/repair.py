@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import LogError
-from ezmsg.ledger.lock import refuse_written
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.packed import SUFFIX
 from ezmsg.ledger.projections.closings import ending
 from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.repair import NEW, SoundCopy, Survey, survey
+from ezmsg.ledger.storage.compression import SUFFIX
+from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.lock import refuse_written
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger import packed
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.history import rotate as begin_segment
 from ezmsg.ledger.projections.history import state_at
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage import compression
 from ezmsg.ledger.tools.amounts import size_text, span
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count, listed
@@ -41,7 +41,7 @@ def rotate(
     path = locate(ledger, page)
     oldest = None if keep is None else time.time_ns() - span(keep, "--keep")
     if compress:
-        packed.library()
+        compression.library()
     with Ledger.open(path, "r") as source:  # what is wrong with it shows before anything is changed
         state_at(source)
     with Ledger.open(path, segmented=True) as opened:

@@ -11,16 +11,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.packed import SUFFIX
 from ezmsg.ledger.projections.timeline import has_writer
+from ezmsg.ledger.storage.compression import SUFFIX
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.deep import Consistency, check_each_step
 from ezmsg.ledger.tools.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.receipt import Judged, judged, shown
-from ezmsg.ledger.verify import Verification
 
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""

@@ -18,7 +18,6 @@ from ezmsg.core.netprotocol import (
 )
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.listening import beyond_loopback
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -34,6 +33,7 @@ from ezmsg.ledger.runtime.server.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.sessions import SessionConnection
 from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_str
+from ezmsg.ledger.storage.flusher import Durability
 
 logger = logging.getLogger("ezmsg.ledger")
 

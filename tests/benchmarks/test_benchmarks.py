@@ -13,7 +13,7 @@ import pytest
 from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected, SessionClosed, SessionOpened
 from ezmsg.ledger.projections.dag import DAG
 from ezmsg.ledger.projections.state import GraphState
-from ezmsg.ledger.stamping import stamp
+from ezmsg.ledger.storage.stamp import stamp
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -14,7 +14,6 @@ from ezmsg.core.graphcontext import GraphContext
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.entries import TopologyChanged
@@ -22,6 +21,7 @@ from ezmsg.ledger.runtime import LiveGraph, journal
 from ezmsg.ledger.runtime.server import GraphServer
 from ezmsg.ledger.runtime.server import history as history_module
 from ezmsg.ledger.runtime.server.history import History
+from ezmsg.ledger.storage.disk import Disk
 
 from .conftest import fill
 

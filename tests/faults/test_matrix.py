@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ezmsg.ledger import Ledger, recovery
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.file import ReadLedger
 from ezmsg.ledger.projections import Lifetimes
+from ezmsg.ledger.storage import recovery
+from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort

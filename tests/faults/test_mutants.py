@@ -15,23 +15,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ezmsg.ledger import (
-    Ledger,
-    cursor,
-    flusher,
-    header,
-    lock,
-    reader,
-    recovery,
-    rotation,
-    segmented,
-    seqtime,
-    verify,
-    writer,
-)
+from ezmsg.ledger import Ledger, rotation, segmented
 from ezmsg.ledger.errors import LedgerLocked
 from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.projections import GraphState, Timeline, fold, index, recall
+from ezmsg.ledger.storage import cursor, flusher, header, lock, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest import deaths
 from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
@@ -287,7 +275,7 @@ MUTANTS = (
               "        if batch := clip(batch, after, until):\n"
               "            yield sorted(batch, key=lambda event: event.time)\n"),)),
     Mutant("clock thought to go forward", clocks, (
-        Patch(seqtime, "while times and times[-1] >= time:", "while False:"),)),
+        Patch(seq_times, "while times and times[-1] >= time:", "while False:"),)),
     Mutant("damage cut as a tail", damaged, (
         Patch(recovery, "    if place.offset < stated:\n", "    if False:\n"),)),
     Mutant("seal ignored", sealed, (

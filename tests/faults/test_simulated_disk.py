@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.sectors import SECTOR
 from ezmsg.ledger.tools.selftest.survivors import file_images, images

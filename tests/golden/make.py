@@ -15,7 +15,6 @@ import msgspec
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import UNSET, stamped
-from ezmsg.ledger.header import first_bytes
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import (
     CollectionMetadata,
@@ -34,6 +33,7 @@ from ezmsg.ledger.metadata import (
 from ezmsg.ledger.projections.feeds import feed
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.storage.header import first_bytes
 from ezmsg.ledger.structural import FORMAT, Header, Recovered, encode_commit
 from ezmsg.ledger.values import Opaque, freeze
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.events import EdgeConnected, Mark, SessionOpened
+from ezmsg.ledger.storage.disk import Disk
 
 
 class HastyDisk(Disk):

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from ezmsg.ledger import codec, events, header, metadata, structural, values
+from ezmsg.ledger import codec, events, metadata, structural, values
 from ezmsg.ledger.errors import EventError, InvalidValue
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage import header
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "FORMAT.md").read_text(encoding="utf-8")

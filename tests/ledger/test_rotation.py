@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import Conflict, ForkedWriter, InvalidEvent, LedgerError, LedgerLocked, LogError, WriteFailed
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder import FolderReader
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage.disk import Disk
 
 CHANGING = ("write", "sync", "truncate", "create", "make_folder", "link", "replace", "remove", "sync_folder")
 """The calls of a disk that change what is on it."""

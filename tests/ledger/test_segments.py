@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger import packed as packed_module
-from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage import compression as packed_module
+from ezmsg.ledger.storage.disk import OS_DISK, Disk
 
 zstandard = pytest.importorskip("zstandard")
 

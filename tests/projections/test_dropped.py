@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import HistoryDropped, UnknownMoment
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.history import rotate
@@ -15,6 +14,7 @@ from ezmsg.ledger.projections.index import open_index
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.storage.disk import OS_DISK
 
 pytestmark = pytest.mark.usefixtures("small_steps")
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import EventError, HistoryDropped, UnknownMoment
 from ezmsg.ledger.projections import GraphState, Timeline, feed, fold
 from ezmsg.ledger.projections import history as history_module
 from ezmsg.ledger.projections.history import beginning, rotate, state_at, state_of, states_of
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage.disk import Disk
 
 
 class HastyDisk(Disk):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.index import FIRST, open_index
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.storage.disk import OS_DISK
 
 pytestmark = pytest.mark.usefixtures("small_steps")
 
@@ -184,7 +184,7 @@ def test_a_failing_disk_costs_the_index_and_nothing_else(path: Path, monkeypatch
 
 KILLED = """
 import sys
-from ezmsg.ledger.disk import OS_DISK
+from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import recall
 from ezmsg.ledger.projections.timeline import Timeline

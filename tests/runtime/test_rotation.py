@@ -9,7 +9,6 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.entries import FeedEntry, TopologyChanged
@@ -18,6 +17,7 @@ from ezmsg.ledger.runtime import journal, rotation
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Keeper, Rotation
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage.disk import Disk
 
 
 class FullDisk(Disk):

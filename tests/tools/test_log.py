@@ -174,7 +174,7 @@ def with_unknown(path: Path) -> Path:
     """A sound ledger of five events, two of them of a type that nobody knows here."""
     from hashlib import sha256
 
-    from ezmsg.ledger.header import first_bytes, new_header
+    from ezmsg.ledger.storage.header import first_bytes, new_header
     from ezmsg.ledger.structural import encode_commit
 
     content = first_bytes(new_header(1))

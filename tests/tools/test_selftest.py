@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import LogError
+from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.selftest import command, ondisk
 from ezmsg.ledger.tools.selftest.command import PARTS, Part

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools.selftest.damage import small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
 from ezmsg.ledger.tools.selftest.effort import Effort

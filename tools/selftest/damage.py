@@ -7,11 +7,11 @@ from typing import NamedTuple
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, LogError, NotALedger
 from ezmsg.ledger.events import EdgeConnected, Mark, SessionOpened
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.oracle import Judgement, judge
 from ezmsg.ledger.tools.selftest.promises import PATH, Broken, clock, open_simulated, simulation
-from ezmsg.ledger.verify import Verification
 
 BITS = (0x01, 0x20, 0x80)
 """What is flipped in a byte: the least bit makes another letter or digit, the others a case, and no text at all."""

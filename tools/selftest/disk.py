@@ -9,7 +9,7 @@ import errno
 from collections.abc import Callable, Mapping
 from itertools import count
 
-from ezmsg.ledger.disk import Disk, Identity
+from ezmsg.ledger.storage.disk import Disk, Identity
 from ezmsg.ledger.tools.selftest.sectors import Node
 from ezmsg.ledger.tools.selftest.tree import Entry, Folder, Tree, system_error
 

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ezmsg.ledger.disk import OS_DISK
 from ezmsg.ledger.errors import DamagedLedger, LedgerLocked
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.lock import network_file_system
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.lock import network_file_system
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import Broken
 

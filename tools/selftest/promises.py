@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from ezmsg.ledger import packed, reader
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.file import FileLedger
-from ezmsg.ledger.flusher import Flusher
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.rotation import MOVING
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.segments import FIRST, number_of
+from ezmsg.ledger.storage import compression, reader
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.flusher import Flusher
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.survivors import Image
 
@@ -70,12 +70,12 @@ def segments_in(image: Image) -> dict[int, bytes]:
     for name in sorted(image):  # what is not compressed comes before what is
         within, base = os.path.split(name)
         if within == folder and (number := number_of(base)) is not None and number not in found:
-            found[number] = _unpacked(image[name]) if name.endswith(packed.SUFFIX) else image[name]
+            found[number] = _unpacked(image[name]) if name.endswith(compression.SUFFIX) else image[name]
     return found
 
 
 def _unpacked(data: bytes) -> bytes:
-    unpacker = packed.library().ZstdDecompressor().decompressobj(read_across_frames=True)
+    unpacker = compression.library().ZstdDecompressor().decompressobj(read_across_frames=True)
     return bytes(unpacker.decompress(data))
 
 

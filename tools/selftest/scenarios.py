@@ -11,9 +11,9 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (

@@ -10,10 +10,10 @@ import pytest
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.values import DEPTH_MAX
 
 from .conftest import Serve, all_of, recorded

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from ezmsg.core.netprotocol import Command
 
-from ezmsg.ledger.disk import Disk
-from ezmsg.ledger.flusher import Durability
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -18,6 +16,8 @@ from ezmsg.ledger.runtime.server import pulse as pulse_module
 from ezmsg.ledger.runtime.server import routing as routing_module
 from ezmsg.ledger.runtime.server.pulse import SPAN_S, Pulse
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.flusher import Durability
 
 from .conftest import Serve
 from .examined import ANSWER_S, in_loop

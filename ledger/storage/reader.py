@@ -9,14 +9,14 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.cursor import Cursor, fits
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.header import explained
-from ezmsg.ledger.lock import writer_of
-from ezmsg.ledger.scan import PIECE, Place, commits, last_commit, read_at
 from ezmsg.ledger.segments import SegmentFile, Start
-from ezmsg.ledger.verify import Verification, verify_file
+from ezmsg.ledger.storage.cursor import Cursor, fits
+from ezmsg.ledger.storage.header import explained
+from ezmsg.ledger.storage.lock import writer_of
+from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, read_at
+from ezmsg.ledger.storage.verify import Verification, verify_file
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None
 """What ends a ``tail``: a function that returns True, or an event that is set; None: nothing but closing."""

@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
-from ezmsg.ledger.disk import Disk, write_all
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerLocked, WriteFailed
 from ezmsg.ledger.events import Event
-from ezmsg.ledger.flusher import Durability, Flusher
 from ezmsg.ledger.hashing import Hash, hash_range
-from ezmsg.ledger.lock import WriterLock
-from ezmsg.ledger.recovery import Opened
-from ezmsg.ledger.scan import Place, Window, parse_commit
-from ezmsg.ledger.stamping import encode_late, encode_stamped, stamp
+from ezmsg.ledger.storage.disk import Disk, write_all
+from ezmsg.ledger.storage.flusher import Durability, Flusher
+from ezmsg.ledger.storage.lock import WriterLock
+from ezmsg.ledger.storage.recovery import Opened
+from ezmsg.ledger.storage.scan import Place, Window, parse_commit
+from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")

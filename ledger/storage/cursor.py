@@ -13,10 +13,10 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
 from ezmsg.ledger.events import AnyEvent, Event, Gap
-from ezmsg.ledger.scan import (
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.scan import (
     COMMIT_LINE,
     PIECE,
     Place,

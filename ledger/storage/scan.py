@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ezmsg.ledger.disk import Disk
+from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.structural import COMMIT_PREFIX, Commit, encode_commit
 
 PIECE = 256 * 1024

@@ -6,9 +6,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import codec
-from ezmsg.ledger.cursor import follows
 from ezmsg.ledger.errors import EventError, InvalidEvent
 from ezmsg.ledger.events import EVENT_TYPES, INT_MAX, INT_MIN, Event, Gap
+from ezmsg.ledger.storage.cursor import follows
 
 CHECKED_MAX = 64
 """Events of one append that are read back before they are written. What a live server appends is far below; a bulk of

@@ -14,10 +14,10 @@ from typing import IO
 import pytest
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk import OS_DISK, Disk
 from ezmsg.ledger.errors import ForkedWriter, LedgerLocked
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.lock import network_file_system, writer_of
+from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.lock import network_file_system, writer_of
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

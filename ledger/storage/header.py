@@ -10,11 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from ezmsg.ledger.codec import LINE_MAX
-from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.hashing import Hash
-from ezmsg.ledger.scan import Place, fill
+from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.scan import Place, fill
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     FORMAT,

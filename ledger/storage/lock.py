@@ -16,8 +16,8 @@ from typing import Annotated
 
 import msgspec
 
-from ezmsg.ledger.disk import Disk, Identity
 from ezmsg.ledger.errors import LedgerLocked, LogError
+from ezmsg.ledger.storage.disk import Disk, Identity
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger, codec
-from ezmsg.ledger.cursor import check_lines
 from ezmsg.ledger.events import Gap, Mark, UnknownEvent
-from ezmsg.ledger.scan import PIECE, Place
+from ezmsg.ledger.storage.cursor import check_lines
+from ezmsg.ledger.storage.scan import PIECE, Place
 from ezmsg.ledger.structural import encode_commit
 
 SHAPES = {
@@ -39,7 +39,7 @@ def no_close_look(*arguments: object) -> Any:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_quick_look_suffices_for_a_sound_file(path: Path, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = write(path, SHAPES[shape])
-    monkeypatch.setattr("ezmsg.ledger.cursor.check_lines", no_close_look)
+    monkeypatch.setattr("ezmsg.ledger.storage.cursor.check_lines", no_close_look)
     with Ledger.open(path, "r") as ledger:
         assert list(ledger.entries()) == stored
         assert ledger.head == len(stored)
@@ -50,7 +50,7 @@ def test_the_quick_look_suffices_for_a_sound_file(path: Path, shape: str, monkey
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_close_look_sees_the_same(path: Path, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = write(path, SHAPES[shape])
-    monkeypatch.setattr("ezmsg.ledger.cursor.Cursor._take", lambda self, end: None)
+    monkeypatch.setattr("ezmsg.ledger.storage.cursor.Cursor._take", lambda self, end: None)
     with Ledger.open(path, "r") as ledger:
         assert list(ledger.entries()) == stored
         assert list(ledger.entries(after=len(stored) - 3)) == stored[-3:]

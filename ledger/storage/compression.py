@@ -14,10 +14,10 @@ from hashlib import sha256
 from itertools import accumulate
 from typing import Any
 
-from ezmsg.ledger.disk import Disk, Identity, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.hashing import hash_range
-from ezmsg.ledger.scan import Window, read_at
+from ezmsg.ledger.storage.disk import Disk, Identity, sync_file, write_all
+from ezmsg.ledger.storage.scan import Window, read_at
 
 SUFFIX = ".zst"
 

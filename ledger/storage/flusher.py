@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, TypeVar
 
-from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import LedgerError, WriteFailed
-from ezmsg.ledger.scan import Place
+from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
 

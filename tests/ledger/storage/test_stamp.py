@@ -8,7 +8,7 @@ import pytest
 from ezmsg.ledger import codec
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.events import CommandRejected, EdgeConnected, Gap, Mark, MetadataRegistered
-from ezmsg.ledger.stamping import CHECKED_MAX, check_readable, encode_stamped, stamp
+from ezmsg.ledger.storage.stamp import CHECKED_MAX, check_readable, encode_stamped, stamp
 
 
 def test_seqs_and_one_time() -> None:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from ezmsg.ledger.cursor import fits
-from ezmsg.ledger.disk import Disk, sync_file, write_all
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.hashing import Hash, hash_range
-from ezmsg.ledger.header import explained, forget_creation, open_file, read_header
-from ezmsg.ledger.lock import WriterLock
-from ezmsg.ledger.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at, stated_durable
+from ezmsg.ledger.storage.cursor import fits
+from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.header import explained, forget_creation, open_file, read_header
+from ezmsg.ledger.storage.lock import WriterLock
+from ezmsg.ledger.storage.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at, stated_durable
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")

@@ -6,12 +6,12 @@ from operator import attrgetter
 
 import msgspec
 
-from ezmsg.ledger.cursor import Cursor, check_lines
-from ezmsg.ledger.disk import Disk
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.hashing import Hash, hash_range
-from ezmsg.ledger.header import read_header
-from ezmsg.ledger.scan import Place, Window, commits, last_commit, read_at
+from ezmsg.ledger.storage.cursor import Cursor, check_lines
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.header import read_header
+from ezmsg.ledger.storage.scan import Place, Window, commits, last_commit, read_at
 from ezmsg.ledger.structural import Commit
 
 PROBLEMS_MAX = 20
