@@ -7,10 +7,10 @@ from typing import NoReturn
 
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.folder import FolderReader
+from ezmsg.ledger.folder.reader import FolderReader
+from ezmsg.ledger.folder.rotation import check_begins
+from ezmsg.ledger.folder.segments import SegmentFile, Start
 from ezmsg.ledger.log import POLL_S, Ledger
-from ezmsg.ledger.rotation import check_begins
-from ezmsg.ledger.segments import SegmentFile, Start
 from ezmsg.ledger.storage.disk import Disk, sync_file
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import create, explained, first_bytes, new_header, refuse_foreign

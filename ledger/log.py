@@ -9,7 +9,7 @@ from typing import Literal
 
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.segments import Since, Start
+from ezmsg.ledger.folder.segments import Since, Start
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import explained
@@ -61,7 +61,7 @@ class Ledger(ABC):
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
         from ezmsg.ledger.file import FileLedger, ReadLedger  # they are Ledgers themselves
-        from ezmsg.ledger.rotation import MOVING
+        from ezmsg.ledger.folder.rotation import MOVING
         from ezmsg.ledger.segmented import SegmentedLedger
 
         path = os.path.realpath(os.fsdecode(location))

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.file import FileLedger
-from ezmsg.ledger.folder import FolderReader
-from ezmsg.ledger.rotation import begin_segment, drop_before, make_ready, pack_sealed
-from ezmsg.ledger.segments import Since, number_of
+from ezmsg.ledger.folder.reader import FolderReader
+from ezmsg.ledger.folder.rotation import begin_segment, drop_before, make_ready, pack_sealed
+from ezmsg.ledger.folder.segments import Since, number_of
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states

@@ -5,8 +5,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.audit.repair import Survey
 from ezmsg.ledger.projections.state import GraphState
-from ezmsg.ledger.repair import Survey
 
 UNSEEN = "unseen"
 

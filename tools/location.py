@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
+from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.timeline import has_writer
-from ezmsg.ledger.segments import number_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.teardown import RUN

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
+from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
-from ezmsg.ledger.receipt import Receipt, check, take
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of

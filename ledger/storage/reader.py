@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.segments import SegmentFile, Start
+from ezmsg.ledger.folder.segments import SegmentFile, Start
 from ezmsg.ledger.storage.cursor import Cursor, fits
 from ezmsg.ledger.storage.header import explained
 from ezmsg.ledger.storage.lock import writer_of

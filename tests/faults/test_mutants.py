@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ezmsg.ledger import Ledger, rotation, segmented
+from ezmsg.ledger import Ledger, segmented
 from ezmsg.ledger.errors import LedgerLocked
 from ezmsg.ledger.events import EdgeConnected, Mark
+from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.projections import GraphState, Timeline, fold, index, recall
 from ezmsg.ledger.storage import cursor, flusher, header, lock, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest import deaths

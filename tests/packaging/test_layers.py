@@ -27,7 +27,7 @@ NOT_IN_THE_CORE = frozenset(
 )
 
 # What an extra brings, and the one module that imports it, where it is needed and not before.
-OF_EXTRAS = {"zstandard": "ezmsg.ledger.storage.compression", "cryptography": "ezmsg.ledger.note"}
+OF_EXTRAS = {"zstandard": "ezmsg.ledger.storage.compression", "cryptography": "ezmsg.ledger.audit.note"}
 
 
 @pytest.fixture(scope="module")

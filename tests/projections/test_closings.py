@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.audit.repair import SoundCopy, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.closings import closings, ending
 from ezmsg.ledger.projections.history import state_at, states_of
-from ezmsg.ledger.repair import SoundCopy, survey
 from ezmsg.ledger.storage.disk import Disk
 
 OPEN = ("runs", "sessions", "registrations", "processes", "endpoints", "requests")

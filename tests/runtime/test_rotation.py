@@ -228,7 +228,7 @@ def test_the_library_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     def missing() -> None:
         raise LogError("no zstandard")
 
-    monkeypatch.setattr(rotation.packed, "library", missing)
+    monkeypatch.setattr(rotation.compression, "library", missing)
     with pytest.raises(LogError):
         Keeper(Rotation(size=10**6, compress=True))
     Keeper(Rotation(size=10**6))

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.folder.rotation import MOVING
+from ezmsg.ledger.folder.segments import FIRST, number_of
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.rotation import MOVING
 from ezmsg.ledger.segmented import SegmentedLedger
-from ezmsg.ledger.segments import FIRST, number_of
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.file import FileLedger
+from ezmsg.ledger.folder.rotation import MOVING
+from ezmsg.ledger.folder.segments import FIRST, number_of
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.rotation import MOVING
 from ezmsg.ledger.segmented import SegmentedLedger
-from ezmsg.ledger.segments import FIRST, number_of
 from ezmsg.ledger.storage import compression, reader
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Flusher

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.errors import BadSignature, CannotSign, MalformedKey, MalformedNote, UnknownKey
-from ezmsg.ledger.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 
 pytest.importorskip("cryptography")
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.segments import SegmentFile, Segments, Start, number_of
+from ezmsg.ledger.folder.segments import SegmentFile, Segments, Start, number_of
 from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.header import explained

@@ -13,7 +13,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import Conflict, ForkedWriter, InvalidEvent, LedgerError, LedgerLocked, LogError, WriteFailed
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.folder import FolderReader
+from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage.disk import Disk
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger import Ledger, repair
+from ezmsg.ledger import Ledger
+from ezmsg.ledger.audit import repair
+from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NotALedger
 from ezmsg.ledger.events import Gap, Mark
-from ezmsg.ledger.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.structural import encode_commit

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import Ledger
+from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import (
     CutBack,
     DamagedLedger,
@@ -20,7 +21,6 @@ from ezmsg.ledger.errors import (
     SegmentGone,
 )
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.receipt import Receipt, check, take
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.structural import encode_commit
 

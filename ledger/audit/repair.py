@@ -16,9 +16,9 @@ import msgspec
 from ezmsg.ledger import codec
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
-from ezmsg.ledger.folder import joins
+from ezmsg.ledger.folder.reader import joins
+from ezmsg.ledger.folder.segments import SegmentFile, Segments, segment_name
 from ezmsg.ledger.hashing import hash_range
-from ezmsg.ledger.segments import SegmentFile, Segments, segment_name
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.scan import PIECE, Window, read_at, stated_durable
 from ezmsg.ledger.storage.stamp import encode_late

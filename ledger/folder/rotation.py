@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.segments import FIRST, Segments, number_of, segment_name
+from ezmsg.ledger.folder.segments import FIRST, Segments, number_of, segment_name
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.header import (

@@ -1,0 +1,1 @@
+"""A ledger that is a folder: its segments, its reader, its rotation."""
