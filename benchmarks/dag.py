@@ -9,7 +9,7 @@ from ezmsg.core.dag import DAG as EzmsgDAG
 
 from benchmarks.harness import Aim, Contender, Section, Setting, Spread, ratios, seconds, take_turns, times
 from benchmarks.workload import Edges, layered
-from ezmsg.ledger.projections.dag import DAG
+from ezmsg.ledger.projections.graph.dag import DAG
 
 ABOUT = """\
 A layered graph is built in random order, one edge at a time, and each edge is tested for a cycle before it is added, as

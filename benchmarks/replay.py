@@ -10,8 +10,8 @@ from benchmarks.tables import Table
 from benchmarks.workload import batches, events
 from ezmsg.ledger import codec
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.storage.scan import PIECE
 
 ABOUT = """\

@@ -15,8 +15,8 @@ from benchmarks.harness import Aim, Contender, Section, Setting, Spread, ratios,
 from benchmarks.workload import batches, events
 from ezmsg.ledger.events import EdgeConnected
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 
 ABOUT = """\

@@ -1,12 +1,12 @@
 """The meaning: folds of a ledger's events into graph state, ownership, feeds and differences."""
 
-from ezmsg.ledger.projections.dag import DAG
-from ezmsg.ledger.projections.diff import Change, Diff, diff
 from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.graph.dag import DAG
+from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.projection import Projection, fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 
 __all__ = [

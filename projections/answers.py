@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.projections.clock import elapsed_text
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.state import GraphState
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from ezmsg.ledger.projections.checkpoint import checkpoint, restore
-from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.checkpoint import checkpoint, restore
+from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.state import GraphState
 
 Kind: TypeAlias = type[TopologyChanged] | type[SettingsChanged]
 """Which of the two feeds."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ezmsg.ledger.projections.answers import Answer
-from ezmsg.ledger.projections.diff import same_fact
-from ezmsg.ledger.projections.ownership import Owner
-from ezmsg.ledger.projections.snapshot import PERSISTENT
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.diff import same_fact
+from ezmsg.ledger.projections.graph.ownership import Owner
+from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.state import GraphState
 
 NAMELESS = "a session without a label"
 

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import causes
 from ezmsg.ledger.projections.answers import Cause, Life, Span
-from ezmsg.ledger.projections.columns import Fact, Hold
-from ezmsg.ledger.projections.lifetimes import Lifetimes
-from ezmsg.ledger.projections.records import Registration
-from ezmsg.ledger.projections.snapshot import PERSISTENT
-from ezmsg.ledger.projections.spans import OPEN, Spans
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.records import Registration
+from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans
 from ezmsg.ledger.projections.subjects import Subject, Subjects
 
 CAUSED = 100

@@ -6,9 +6,9 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from ezmsg.ledger.projections.lifetimes import Lifetimes
-from ezmsg.ledger.projections.ownership import EdgeKey
-from ezmsg.ledger.projections.spans import OPEN, Spans, union
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, union
 
 
 def neighbours(edges: Iterable[EdgeKey], back: bool = False) -> dict[str, set[str]]:

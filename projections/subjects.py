@@ -7,8 +7,8 @@ import msgspec
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections import predicates
 from ezmsg.ledger.projections.hints import near, number
-from ezmsg.ledger.projections.landmarks import SessionMark
-from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.moments import sessions_named
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")

@@ -12,20 +12,20 @@ from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import configuring, explaining, whens
 from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
-from ezmsg.ledger.projections.diff import Diff, diff
-from ezmsg.ledger.projections.growth import CHECK_EVERY
-from ezmsg.ledger.projections.history import beginning, state_at
-from ezmsg.ledger.projections.index import DamagedIndex
-from ezmsg.ledger.projections.landmarks import Landmarks
-from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.graph.diff import Diff, diff
+from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.archive import Progress, Recall
+from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
+from ezmsg.ledger.projections.lifetimes.index import DamagedIndex
+from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.spans import union
 from ezmsg.ledger.projections.moments import Moment, Moments
 from ezmsg.ledger.projections.naming import NamedDiff, compare
 from ezmsg.ledger.projections.past import Past, total
 from ezmsg.ledger.projections.predicates import Predicate, parse
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.recall import Progress, Recall
-from ezmsg.ledger.projections.spans import union
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.subjects import Subject
 from ezmsg.ledger.projections.subtraction import without
 from ezmsg.ledger.storage.disk import OS_DISK

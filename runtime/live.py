@@ -19,9 +19,9 @@ from ezmsg.ledger.errors import (
     OwnershipConflict,
 )
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.dag import DAG
-from ezmsg.ledger.projections.records import ProcessRecord, Registration, SessionRecord
-from ezmsg.ledger.projections.snapshot import owner_names
+from ezmsg.ledger.projections.graph.dag import DAG
+from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, SessionRecord
+from ezmsg.ledger.projections.graph.snapshot import owner_names
 from ezmsg.ledger.runtime.recorded import RecordedGraph
 from ezmsg.ledger.runtime.refusals import Refusals
 from ezmsg.ledger.runtime.session import Session

@@ -5,9 +5,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.closings import UNSEEN, closings
-from ezmsg.ledger.projections.records import EndpointRecord, Registration
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.closings import UNSEEN, closings
+from ezmsg.ledger.projections.graph.records import EndpointRecord, Registration
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.values import same
 
 

@@ -15,10 +15,10 @@ from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.entries import FeedEntry
 from ezmsg.ledger.projections.feeds import Checkpoint
-from ezmsg.ledger.projections.history import beginning, state_at
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
+from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.journal import Degraded, Journal
 from ezmsg.ledger.runtime.reconcile import Bridge

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 
 _NONE = ("", "")
 _REFERENCES: dict[type, tuple[str, str]] = {

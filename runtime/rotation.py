@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.projections.history import rotate
+from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.runtime.recorded import RecordedGraph
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage import compression

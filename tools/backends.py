@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.records import ProcessRecord, initial_settings
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.records import ProcessRecord, initial_settings
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.told import LISTED_MAX, Told, observed, span_text

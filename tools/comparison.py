@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.diff import same_fact
-from ezmsg.ledger.projections.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.records import EndpointRecord, ProcessRecord, SettingRecord
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.diff import same_fact
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import documents, names
 from ezmsg.ledger.tools.documents import Document
 from ezmsg.ledger.tools.page import listed

@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import beginning
+from ezmsg.ledger.projections.graph.replay import beginning
 
 
 class Consistency(msgspec.Struct, frozen=True):

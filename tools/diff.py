@@ -9,8 +9,8 @@ import typer
 
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.clock import time_text
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.comparison import Change, Comparison
 from ezmsg.ledger.tools.documents import ledger_document, moment_document

@@ -5,12 +5,12 @@ from typing import Any
 from msgspec import UNSET
 
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.projections.landmarks import Run
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
+from ezmsg.ledger.projections.graph.snapshot import edge_owners
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
-from ezmsg.ledger.projections.snapshot import edge_owners
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 
 Document = dict[str, Any]

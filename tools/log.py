@@ -14,10 +14,10 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.hints import near
-from ezmsg.ledger.projections.landmarks import Run
+from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.moments import sessions_named
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline, has_writer
 from ezmsg.ledger.tools.bursts import QUIET_NS, Bursts, Line
 from ezmsg.ledger.tools.exits import Misuse

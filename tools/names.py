@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from ezmsg.ledger.projections.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.records import EndpointRecord, ProcessRecord, SessionRecord
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SessionRecord
+from ezmsg.ledger.projections.graph.state import GraphState
 
 PERSISTENT = "persistent"
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from ezmsg.ledger.events import CommandRejected
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.wording import value_text

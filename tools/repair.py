@@ -10,9 +10,9 @@ import typer
 from ezmsg.ledger.audit.repair import NEW, SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.closings import ending
-from ezmsg.ledger.projections.history import state_at
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.closings import ending
+from ezmsg.ledger.projections.graph.replay import state_at
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.lock import refuse_written

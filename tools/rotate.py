@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import rotate as begin_segment
-from ezmsg.ledger.projections.history import state_at
+from ezmsg.ledger.projections.graph.replay import rotate as begin_segment
+from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.tools.amounts import size_text, span

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.records import Registration
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.records import Registration
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import backends, names
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.refusals import refusal

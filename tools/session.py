@@ -6,10 +6,10 @@ import msgspec
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.clock import elapsed_text, time_text
-from ezmsg.ledger.projections.landmarks import SessionMark
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.moments import sessions_named
-from ezmsg.ledger.projections.ownership import EdgeKey
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools import documents, names
 from ezmsg.ledger.tools.asked import sound_events

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.ownership import EdgeKey
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.page import count, listed
 

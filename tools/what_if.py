@@ -7,7 +7,7 @@ import typer
 
 from ezmsg.ledger.projections.answers import Without
 from ezmsg.ledger.projections.clock import time_text
-from ezmsg.ledger.projections.spans import densest
+from ezmsg.ledger.projections.lifetimes.spans import densest
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison

@@ -11,7 +11,7 @@ from ezmsg.core.dag import DAG
 
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.events import GraphPaused, GraphResumed, GraphSynced
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.leases import LeaseRefused

@@ -20,9 +20,9 @@ from ezmsg.core.graphmeta import (
 from sortedcontainers import SortedDict
 
 from ezmsg.ledger.errors import OutOfOrder
-from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Kind, Replay
-from ezmsg.ledger.projections.history import beginning
+from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.pickles import dumps, parts

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from ezmsg.core.graphmeta import Edge, GraphSnapshot, SnapshotProcess, SnapshotSession
 
-from ezmsg.ledger.projections.ownership import Owner, Ownership
-from ezmsg.ledger.projections.records import Registration
-from ezmsg.ledger.projections.snapshot import owner_names
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.ownership import Owner, Ownership
+from ezmsg.ledger.projections.graph.records import Registration
+from ezmsg.ledger.projections.graph.snapshot import owner_names
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg

@@ -6,8 +6,8 @@ from uuid import uuid1
 
 from ezmsg.core.graphmeta import ProfilingStreamControl
 
-from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import Kind
+from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.history import listed

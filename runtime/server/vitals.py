@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.records import EndpointRecord
+from ezmsg.ledger.projections.graph.records import EndpointRecord
 from ezmsg.ledger.runtime.server.hub import Hub
 
 SLOWEST = 5

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected, SessionClosed, SessionOpened
-from ezmsg.ledger.projections.dag import DAG
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.dag import DAG
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.stamp import stamp
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.projections.entries import TopologyChanged
+from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
 from ezmsg.ledger.runtime import LiveGraph, journal
 from ezmsg.ledger.runtime.server import GraphServer
 from ezmsg.ledger.runtime.server import history as history_module

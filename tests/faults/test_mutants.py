@@ -19,7 +19,8 @@ from ezmsg.ledger import Ledger, segmented
 from ezmsg.ledger.errors import LedgerLocked
 from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.folder import rotation
-from ezmsg.ledger.projections import GraphState, Timeline, fold, index, recall
+from ezmsg.ledger.projections import GraphState, Timeline, fold
+from ezmsg.ledger.projections.lifetimes import archive, index
 from ezmsg.ledger.storage import cursor, flusher, header, lock, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest import deaths
 from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
@@ -173,7 +174,7 @@ def indexed(change: Callable[[Path, Path], object]) -> Callable[[Path], object]:
     def run(folder: Path) -> None:
         path = folder / "x.ledger"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recall, "SAVE_EVERY", 5)  # an index of a short ledger, too
+            patch.setattr(archive, "SAVE_EVERY", 5)  # an index of a short ledger, too
             _connect(path, "A", "B", "C", "D", "E")
             _answer(path)
             kept = Path(f"{path}{index.SUFFIX}")
@@ -317,7 +318,7 @@ MUTANTS = (
         Patch(rotation, "        disk.sync_folder(folder)\n        numbers", "        numbers"),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
     Mutant("index trusted blindly", indexed(another_history), (
-        Patch(recall, "            if self._ledger.holds(index.head.place):\n", "            if True:\n"),)),
+        Patch(archive, "            if self._ledger.holds(index.head.place):\n", "            if True:\n"),)),
     Mutant("index with changed bytes trusted", indexed(changed_letter), (
         Patch(index, "            if zlib.crc32(view) != found.crc:\n", "            if False:\n"),)),
 )  # fmt: skip

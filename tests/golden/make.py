@@ -31,8 +31,8 @@ from ezmsg.ledger.metadata import (
     UnitMetadata,
 )
 from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.storage.header import first_bytes
 from ezmsg.ledger.structural import FORMAT, Header, Recovered, encode_commit
 from ezmsg.ledger.values import Opaque, freeze

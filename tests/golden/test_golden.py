@@ -16,10 +16,10 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import UnknownEvents
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphSnapshot
-from ezmsg.ledger.projections.diff import diff
 from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.graph.diff import diff
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.values import freeze
 
 HERE = Path(__file__).parent

@@ -14,7 +14,8 @@ from ezmsg.ledger.metadata import (
     SettingsSchemaMetadata,
     UnitMetadata,
 )
-from ezmsg.ledger.projections import growth, recall, timeline
+from ezmsg.ledger.projections import timeline
+from ezmsg.ledger.projections.lifetimes import archive, builder
 from ezmsg.ledger.values import Form, freeze
 
 TOPICS = ("A", "B", "C", "D", "E", "F")
@@ -325,7 +326,7 @@ def histories() -> st.SearchStrategy[list[Any]]:
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints, notes and index files come after a few events, so that short histories have several."""
-    monkeypatch.setattr(growth, "CHECK_EVERY", 10)
-    monkeypatch.setattr(growth, "NOTE_EVERY", 10)
+    monkeypatch.setattr(builder, "CHECK_EVERY", 10)
+    monkeypatch.setattr(builder, "NOTE_EVERY", 10)
     monkeypatch.setattr(timeline, "CHECK_EVERY", 10)
-    monkeypatch.setattr(recall, "SAVE_EVERY", 20)
+    monkeypatch.setattr(archive, "SAVE_EVERY", 20)

@@ -12,10 +12,10 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
 from ezmsg.ledger.projections import feeds
-from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Replay, feed
+from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.values import freeze
 
 SCHEMA = freeze(SettingsSchemaMetadata(provider="msgspec", settings_type="Gain"))

@@ -15,9 +15,11 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections import checkpoint, growth, recall, timeline
+from ezmsg.ledger.projections import timeline
+from ezmsg.ledger.projections.graph import checkpoint
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes import archive, builder
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.values import freeze
 
@@ -292,10 +294,10 @@ class Author:
 def small_steps() -> Iterator[None]:
     """Notes, checkpoints and index files every few events."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(growth, "NOTE_EVERY", 32)
-        patch.setattr(growth, "CHECK_EVERY", 100)
+        patch.setattr(builder, "NOTE_EVERY", 32)
+        patch.setattr(builder, "CHECK_EVERY", 100)
         patch.setattr(timeline, "CHECK_EVERY", 100)
-        patch.setattr(recall, "SAVE_EVERY", 100)
+        patch.setattr(archive, "SAVE_EVERY", 100)
         yield
 
 

@@ -11,7 +11,7 @@ from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.values import freeze
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
-from ezmsg.ledger.projections.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.spans import OPEN
 from ezmsg.ledger.projections.reach import Basin, Ways, neighbours, reached, shortest
-from ezmsg.ledger.projections.spans import OPEN
 
 TOPICS = st.sampled_from("ABCDEF")
 

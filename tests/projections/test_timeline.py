@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger, UnknownMoment
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline, has_writer
 
 TOPICS = ["a", "b", "c", "d"]

@@ -35,10 +35,10 @@ from ezmsg.ledger.errors import (
 )
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import Edge, GraphMetadata, SettingsFieldMetadata, SettingsSchemaMetadata, UnitMetadata
-from ezmsg.ledger.projections.entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import feed
+from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.live import LISTED_MAX, NOTHING, PAYLOAD_KEPT, LiveGraph, Outcome
 from ezmsg.ledger.runtime.refusals import Refusals
 from ezmsg.ledger.values import freeze, thaw

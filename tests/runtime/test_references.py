@@ -7,8 +7,8 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.events import stamped
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.references import _REFERENCES, check_references
 
 

@@ -11,8 +11,8 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.projections.entries import FeedEntry, TopologyChanged
-from ezmsg.ledger.projections.history import rotate, state_at
+from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, TopologyChanged
+from ezmsg.ledger.projections.graph.replay import rotate, state_at
 from ezmsg.ledger.runtime import journal, rotation
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Keeper, Rotation

@@ -8,8 +8,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import AddressCollision, CycleError, InvalidValue, LedgerClosed
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import Edge, GraphMetadata, UnitMetadata
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.live import LiveGraph
 
 

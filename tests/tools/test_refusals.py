@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.refusals import refusal
 
 

@@ -14,7 +14,7 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.audit.receipt import take
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import state_at
+from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.structural import encode_commit
 from ezmsg.ledger.tools import exits

@@ -8,7 +8,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.sentences import _TELLERS, Sentence, Story
 from ezmsg.ledger.tools.told import EVERYTHING, span_text
 from ezmsg.ledger.values import freeze

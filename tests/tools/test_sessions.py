@@ -14,9 +14,9 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.history import rotate
+from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.sessions import Sessions

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import rotate
+from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools.summary import summarise
 

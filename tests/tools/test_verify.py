@@ -11,9 +11,9 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import state as state_module
-from ezmsg.ledger.projections.records import SettingRecord
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph import state as state_module
+from ezmsg.ledger.projections.graph.records import SettingRecord
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools import verify as command
 from ezmsg.ledger.tools.deep import check_each_step

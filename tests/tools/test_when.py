@@ -10,8 +10,8 @@ import pytest
 
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import predicates as pr
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.predicates import parse
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.projections.whens import ORDERS, compare
 from ezmsg.ledger.tools import exits

@@ -10,8 +10,8 @@ from typing import Annotated, BinaryIO, Literal
 import typer
 
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.projections.timeline import Timeline
 from ezmsg.ledger.tools.documents import state_document
 from ezmsg.ledger.tools.exits import Misuse

@@ -4,8 +4,8 @@ from itertools import groupby
 
 import msgspec
 
-from ezmsg.ledger.projections.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import names
 
 

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.extras import needed
 from ezmsg.ledger.tools.export.rows import STATE_COLUMNS, Row, event_columns, event_row, state_rows
 

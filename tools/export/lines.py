@@ -7,7 +7,7 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.rows import state_rows
 
 

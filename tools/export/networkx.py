@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.drawing import drawing
 from ezmsg.ledger.tools.export.extras import needed
 

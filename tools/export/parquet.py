@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.extras import needed
 from ezmsg.ledger.tools.export.frames import EXTRA, event_batches, state_batches
 

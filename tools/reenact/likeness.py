@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.digest import encode
-from ezmsg.ledger.projections.snapshot import PERSISTENT
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.digest import encode
+from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg, settings_value, to_form
 from ezmsg.ledger.tools.documents import value_document
 

@@ -9,7 +9,7 @@ from ezmsg.core.graphmeta import ProcessOwnershipUpdate, ProcessRegistration, Pr
 from msgspec import UNSET
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.state import GraphState
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg
 from ezmsg.ledger.runtime.server.wire import Command

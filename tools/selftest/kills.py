@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import GraphState, Timeline, fold, recall
+from ezmsg.ledger.projections import GraphState, Timeline, fold
+from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import Broken
 from ezmsg.ledger.tools.selftest.victim import GROUP, REFUSED
@@ -109,12 +110,12 @@ class Historian:
 @contextmanager
 def _small_indexes() -> Iterator[None]:
     """An index is kept of short ledgers, too, and often made anew."""
-    real = recall.SAVE_EVERY
-    recall.SAVE_EVERY = 10 * GROUP
+    real = archive.SAVE_EVERY
+    archive.SAVE_EVERY = 10 * GROUP
     try:
         yield
     finally:
-        recall.SAVE_EVERY = real
+        archive.SAVE_EVERY = real
 
 
 def explore(effort: Effort, folder: Path, kills: int, *, seed: int = 0) -> None:

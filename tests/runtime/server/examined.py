@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.history import beginning
+from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.server import GraphServer

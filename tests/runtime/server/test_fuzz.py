@@ -16,8 +16,8 @@ from ezmsg.core.netprotocol import Command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.runtime.server.server import GraphServer
 

@@ -9,10 +9,10 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.projections import feeds
-from ezmsg.ledger.projections.entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.feeds import Kind
+from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.state import GraphState
 from ezmsg.ledger.runtime import LiveGraph
 from ezmsg.ledger.runtime.server import history
 from ezmsg.ledger.runtime.server.history import History, listed

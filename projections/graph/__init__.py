@@ -1,0 +1,1 @@
+"""The graph after an event, and everything that is made of one state."""

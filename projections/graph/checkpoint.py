@@ -1,0 +1,139 @@
+"""A graph state as bytes, and back: everything that a fold needs to go on from there.
+
+One JSON object on one line, without a newline: it can be a field of a line of a ledger, or stand in a file of its own.
+Equal states give equal bytes. docs/FORMAT.md describes it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.errors import InvalidValue, NewerFormat
+from ezmsg.ledger.projections.graph.records import (
+    EndpointRecord,
+    ProcessRecord,
+    Registration,
+    RequestRecord,
+    RunRecord,
+    SessionRecord,
+    SettingRecord,
+)
+from ezmsg.ledger.projections.graph.state import GraphState
+
+VERSION = 1
+"""Of this encoding. A field that is added has a default; anything else is a new version."""
+
+_HINT = "A checkpoint is derived: make it again from the ledger."
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A graph state, spelled out.
+
+    ``nodes`` are [topic, rank of its birth] in ezmsg's order; ``edges`` are [from, to, owners], the topics by their
+    place in ``nodes``, sorted; owners are sorted, the persistent one (null) first. Tables are by id, settings in
+    ezmsg's order. What can be derived from these (components, units, numbers of edges) is left out.
+    """
+
+    version: int
+    seq: int
+    time: int
+    rules: int
+    unknown: bool
+    paused: bool
+    topology: int
+    settings_changes: int
+    nodes: list[tuple[str, int]]
+    edges: list[tuple[int, int, list[int | None]]]
+    runs: dict[int, RunRecord]
+    sessions: dict[int, SessionRecord]
+    registrations: dict[int, Registration]
+    settings: list[tuple[str, SettingRecord]]
+    processes: dict[int, ProcessRecord]
+    endpoints: dict[int, EndpointRecord]
+    requests: dict[int, RequestRecord]
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Checkpoint)
+_version = msgspec.json.Decoder(_Versioned)
+
+
+def encode(state: GraphState) -> bytes:
+    """The bytes of ``state``. Cost: O(state log state)."""
+    return _encoder.encode(checkpoint(state))
+
+
+def decode(data: bytes | memoryview) -> GraphState:
+    """The state that ``encode`` was given: equal digest, equal answers, and it goes on equally. Cost: O(state).
+
+    Raises NewerFormat when a newer version wrote it, InvalidValue when it is not what ``encode`` writes.
+    """
+    try:
+        version = _version.decode(data).version
+        if version > VERSION:
+            raise NewerFormat(f"a checkpoint of version {version}; this version knows those up to {VERSION}")
+        return restore(_decoder.decode(data))
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, ValueError) as error:
+        raise InvalidValue(f"not a checkpoint: {type(error).__name__}: {error}", hint=_HINT) from error
+
+
+def checkpoint(state: GraphState) -> Checkpoint:
+    """``state``, spelled out; the records are shared with it. Cost: O(state log state)."""
+    nodes = state.ownership.nodes
+    places = {topic: place for place, topic in enumerate(nodes)}
+    return Checkpoint(
+        version=VERSION,
+        seq=state.seq,
+        time=state.time,
+        rules=state.rules,
+        unknown=state.unknown,
+        paused=state.paused,
+        topology=state.topology,
+        settings_changes=state.settings_changes,
+        nodes=[(topic, node.born) for topic, node in nodes.items()],
+        edges=[
+            (place, to_place, _owners(owners))
+            for place, node in enumerate(nodes.values())
+            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node.out.items()), key=_first)
+        ],
+        runs=_by_id(state.runs),
+        sessions=_by_id(state.sessions),
+        registrations=_by_id(state.registrations),
+        settings=list(state.settings.items()),
+        processes=_by_id(state.processes),
+        endpoints=_by_id(state.endpoints),
+        requests=_by_id(state.requests),
+    )
+
+
+def restore(kept: Checkpoint) -> GraphState:
+    """The state that ``checkpoint`` was taken of. Raises LookupError, TypeError or ValueError when it cannot be."""
+    state = GraphState()
+    for name in ("seq", "time", "rules", "unknown", "paused", "topology", "settings_changes"):
+        setattr(state, name, getattr(kept, name))
+    for name in ("runs", "sessions", "registrations", "processes", "endpoints", "requests"):
+        getattr(state, name).update(getattr(kept, name))
+    state.ownership.load(kept.nodes, kept.edges, kept.sessions)
+    state.settings.update(kept.settings)
+    for session, registration in kept.registrations.items():
+        state.components.update(dict.fromkeys(registration.components, session))
+    state.units.update((unit, process) for process, record in kept.processes.items() for unit in record.units)
+    return state
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _owners(owners: Any) -> list[int | None]:
+    if type(owners) is not set:
+        return [owners]
+    return sorted(owners, key=lambda owner: owner or 0)
+
+
+def _by_id(table: dict[int, Any]) -> dict[int, Any]:
+    return dict(sorted(table.items()))

@@ -1,0 +1,176 @@
+"""The end at which lifetimes grow: event by event, into the same columns."""
+
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph import checkpoint
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.columns import GROWING, PERSISTENT, Column
+from ezmsg.ledger.projections.lifetimes.fact_journal import Journal, ObservedState
+from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, turns
+from ezmsg.ledger.projections.lifetimes.spans import OPEN
+from ezmsg.ledger.projections.projection import contradiction
+
+NOTE_EVERY = 2**12
+"""Events between two notes of what is open. A query looks at one note and at the rows born since: both of one size
+for the four thousand edges of a large graph."""
+
+CHECK_EVERY = 2**15
+"""Events between two checkpoints: to fold half of as many takes a few times what reading one of a large graph does."""
+
+CHECK_BYTES = 64
+"""Bytes of checkpoints per event, at most in the long run: a third of what an event takes in the ledger."""
+
+
+class Growth:
+    """What is needed to go on, beside the columns, topics and landmarks that it adds to.
+
+    ``state`` and ``journal``; the place of each edge by its topics (``edges``), and of each topic (``places``); and the
+    rows of each owner's open holds, by the place of their edge (``held``).
+    """
+
+    def __init__(
+        self, columns: dict[str, Column], topics: list[str], landmarks: Landmarks, journal: Journal | None = None
+    ) -> None:
+        self._columns = columns
+        self._topics = topics
+        self._landmarks = landmarks
+        self.journal = journal or Journal()
+        self.state = ObservedState(self.journal)
+        self.edges: dict[str, dict[str, int]] = {}
+        self.held: dict[int, dict[int, int]] = {PERSISTENT: {}}
+        self.places = {topic: place for place, topic in enumerate(topics)}
+        self.note_after = NOTE_EVERY
+        self.check_after = CHECK_EVERY
+
+    def begin(self, state: GraphState) -> None:
+        """Begin with a state instead of nothing, which is given up. Cost: O(state)."""
+        self.journal.seq = state.seq
+        self.state.load(state, tell=True)
+        self.held.update((session, {}) for session in state.sessions)
+        columns = self._columns
+        columns["time.seq"].append(state.seq)
+        columns["time.ns"].append(state.time)
+        for edge, owners in state.ownership.edges():
+            for owner in sorted(owner or PERSISTENT for owner in owners):
+                place = self.edges.get(edge[0], {}).get(edge[1])
+                if place is None:
+                    place = self._new_edge(*edge)
+                self.held[owner][place] = len(columns["hold.born"])
+                columns["hold.born"].append(state.seq)
+                columns["hold.died"].append(OPEN)
+                columns["hold.edge"].append(place)
+                columns["hold.owner"].append(owner)
+        self._landmarks.begin(state)
+        self.note(force=True)
+
+    def take(self, events: Sequence[Any]) -> None:
+        """Take events in, in order. Raises as the fold does; then it is of no further use."""
+        for begin in range(0, len(events), NOTE_EVERY):
+            piece = events[begin : begin + NOTE_EVERY] if len(events) > NOTE_EVERY else events
+            self.state.apply_batch(piece)
+            self._take(piece)
+            self.note()
+
+    def _take(self, events: Sequence[Any]) -> None:
+        columns, edges, held = self._columns, self.edges, self.held
+        born, died, edge_column, owner_column = (columns[f"hold.{name}"] for name in ("born", "died", "edge", "owner"))
+        row = len(born)
+        others = []
+        born_now, places, owners = born.append, edge_column.append, owner_column.append
+        connected, disconnected = ev.EdgeConnected, ev.EdgeDisconnected
+        died.extend(array("q", (OPEN,)) * list(map(type, events)).count(ev.EdgeConnected))  # at once: that is faster
+        try:
+            for event in events:
+                cls = type(event)
+                if cls is connected:
+                    try:  # most have been before
+                        place = edges[event.from_topic][event.to_topic]
+                    except KeyError:
+                        place = self._new_edge(event.from_topic, event.to_topic)
+                    owner = event.owner or PERSISTENT
+                    held[owner][place] = row
+                    row += 1
+                    born_now(event.seq)
+                    places(place)
+                    owners(owner)
+                elif cls is disconnected:
+                    died[held[event.owner or PERSISTENT].pop(edges[event.from_topic][event.to_topic])] = event.seq
+                else:
+                    others.append(event)
+                    if cls is ev.SessionOpened:
+                        held[event.seq] = {}
+                    elif cls in _RELEASES:
+                        self._release(event, cls, held, died)
+        except KeyError as error:
+            raise contradiction(event.seq, error) from error
+        firsts, lasts = turns(events)
+        self._landmarks.take(events, others, lasts)
+        seqs, times = self._columns["time.seq"], self._columns["time.ns"]
+        for event in firsts:
+            if not times or event.time != times[-1]:
+                seqs.append(event.seq)
+                times.append(event.time)
+
+    def _new_edge(self, from_topic: str, to_topic: str) -> int:
+        place = len(self._columns["edge.to"])
+        self._columns["edge.from"].append(self._place_of(from_topic))
+        target = self._place_of(to_topic)
+        self._columns["edge.to"].append(target)
+        own = self._topics[target]  # one text for all edges that lead there: it stays in the processor's cache
+        self.edges.setdefault(from_topic, {})[own] = place
+        return place
+
+    def _place_of(self, topic: str) -> int:
+        place = self.places.get(topic)
+        if place is None:
+            place = self.places[topic] = len(self._topics)
+            self._topics.append(topic)
+        return place
+
+    @staticmethod
+    def _release(event: Any, cls: type, held: dict[int, dict[int, int]], died: Column) -> None:
+        if cls is ev.SessionCleared or cls is ev.SessionClosed:
+            owners = [event.session]
+        elif cls is ev.GraphCleared:
+            owners = [PERSISTENT]
+        else:
+            owners = [owner for owner in held if owner != PERSISTENT]
+        for owner in owners:
+            for row in held[owner].values():
+                died[row] = event.seq
+            held[owner] = {}
+            if cls not in (ev.SessionCleared, ev.GraphCleared):
+                del held[owner]
+
+    def note(self, force: bool = False) -> None:
+        """Note what is open, and the state, when it is time to; with ``force`` if anything came since."""
+        seq = self.state.seq
+        columns = self._columns
+        seqs, holds = columns["note.seq"], columns["note.hold"]
+        since = seq - (seqs[-1] if seqs else 0)
+        if since >= self.note_after or (force and since):
+            before = len(holds)
+            holds.extend(sorted(chain.from_iterable(rows.values() for rows in self.held.values())))
+            seqs.append(seq)
+            columns["note.end"].append(len(holds))
+            self.note_after = max(NOTE_EVERY, len(holds) - before)
+        checked = columns["check.seq"]
+        since = seq - (checked[-1] if checked else 0)
+        if since >= self.check_after or (force and since):
+            kept = checkpoint.encode(self.state)
+            columns["checkpoints"] += kept
+            checked.append(seq)
+            columns["check.end"].append(len(columns["checkpoints"]))
+            self.check_after = max(CHECK_EVERY, len(kept) // CHECK_BYTES)
+
+
+def empty() -> dict[str, Column]:
+    """Columns of nothing, which can grow."""
+    return {**{name: array(code) for name, code in GROWING.items()}, "checkpoints": bytearray()}
+
+
+_RELEASES = frozenset({ev.SessionCleared, ev.SessionClosed, ev.GraphCleared, ev.ServerStopped, ev.ServerLost})

@@ -1,0 +1,199 @@
+"""The lifetimes of all facts but holds on edges, written down by the fold itself.
+
+A GraphState keeps what it knows in tables. The ones here are the same tables, and note each thing that comes and goes:
+so the rules of the fold stand in one place.
+"""
+
+from array import array
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ezmsg.ledger.projections.graph.records import EndpointRecord, SettingRecord
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.spans import OPEN
+
+FactKey: TypeAlias = tuple[str, Any]
+"""(kind, id or name). Kinds: run, session, registration, component, setting, process, unit, endpoint, stall, request,
+paused."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SettingNote(msgspec.Struct, frozen=True, array_like=True):
+    """The value that a component had: the structured form where there is one, else what is shown."""
+
+    value: Any
+    structured: bool
+    process: int | None
+    session: int | None
+
+
+class Journal:
+    """Columns of facts: ``key`` and ``value`` are places in ``keys`` and ``values``, ``born`` and ``died`` are seqs.
+
+    A fact that ended within the event that made it has born == died: no state ever had it.
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.key = array("I")
+        self.value = array("I")
+        self.born = array("q")
+        self.died = array("q")
+        self.keys: list[FactKey] = []
+        self.values: list[bytes] = []
+        self._key_places: dict[FactKey, int] = {}
+        self._value_places: dict[bytes, int] = {}
+        self._last: dict[int, int] = {}
+
+    def load(self, keys: list[FactKey], values: list[bytes]) -> None:
+        """Go on from columns that were filled before."""
+        self.keys, self.values = keys, values
+        self._key_places = {key: place for place, key in enumerate(keys)}
+        self._last = {key: row for row, key in enumerate(self.key)}
+
+    def begin(self, kind: str, name: Any, value: Any, amend: bool = False, rejoin: bool = True) -> None:
+        """A fact has come, in place of the one with its key. With ``amend``, that one lives on and is now said so.
+
+        With ``rejoin``, one that went within this event and is back with the same value never went.
+        """
+        key = self._key_places.get((kind, name))
+        if key is None:
+            key = self._key_places[kind, name] = len(self.keys)
+            self.keys.append((kind, name))
+        place = self._place(_encode(value))
+        row = self._last.get(key)
+        if row is not None:
+            lives = self.died[row] == OPEN
+            if lives and (amend or self.born[row] == self.seq):
+                self.value[row] = place
+                return
+            if lives:
+                self.died[row] = self.seq
+            elif rejoin and self.died[row] == self.seq and self.value[row] == place:
+                self.died[row] = OPEN
+                return
+        self._last[key] = len(self.key)
+        self.key.append(key)
+        self.value.append(place)
+        self.born.append(self.seq)
+        self.died.append(OPEN)
+
+    def end(self, kind: str, name: Any) -> None:
+        """The fact with this key has gone."""
+        self.died[self._last[self._key_places[kind, name]]] = self.seq
+
+    def _place(self, value: bytes) -> int:
+        place = self._value_places.get(value)
+        if place is None:
+            place = self._value_places[value] = len(self.values)
+            self.values.append(value)
+        return place
+
+
+class Table(dict[Any, Any]):
+    """A table of a GraphState that tells a journal what comes and goes. Filling it with ``update`` tells nothing."""
+
+    rejoins = True
+
+    def __init__(self, journal: Journal, kind: str, note: Callable[[Any], Any], amend: bool = False) -> None:
+        super().__init__()
+        self._journal = journal
+        self._kind = kind
+        self._note = note
+        self._amend = amend
+
+    def __setitem__(self, key: Any, record: Any) -> None:
+        self._journal.begin(self._kind, key, self._note(record), self._amends(key, record), self.rejoins)
+        super().__setitem__(key, record)
+
+    def _amends(self, key: Any, record: Any) -> bool:
+        return self._amend
+
+    def __delitem__(self, key: Any) -> None:
+        super().__delitem__(key)
+        self._journal.end(self._kind, key)
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        if key in self:
+            self._journal.end(self._kind, key)
+        return super().pop(key, *default)
+
+    def clear(self) -> None:
+        for key in list(self):
+            del self[key]
+
+
+class _Registrations(Table):
+    rejoins = False
+
+
+class _Settings(Table):
+    rejoins = False
+
+    def _amends(self, key: Any, record: SettingRecord) -> bool:
+        before = self.get(key)
+        return before is not None and before.since == record.since
+
+
+class _Endpoints(Table):
+    def __setitem__(self, key: Any, record: EndpointRecord) -> None:
+        stalled = key in self and self[key].stalled
+        super().__setitem__(key, record)
+        if record.stalled and not stalled:
+            self._journal.begin("stall", key, record.topic)
+        elif stalled and not record.stalled:
+            self._journal.end("stall", key)
+
+    def __delitem__(self, key: Any) -> None:
+        if self[key].stalled:
+            self._journal.end("stall", key)
+        super().__delitem__(key)
+
+
+class ObservedState(GraphState):
+    """A graph state that keeps a journal of all but its edges."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+        self.runs = Table(journal, "run", lambda r: [r.name, r.kind], True)
+        self.sessions = Table(journal, "session", lambda r: [r.label, r.peer, r.uuid], True)
+        self.registrations = _Registrations(journal, "registration", lambda _: None)
+        self.components = Table(journal, "component", lambda session: session)
+        self.settings = _Settings(journal, "setting", _setting_note)
+        self.processes = Table(journal, "process", lambda r: [r.pid, r.host, r.peer, r.uuid], True)
+        self.units = Table(journal, "unit", lambda process: process)
+        self.endpoints = _Endpoints(journal, "endpoint", lambda r: [r.kind, r.topic, r.publisher, r.peer], True)
+        self.requests = Table(journal, "request", lambda r: [r.session, r.unit, r.operation, r.process], True)
+
+    def load(self, state: GraphState, tell: bool = False) -> None:
+        """Stand where ``state`` stands, which is given up; the journal is told of it, or not."""
+        for name, held in vars(state).items():
+            table = getattr(self, name, None)
+            if isinstance(table, Table) and tell:
+                for key, record in held.items():
+                    table[key] = record
+            elif isinstance(table, Table):
+                table.update(held)
+            else:
+                setattr(self, name, held)
+        if self.paused and tell:
+            self._journal.begin("paused", None, None)
+
+    def _apply_other(self, event: Any) -> None:
+        self._journal.seq = event.seq
+        paused = self.paused
+        super()._apply_other(event)
+        if self.paused and not paused:
+            self._journal.begin("paused", None, None)
+        elif paused and not self.paused:
+            self._journal.end("paused", None)
+
+
+def _setting_note(record: SettingRecord) -> SettingNote:
+    structured = record.value.structured_value
+    shown = record.value.repr_value if structured is None else structured
+    return SettingNote(shown, structured is not None, record.process, record.session)

@@ -1,0 +1,187 @@
+"""The places of a ledger that have names: runs, sessions, marks, and where its time begins and ends."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from itertools import compress, count, islice
+from operator import attrgetter, ne
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph.records import Registration
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.projection import dispatch
+from ezmsg.ledger.storage.seq_times import TimeStack
+
+_time_of = attrgetter("time")
+
+
+class Run(msgspec.Struct):
+    """A run of the server. ``number`` counts from 1; ``start`` and ``end`` are the seqs of its first and last event.
+
+    ``end`` is None while it goes on; ``ending``: stopped, lost (it died without a word) or None.
+    """
+
+    number: int
+    start: int
+    began: int
+    name: str
+    end: int | None = None
+    ended: int | None = None
+    ending: str | None = None
+
+
+class SessionMark(msgspec.Struct):
+    """Where a session opened (``seq`` is its id; ``time``: ns), and all that it goes by. ``run``: the run's number."""
+
+    seq: int
+    time: int
+    uuid: str
+    label: str | None
+    peer: str | None
+    run: int
+
+
+def turns(events: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The first and the last event of each stretch with one time: an append has one time. Cost: O(n), in C."""
+    times = list(map(_time_of, events))
+    places = list(compress(count(1), map(ne, times, islice(times, 1, None))))
+    return [events[place] for place in (0, *places)], [events[place - 1] for place in (*places, len(events))]
+
+
+class Landmarks:
+    """Runs, sessions and marks of a ledger, in their order. Applying one event costs O(1).
+
+    ``first`` and ``last`` are the (seq, time) of the ledger's ends, (0, 0) while it is empty; ``earliest`` and
+    ``latest`` bound all its times (ns since the epoch, UTC), which differ from those when a clock was set back.
+    ``seq_at`` answers here as well, so that one pass is enough.
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.first = self.last = (0, 0)
+        self.earliest = self.latest = 0
+        self.times = TimeStack()
+        self.runs: list[Run] = []
+        self.sessions: dict[int, SessionMark] = {}
+        self.marks: list[ev.Mark] = []
+
+    def begin(self, state: GraphState) -> None:
+        """Start behind ``state``, when what came before it is gone: of that, only what still went on is known."""
+        self.seq = state.seq
+        for key, run in state.runs.items():
+            self.runs.append(Run(len(self.runs) + 1, key, run.started, run.name))
+        for key, session in state.sessions.items():
+            mark = SessionMark(key, session.opened, session.uuid, session.label, session.peer, len(self.runs))
+            self.sessions[key] = mark
+
+    def apply(self, event: Any) -> None:
+        """Note one event. Raises OutOfOrder when it does not follow."""
+        self.apply_batch((event,))
+
+    def apply_batch(self, events: Sequence[Any]) -> None:
+        """Note events in order; the same as ``apply`` on each."""
+        dispatch(self, events, _HANDLERS)
+        if events:
+            self._note_times(events)
+
+    def take(self, events: Sequence[Any], others: Sequence[Any], lasts: Sequence[Any]) -> None:
+        """As ``apply_batch``, when another fold has seen that they follow.
+
+        ``others`` are those that are no edges, ``lasts`` the last of each stretch with one time: all that times need.
+        """
+        for event in others:
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+        self.seq = events[-1].seq
+        if not self.first[0]:
+            self.first = (events[0].seq, events[0].time)
+            self.earliest = self.latest = events[0].time
+        self._note_times(lasts)
+
+    def sections(self) -> "tuple[bytes, array[int], array[int]]":
+        """All of it, for an index file: a JSON object, and the two columns of the times."""
+        kept = _Kept(self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks)
+        return msgspec.json.encode(kept), *self.times.columns
+
+    @classmethod
+    def load(cls, data: bytes, times: memoryview, seqs: memoryview, seq: int) -> "Landmarks":
+        """The landmarks up to ``seq`` that ``sections`` gave. Raises MsgspecError when ``data`` is something else."""
+        landmarks = cls()
+        kept = msgspec.json.decode(data, type=_Kept)
+        for name in kept.__struct_fields__:
+            setattr(landmarks, name, getattr(kept, name))
+        landmarks.times = TimeStack(array("q", bytes(times)), array("q", bytes(seqs)))
+        landmarks.seq = seq
+        return landmarks
+
+    def _note_times(self, events: Sequence[Any]) -> None:
+        times = [event.time for event in events]
+        low, high = min(times), max(times)
+        if not self.first[0]:
+            self.first = (events[0].seq, times[0])
+            self.earliest, self.latest = low, high
+        self.earliest, self.latest = min(self.earliest, low), max(self.latest, high)
+        self.last = (self.seq, times[-1])
+        self.times.add(events)
+
+    def run_at(self, seq: int) -> Run | None:
+        """The run during which event ``seq`` was written; None before the first. Cost: O(runs)."""
+        found = None
+        for run in self.runs:
+            if run.start > seq:
+                break
+            found = run
+        return found
+
+    def seq_at(self, time: int) -> int:
+        """The largest seq whose time is <= ``time`` (ns since the epoch, UTC); 0 without one. Cost: O(log n)."""
+        return self.times.seq_at(time)
+
+    def _server_started(self, event: ev.ServerStarted) -> None:
+        self.runs.append(Run(len(self.runs) + 1, event.seq, event.time, event.name))
+
+    def _server_stopped(self, event: ev.ServerStopped) -> None:
+        for run in self.runs:
+            if run.start == event.server:
+                run.end, run.ended, run.ending = event.seq, event.time, "stopped"
+
+    def _server_lost(self, event: ev.ServerLost) -> None:
+        for run in self.runs:
+            if run.start == event.server:  # said by the run after it: its own last event is the one before
+                run.end, run.ended, run.ending = event.seq - 1, event.last_seen, "lost"
+
+    def _session_opened(self, event: ev.SessionOpened) -> None:
+        self.sessions[event.seq] = SessionMark(
+            event.seq, event.time, event.uuid, event.label, event.peer, len(self.runs)
+        )
+
+    def _metadata_registered(self, event: ev.MetadataRegistered) -> None:
+        session = self.sessions[event.session]
+        if not session.label:
+            session.label = Registration(event.metadata, event.raw).label
+
+    def _mark(self, event: ev.Mark) -> None:
+        self.marks.append(event)
+
+
+class _Kept(msgspec.Struct):
+    first: tuple[int, int]
+    last: tuple[int, int]
+    earliest: int
+    latest: int
+    runs: list[Run]
+    sessions: dict[int, SessionMark]
+    marks: list[ev.Mark]
+
+
+_HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {
+    ev.ServerStarted: Landmarks._server_started,
+    ev.ServerStopped: Landmarks._server_stopped,
+    ev.ServerLost: Landmarks._server_lost,
+    ev.SessionOpened: Landmarks._session_opened,
+    ev.MetadataRegistered: Landmarks._metadata_registered,
+    ev.Mark: Landmarks._mark,
+}
