@@ -9,7 +9,7 @@ import psutil
 
 from benchmarks import timetravel
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 
 def main(who: str, path: Path) -> int:

@@ -17,7 +17,7 @@ from ezmsg.ledger.events import EdgeConnected
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 ABOUT = """\
 One recording of a million events, with some 60,000 distinct edges of which 4,000 are held at a time, is asked about

@@ -5,9 +5,9 @@ from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.moments import Moment
 from ezmsg.ledger.projections.projection import Projection, fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 __all__ = [
     "DAG",

@@ -2,7 +2,7 @@
 
 import re
 
-from ezmsg.ledger.projections import clock
+from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.tools.exits import Misuse
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

@@ -82,7 +82,7 @@ class MomentCommand(TyperCommand):
     """A command whose arguments can be moments: ``-5m`` is one, and no option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from ezmsg.ledger.projections.moments import is_ago
+        from ezmsg.ledger.projections.questions.moments import is_ago
 
         # A space in front hides the dash from the parser; a moment's text is stripped.
         return super().parse_args(ctx, [f" {arg}" if is_ago(arg) else arg for arg in args])

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.comparison import Change, Comparison
 from ezmsg.ledger.tools.documents import ledger_document, moment_document
 from ezmsg.ledger.tools.location import opened, shortened

@@ -10,8 +10,8 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import edge_owners
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 Document = dict[str, Any]
 

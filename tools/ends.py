@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ezmsg.ledger.projections.answers import Cause, Span
-from ezmsg.ledger.projections.clock import time_text
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Cause, Span
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.told import span_text
 

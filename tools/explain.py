@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import Explanation, Upstream
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Explanation, Upstream
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document

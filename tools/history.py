@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import Placement, Stay
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Placement, Stay
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import tell_cause, tell_some

@@ -7,7 +7,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.hints import near
+from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.tools.exits import Misuse
 
 

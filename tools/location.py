@@ -11,7 +11,7 @@ from pathlib import Path
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.timeline import has_writer
+from ezmsg.ledger.projections.questions.timeline import has_writer
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.teardown import RUN

@@ -13,12 +13,12 @@ from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.hints import near
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.moments import sessions_named
-from ezmsg.ledger.projections.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.name_hints import near
+from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
 from ezmsg.ledger.tools.bursts import QUIET_NS, Bursts, Line
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.known import known

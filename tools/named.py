@@ -3,7 +3,7 @@
 from typing import Any
 
 from ezmsg.ledger.projections.graph.diff import same_fact
-from ezmsg.ledger.projections.naming import GROUPS, NamedChange, NamedDiff
+from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
 from ezmsg.ledger.tools import documents, names
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, LISTED_MAX, WENT, Change
 from ezmsg.ledger.tools.documents import Document

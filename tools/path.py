@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import Path
-from ezmsg.ledger.projections.clock import time_text
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Path
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import SHOWN_MAX, tell_spans

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ezmsg.ledger.projections import clock
+from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.runtime.listening import EVERYWHERE, CannotListen, start_at
 from ezmsg.ledger.tools import amounts, exits
 from ezmsg.ledger.tools.exits import Misuse

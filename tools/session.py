@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
-from ezmsg.ledger.projections.moments import sessions_named
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import documents, names
 from ezmsg.ledger.tools.asked import sound_events
 from ezmsg.ledger.tools.documents import Document

@@ -8,12 +8,12 @@ import typer
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.projections.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import dispatch, fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.location import opened
 from ezmsg.ledger.tools.page import Page, table

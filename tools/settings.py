@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
-from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document, moment_document, setting_document

@@ -9,12 +9,12 @@ import typer
 from msgspec.structs import replace
 
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
 from ezmsg.ledger.tools import names
 from ezmsg.ledger.tools.documents import state_document
 from ezmsg.ledger.tools.location import opened, shortened

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.timeline import has_writer
+from ezmsg.ledger.projections.questions.timeline import has_writer
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ezmsg.ledger.projections.answers import Without
-from ezmsg.ledger.projections.clock import time_text
 from ezmsg.ledger.projections.lifetimes.spans import densest
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import Without
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.comparison import CAME, CHANGED, WENT, Comparison
 from ezmsg.ledger.tools.diff import ROWS_MAX

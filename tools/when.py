@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.projections.answers import When
-from ezmsg.ledger.projections.clock import time_text
-from ezmsg.ledger.projections.configuring import leaves
-from ezmsg.ledger.projections.predicates import Predicate, Setting, parse
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.answers import When
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
+from ezmsg.ledger.projections.questions.settings.history import leaves
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text, tell_spans

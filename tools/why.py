@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.projections import predicates
-from ezmsg.ledger.projections.answers import Life, Why
-from ezmsg.ledger.projections.subjects import KINDS
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions import predicates
+from ezmsg.ledger.projections.questions.answers import Life, Why
+from ezmsg.ledger.projections.questions.subjects import KINDS
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.documents import ledger_document
 from ezmsg.ledger.tools.ends import how_text, tell_cause

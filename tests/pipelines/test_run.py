@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 EDGES = {
     ("LAB/SOURCE/OUTPUT", "LAB/SCALE/INPUT"): ["LAB"],

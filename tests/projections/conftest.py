@@ -14,8 +14,8 @@ from ezmsg.ledger.metadata import (
     SettingsSchemaMetadata,
     UnitMetadata,
 )
-from ezmsg.ledger.projections import timeline
 from ezmsg.ledger.projections.lifetimes import archive, builder
+from ezmsg.ledger.projections.questions import timeline
 from ezmsg.ledger.values import Form, freeze
 
 TOPICS = ("A", "B", "C", "D", "E", "F")

@@ -10,8 +10,8 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.naming import GROUPS
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.named_diff import GROUPS
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.comparison import Comparison
 

@@ -17,7 +17,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.export import to_networkx
 from ezmsg.ledger.tools.export.dot import to_dot

@@ -12,7 +12,7 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import rotate
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder import Recorder
 from ezmsg.ledger.runtime.server.wire import Command

@@ -13,8 +13,8 @@ from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import DynamicSettingsMetadata, GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.projections.wishes import UPDATE
+from ezmsg.ledger.projections.questions.settings.request import UPDATE
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.values import freeze

@@ -9,11 +9,11 @@ import networkx
 import pytest
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import predicates as pr
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.predicates import parse
-from ezmsg.ledger.projections.timeline import Timeline
-from ezmsg.ledger.projections.whens import ORDERS, compare
+from ezmsg.ledger.projections.questions import predicates as pr
+from ezmsg.ledger.projections.questions.predicate_spans import ORDERS, compare
+from ezmsg.ledger.projections.questions.predicates import parse
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.export import to_networkx
 from ezmsg.ledger.tools.wording import settings_fields

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RIG_EDGES, SHARED, TUNED, UNITS, Moments
 
 

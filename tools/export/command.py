@@ -11,8 +11,8 @@ import typer
 
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.documents import state_document
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.export import arrow, lines, parquet

@@ -9,8 +9,8 @@ import msgspec
 import typer
 
 from ezmsg.ledger.errors import HistoryDropped
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.server.wire import Command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.documents import ledger_document, moment_document

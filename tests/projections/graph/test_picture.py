@@ -14,7 +14,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.layers import layers
 from ezmsg.ledger.projections.graph.picture import BOXES_MAX, LINES_MAX, compared_html, state_html
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 EVIL = 'A"\'<script>alert(1)</script>&\n\x1b[2J\u202e/OUT'
 

@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.index import open_index
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.storage.disk import OS_DISK
 
 pytestmark = pytest.mark.usefixtures("small_steps")

@@ -14,7 +14,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.index import FIRST, open_index
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.storage.disk import OS_DISK
 
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -187,7 +187,7 @@ import sys
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes import archive
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 archive.SAVE_EVERY = 20
 sync = OS_DISK.sync
 def wait(handle):

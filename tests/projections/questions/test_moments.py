@@ -10,9 +10,9 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import UnknownMoment
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.clock import SECOND
-from ezmsg.ledger.projections.moments import Moment, is_ago, sessions_named
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.clock import SECOND
+from ezmsg.ledger.projections.questions.moments import Moment, is_ago, sessions_named
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 UTC = UTC
 NINE = int(datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp()) * SECOND

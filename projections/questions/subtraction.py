@@ -4,11 +4,11 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import HistoryDropped
-from ezmsg.ledger.projections.answers import Doubt, Without
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.past import Past
+from ezmsg.ledger.projections.questions.answers import Doubt, Without
+from ezmsg.ledger.projections.questions.evidence import Past
+from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.values import plain, thaw
 
 SAID_MAX = 200

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ezmsg.ledger.projections.answers import Answer
 from ezmsg.ledger.projections.graph.diff import same_fact
 from ezmsg.ledger.projections.graph.ownership import Owner
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.answers import Answer
 
 NAMELESS = "a session without a label"
 

@@ -7,14 +7,14 @@ from itertools import chain, pairwise
 from typing import Any
 
 from ezmsg.ledger.errors import UnknownSubject
-from ezmsg.ledger.projections import predicates as pr
-from ezmsg.ledger.projections.answers import When
-from ezmsg.ledger.projections.hints import near
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, intersection, union
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.reach import path_spans
+from ezmsg.ledger.projections.questions import predicates as pr
+from ezmsg.ledger.projections.questions.answers import When
+from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.name_hints import near
+from ezmsg.ledger.projections.questions.reach import path_spans
 from ezmsg.ledger.values import TAG, Form, same, thaw
 
 _NONE = object()

@@ -15,12 +15,12 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections import timeline
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes import archive, builder
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions import timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.values import freeze
 
 TOPICS = [f"T{number}" for number in range(7)]

@@ -9,10 +9,10 @@ import msgspec
 from ezmsg.ledger.errors import UnknownMoment
 from ezmsg.ledger.events import AnyEvent, Gap, Mark
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import clock
-from ezmsg.ledger.projections.clock import SECOND, UNITS, ClockTime, time_text
-from ezmsg.ledger.projections.hints import NAMED_MAX, near, number
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, Run, SessionMark
+from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.projections.questions.clock import SECOND, UNITS, ClockTime, time_text
+from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, near, number
 
 FORMS = (
     "Moments are: a seq (42), a time (14:03:20, 2026-11-24T14:03:20+01:00), -5m, start, end, mark:NAME, session:ID, "

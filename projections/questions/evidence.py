@@ -8,15 +8,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import causes
-from ezmsg.ledger.projections.answers import Cause, Life, Span
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans
-from ezmsg.ledger.projections.subjects import Subject, Subjects
+from ezmsg.ledger.projections.questions import causes
+from ezmsg.ledger.projections.questions.answers import Cause, Life, Span
+from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
 
 CAUSED = 100
 """Spans of one answer whose ends are told: a person reads no more, and each may need a piece of the ledger."""

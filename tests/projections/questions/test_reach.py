@@ -10,7 +10,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
-from ezmsg.ledger.projections.reach import Basin, Ways, neighbours, reached, shortest
+from ezmsg.ledger.projections.questions.reach import Basin, Ways, neighbours, reached, shortest
 
 TOPICS = st.sampled_from("ABCDEF")
 

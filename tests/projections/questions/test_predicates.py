@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.errors import PredicateError
-from ezmsg.ledger.projections import predicates as pr
+from ezmsg.ledger.projections.questions import predicates as pr
 
 NAMES = st.text(max_size=8) | st.sampled_from(["A", "SYS/U", "and", "->", "a.b", '"', "a b", "(", "not", "edge", "=="])
 VALUES = st.recursive(

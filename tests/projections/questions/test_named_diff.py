@@ -4,8 +4,8 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.naming import GROUPS
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.named_diff import GROUPS
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 
 def run(uuid: str, gain: float, *more: Any, early: int = 0) -> Timeline:

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.clock import elapsed_text
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.moments import Moment
+from ezmsg.ledger.projections.questions.clock import elapsed_text
+from ezmsg.ledger.projections.questions.moments import Moment
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -6,8 +6,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.answers import Cause
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.questions.answers import Cause
 
 Name = Callable[[int | None], str]
 """What to call an owner: a session's id and label, or ``persistent``."""

@@ -5,13 +5,13 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ezmsg.ledger.projections.answers import Cause, Explanation, Path, Step, Upstream, Way
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, contains, union
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.reach import Stretch, Ways
+from ezmsg.ledger.projections.questions.answers import Cause, Explanation, Path, Step, Upstream, Way
+from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.reach import Stretch, Ways
 
 UPSTREAM_MAX = 50
 """Topics upstream that are looked at one by one, those with publishers first: a person reads no more."""

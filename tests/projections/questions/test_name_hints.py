@@ -2,7 +2,7 @@
 
 import pytest
 
-from ezmsg.ledger.projections.hints import near, number
+from ezmsg.ledger.projections.questions.name_hints import near, number
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,23 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import UnknownSubject
-from ezmsg.ledger.projections.answers import FieldChange, Likely, Placement, SettingChange, SettingHistory, Stay
-from ezmsg.ledger.projections.clock import SECOND
-from ezmsg.ledger.projections.hints import near
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
-from ezmsg.ledger.projections.moments import Moment
-from ezmsg.ledger.projections.past import Past
-from ezmsg.ledger.projections.reach import neighbours, reached
-from ezmsg.ledger.projections.whens import fields
-from ezmsg.ledger.projections.wishes import UPDATE, Wish, wish
+from ezmsg.ledger.projections.questions.answers import (
+    FieldChange,
+    Likely,
+    Placement,
+    SettingChange,
+    SettingHistory,
+    Stay,
+)
+from ezmsg.ledger.projections.questions.clock import SECOND
+from ezmsg.ledger.projections.questions.evidence import Past
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.name_hints import near
+from ezmsg.ledger.projections.questions.predicate_spans import fields
+from ezmsg.ledger.projections.questions.reach import neighbours, reached
+from ezmsg.ledger.projections.questions.settings.request import UPDATE, Wish, wish
 from ezmsg.ledger.values import same
 
 INPUT = "INPUT_SETTINGS"

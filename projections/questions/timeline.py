@@ -10,8 +10,6 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections import configuring, explaining, whens
-from ezmsg.ledger.projections.answers import Explanation, History, Path, Placement, SettingHistory, When, Why, Without
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -21,13 +19,25 @@ from ezmsg.ledger.projections.lifetimes.index import DamagedIndex
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import union
-from ezmsg.ledger.projections.moments import Moment, Moments
-from ezmsg.ledger.projections.naming import NamedDiff, compare
-from ezmsg.ledger.projections.past import Past, total
-from ezmsg.ledger.projections.predicates import Predicate, parse
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.subjects import Subject
-from ezmsg.ledger.projections.subtraction import without
+from ezmsg.ledger.projections.questions import connectivity, predicate_spans
+from ezmsg.ledger.projections.questions.answers import (
+    Explanation,
+    History,
+    Path,
+    Placement,
+    SettingHistory,
+    When,
+    Why,
+    Without,
+)
+from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.moments import Moment, Moments
+from ezmsg.ledger.projections.questions.named_diff import NamedDiff, compare
+from ezmsg.ledger.projections.questions.predicates import Predicate, parse
+from ezmsg.ledger.projections.questions.settings import history as settings_history
+from ezmsg.ledger.projections.questions.subjects import Subject
+from ezmsg.ledger.projections.questions.subtraction import without
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.lock import SUFFIX, is_locked
 from ezmsg.ledger.structural import Commit
@@ -178,7 +188,7 @@ class Timeline:
         Cost: O(lives of what it names); of a path also O(edges); for each cause a piece of the ledger.
         """
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
-        return self._ask(lambda past, at: whens.when(past, parsed, at, causes), moment)
+        return self._ask(lambda past, at: predicate_spans.when(past, parsed, at, causes), moment)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
         """How ``a`` leads to ``b`` at ``moment``, when it did until then, how often that broke, and what cut it last.
@@ -187,7 +197,7 @@ class Timeline:
         then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
         the ledger for each registration.
         """
-        return self._ask(lambda past, at: explaining.path(past, a, b, at, through_units), moment)
+        return self._ask(lambda past, at: connectivity.path(past, a, b, at, through_units), moment)
 
     def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
         """Every value that came into force for ``unit`` up to ``moment``, and who asked for it.
@@ -197,16 +207,16 @@ class Timeline:
         on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
         and O(edges) whenever the graph changed between two such changes.
         """
-        return self._ask(lambda past, at: configuring.setting(past, unit, field, at), moment)
+        return self._ask(lambda past, at: settings_history.setting(past, unit, field, at), moment)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
         """In which processes ``unit`` ran, on which host, and how often it moved."""
-        return self._ask(lambda past, at: configuring.placement(past, unit, at), moment)
+        return self._ask(lambda past, at: settings_history.placement(past, unit, at), moment)
 
     def explain(self, topic: str, moment: Named = "end") -> Explanation:
         """Why a subscriber of ``topic`` may get nothing at ``moment``: who publishes upstream, what cut the path, and
         whether it stalled or the graph was paused."""
-        return self._ask(lambda past, at: explaining.explain(past, topic, at), moment)
+        return self._ask(lambda past, at: connectivity.explain(past, topic, at), moment)
 
     def _ask(self, question: Callable[[Past, Moment], T], moment: Named) -> T:
         at = self.moment(moment)

@@ -15,7 +15,7 @@ from ezmsg.ledger.errors import DamagedLedger, UnknownMoment
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
 
 TOPICS = ["a", "b", "c", "d"]
 

@@ -12,7 +12,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.timeline import Timeline
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.values import freeze
 
 UNIT = "SYS/FILTER"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.projections import clock
-from ezmsg.ledger.projections.clock import SECOND
+from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.projections.questions.clock import SECOND
 
 NOON = int(datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()) * SECOND
 EAST = timezone(timedelta(hours=5, minutes=30))

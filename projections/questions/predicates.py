@@ -32,7 +32,7 @@ from typing import NamedTuple, NoReturn, TypeAlias
 import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, PredicateError
-from ezmsg.ledger.projections.hints import number
+from ezmsg.ledger.projections.questions.name_hints import number
 from ezmsg.ledger.values import TAG, Form, freeze
 
 SIGNS = ("==", "!=", "<", "<=", ">", ">=")

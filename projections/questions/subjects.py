@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import msgspec
 
 from ezmsg.ledger.errors import UnknownSubject
-from ezmsg.ledger.projections import predicates
-from ezmsg.ledger.projections.hints import near, number
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.moments import sessions_named
+from ezmsg.ledger.projections.questions import predicates
+from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.name_hints import near, number
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
 

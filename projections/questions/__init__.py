@@ -1,0 +1,1 @@
+"""What people ask of a history, and how it is answered."""
