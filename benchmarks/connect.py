@@ -16,7 +16,7 @@ from benchmarks.harness import Aim, Contender, Section, Setting, Spread, ratios,
 from benchmarks.peers import ACKNOWLEDGING, STOCK, Peer
 from benchmarks.workload import Edges, chain, layered
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.process import Recorder
 
 ABOUT = """\
 An unmodified ezmsg `GraphContext` opens a session, connects every edge, one `await connect()` after the other, as a

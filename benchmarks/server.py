@@ -30,7 +30,7 @@ from benchmarks.peers import STOCK, Peer
 from benchmarks.workload import chain, layered
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.process import Recorder
 
 ABOUT = """\
 Unmodified ezmsg clients against a server in a process of its own; ours records to a disk at level `interval`.

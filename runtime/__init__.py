@@ -9,7 +9,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.session import Session
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.recording import record
+    from ezmsg.ledger.runtime.recorder.recording import record
     from ezmsg.ledger.runtime.server import GraphServer
 
 __all__ = ["GraphServer", "LiveGraph", "Session", "record"]
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return GraphServer
     if name == "record":
-        from ezmsg.ledger.runtime.recording import record
+        from ezmsg.ledger.runtime.recorder.recording import record
 
         return record
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

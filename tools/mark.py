@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools.options import Recording, address_or_default
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import PORT_MAX, CannotListen, parse_address
+from ezmsg.ledger.runtime.address import PORT_MAX, CannotListen, parse_address
 from ezmsg.ledger.tools import exits
 
 ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"

@@ -81,7 +81,7 @@ def receipt(
 
 def _asked(address: str) -> tuple[str, int]:
     """The ledger that the recorder at ``address`` writes, and the last seq that it knows to be on the disk."""
-    from ezmsg.ledger.runtime.asking import ask
+    from ezmsg.ledger.runtime.recorder.control_client import ask
 
     reply = ask(address, "receipt")
     if reply["ledger"] == "memory":

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import CannotListen
-from ezmsg.ledger.runtime.recorder import Recorder, RecorderFailed
+from ezmsg.ledger.runtime.address import CannotListen
+from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.location import unnamed
 from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ezmsg.ledger.projections.questions import clock
-from ezmsg.ledger.runtime.listening import EVERYWHERE, CannotListen, start_at
+from ezmsg.ledger.runtime.address import EVERYWHERE, CannotListen, start_at
 from ezmsg.ledger.tools import amounts, exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.location import unnamed
@@ -20,7 +20,7 @@ from ezmsg.ledger.tools.options import ADDRESS_ENV, Address, Durability, Metrics
 from ezmsg.ledger.tools.summary import summarise
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.rotation import Rotation
+    from ezmsg.ledger.runtime.keeper import Rotation
     from ezmsg.ledger.runtime.server import GraphServer
 
 SIZE_MIN = 4000
@@ -141,7 +141,7 @@ def _networks(texts: list[str]) -> list[str]:
 
 def rotation_of(rotate: list[str], keep: str | None, compress: bool) -> "Rotation | None":
     """What the options ask for; None when the ledger is to be one file. Raises Misuse."""
-    from ezmsg.ledger.runtime.rotation import Rotation
+    from ezmsg.ledger.runtime.keeper import Rotation
 
     sizes, spans = [], []
     for text in rotate:

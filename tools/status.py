@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from ezmsg.ledger.projections.questions.clock import time_text
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.amounts import size_text
 from ezmsg.ledger.tools.options import ADDRESS_DEFAULT, ADDRESS_ENV, address_or_default

@@ -14,8 +14,8 @@ import time
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import start_at
-from ezmsg.ledger.runtime.recorder import UNWRITTEN
+from ezmsg.ledger.runtime.address import start_at
+from ezmsg.ledger.runtime.recorder.process import UNWRITTEN
 from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
 from ezmsg.ledger.runtime.server.server import GraphServer
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import cannot_listen
+from ezmsg.ledger.runtime.address import cannot_listen
 
 HOST = "127.0.0.1"
 """Whoever is to see more than this machine can has a proxy in front of it, which asks who they are."""

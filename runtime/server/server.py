@@ -19,9 +19,9 @@ from ezmsg.core.netprotocol import (
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.listening import beyond_loopback
+from ezmsg.ledger.runtime.address import beyond_loopback
+from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.runtime.rotation import Keeper, Rotation
 from ezmsg.ledger.runtime.server import commands, endpoints, streams
 from ezmsg.ledger.runtime.server.admission import Admission, Limits, Place, parse_network
 from ezmsg.ledger.runtime.server.connection import Connection

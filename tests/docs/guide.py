@@ -18,8 +18,8 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.asking import ask
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.control_client import ask
+from ezmsg.ledger.runtime.recorder.process import Recorder
 from ezmsg.ledger.tools.cli import main
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, SHARED, Cast, Watch, _all_units, _closed, _connected, _gain_is
 

@@ -56,11 +56,11 @@ def main() -> int:
         fail_while(options.full_while, errno.ENOSPC, "pwrite")
     if options.syncs_fail_while:
         fail_while(options.syncs_fail_while, errno.EIO, "fsync", "fdatasync")
-    from ezmsg.ledger.runtime import journal
+    from ezmsg.ledger.runtime import spool
     from ezmsg.ledger.tools import cli
 
     if options.queue:
-        journal.QUEUE_MAX = options.queue
+        spool.QUEUE_MAX = options.queue
     tell_the_state()
     return cli.main(sys.argv[at + 1 :])
 

@@ -17,7 +17,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
-from ezmsg.ledger.runtime import LiveGraph, journal
+from ezmsg.ledger.runtime import LiveGraph, spool
 from ezmsg.ledger.runtime.server import GraphServer
 from ezmsg.ledger.runtime.server import history as history_module
 from ezmsg.ledger.runtime.server.history import History
@@ -41,7 +41,7 @@ class FailingSyncs(Disk):
 
 @pytest.fixture(autouse=True)
 def try_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 0.02)
+    monkeypatch.setattr(spool, "RETRY_S", 0.02)
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -120,7 +120,7 @@ def test_a_full_disk_makes_events_late_and_loses_none(
 def test_when_too_much_waits_the_gap_says_what_is_lost_and_the_state_is_whole_again(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "QUEUE_MAX", 4096)
+    monkeypatch.setattr(spool, "QUEUE_MAX", 4096)
     server = GraphServer(small_disk / "run.ledger")
     server.start(("127.0.0.1", 0))
     live = server.live
@@ -201,7 +201,7 @@ class FullDisk(Disk):
 
 def lost_while_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[LiveGraph, FullDisk, int]:
     """A graph whose newest session was opened by an event that is lost, on a disk that is still full."""
-    monkeypatch.setattr(journal, "QUEUE_MAX", 1)
+    monkeypatch.setattr(spool, "QUEUE_MAX", 1)
     disk = FullDisk()
     live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
     disk.full = True
@@ -269,7 +269,7 @@ async def told(history: History, number: int) -> list[tuple[int, list[str]]]:
 def test_the_feeds_go_on_with_what_waits_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    monkeypatch.setattr(spool, "RETRY_S", 0.0)
     monkeypatch.setattr(history_module, "RECENT_ENTRIES", kept)
     disk = FullDisk()
     live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
@@ -300,7 +300,7 @@ def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monk
     live, disk, _ = lost_while_full(tmp_path, monkeypatch)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    now += 10 * journal.RETRY_S
+    now += 10 * spool.RETRY_S
     probe = live.ledger.probe
 
     def slow_probe(size: int) -> None:
@@ -311,7 +311,7 @@ def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monk
     monkeypatch.setattr(live.ledger, "probe", slow_probe)
     live.tend()
     disk.full = False
-    now += 7.0 * journal.RETRY_SHARE - 1.0
+    now += 7.0 * spool.RETRY_SHARE - 1.0
     live.tend()
     assert live.degraded is not None
     now += 1.0
@@ -322,7 +322,7 @@ def test_after_an_attempt_that_took_long_the_next_one_waits(tmp_path: Path, monk
 
 
 def test_the_feeds_go_on_truthfully_over_what_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 0.0)
+    monkeypatch.setattr(spool, "RETRY_S", 0.0)
     monkeypatch.setattr(history_module, "RECENT_ENTRIES", 1)
     disk = FullDisk()
     live = LiveGraph(Ledger.open(tmp_path / "run.ledger", disk=disk), served=True)
@@ -334,7 +334,7 @@ def test_the_feeds_go_on_truthfully_over_what_is_lost(tmp_path: Path, monkeypatc
             disk.full = True
             live.connect("A", "2")
             assert await told(history, 0) == [(1, ["1"]), (2, ["2"])], "a replay has folded what will be lost"
-            monkeypatch.setattr(journal, "QUEUE_MAX", 1)
+            monkeypatch.setattr(spool, "QUEUE_MAX", 1)
             live.connect("A", "3")
             live.disconnect("A", "1")
             assert await told(history, 3) == [(4, ["1"])], "who keeps up hears of it all the same"
@@ -356,8 +356,8 @@ def test_the_feeds_go_on_truthfully_over_what_is_lost(tmp_path: Path, monkeypatc
 def test_a_server_that_stops_tries_a_last_time(
     tmp_path: Path, dropped: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 3600.0)
-    monkeypatch.setattr(journal, "QUEUE_MAX", 1 if dropped else 2**20)
+    monkeypatch.setattr(spool, "RETRY_S", 3600.0)
+    monkeypatch.setattr(spool, "QUEUE_MAX", 1 if dropped else 2**20)
     disk = FullDisk()
     ledger = Ledger.open(tmp_path / "run.ledger", disk=disk)
     server = GraphServer(ledger)
@@ -412,7 +412,7 @@ def test_what_was_written_between_two_failures_no_longer_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that takes a little at each attempt keeps up for ever: nothing is ever dropped."""
-    monkeypatch.setattr(journal, "QUEUE_MAX", 4096)
+    monkeypatch.setattr(spool, "QUEUE_MAX", 4096)
 
     class Narrow(FullDisk):
         left = 10**9

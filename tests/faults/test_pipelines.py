@@ -16,7 +16,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 
 from .conftest import fill
 

@@ -14,7 +14,7 @@ from ezmsg.core.graphcontext import GraphContext
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime import record
-from ezmsg.ledger.runtime.recorder import RecorderFailed
+from ezmsg.ledger.runtime.recorder.process import RecorderFailed
 
 VARIABLE = "EZMSG_GRAPHSERVER_ADDR"
 

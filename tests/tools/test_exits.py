@@ -4,7 +4,7 @@ import pytest
 
 from ezmsg.ledger import errors
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import CannotListen
+from ezmsg.ledger.runtime.address import CannotListen
 from ezmsg.ledger.tools import exits
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.process import Recorder
 
 HERE = Path(__file__).parent
 PATIENCE_S = 30.0

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import parse_address
+from ezmsg.ledger.runtime.address import parse_address
 from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
 from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
 from ezmsg.ledger.tools.exits import Misuse

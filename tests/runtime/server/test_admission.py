@@ -9,7 +9,7 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import admission as admission_module
 from ezmsg.ledger.runtime.server.admission import (
     CONNECTIONS_MIN,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .examined import in_loop

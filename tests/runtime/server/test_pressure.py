@@ -6,7 +6,7 @@ import pytest
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import server as server_module
 from ezmsg.ledger.runtime.server.admission import Limits
 from ezmsg.ledger.runtime.server.pressure import STEP

@@ -19,7 +19,7 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.process import Recorder
 from ezmsg.ledger.runtime.server import history
 from ezmsg.ledger.runtime.server.server import GraphServer
 

@@ -10,8 +10,8 @@ import pytest
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.asking import ask
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import pulse as pulse_module
 from ezmsg.ledger.runtime.server import routing as routing_module
 from ezmsg.ledger.runtime.server.pulse import SPAN_S, Pulse

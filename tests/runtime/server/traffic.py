@@ -14,7 +14,7 @@ from ezmsg.core.graphserver import GraphService
 from ezmsg.core.netprotocol import Command
 from ezmsg.core.processclient import ProcessControlClient
 
-from ezmsg.ledger.runtime.asking import ask
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .raw import metadata, settings

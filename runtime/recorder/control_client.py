@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.listening import parse_address
+from ezmsg.ledger.runtime.address import parse_address
 
 TIMEOUT_S = 5.0
 PRIVATE = b"\xf0"

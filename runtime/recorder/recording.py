@@ -8,7 +8,7 @@ from typing import Any
 
 from ezmsg.core import channelmanager, netprotocol
 
-from ezmsg.ledger.runtime.recorder import Recorder
+from ezmsg.ledger.runtime.recorder.process import Recorder
 
 ADDRESS_ENV = netprotocol.GRAPHSERVER_ADDR_ENV
 

@@ -11,7 +11,7 @@ from ezmsg.ledger.errors import CommandRefused
 from ezmsg.ledger.metadata import DynamicSettingsMetadata, GraphMetadata, GraphSnapshot, UnitMetadata
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.runtime import LiveGraph
-from ezmsg.ledger.runtime.reconcile import Bridge
+from ezmsg.ledger.runtime.bridge import Bridge
 from ezmsg.ledger.values import freeze
 
 TOPICS = ["A", "B", "C", "D", "E"]

@@ -19,10 +19,10 @@ from ezmsg.ledger.projections.feeds import Checkpoint
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.runtime.bridge import Bridge
 from ezmsg.ledger.runtime.growth import Growth
-from ezmsg.ledger.runtime.journal import Degraded, Journal
-from ezmsg.ledger.runtime.reconcile import Bridge
 from ezmsg.ledger.runtime.references import check_references
+from ezmsg.ledger.runtime.spool import Degraded, Journal
 
 logger = logging.getLogger("ezmsg.ledger")
 

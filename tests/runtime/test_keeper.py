@@ -13,9 +13,9 @@ from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, TopologyChanged
 from ezmsg.ledger.projections.graph.replay import rotate, state_at
-from ezmsg.ledger.runtime import journal, rotation
+from ezmsg.ledger.runtime import keeper, spool
+from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.runtime.rotation import Keeper, Rotation
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage.disk import Disk
 
@@ -135,8 +135,8 @@ def test_a_failure_is_told_once_and_tried_again_later(
 def test_what_was_lost_is_made_up_for_across_segments(
     live: LiveGraph, disk: FullDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "RETRY_S", 0.0)
-    monkeypatch.setattr(journal, "QUEUE_MAX", 0)
+    monkeypatch.setattr(spool, "RETRY_S", 0.0)
+    monkeypatch.setattr(spool, "QUEUE_MAX", 0)
     keeper = Keeper(Rotation(every=1))
     session = live.open_session()
     live.connect("A", "B", session)
@@ -228,7 +228,7 @@ def test_the_library_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     def missing() -> None:
         raise LogError("no zstandard")
 
-    monkeypatch.setattr(rotation.compression, "library", missing)
+    monkeypatch.setattr(keeper.compression, "library", missing)
     with pytest.raises(LogError):
         Keeper(Rotation(size=10**6, compress=True))
     Keeper(Rotation(size=10**6))

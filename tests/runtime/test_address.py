@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.runtime import GraphServer
-from ezmsg.ledger.runtime.listening import CannotListen, beyond_loopback, cannot_listen, parse_address, start_at
+from ezmsg.ledger.runtime.address import CannotListen, beyond_loopback, cannot_listen, parse_address, start_at
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.graph.replay import rotate
-from ezmsg.ledger.runtime.recorded import RecordedGraph
+from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage import compression
 

@@ -1,0 +1,1 @@
+"""A recorder as a process of its own, and how it is asked."""
