@@ -84,8 +84,8 @@ def serve(
     wanted = address_or_default(address)
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server import GraphServer
-    from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
     from ezmsg.ledger.runtime.server.metrics import NoMetrics
+    from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     location = ledger or unnamed("serve")
@@ -131,7 +131,7 @@ def serve(
 
 def _networks(texts: list[str]) -> list[str]:
     """The networks of ``--allow`` as they are understood. Raises Misuse for what is none."""
-    from ezmsg.ledger.runtime.server.admission import NoNetwork, parse_network
+    from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, parse_network
 
     try:
         return [str(parse_network(text)) for text in texts]

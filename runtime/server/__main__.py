@@ -16,8 +16,8 @@ from typing import Any
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import start_at
 from ezmsg.ledger.runtime.recorder.process import UNWRITTEN
-from ezmsg.ledger.runtime.server.admission import raise_descriptor_limit
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
 DRAIN_TIMEOUT_S = 2.0
 """How long clients that are still connected get to leave by themselves, so that their last words are recorded."""

@@ -11,18 +11,18 @@ from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
-from ezmsg.ledger.runtime.server.admission import Admission, Limits
-from ezmsg.ledger.runtime.server.connection import Connection
-from ezmsg.ledger.runtime.server.history import History
+from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.runtime.server.leases import Leases
-from ezmsg.ledger.runtime.server.pressure import Pressure
 from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
-from ezmsg.ledger.runtime.server.waiters import release
-from ezmsg.ledger.runtime.server.wire import command_name
+from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.pressure import Pressure
+from ezmsg.ledger.runtime.server.wire.protocol import command_name
+from ezmsg.ledger.runtime.server.wire.waiters import release
 
 logger = logging.getLogger("ezmsg.ledger")
 

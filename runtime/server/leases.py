@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from multiprocessing.shared_memory import SharedMemory
 
-from ezmsg.ledger.runtime.server.admission import Admission
+from ezmsg.ledger.runtime.server.wire.admission import Admission
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -24,9 +24,9 @@ from ezmsg.core.graphmeta import (
     SettingsSnapshotValue,
 )
 
-from ezmsg.ledger.runtime.server.inert import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.pickles import loads
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, class_of, scalar
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from uuid import UUID, uuid1
 
 from ezmsg.core.graphmeta import ProcessControlErrorCode, ProcessControlRequest, ProcessControlResponse
 
-from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.pickles import dumps
-from ezmsg.ledger.runtime.server.wire import Command, encode_blob
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.live import LiveGraph

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ezmsg.ledger.runtime.server.connection import Connection
-from ezmsg.ledger.runtime.server.waiters import release
-from ezmsg.ledger.runtime.server.wire import Command, encode_str
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_str
+from ezmsg.ledger.runtime.server.wire.waiters import release
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.live import LiveGraph

@@ -22,17 +22,17 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.address import beyond_loopback
 from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.runtime.server import commands, endpoints, streams
-from ezmsg.ledger.runtime.server.admission import Admission, Limits, Place, parse_network
-from ezmsg.ledger.runtime.server.connection import Connection
-from ezmsg.ledger.runtime.server.door import Door
+from ezmsg.ledger.runtime.server.clients import commands, endpoints, streams
+from ezmsg.ledger.runtime.server.clients.control import serve_private
+from ezmsg.ledger.runtime.server.clients.processes import ProcessConnection
+from ezmsg.ledger.runtime.server.clients.sessions import SessionConnection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.metrics import Metrics
-from ezmsg.ledger.runtime.server.private import serve_private
-from ezmsg.ledger.runtime.server.processes import ProcessConnection
-from ezmsg.ledger.runtime.server.sessions import SessionConnection
 from ezmsg.ledger.runtime.server.vitals import vitals
-from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_str
+from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits, Place, parse_network
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.door import Door
+from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode_str
 from ezmsg.ledger.storage.flusher import Durability
 
 logger = logging.getLogger("ezmsg.ledger")

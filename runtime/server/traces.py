@@ -15,7 +15,7 @@ from ezmsg.core.graphmeta import (
 )
 
 from ezmsg.ledger.runtime.server.payloads import load
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 BUFFER_LIMIT = int(os.environ.get("EZMSG_PROFILE_TRACE_BUFFER_LIMIT", "200000"))
 """Samples kept per process for streams that lag behind; ezmsg's variable and default."""

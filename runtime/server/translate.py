@@ -19,10 +19,10 @@ from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.payloads import WrongType, is_text, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import RECORDS
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.pickles.stand_ins import OPAQUE_MAX, Global, Inert, opaque, scalar
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 from ezmsg.ledger.values import MODELS, TAG, Form, Model, freeze, model_fields, thaw
 
 __all__ = [

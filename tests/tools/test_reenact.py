@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder.process import Recorder
-from ezmsg.ledger.runtime.server.wire import Command
+from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.reenact.command import _paced
 from ezmsg.ledger.tools.reenact.likeness import differences, recorded_shape, server_shape

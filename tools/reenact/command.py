@@ -11,7 +11,7 @@ import typer
 from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.runtime.server.wire import Command
+from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.documents import ledger_document, moment_document
 from ezmsg.ledger.tools.location import opened

@@ -7,7 +7,7 @@ from typing import Any
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import parse_address
 from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
-from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
 from ezmsg.ledger.tools.exits import Misuse
 
 TIMEOUT_S = 10.0

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from ezmsg.core import graphmeta
 
-from ezmsg.ledger.runtime.server.inert import Global, Inert
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert
 
 MODULE = graphmeta.__name__
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from ezmsg.ledger.runtime.server.inert import Global, Inert
 from ezmsg.ledger.runtime.server.pickles.allowed import KNOWN, RECORDS, build_uuid, make
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 NAME_MAX = 1024
 """Characters of a module's and a class's name together."""

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ezmsg.ledger.runtime.server.inert import Inert
 from ezmsg.ledger.runtime.server.pickles.machine import BadPickle, Machine
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Inert
 
 INT_BYTES_MAX = 512
 """Bytes of one integer. Larger ones have no use here, and their decimal text costs quadratic time."""

@@ -3,9 +3,9 @@
 import struct
 from typing import Any
 
-from ezmsg.ledger.runtime.server.inert import Global
 from ezmsg.ledger.runtime.server.pickles.machine import BadPickle, Machine
 from ezmsg.ledger.runtime.server.pickles.opcodes import HANDLERS, text
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global
 
 OPCODES_MAX = 2_000_000
 """Opcodes of one pickle. A component of a real system takes about 300, so this is a system of 7,000."""

@@ -11,11 +11,11 @@ from ezmsg.core import graphmeta as gm
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ezmsg.ledger.runtime.server.history import NS_PER_S
-from ezmsg.ledger.runtime.server.inert import Global, Inert, emit
+from ezmsg.ledger.runtime.server.feed_history import NS_PER_S
 from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, emit
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 from .conftest import BY_NAME
 

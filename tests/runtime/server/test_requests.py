@@ -19,10 +19,10 @@ from ezmsg.core.processclient import ProcessControlClient
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.live import PAYLOAD_KEPT
-from ezmsg.ledger.runtime.server import connection as connection_module
 from ezmsg.ledger.runtime.server import requests as requests_module
-from ezmsg.ledger.runtime.server.reader import Reader
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.wire import connection as connection_module
+from ezmsg.ledger.runtime.server.wire.reader import Reader
 
 from .conftest import Serve, all_of, recorded
 from .raw import COMPLETE, Raw, RawProcess, RawSession, text

@@ -22,7 +22,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server import traces as traces_module
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.traces import TraceBuffer, Traces, TraceStream
-from ezmsg.ledger.runtime.server.wire import Malformed
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 from .conftest import all_of
 from .raw import COMPLETE, Raw, RawProcess, pickled

@@ -23,8 +23,8 @@ from ezmsg.ledger import metadata as models
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.inert import Global, Inert, emit
 from ezmsg.ledger.runtime.server.pickles import dumps, loads, references
+from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server.translate import (
     Malformed,
     WrongType,

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.server.connection import Connection
+    from ezmsg.ledger.runtime.server.wire.connection import Connection
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger.runtime.server.inert import OPAQUE_MAX, REPR_MAX, Global, Inert, brief, class_of, emit, opaque, plain
 from ezmsg.ledger.runtime.server.pickles import loads
+from ezmsg.ledger.runtime.server.pickles.stand_ins import (
+    OPAQUE_MAX,
+    REPR_MAX,
+    Global,
+    Inert,
+    brief,
+    class_of,
+    emit,
+    opaque,
+    plain,
+)
 from ezmsg.ledger.values import freeze, thaw
-
-from .conftest import BY_NAME
+from tests.runtime.server.conftest import BY_NAME
 
 MODULE = "foreign_lab_code"
 

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid1
 
 from ezmsg.ledger.events import ChannelOpened, PublisherOpened, SubscriberOpened
-from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.routing import PublisherLink, SubscriberLink
-from ezmsg.ledger.runtime.server.wire import Command, encode_str
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_str
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -20,11 +20,10 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.recorder.process import Recorder
-from ezmsg.ledger.runtime.server import history
+from ezmsg.ledger.runtime.server import feed_history
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import all_of, recorded
-from .raw import COMPLETE, Raw, RawProcess, RawSession, metadata, pickled, settings, text
+from tests.runtime.server.conftest import all_of, recorded
+from tests.runtime.server.raw import COMPLETE, Raw, RawProcess, RawSession, metadata, pickled, settings, text
 
 ENTRIES = 24_000
 """More than any queue of ezmsg's: it keeps 1024 per stream and 10,000 in all."""
@@ -33,7 +32,7 @@ ENTRIES = 24_000
 MEMORY_MAX = 2**20
 """What a quarter of them more may cost: in a list they would take 1.5 million bytes."""
 
-READING_MAX = history.CHUNKS_BYTES + 6 * 2**20
+READING_MAX = feed_history.CHUNKS_BYTES + 6 * 2**20
 """What reading history may cost beside that: chunks made a moment ago, a replay, pieces of the log."""
 
 

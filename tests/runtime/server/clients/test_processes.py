@@ -23,11 +23,22 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.core.processclient import ProcessControlClient
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server.reader import SKIP_MAX
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import all_of, recorded
-from .raw import COMPLETE, ERROR, Raw, RawProcess, RawSession, blob, metadata, pickled, settings, text, u64
+from ezmsg.ledger.runtime.server.wire.reader import SKIP_MAX
+from tests.runtime.server.conftest import all_of, recorded
+from tests.runtime.server.raw import (
+    COMPLETE,
+    ERROR,
+    Raw,
+    RawProcess,
+    RawSession,
+    blob,
+    metadata,
+    pickled,
+    settings,
+    text,
+    u64,
+)
 
 ACKNOWLEDGED = (Command.PROCESS_REGISTER, Command.PROCESS_UPDATE_OWNERSHIP, Command.PROCESS_SETTINGS_UPDATE)
 UNANSWERED = (Command.PROCESS_PROFILING_TRACE_UPDATE, Command.PROCESS_ROUTE_RESPONSE)

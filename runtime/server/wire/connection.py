@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ezmsg.ledger.runtime.server.reader import Reader
+from ezmsg.ledger.runtime.server.wire.reader import Reader
 
 logger = logging.getLogger("ezmsg.ledger")
 

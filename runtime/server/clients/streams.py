@@ -9,13 +9,13 @@ from ezmsg.core.graphmeta import ProfilingStreamControl
 from ezmsg.ledger.projections.feeds import Kind
 from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.connection import Connection
-from ezmsg.ledger.runtime.server.history import listed
+from ezmsg.ledger.runtime.server.feed_history import listed
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.traces import TraceStream
-from ezmsg.ledger.runtime.server.wire import NUMBER, Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import NUMBER, Command, encode_blob, encode_str
 
 INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""

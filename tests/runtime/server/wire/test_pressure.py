@@ -8,13 +8,12 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import server as server_module
-from ezmsg.ledger.runtime.server.admission import Limits
-from ezmsg.ledger.runtime.server.pressure import STEP
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import Serve, all_of
-from .examined import ANSWER_S
-from .raw import COMPLETE, Raw, RawSession, u64
+from ezmsg.ledger.runtime.server.wire.admission import Limits
+from ezmsg.ledger.runtime.server.wire.pressure import STEP
+from tests.runtime.server.conftest import Serve, all_of
+from tests.runtime.server.examined import ANSWER_S
+from tests.runtime.server.raw import COMPLETE, Raw, RawSession, u64
 
 MIB = 2**20
 

@@ -12,11 +12,10 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.core.pubclient import Publisher
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import commands
+from ezmsg.ledger.runtime.server.clients import commands
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import all_of, recorded
-from .raw import COMPLETE, CYCLIC, ERROR, Raw, RawPublisher, RawSession, RawSubscriber, text
+from tests.runtime.server.conftest import all_of, recorded
+from tests.runtime.server.raw import COMPLETE, CYCLIC, ERROR, Raw, RawPublisher, RawSession, RawSubscriber, text
 
 EdgeOwners = dict[tuple[str, str], list[str]]
 

@@ -12,11 +12,11 @@ from ezmsg.core.dag import DAG
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.events import GraphPaused, GraphResumed, GraphSynced
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.leases import LeaseRefused
 from ezmsg.ledger.runtime.server.pickles import dumps
-from ezmsg.ledger.runtime.server.wire import Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -14,11 +14,11 @@ from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, Topolog
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime import LiveGraph
-from ezmsg.ledger.runtime.server import history
-from ezmsg.ledger.runtime.server.history import History, listed
+from ezmsg.ledger.runtime.server import feed_history
+from ezmsg.ledger.runtime.server.feed_history import History, listed
 from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.translate import graph_metadata
-from ezmsg.ledger.runtime.server.wire import encode_blob
+from ezmsg.ledger.runtime.server.wire.protocol import encode_blob
 
 from .raw import metadata
 
@@ -32,9 +32,9 @@ def live() -> LiveGraph:
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries are kept for readers, or only the very last."""
     monkeypatch.setattr(feeds, "STEP_EVENTS", 7)
-    monkeypatch.setattr(history, "CHUNK_BYTES", 700)
+    monkeypatch.setattr(feed_history, "CHUNK_BYTES", 700)
     if request.param == "from the log":
-        monkeypatch.setattr(history, "RECENT_ENTRIES", 1)
+        monkeypatch.setattr(feed_history, "RECENT_ENTRIES", 1)
 
 
 def change(live: LiveGraph, count: int) -> None:
@@ -109,9 +109,9 @@ def test_nothing_is_kept_when_nobody_reads(live: LiveGraph) -> None:
 
 
 def test_what_is_kept_is_bounded_in_bytes(live: LiveGraph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "RECENT_BYTES", 20_000)
-    monkeypatch.setattr(history, "CHUNKS_BYTES", 20_000)
-    monkeypatch.setattr(history, "CHUNK_BYTES", 2000)
+    monkeypatch.setattr(feed_history, "RECENT_BYTES", 20_000)
+    monkeypatch.setattr(feed_history, "CHUNKS_BYTES", 20_000)
+    monkeypatch.setattr(feed_history, "CHUNK_BYTES", 2000)
 
     async def run() -> None:
         told, session = History(live), live.open_session()

@@ -27,16 +27,15 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import connection as connection_module
 from ezmsg.ledger.runtime.server import routing
-from ezmsg.ledger.runtime.server.reader import SKIP_MAX, Reader
+from ezmsg.ledger.runtime.server.clients.sessions import TURN
 from ezmsg.ledger.runtime.server.server import GraphServer
-from ezmsg.ledger.runtime.server.sessions import TURN
-from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, TEXT_MAX
-
-from .conftest import all_of, recorded
-from .examined import ANSWER_S
-from .raw import (
+from ezmsg.ledger.runtime.server.wire import connection as connection_module
+from ezmsg.ledger.runtime.server.wire.protocol import METADATA_MAX, PAYLOAD_MAX, TEXT_MAX
+from ezmsg.ledger.runtime.server.wire.reader import SKIP_MAX, Reader
+from tests.runtime.server.conftest import all_of, recorded
+from tests.runtime.server.examined import ANSWER_S
+from tests.runtime.server.raw import (
     COMPLETE,
     CYCLIC,
     ERROR,

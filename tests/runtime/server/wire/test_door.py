@@ -14,11 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from ezmsg.ledger.runtime.server import door as door_module
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .examined import Examined, in_loop
-from .raw import COMPLETE, Raw, RawSession
+from ezmsg.ledger.runtime.server.wire import door as door_module
+from tests.runtime.server.examined import Examined, in_loop
+from tests.runtime.server.raw import COMPLETE, Raw, RawSession
 
 FILES = 100
 

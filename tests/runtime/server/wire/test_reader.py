@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.runtime.server import reader as reader_module
-from ezmsg.ledger.runtime.server.reader import AHEAD_MAX, LARGE, SKIP_MAX, TURN_S, Reader
-from ezmsg.ledger.runtime.server.wire import (
+from ezmsg.ledger.runtime.server.wire import reader as reader_module
+from ezmsg.ledger.runtime.server.wire.protocol import (
     ADDRESS,
     NUMBER,
     PAYLOAD,
@@ -32,8 +31,8 @@ from ezmsg.ledger.runtime.server.wire import (
     encode_blob,
     encode_str,
 )
-
-from .raw import u64
+from ezmsg.ledger.runtime.server.wire.reader import AHEAD_MAX, LARGE, SKIP_MAX, TURN_S, Reader
+from tests.runtime.server.raw import u64
 
 
 def read(data: bytes, act: Callable[[Reader], Awaitable[Any]], *, eof: bool = True, timeout: float = 5.0) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger.runtime.server.waiters import Overtaken, unless
+from ezmsg.ledger.runtime.server.wire.waiters import Overtaken, unless
 
 Futures = Callable[["asyncio.Future[None]", "asyncio.Future[int]"], Awaitable[Any]]
 

@@ -12,14 +12,14 @@ from ezmsg.core.pubclient import Publisher
 from ezmsg.core.subclient import Subscriber
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import endpoints, routing
+from ezmsg.ledger.runtime.server import routing
 from ezmsg.ledger.runtime.server import server as server_module
-from ezmsg.ledger.runtime.server.connection import Connection
+from ezmsg.ledger.runtime.server.clients import endpoints
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import Serve, all_of, recorded
-from .examined import Examined, in_loop
-from .raw import COMPLETE, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, blob, text, u64
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from tests.runtime.server.conftest import Serve, all_of, recorded
+from tests.runtime.server.examined import Examined, in_loop
+from tests.runtime.server.raw import COMPLETE, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, blob, text, u64
 
 # --- subscribers -----------------------------------------------------------------------------------------------------
 

@@ -12,10 +12,10 @@ from ezmsg.core.graphmeta import (
 
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, OwnershipConflict
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.requests import ProcessLink
-from ezmsg.ledger.runtime.server.wire import METADATA_MAX, PAYLOAD_MAX, Command, WireError, encode_str
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import METADATA_MAX, PAYLOAD_MAX, Command, WireError, encode_str
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from ezmsg.ledger.runtime.server.admission import Admission, Place, TurnedAway
+from ezmsg.ledger.runtime.server.wire.admission import Admission, Place, TurnedAway
 
 logger = logging.getLogger("ezmsg.ledger")
 

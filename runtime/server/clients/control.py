@@ -7,10 +7,10 @@ import msgspec
 
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.runtime.server.connection import Connection
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.vitals import vitals
-from ezmsg.ledger.runtime.server.wire import Command, Malformed, encode_blob
+from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode_blob
 
 REQUEST_MAX = 64 * 1024
 

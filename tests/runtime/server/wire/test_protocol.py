@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.server.wire import (
+from ezmsg.ledger.runtime.server.wire.protocol import (
     BadText,
     Command,
     Late,

@@ -26,8 +26,8 @@ from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.pickles import dumps, parts
-from ezmsg.ledger.runtime.server.waiters import release
-from ezmsg.ledger.runtime.server.wire import encode_blob
+from ezmsg.ledger.runtime.server.wire.protocol import encode_blob
+from ezmsg.ledger.runtime.server.wire.waiters import release
 
 CHUNK_BYTES = 128 * 1024
 """Entries are handed over in chunks of about this size: few calls, and little memory per stream."""

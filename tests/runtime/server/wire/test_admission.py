@@ -10,8 +10,9 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.recorder.control_client import ask
-from ezmsg.ledger.runtime.server import admission as admission_module
-from ezmsg.ledger.runtime.server.admission import (
+from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.wire import admission as admission_module
+from ezmsg.ledger.runtime.server.wire.admission import (
     CONNECTIONS_MIN,
     DESCRIPTORS_KEPT,
     Admission,
@@ -22,10 +23,8 @@ from ezmsg.ledger.runtime.server.admission import (
     parse_network,
     raise_descriptor_limit,
 )
-from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import Serve, all_of, recorded
-from .raw import COMPLETE, Raw, RawSession
+from tests.runtime.server.conftest import Serve, all_of, recorded
+from tests.runtime.server.raw import COMPLETE, Raw, RawSession
 
 HERE, OWN, FAR = "127.0.0.1", "10.0.0.1", "10.0.0.7"
 

@@ -9,12 +9,11 @@ from ezmsg.core.graphmeta import ProcessRegistration
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import connection as connection_module
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import all_of, recorded
-from .examined import in_loop
-from .raw import COMPLETE, Raw, RawProcess, RawSession, pickled, text
+from ezmsg.ledger.runtime.server.wire import connection as connection_module
+from tests.runtime.server.conftest import all_of, recorded
+from tests.runtime.server.examined import in_loop
+from tests.runtime.server.raw import COMPLETE, Raw, RawProcess, RawSession, pickled, text
 
 
 def test_writes_from_several_tasks_never_mix(server: GraphServer) -> None:

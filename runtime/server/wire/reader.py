@@ -7,8 +7,7 @@ from time import monotonic
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from ezmsg.ledger.runtime.server.waiters import release
-from ezmsg.ledger.runtime.server.wire import (
+from ezmsg.ledger.runtime.server.wire.protocol import (
     ADDRESS,
     TEXT,
     TEXT_MAX,
@@ -21,6 +20,7 @@ from ezmsg.ledger.runtime.server.wire import (
     Truncated,
     WireError,
 )
+from ezmsg.ledger.runtime.server.wire.waiters import release
 
 T = TypeVar("T")
 

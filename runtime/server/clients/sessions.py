@@ -10,13 +10,11 @@ from ezmsg.core.graphmeta import GraphMetadata, ProcessControlErrorCode, Process
 
 from ezmsg.ledger.errors import AddressCollision, CycleError, InvalidEvent, InvalidValue
 from ezmsg.ledger.runtime.server import translate
-from ezmsg.ledger.runtime.server.connection import Connection, CutOff
+from ezmsg.ledger.runtime.server.clients.streams import settings_events
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.pickles import dumps
-from ezmsg.ledger.runtime.server.reader import TURN_S
-from ezmsg.ledger.runtime.server.streams import settings_events
-from ezmsg.ledger.runtime.server.waiters import Overtaken, unless
-from ezmsg.ledger.runtime.server.wire import (
+from ezmsg.ledger.runtime.server.wire.connection import Connection, CutOff
+from ezmsg.ledger.runtime.server.wire.protocol import (
     METADATA_MAX,
     NUMBER,
     PAYLOAD,
@@ -28,6 +26,8 @@ from ezmsg.ledger.runtime.server.wire import (
     encode_blob,
     encode_str,
 )
+from ezmsg.ledger.runtime.server.wire.reader import TURN_S
+from ezmsg.ledger.runtime.server.wire.waiters import Overtaken, unless
 
 TURN = 100
 """Commands that a session which sends them all at once may have decided before others get their turn; fewer when they
