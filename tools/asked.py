@@ -10,7 +10,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.page import Page
 
 

@@ -29,44 +29,51 @@ RECORD, LOOK, KEEP = "Record", "Look", "Keep"
 class Command(NamedTuple):
     """One command: its group in the help, the question it answers, and the function that does it.
 
-    ``function`` is ``module:name`` below ezmsg.ledger.tools; its docstring goes on where the question ends, and its
-    parameters are declared in typer's way. It returns an exit code, or None for 0. ``moments``: it takes moments as
-    arguments, and ``-5m`` is one of them rather than an option. ``passes_on``: what follows its first argument is not
-    for us, options included.
+    The function has the command's name and stands in ``commands/GROUP/NAME.py``, unless ``module`` names another place
+    below ezmsg.ledger.tools. Its docstring goes on where the question ends, and its parameters are declared in typer's
+    way. It returns an exit code, or None for 0. ``moments``: it takes moments as arguments, and ``-5m`` is one of them
+    rather than an option. ``passes_on``: what follows its first argument is not for us, options included.
     """
 
     name: str
     group: str
     question: str
-    function: str
+    module: str = ""
     moments: bool = False
     passes_on: bool = False
 
+    def load(self) -> Callable[..., Any]:
+        """The function, imported now."""
+        name = self.name.replace("-", "_")
+        module = self.module or f"commands.{self.group.lower()}.{name}"
+        function: Callable[..., Any] = getattr(importlib.import_module(f"ezmsg.ledger.tools.{module}"), name)
+        return function
+
 
 COMMANDS = (
-    Command("run", RECORD, "What does my pipeline wire up, and what becomes of it?", "run:run", passes_on=True),
-    Command("serve", RECORD, "What becomes of a graph that several programs share?", "serve:serve"),
-    Command("status", RECORD, "Is it recording, and does the disk keep up?", "status:status"),
-    Command("mark", RECORD, "How do I find this moment again?", "mark:mark"),
-    Command("demo", RECORD, "What does all this look like?", "demo.story:demo"),
-    Command("log", LOOK, "What happened, and in what order?", "log:log"),
-    Command("show", LOOK, "What was the graph like at a moment?", "show:show"),
-    Command("diff", LOOK, "What changed between two moments?", "diff:diff", moments=True),
-    Command("sessions", LOOK, "Who was connected, for how long, and how did it end?", "sessions:sessions"),
-    Command("why", LOOK, "Why is this edge here, or why is it gone?", "why:why"),
-    Command("history", LOOK, "Who held this, or ran it, and when did that change?", "history:history"),
-    Command("path", LOOK, "When was there a path from here to there, and how often did it break?", "path:path"),
-    Command("when", LOOK, "When did this become true, and when did it last change?", "when:when"),
-    Command("explain", LOOK, "Why does this subscriber receive nothing?", "explain:explain"),
-    Command("what-if", LOOK, "What would the graph look like without this session?", "what_if:what_if"),
-    Command("settings", LOOK, "Which settings were in force, and who asked for the change?", "settings:settings"),
-    Command("export", LOOK, "How do I get this into another program?", "export.command:export", moments=True),
-    Command("verify", KEEP, "Is every byte of this ledger as it was written?", "verify:verify"),
-    Command("receipt", KEEP, "How can I prove later that nothing was changed?", "receipt:receipt"),
-    Command("repair", KEEP, "What can be saved of a damaged ledger?", "repair:repair"),
-    Command("reenact", KEEP, "Does another server make the same graph of this?", "reenact.command:reenact"),
-    Command("rotate", KEEP, "How do I keep a ledger from growing for ever?", "rotate:rotate"),
-    Command("selftest", KEEP, "Will recordings be safe in this folder?", "selftest.command:selftest"),
+    Command("run", RECORD, "What does my pipeline wire up, and what becomes of it?", passes_on=True),
+    Command("serve", RECORD, "What becomes of a graph that several programs share?"),
+    Command("status", RECORD, "Is it recording, and does the disk keep up?"),
+    Command("mark", RECORD, "How do I find this moment again?"),
+    Command("demo", RECORD, "What does all this look like?", module="demo.story"),
+    Command("log", LOOK, "What happened, and in what order?"),
+    Command("show", LOOK, "What was the graph like at a moment?"),
+    Command("diff", LOOK, "What changed between two moments?", moments=True),
+    Command("sessions", LOOK, "Who was connected, for how long, and how did it end?"),
+    Command("why", LOOK, "Why is this edge here, or why is it gone?"),
+    Command("history", LOOK, "Who held this, or ran it, and when did that change?"),
+    Command("path", LOOK, "When was there a path from here to there, and how often did it break?"),
+    Command("when", LOOK, "When did this become true, and when did it last change?"),
+    Command("explain", LOOK, "Why does this subscriber receive nothing?"),
+    Command("what-if", LOOK, "What would the graph look like without this session?"),
+    Command("settings", LOOK, "Which settings were in force, and who asked for the change?"),
+    Command("export", LOOK, "How do I get this into another program?", module="export.command", moments=True),
+    Command("verify", KEEP, "Is every byte of this ledger as it was written?"),
+    Command("receipt", KEEP, "How can I prove later that nothing was changed?"),
+    Command("repair", KEEP, "What can be saved of a damaged ledger?"),
+    Command("reenact", KEEP, "Does another server make the same graph of this?", module="reenact.command"),
+    Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
+    Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),
 )
 
 
@@ -230,8 +237,7 @@ def _named(command: Command) -> Any:
 
 def _loaded(command: Command) -> Any:
     """The command itself."""
-    module, _, name = command.function.partition(":")
-    function = getattr(importlib.import_module(f"ezmsg.ledger.tools.{module}"), name)
+    function = command.load()
     return _command(command, _guarded(function), _help_text(command, function.__doc__ or ""))
 
 

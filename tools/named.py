@@ -4,11 +4,11 @@ from typing import Any
 
 from ezmsg.ledger.projections.graph.diff import same_fact
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
-from ezmsg.ledger.tools import documents, names
-from ezmsg.ledger.tools.comparison import CAME, CHANGED, LISTED_MAX, WENT, Change
-from ezmsg.ledger.tools.documents import Document
 from ezmsg.ledger.tools.page import listed
-from ezmsg.ledger.tools.wording import settings_change, settings_text, value_text
+from ezmsg.ledger.tools.text import documents, names
+from ezmsg.ledger.tools.text.comparison import CAME, CHANGED, LISTED_MAX, WENT, Change
+from ezmsg.ledger.tools.text.documents import Document
+from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, value_text
 
 _SINGULAR = {"sessions": "session ", "processes": "process ", "endpoints": ""}
 

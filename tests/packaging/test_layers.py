@@ -89,9 +89,9 @@ def test_a_loaded_module_is_noticed(tmp_path: Path) -> None:
         ("ezmsg.ledger.log", "from ezmsg.ledger import projections"),
         ("ezmsg.ledger.log", "from .runtime import LiveGraph"),
         ("ezmsg.ledger.log", "from . import tools"),
-        ("ezmsg.ledger.projections.graph.state", "import ezmsg.ledger.runtime.server as server"),
-        ("ezmsg.ledger.projections.graph.state", "from ..runtime import LiveGraph"),
-        ("ezmsg.ledger.projections.graph.state", "from .. import tools"),
+        ("ezmsg.ledger.projections.state", "import ezmsg.ledger.runtime.server as server"),
+        ("ezmsg.ledger.projections.state", "from ..runtime import LiveGraph"),
+        ("ezmsg.ledger.projections.state", "from .. import tools"),
         ("ezmsg.ledger.projections.deep.er", "from ...tools.cli import main"),
         ("ezmsg.ledger.runtime.live", "def later():\n    from ezmsg.ledger.tools import cli"),
         ("ezmsg.ledger.runtime.live", "if TYPE_CHECKING:\n    from ..tools.cli import App"),
@@ -107,8 +107,8 @@ def test_an_upward_import_is_found_however_it_is_written(module: str, code: str)
 @pytest.mark.parametrize(
     ("module", "code"),
     [
-        ("ezmsg.ledger.projections.graph.state", "from ..events import Event"),
-        ("ezmsg.ledger.projections.graph.state", "from .. import events"),
+        ("ezmsg.ledger.projections.state", "from ..events import Event"),
+        ("ezmsg.ledger.projections.state", "from .. import events"),
         ("ezmsg.ledger.tools.cli", "from ezmsg.ledger.runtime import live"),
         ("ezmsg.ledger.runtime.live", "from . import server"),
     ],

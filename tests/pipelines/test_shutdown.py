@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.tools.run import Signals
+from ezmsg.ledger.tools.commands.record.run import Signals
 
 EDGE = {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK"]}
 UNITS = ("CLOCK/HEARER", "CLOCK/TICKER")

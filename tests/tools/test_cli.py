@@ -21,6 +21,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.tools import cli, exits
 from ezmsg.ledger.tools.cli import COMMANDS, app
 
+LOG = "ezmsg.ledger.tools.commands.look.log"
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = [command.name for command in COMMANDS]
 LOOKING = [command.name for command in COMMANDS if command.group == cli.LOOK]
@@ -146,8 +147,8 @@ def test_the_installed_program_tells_its_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "not_loaded"),
     [
-        (["--help"], ["ezmsg.core", "ezmsg.ledger.runtime", "ezmsg.ledger.tools.log", "ezmsg.ledger.projections"]),
-        (["--version"], ["ezmsg.core", "ezmsg.ledger.runtime", "ezmsg.ledger.tools.log", "rich.console"]),
+        (["--help"], ["ezmsg.core", "ezmsg.ledger.runtime", LOG, "ezmsg.ledger.projections"]),
+        (["--version"], ["ezmsg.core", "ezmsg.ledger.runtime", LOG, "rich.console"]),
         (["log", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["show", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),
         (["verify", "LEDGER"], ["ezmsg.core", "ezmsg.ledger.runtime", "asyncio", "rich.console"]),

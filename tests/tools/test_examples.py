@@ -1,6 +1,5 @@
 """Every example in the help of a command that looks or keeps works as it stands there."""
 
-import importlib
 import os
 import re
 import shlex
@@ -38,9 +37,7 @@ def examples() -> Iterator[str]:
     for command in cli.COMMANDS:
         if command.group == cli.RECORD:
             continue
-        module, _, name = command.function.partition(":")
-        function = getattr(importlib.import_module(f"ezmsg.ledger.tools.{module}"), name)
-        found = re.findall(r"^ +(ezmsg-ledger .*)$", function.__doc__, re.MULTILINE)
+        found = re.findall(r"^ +(ezmsg-ledger .*)$", command.load().__doc__ or "", re.MULTILINE)
         assert found, f"{command.name} has no example"
         yield from found
 

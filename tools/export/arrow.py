@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.frames import arrow, event_batches, state_batches
+from ezmsg.ledger.tools.export.tables import arrow, event_batches, state_batches
 
 WHAT = "Arrow"
 

@@ -13,14 +13,14 @@ from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.documents import state_document
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.export import arrow, lines, parquet
+from ezmsg.ledger.tools.export import arrow, json_lines, parquet
 from ezmsg.ledger.tools.export.dot import to_dot
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import to_mermaid
-from ezmsg.ledger.tools.location import opened, shortened
+from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.text.documents import state_document
 
 Format = Literal["json", "jsonl", "parquet", "arrow", "graphml", "dot", "mermaid"]
 
@@ -41,13 +41,13 @@ DRAWN: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "do
 """Formats of graphs: a list of events is none."""
 
 STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
-    "jsonl": lines.write_state_lines,
+    "jsonl": json_lines.write_state_lines,
     "parquet": parquet.write_state,
     "arrow": arrow.write_state,
 }
 EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
-    "json": lines.write_events_json,
-    "jsonl": lines.write_events_lines,
+    "json": json_lines.write_events_json,
+    "jsonl": json_lines.write_events_lines,
     "parquet": parquet.write_events,
     "arrow": arrow.write_events,
 }
@@ -164,7 +164,7 @@ def _say(page: Page, output: Path | None, what: str) -> None:
 
 def _write_state(chosen: Format, timeline: Timeline, moment: Moment, state: GraphState, out: BinaryIO) -> None:
     if chosen == "json":
-        lines.write_json(state_document(timeline, moment, state), out)
+        json_lines.write_json(state_document(timeline, moment, state), out)
     elif chosen in DRAWN:
         title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
         out.write(DRAWN[chosen](state, title).encode("utf-8"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.drawing import Arrow, Topic, drawing
+from ezmsg.ledger.tools.export.graph import Arrow, Topic, drawing
 from ezmsg.ledger.tools.page import clean
 
 

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.drawing import drawing
+from ezmsg.ledger.tools.export.graph import drawing
 from ezmsg.ledger.tools.page import clean
 
 NAMESPACE = "http://graphml.graphdrawing.org/xmlns"

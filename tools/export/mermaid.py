@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.drawing import drawing
+from ezmsg.ledger.tools.export.graph import drawing
 from ezmsg.ledger.tools.page import clean
 
 _MEANS_SOMETHING = {"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", ";": "#59;", "`": "#96;"}

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.drawing import drawing
 from ezmsg.ledger.tools.export.extras import needed
+from ezmsg.ledger.tools.export.graph import drawing
 
 if TYPE_CHECKING:
     from networkx import DiGraph

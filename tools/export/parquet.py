@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.extras import needed
-from ezmsg.ledger.tools.export.frames import EXTRA, event_batches, state_batches
+from ezmsg.ledger.tools.export.tables import EXTRA, event_batches, state_batches
 
 WHAT = "Parquet"
 

@@ -9,7 +9,7 @@ import msgspec
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools import documents, names
+from ezmsg.ledger.tools.text import documents, names
 
 Row = dict[str, Any]
 

@@ -9,19 +9,19 @@ import msgspec
 import typer
 
 from ezmsg.ledger.errors import HistoryDropped
+from ezmsg.ledger.projections.questions.last_built import last_built_of_runs
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.documents import ledger_document, moment_document
-from ezmsg.ledger.tools.location import opened
+from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorded_shape, server_shape
 from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage
-from ezmsg.ledger.tools.teardown import last_built_of_runs
-from ezmsg.ledger.tools.told import span_text
-from ezmsg.ledger.tools.wording import value_text
+from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
+from ezmsg.ledger.tools.text.phrases import span_text
+from ezmsg.ledger.tools.text.value_text import value_text
 
 PAUSE_MAX_S = 0.2
 """Pauses are slept through in pieces, so that Ctrl-C is heard in time on every system."""

@@ -11,7 +11,7 @@ from ezmsg.ledger.projections.graph.digest import encode
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg, settings_value, to_form
-from ezmsg.ledger.tools.documents import value_document
+from ezmsg.ledger.tools.text.documents import value_document
 
 Shape = dict[str, dict[str, Any]]
 """What is compared: by group, what it is called and what is said of it."""

@@ -16,7 +16,7 @@ import typer
 from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, ondisk, scenarios
+from ezmsg.ledger.tools.selftest import calls, damage, histories, kills, real_disk, scenarios
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import Broken
 
@@ -40,11 +40,11 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("file system", "Is the folder on a disk of this machine?", 0.0, ondisk.file_system),
-    Part("write", "Is what was synced read back as it was written?", 0.0, ondisk.write),
-    Part("lock", "Is there one writer, whatever processes do?", 0.0, ondisk.lock),
-    Part("torn ends", "Is the end of a cut file put aside, and nothing else?", 0.0, ondisk.torn),
-    Part("damage", "Are changed bytes noticed, and left alone?", 0.0, ondisk.damage),
+    Part("file system", "Is the folder on a disk of this machine?", 0.0, real_disk.file_system),
+    Part("write", "Is what was synced read back as it was written?", 0.0, real_disk.write),
+    Part("lock", "Is there one writer, whatever processes do?", 0.0, real_disk.lock),
+    Part("torn ends", "Is the end of a cut file put aside, and nothing else?", 0.0, real_disk.torn),
+    Part("damage", "Are changed bytes noticed, and left alone?", 0.0, real_disk.damage),
     Part("kills", "Does what was acknowledged outlive a killed writer?", 0.25,
          lambda effort, folder: kills.explore(effort, folder, KILLS_MAX)),
     Part("simulated histories", "Does it outlive a power cut at any point of a short history?", 0.35,

@@ -1,0 +1,88 @@
+"""Values and settings in a few words."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.metadata import TaskMetadata
+from ezmsg.ledger.tools.text.value_text import TEXT_MAX, change_text, settings_change, settings_text, value_text
+from ezmsg.ledger.values import Opaque, freeze
+
+
+def value(form: Any, structured: Any = None) -> SettingsValue:
+    return SettingsValue(serialized=None, repr_value=form, structured_value=structured)
+
+
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (1, "1"),
+        (1.0, "1.0"),
+        ("fast", '"fast"'),
+        ('a "b"', '"a \\"b\\""'),
+        ([1, "a"], '[1, "a"]'),
+        ((1, 2), "(1, 2)"),
+        ({"a": 1, "b": {"c": 2}}, "{a: 1, b: {c: 2}}"),
+        ({1: "x"}, '{1: "x"}'),
+        ({3}, "{3}"),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (2**70, str(2**70)),
+        (b"12345", "<5 bytes>"),
+        ("\ud800", "<text that is no Unicode>"),
+        (Opaque("lab:Colour", b"", "Colour.RED"), "Colour.RED"),
+        (Opaque("lab:Colour", b"", 3), "3"),
+        (list(range(20)), "[0, 1, 2, 3, 4, 5, ... 20 in all]"),
+        ([[[[[1]]]]], "[[[[...]]]]"),
+        (TaskMetadata(name="go", publishes=["A"]), 'TaskMetadata(name="go", subscribes=None, publishes=["A"])'),
+    ],
+)
+def test_a_value(thing: Any, text: str) -> None:
+    assert value_text(freeze(thing)) == text
+
+
+@pytest.mark.parametrize("form", [{"$": "t"}, {"$": 5, "v": 1}, {"$": "i", "v": "zz"}, {"$": "b", "v": 3}, {"$": None}])
+def test_what_is_no_value_is_shown_as_it_is(form: Any) -> None:
+    assert value_text(form)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("$"), inner),
+    max_leaves=10,
+)
+
+
+@given(json)
+def test_whatever_stands_there_has_words_that_fit(form: Any) -> None:
+    assert len(value_text(form)) <= TEXT_MAX
+
+
+def test_settings_are_their_fields() -> None:
+    fields = {"gain": 2.0, "mode": "fast"}
+    assert settings_text(value(fields)) == 'gain=2.0, mode="fast"'
+    assert settings_text(value("Gain(2.0)", fields)) == 'gain=2.0, mode="fast"'
+    assert settings_text(value("Gain(2.0)")) == '"Gain(2.0)"'
+    assert settings_text(value({})) == ""
+    assert settings_text(value("")) == ""
+    many = {f"f{n}": n for n in range(9)}
+    assert settings_text(value(many)) == "f0=0, f1=1, f2=2, f3=3, f4=4, f5=5, ... 9 fields in all"
+    assert settings_text(value(many), None).endswith("f8=8")
+
+
+def test_a_change_is_told_field_by_field_and_type_by_type() -> None:
+    old, new = value({"a": 1, "b": 2, "c": 3}), value({"a": 1.0, "b": 2, "d": 4})
+    changes = settings_change(old, new)
+    assert changes == [("a", 1, 1.0), ("c", 3, None), ("d", None, 4)]
+    assert [change_text(change) for change in changes] == ["a=1.0 (was 1)", "c=None (was 3)", "d=4 (was None)"]
+    assert settings_change(old, old) == []
+
+
+def test_a_change_of_what_has_no_fields_is_told_as_a_whole() -> None:
+    assert [change_text(c) for c in settings_change(value("G(1)"), value("G(2)"))] == ['"G(2)" (was "G(1)")']
+    assert settings_change(value("G(1)"), value("G(1)")) == []

@@ -1,0 +1,1 @@
+"""Commands that check, prove, mend and tend a ledger."""

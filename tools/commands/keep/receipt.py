@@ -1,0 +1,204 @@
+"""``receipt``: a few lines to keep elsewhere, which prove later that a ledger still holds what it holds now."""
+
+import socket
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
+from ezmsg.ledger.audit.receipt import Receipt, check, take
+from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
+from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
+from ezmsg.ledger.tools.input.location import locate, tell_beginning
+from ezmsg.ledger.tools.page import Page
+
+
+def receipt(
+    ledger: Annotated[
+        Path | None, typer.Argument(metavar="LEDGER", help="The ledger to give a receipt of.", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="Sign it with this key (extra: sign).")
+    ] = None,
+    new_key: Annotated[
+        Path | None, typer.Option("--new-key", metavar="FILE", help="Make a key, and print what checks its signatures.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Whose key it is: for --new-key and PEM files. The name of this machine, else."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", "-a", metavar="HOST:PORT", help="Ask the recorder there what has reached the disk."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+) -> None:
+    """Prints the size and the digest of what is on the disk for sure, to be kept where the ledger is not: mail it, or
+    commit it. `verify --receipt` tells later whether the ledger goes on from there, and so do head and sha256sum.
+
+    With --key it is signed, so that others see who gave it. Without LEDGER, --key prints the line they check it with.
+
+    Examples:
+      ezmsg-ledger receipt run.ledger > run.receipt
+      ezmsg-ledger verify run.ledger --receipt run.receipt
+      ezmsg-ledger receipt --new-key ~/lab.key --name lab-3
+      ezmsg-ledger receipt run.ledger --key ~/lab.key > run.receipt
+    """
+    page = Page()
+    owner = name or socket.gethostname()
+    if new_key is not None:
+        if (ledger, key, address) != (None, None, None):
+            raise Misuse("--new-key makes a key and does nothing else", hint="Use it with --key FILE afterwards.")
+        file = new_key.expanduser()
+        _show_key(page, file, _made(file, owner), json)
+        return
+    signer = None if key is None else _read_key(key, owner)
+    if ledger is None and address is None:
+        if signer is None or key is None:
+            raise Misuse("no ledger was named", hint="ezmsg-ledger receipt LEDGER")
+        _show_key(page, key, signer, json)
+        return
+    if ledger is not None and address is not None:
+        raise Misuse("--address names the ledger that the recorder there writes", hint="Leave one of the two out.")
+    location, durable_seq = (str(locate(ledger, page)), 0) if address is None else _asked(address)
+    with Ledger.open(location, "r") as source:  # a folder that is just being made of a file is found, too
+        tell_beginning(source, page)
+        taken = take(source.location, time.time_ns(), durable_seq)
+    note = taken.text.encode() if signer is None else signer.sign(taken.text)
+    if not json:
+        page.data(note)
+        return
+    document: dict[str, Any] = {"ledger": source.location, **msgspec.structs.asdict(taken)}
+    document |= {"key": None if signer is None else str(signer.verifier), "note": note.decode()}
+    page.document(document)
+
+
+def _asked(address: str) -> tuple[str, int]:
+    """The ledger that the recorder at ``address`` writes, and the last seq that it knows to be on the disk."""
+    from ezmsg.ledger.runtime.recorder.control_client import ask
+
+    reply = ask(address, "receipt")
+    if reply["ledger"] == "memory":
+        raise Misuse(f"the recorder at {address} keeps its ledger in memory", hint="Start it with a file to record to.")
+    return reply["ledger"], reply["durable_seq"]
+
+
+def _made(path: Path, name: str) -> SigningKey:
+    made = SigningKey.make(name)
+    try:
+        handle = OS_DISK.create(str(path))
+    except FileExistsError as error:
+        raise Misuse(f"{path} exists", hint="A key that was lost cannot be made again: choose another name.") from error
+    try:
+        write_all(OS_DISK, handle, f"{made}\n".encode(), 0)
+        sync_file(OS_DISK, handle)
+    finally:
+        OS_DISK.close(handle)
+    return made
+
+
+def _read_key(path: Path, name: str) -> SigningKey:
+    try:
+        return SigningKey.parse(_read(path, "a key"), name)
+    except MalformedKey as error:
+        raise MalformedKey(f"{path}: {error}", hint=error.hint) from error
+
+
+def _show_key(page: Page, path: Path, key: SigningKey, json: bool) -> None:
+    if json:
+        page.document({"file": str(path), "name": key.name, "key": str(key.verifier)})
+    else:
+        page.line(str(key.verifier))
+
+
+def _read(path: Path, what: str) -> bytes:
+    """The file, or a byte more of it than a note may have. Raises Misuse."""
+    try:
+        with path.expanduser().open("rb") as file:
+            return file.read(NOTE_MAX + 1)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Misuse(f"there is no file {path}", hint=f"Name the file that holds {what}.") from error
+
+
+# --- for verify ------------------------------------------------------------------------------------------------------
+
+
+UNREADABLE = "unreadable"
+"""Why a receipt does not hold whose file cannot be read at all."""
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A receipt that somebody shows: ``key`` is what it is to be checked with, or None."""
+
+    path: Path
+    note: Note
+    receipt: Receipt
+    key: VerifierKey | None
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What became of a receipt: ``why`` it does not hold, in a word, and what there is to say; both None when it does.
+
+    ``signed_by``: whose signature was checked and is right.
+    """
+
+    receipt: Receipt
+    signed_by: str | None
+    unchecked: list[str]
+    code: int = OK
+    why: str | None = None
+    says: str | None = None
+    hint: str | None = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As ``verify --json`` shows it."""
+        about = msgspec.structs.asdict(self.receipt)
+        return {"holds": self.code == OK, "why": self.why, "says": self.says, "signed_by": self.signed_by, **about}
+
+
+def shown(path: Path, key: str | None) -> Shown:
+    """The receipt in a file, and the key: a line, or the name of a file that holds it.
+
+    Raises MalformedNote, MalformedKey, Misuse.
+    """
+    try:
+        note = parse_note(_read(path, "the receipt"))
+        found = Receipt.parse(note.text)
+    except MalformedNote as error:
+        raise MalformedNote(f"{path}: {error}", hint=error.hint) from error
+    if key is None:
+        return Shown(path, note, found, None)
+    file = Path(key).expanduser()
+    line = _read(file, "the key").decode("utf-8", "replace") if file.is_file() else key
+    return Shown(path, note, found, VerifierKey.parse(line))
+
+
+def judged(shown: Shown, location: str, found: Verification) -> Judged:
+    """Whether the ledger at ``location`` goes on from the receipt, and whether the key has signed that.
+
+    ``found``: what was found when all of it was verified. Raises CannotSign without the library.
+    """
+    unchecked = [] if shown.key is not None else [each.name for each in shown.note.signatures]
+    try:
+        if shown.key is not None:
+            shown.key.verify(shown.note)
+        signed_by = None if shown.key is None else shown.key.name
+        check(location, shown.receipt)
+        # in an earlier segment, or between two of them: the receipt's own file is as it was
+        if (found.segment, found.seq) < (shown.receipt.segment, shown.receipt.seq):
+            raise OtherHistory(f"the ledger is damaged behind seq {found.seq}, before seq {shown.receipt.seq}")
+    except CannotSign:  # that is nothing about the receipt
+        raise
+    except ReceiptError as error:
+        code = DAMAGED if code_of(error) == DAMAGED else NO
+        return Judged(shown.receipt, None, unchecked, code, error.why, str(error), error.hint)
+    except LogError as error:  # the file that it speaks of: what is wrong with it is among the problems found, too
+        return Judged(shown.receipt, None, unchecked, DAMAGED, UNREADABLE, str(error), error.hint)
+    return Judged(shown.receipt, signed_by, unchecked)

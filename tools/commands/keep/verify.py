@@ -1,0 +1,200 @@
+"""``verify``: whether a ledger is as it was written."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.questions.timeline import has_writer
+from ezmsg.ledger.storage.compression import SUFFIX
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
+from ezmsg.ledger.tools.deep import Consistency, check_each_step
+from ezmsg.ledger.tools.input.location import locate, shortened
+from ezmsg.ledger.tools.page import Page, count
+
+PROGRESS_MIN = 64 * 2**20
+"""Bytes from which on the progress is shown: smaller files take less than a second."""
+
+STEPS_MIN = 2000
+"""Events from which on the progress of --deep is shown."""
+
+PASSES = 2
+"""How often verifying reads a file: once for the lines, once for the hashes."""
+
+
+def verify(
+    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger to check.")],
+    deep: Annotated[bool, typer.Option("--deep", help="Fold the events too, and check every step.")] = False,
+    receipt: Annotated[
+        Path | None,
+        typer.Option("--receipt", metavar="FILE", help="And that it goes on from what this receipt says."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> int:
+    """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
+
+    The exit code is 0 when the ledger is sound; 1 when only its end is torn, as a killed recorder or a power cut leaves
+    it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk. With --deep, 4
+    too when an event contradicts those before it; that takes as long as the graph is large, for every event.
+
+    With --receipt it is also 4 when the ledger was cut back behind the receipt or holds another history, and 1 when the
+    receipt proves nothing: it is of another ledger, or not signed by the key.
+
+    Examples:
+      ezmsg-ledger verify run.ledger
+      ezmsg-ledger verify run.ledger --receipt run.receipt
+      ezmsg-ledger verify run.ledger --json | jq .sha256
+      ezmsg-ledger verify run.ledger --deep
+    """
+    page = Page()
+    path = locate(ledger, page)
+    if key is not None and receipt is None:
+        raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
+    given = None if receipt is None else shown(receipt, key)
+    with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
+        found = source.verify()
+        writer = has_writer(source)
+        with _steps(source.head if deep else 0) as step:
+            consistency = check_each_step(source, step) if deep else None
+        verdict = None if given is None else judged(given, source.location, found)
+        if json:
+            stated = None if verdict is None else verdict.document
+            about = {"torn": torn(found), "writer": writer, "deep": consistency, "receipt": stated}
+            page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
+        else:
+            _report(page, source, found, writer)
+            if consistency is not None:
+                _report_steps(page, consistency)
+            if verdict is not None:
+                _tell(page, verdict, found.first)
+    code = exits.OK if found.sound else exits.NO if torn(found) else exits.DAMAGED
+    if consistency is not None and consistency.seq is not None:
+        code = exits.DAMAGED
+    return max(code, exits.OK if verdict is None else verdict.code)  # the worst of them: 0, 1 or 4
+
+
+def torn(found: Verification) -> bool:
+    """Whether nothing is wrong but an end that is no whole commit."""
+    whole = found.offset + found.tail_bytes == found.bytes
+    return not found.sound and whole and found.tail_bytes > 0 and len(found.problems) == 1
+
+
+def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> None:
+    if found.sound:
+        page.line(("add", "sound"), f": {shortened(source.location)}")
+    else:
+        page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {shortened(source.location)}")
+    page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
+    if found.first > 1:
+        page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
+    partly = f", of which the first {found.offset:,} are sound" if found.offset < found.bytes else ""
+    page.line(f"  {found.bytes:,} bytes{partly}")
+    if os.path.isdir(source.location):
+        if found.sound or torn(found):
+            page.line(f"  {count(found.segments, 'segment')}, each with the hash of the one before; the last:")
+            page.line(f"  sha256 {found.sha256}  {os.path.basename(source.tip)}")
+        else:
+            page.line(f"  {count(found.segments, 'segment')}; the sound part ends in segment {found.segment}")
+    else:
+        head = f"head -c {found.offset}"
+        by_hand = f"zstdcat FILE | {head}" if source.location.endswith(SUFFIX) else f"{head} FILE"
+        page.line(f"  sha256 {found.sha256}  ({by_hand} | sha256sum)")
+    if writer:
+        page.line("  a writer is at work")
+    elif found.sound or torn(found):
+        sealed = "sealed: its last writer closed it" if found.sealed else "not sealed: its last writer was interrupted"
+        page.line(f"  {sealed}")
+    for problem in found.problems:
+        page.line("  ", ("bad", problem))
+    if writer and torn(found):
+        page.line("  (what is being written just now looks so, too: verify again)")
+
+
+def _report_steps(page: Page, found: Consistency) -> None:
+    if found.seq is None:
+        page.line(f"  folded {count(found.events, 'event')}; every invariant of the graph held after each")
+    else:
+        page.line("  ", ("bad", f"after seq {found.seq}: {found.problem}"))
+        page.line(f"  consistent before it: {count(found.events, 'event')}")
+
+
+def _tell(page: Page, verdict: Judged, first: int) -> None:
+    """What became of the receipt."""
+    receipt = verdict.receipt
+    if verdict.says is not None:
+        page.line(("bad", "the receipt does not hold"), f": {verdict.says}")
+        if verdict.hint:
+            page.line(f"  {verdict.hint}")
+        return
+    taken = datetime.fromtimestamp(receipt.time // 10**9, UTC).isoformat(" ")
+    page.line(("add", "the receipt holds"), f": seqs {first} to {receipt.seq} are as they were on {taken}")
+    if verdict.signed_by is not None:
+        page.line(f"  signed by {verdict.signed_by}")
+    elif verdict.unchecked:
+        page.line(f"  it says that {' and '.join(verdict.unchecked)} signed it: --key KEY checks that")
+    else:
+        page.line("  it is not signed: it is worth as much as the place where it was kept")
+
+
+class CountingDisk(Disk):
+    """The operating system's disk, which tells how many bytes were read."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+        size = super().read_into(handle, view, offset)
+        self.done += size
+        return size
+
+
+@contextmanager
+def _steps(head: int) -> Iterator[Callable[[int], object]]:
+    """What to call with each seq that is done; with a bar on stderr while a person waits for many."""
+    if head < STEPS_MIN or not sys.stderr.isatty():
+        yield lambda seq: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("checking every step", total=head)
+        yield lambda seq: progress.update(task, completed=seq)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[Disk]:
+    """A disk to read from; with a bar on stderr while a person waits for a large file."""
+    disk = CountingDisk()
+    files = [path] if path.is_file() else [each for each in path.glob("*.ledger*") if each.is_file()]
+    size = sum(file.stat().st_size for file in files)
+    if size < PROGRESS_MIN or not sys.stderr.isatty():
+        yield disk
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verifying", total=PASSES * size)
+
+        class ShownDisk(CountingDisk):
+            def read_into(self, handle: int, view: memoryview, offset: int) -> int:
+                read = super().read_into(handle, view, offset)
+                progress.update(task, completed=self.done)
+                return read
+
+        yield ShownDisk()

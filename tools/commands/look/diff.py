@@ -1,0 +1,116 @@
+"""``diff``: what changed between two moments."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import opened, shortened
+from ezmsg.ledger.tools.named import NamedComparison
+from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.text.comparison import Change, Comparison
+from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
+
+ROWS_MAX = 40
+"""Lines of one group, unless all are wanted."""
+
+_TONES = {"+": "add", "-": "drop", "~": "change"}
+
+
+def diff(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[LEDGER] A B", help="The ledger to read, and two moments of it.")
+    ],
+    other: Annotated[
+        Path | None,
+        typer.Option("--with", metavar="LEDGER", help="Take B from this ledger, and compare by names."),
+    ] = None,
+    by_name: Annotated[
+        bool, typer.Option("--by-name", help="Compare names, not ids: for two runs of the same system.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Every line of every group.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Lists what came (+), what went (-) and what changed (~) from moment A to moment B: edges with their owners,
+    sessions, components, settings field by field, processes, endpoints. B may be before A; then it tells the way back.
+
+    Two runs never share a session or a process. With --by-name sessions are compared by label, processes by the units
+    they run, endpoints by topic; so are two ledgers, with --with.
+
+    Moments are those of `ezmsg-ledger show --help`.
+
+    Examples:
+      ezmsg-ledger diff -5m end
+      ezmsg-ledger diff worked.ledger mark:steady mark:steady --with failed.ledger
+      ezmsg-ledger diff run.ledger mark:before mark:after
+      ezmsg-ledger diff run.ledger 42 57 --json
+    """
+    page = Page()
+    path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
+    with opened(path, page) as source, _second(other, source, page) as second:
+        timeline = Timeline(source, progress=page.progress)
+        there = Timeline(second, progress=page.progress)
+        a, b = timeline.moment(a_text), there.moment(b_text)
+        before, after = timeline.at(a), there.at(b)
+        by_name = by_name or other is not None
+        comparison: Comparison | NamedComparison
+        if by_name:
+            comparison = NamedComparison(timeline.compare(a, b, there if other is not None else None))
+        else:
+            comparison = Comparison(before, after)
+        if json:
+            ends = {"a": moment_document(a), "b": moment_document(b), "same": not comparison}
+            which = {"with": ledger_document(there) if other is not None else None, "by_name": by_name}
+            page.document({**ledger_document(timeline), **which, **ends, **comparison.document()})
+        else:
+            page.line(("head", f"from {_moment(a, before, timeline)}"))
+            where = "" if other is None else f" of {shortened(second.location)}"
+            page.line(("head", f"  to {_moment(b, after, there)}{where}"))
+            _print(page, comparison, full)
+        if before.unknown or after.unknown:
+            page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
+
+
+_USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"
+
+
+def _moment(moment: Moment, state: GraphState, timeline: Timeline) -> str:
+    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
+    when = f", {time_text(state.time, timeline.zone)}" if state.seq else ""
+    return f"seq {moment.seq}{when}{how}"
+
+
+@contextmanager
+def _second(path: Path | None, first: Ledger, page: Page) -> Iterator[Ledger]:
+    """The ledger that B is of."""
+    if path is None:
+        yield first
+    else:
+        with opened(path, page) as ledger:
+            yield ledger
+
+
+def _print(page: Page, comparison: Comparison | NamedComparison, full: bool) -> None:
+    if not comparison:
+        page.line()
+        page.line("no difference")
+    for title, changes in comparison.groups():
+        page.line()
+        page.line(("head", title))
+        shown = changes if full or len(changes) <= ROWS_MAX + 1 else changes[:ROWS_MAX]
+        for change in shown:
+            page.line("  ", (_TONES[change.sign], _line(change)))
+        if len(shown) < len(changes):
+            page.line(("dim", f"  ... {len(changes) - len(shown)} more (--full)"))
+
+
+def _line(change: Change) -> str:
+    return f"{change.sign} {change.text}"

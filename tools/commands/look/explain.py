@@ -1,0 +1,84 @@
+"""``explain``: why a subscriber receives nothing."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.answers import Explanation, Upstream
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page, listed
+from ezmsg.ledger.tools.text import names
+from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.span_lines import how_text, tell_cause
+
+LISTED_MAX = 5
+"""Subscribers or publishers that a line names."""
+
+UPSTREAM_MAX = 10
+"""Topics upstream that are listed; ``--json`` has all that were looked at."""
+
+_USAGE = "ezmsg-ledger explain [LEDGER] TOPIC, such as: ezmsg-ledger explain run.ledger SYSTEM/AMP/IN"
+
+
+def explain(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] TOPIC", help="The ledger, and the subscriber's topic.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Looks at all that could stand between a subscriber and its messages, and gives the reasons, the likeliest first:
+    nobody subscribes; the graph is paused; the subscriber is stalled; the path from a publisher was cut, and by whose
+    deed; there never was one; no publisher is open upstream.
+
+    Whether a publisher publishes is not recorded: messages never pass the graph server.
+
+    Examples:
+      ezmsg-ledger explain run.ledger SYSTEM/AMP/IN --at mark:baseline
+      ezmsg-ledger explain run.ledger VIEWER/IN
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 1, "a topic is needed", _USAGE)
+    with asked_timeline(path, page) as timeline:
+        moment = asked_moment(timeline, at)
+        answer = timeline.explain(asked[0], moment)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, timeline, answer)
+
+
+def _print(page: Page, timeline: Timeline, answer: Explanation) -> None:
+    state = timeline.at(answer.moment)
+    moment = answer.moment
+    page.line(("head", f"{answer.topic} at seq {moment.seq}{how_text(moment)}"))
+    for reason in answer.reasons:
+        page.line("  ", ("bad", reason))
+    for life in [*answer.stalled, *([answer.paused] if answer.paused is not None else [])]:
+        tell_cause(page, timeline, life.came)
+    if not answer.reasons:
+        page.line("  ", ("add", "nothing in the graph is in the way"), ": see whether the publishers publish")
+    shown = listed([names.endpoint(state, key) for key in answer.subscribers], LISTED_MAX)
+    page.line(f"subscribers: {shown or 'none'}")
+    page.line("upstream:" if answer.upstream else "upstream: nothing")
+    for each in answer.upstream[:UPSTREAM_MAX]:
+        page.line(f"  {_upstream(each, state)}")
+        if each.cut is not None:
+            tell_cause(page, timeline, each.cut)
+    if len(answer.upstream) > UPSTREAM_MAX:
+        page.line(("dim", f"  ... {len(answer.upstream) - UPSTREAM_MAX} more (--json)"))
+    if answer.moment.seq < timeline.ledger.head:
+        now = timeline.explain(answer.topic)
+        leads = [each.topic for each in now.upstream if each.reaches and each.publishers]
+        page.line(f"now, at seq {now.moment.seq}, messages can come from: {listed(leads, LISTED_MAX) or 'nowhere'}")
+
+
+def _upstream(each: Upstream, state: GraphState) -> str:
+    there = listed([names.endpoint(state, key) for key in each.publishers], LISTED_MAX)
+    publishers = there or ("its publisher is gone" if each.published else "it never had a publisher")
+    path = "leads here" if each.reaches else "no longer leads here"
+    return f"{each.topic} {path}: {publishers}"

@@ -1,0 +1,75 @@
+"""``path``: when messages could get from one topic to another."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.questions.answers import Path
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.phrases import span_text
+from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, tell_spans
+
+_USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
+
+
+def path(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and two topics.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="Up to this moment.")] = "end",
+    through_units: Annotated[
+        bool,
+        typer.Option("--through-units", help="On from what a unit subscribes to, to what it publishes then."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Says when there was a way for messages from one topic to another over edges, which one, how often it broke, by
+    whose deed, and for how long it was there in all. A unit takes messages from one topic and publishes others: with
+    --through-units the way goes on there.
+
+    Examples:
+      ezmsg-ledger path run.ledger SYSTEM/SOURCE/OUT SYSTEM/AMP/IN
+      ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SCOPE/COPY --at mark:baseline
+    """
+    page = Page()
+    path_, asked = taken_apart(words, 2, 2, "two topics are needed", _USAGE)
+    with asked_timeline(path_, page) as timeline:
+        moment = asked_moment(timeline, at)
+        answer = timeline.path(asked[0], asked[1], moment, through_units=through_units)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, timeline, answer)
+
+
+def _print(page: Page, timeline: Timeline, answer: Path) -> None:
+    state = "there is a way" if answer.steps else "there is no way"
+    page.line(("head", f"at seq {answer.moment.seq} {state} from {answer.a} to {answer.b}"))
+    if answer.spans:
+        times, breaks = count(len(answer.spans), "time"), count(answer.broken, "time")
+        page.line(f"it was there {times}, broke {breaks}, for {span_text(answer.ns)} in all")
+    tell_spans(page, timeline, answer.spans, lambda span: " -> ".join(span.topics))
+    if answer.cut_edges:
+        page.line(f"what went last: {listed(answer.cut_edges, SHOWN_MAX)}")
+    if not answer.spans:
+        page.line(_elsewhere(timeline, answer))
+
+
+def _elsewhere(timeline: Timeline, answer: Path) -> str:
+    """Where there was a way, when there was none up to the moment: later, through units, or the other way round."""
+    a, b, moment = answer.a, answer.b, answer.moment
+    before = "nor was there ever one" if moment.seq == timeline.ledger.head else "nor was there one before"
+    later = timeline.path(a, b, through_units=answer.through_units).spans
+    if later:
+        return f"{before}; it came at seq {later[0].born}, {time_text(later[0].born_time, timeline.zone)}"
+    if not answer.through_units and timeline.path(a, b, moment, through_units=True).spans:
+        return f"{before} over edges alone; there was through units (--through-units)"
+    if timeline.path(b, a, moment, through_units=answer.through_units).spans:
+        return f"{before}; there was the other way round, from {b} to {a}"
+    return f"{before}; what leads to {b}, or led there, and what cut it: ezmsg-ledger explain {b}"

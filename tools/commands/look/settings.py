@@ -1,0 +1,136 @@
+"""``settings``: what was in force, and who asked for the change."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page, count, listed, table
+from ezmsg.ledger.tools.text import names
+from ezmsg.ledger.tools.text.documents import ledger_document, moment_document, setting_document
+from ezmsg.ledger.tools.text.span_lines import how_text, tell_some
+from ezmsg.ledger.tools.text.value_text import settings_text, value_text
+
+LIKELY_MAX = 3
+"""Publishers named as likely in a line."""
+
+_USAGE = "ezmsg-ledger settings [LEDGER] [COMPONENT], such as: ezmsg-ledger settings run.ledger SYSTEM/AMP"
+
+
+def settings(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[LEDGER] [COMPONENT]", help="The ledger to read, and a component's address.", show_default=False
+        ),
+    ] = None,
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to look at.")] = "end",
+    field: Annotated[str | None, typer.Option(metavar="NAME", help="Only this field of the component.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Lists the settings in force at a moment. With a component: every change of its settings up to then, from what to
+    what, and who asked. A session that asked with a request is known. A message on the component's settings input is
+    not: the publishers that could have sent it are named as likely, and no more.
+
+    Examples:
+      ezmsg-ledger settings run.ledger --at mark:baseline
+      ezmsg-ledger settings run.ledger SYSTEM/AMP --field gain
+    """
+    page = Page()
+    path, named = taken_apart(words or [], 0, 1, "one component at most", _USAGE)
+    if field is not None and not named:
+        raise Misuse("--field is one of a component", hint=_USAGE)
+    with asked_timeline(path, page) as timeline:
+        moment = asked_moment(timeline, at)
+        state = timeline.at(moment)
+        component = named[0] if named else None
+        answer = timeline.setting(component, field, moment) if component is not None else None
+        if json:
+            shown = state.settings if component is None else {component: state.settings.get(component)}
+            page.document(
+                {
+                    **ledger_document(timeline),
+                    "moment": moment_document(moment),
+                    "in_force": {name: each and setting_document(state, each) for name, each in shown.items()},
+                    "history": answer and answer.to_dict(),
+                }
+            )
+        elif answer is None:
+            _print_all(page, moment, state)
+        else:
+            _print_one(page, timeline, state, answer)
+
+
+def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
+    page.line(("head", f"settings in force at seq {state.seq}"), how_text(moment))
+    rows = []
+    plain = 0
+    for address, setting in state.settings.items():
+        text = settings_text(setting.value)
+        if not text:
+            plain += 1
+            continue
+        source = "initial" if setting.process is None else f"reported by {names.process(state, setting.process)}"
+        rows.append([address, text, source, f"since seq {setting.since}"])
+    for line in table(rows):
+        page.line(f"  {line}")
+    if plain:
+        page.line(("dim", f"  {count(plain, 'component')} without settings"))
+    if not state.settings:
+        page.line("  none: no component is registered at this moment")
+
+
+def _print_one(page: Page, timeline: Timeline, state: GraphState, answer: SettingHistory) -> None:
+    setting, changes = state.settings.get(answer.unit), answer.changes
+    text = "nothing is in force" if setting is None else settings_text(setting.value, None) or "no settings"
+    page.line(("head", f"{answer.unit} at seq {state.seq}: {text}"))
+    what = f"of {answer.field} " if answer.field is not None else ""
+    how = Counter(change.how for change in changes)
+    tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
+    page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
+    tell_some(page, changes, lambda change: _tell_change(page, timeline, change, answer))
+
+
+def _tell_change(page: Page, timeline: Timeline, change: SettingChange, answer: SettingHistory) -> None:
+    _tell(page, timeline, change.came, _values(change, answer.field))
+    if change.asked_by is not None:
+        page.line(f"           asked for by session {change.label} (request {change.request})")
+    elif change.likely:
+        page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
+    if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
+        _tell(page, timeline, change.went, "no longer in force")
+
+
+REPLACED = ("replaced", "registered anew")
+"""What ends a value with another one in its place, which is told itself."""
+
+
+def _tell(page: Page, timeline: Timeline, cause: Cause, what: str) -> None:
+    when = f"{cause.seq:>7}  {time_text(cause.time, timeline.zone)}  "
+    page.line("  ", ("dim", when), ("change", what), f", {cause.text}")
+
+
+def _values(change: SettingChange, field: str | None) -> str:
+    shown = [each for each in change.fields if field is None or f"{each.path}.".startswith(f"{field}.")]
+    return ", ".join(map(_value, shown)) or "no fields"
+
+
+def _value(each: FieldChange) -> str:
+    name = f"{each.path} " if each.path else ""
+    if each.missing == "before":
+        return f"{name}= {value_text(each.after)}".strip()
+    after = "nothing" if each.missing == "after" else value_text(each.after)
+    return f"{name}{value_text(each.before)} -> {after}"
+
+
+def _likely(publisher: Likely) -> str:
+    unit = "" if publisher.unit is None else f" ({publisher.unit}, process {publisher.process})"
+    return f"publisher {publisher.endpoint} of {publisher.topic}{unit if publisher.process is not None else ''}"

@@ -1,0 +1,89 @@
+"""``what-if``: the graph without one session."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from ezmsg.ledger.projections.lifetimes.spans import densest
+from ezmsg.ledger.projections.questions.answers import Without
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.commands.look.diff import ROWS_MAX
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.text.comparison import CAME, CHANGED, WENT, Comparison
+from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.session_story import find_session
+from ezmsg.ledger.tools.text.span_lines import how_text
+
+_USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if run.ledger viewer"
+
+TONES = {CAME: "add", WENT: "drop", CHANGED: "change"}
+
+
+def what_if(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] SESSION", help="The ledger, and a session of it.", show_default=False),
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="The moment to compare at; by default when it last held most."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Takes all that one session did out of the history, and shows what would be otherwise: edges that nobody else
+    held, components and settings that nobody else registered. What others did stays as it was decided, and is not
+    decided anew; where that might have gone otherwise, it is listed.
+
+    Examples:
+      ezmsg-ledger what-if run.ledger viewer
+      ezmsg-ledger what-if run.ledger 2 --at mark:baseline
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 1, "a session is needed", _USAGE)
+    with asked_timeline(path, page) as timeline:
+        session = find_session(timeline, asked[0]).seq
+        moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
+        answer = timeline.without(session, moment)
+        comparison = Comparison(timeline.at(moment), answer.state)
+        if json:
+            differences: Any = msgspec.to_builtins(comparison.document())
+            page.document({**ledger_document(timeline), **answer.to_dict(), "differences": differences})
+        else:
+            _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)")
+
+
+def fullest(timeline: Timeline, session: int) -> int:
+    """The last seq at which a session had most of what it ever had, edges and components: before it let go of them.
+
+    Of one that never had anything the last one before its end. Cost: O(holds) of the whole history.
+    """
+    lifetimes = timeline.lifetimes
+    had = [(hold.born, hold.died) for hold in lifetimes.holds_of(session)]
+    had += [(fact.born, fact.died) for fact in lifetimes.facts("component") if fact.value == session]
+    had = had or [(fact.born, fact.died) for fact in lifetimes.facts("session", session)]
+    found = densest(had)
+    return lifetimes.seq if found is None else min(found[1] - 1, lifetimes.seq)
+
+
+def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison, chosen: str) -> None:
+    moment = answer.moment
+    when = f"{time_text(moment.time, timeline.zone)}{chosen or how_text(moment)}"
+    page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {when}"))
+    for title, changes in comparison.groups():
+        page.line(("head", title))
+        shown = changes if len(changes) <= ROWS_MAX + 1 else changes[:ROWS_MAX]
+        for change in shown:
+            page.line("  ", (TONES[change.sign], f"{change.sign} {change.text}"))
+        if len(shown) < len(changes):
+            page.line(("dim", f"  ... {len(changes) - len(shown)} more (--json)"))
+    if not comparison:
+        why = "had let go of all by then" if answer.events else f"connected only later, at seq {answer.session}"
+        page.line(f"the graph would be the same: this session {why}; leave --at out for when it held most")
+    if answer.doubts:
+        page.line(("head", "might have gone otherwise"))
+    for doubt in answer.doubts:
+        page.line(("dim", f"  {doubt.seq:>6}  "), doubt.text)

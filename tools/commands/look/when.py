@@ -1,0 +1,82 @@
+"""``when``: since when something is so, and how often that changed."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.projections.questions.answers import When
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
+from ezmsg.ledger.projections.questions.settings.history import leaves
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.phrases import span_text
+from ezmsg.ledger.tools.text.span_lines import how_text, tell_spans
+from ezmsg.ledger.tools.text.value_text import value_text
+
+VALUES_MAX = 5
+"""Values of a setting that are named."""
+
+_USAGE = "ezmsg-ledger when [LEDGER] PREDICATE, such as: ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'"
+
+
+def when(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] PREDICATE", help="The ledger, and what is to be true.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="Up to this moment.")] = "end",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Finds the spans in which a predicate was true: when it first became so, when that last changed, by whose deed.
+
+    A predicate is one argument: 'edge A -> B', 'path A -> B', 'session S', 'setting SYSTEM/AMP.gain == 2.0' (a JSON
+    value: 2 is not 2.0; also != < <= > >=), 'topic T', 'component C', 'unit U', 'publisher T', 'subscriber T', 'stalled
+    T', 'paused', 'edges >= 7' (also topics, sessions, processes, components, publishers, subscribers); joined by and,
+    or, not and parentheses. 'edge' and 'setting' can be left out.
+
+    Examples:
+      ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'
+      ezmsg-ledger when run.ledger 'session viewer and not SYSTEM/FILTER/OUT -> VIEWER/IN'
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 1, "a predicate is needed, as one argument", _USAGE)
+    predicate = parse(asked[0])
+    with asked_timeline(path, page) as timeline:
+        answer = timeline.when(predicate, asked_moment(timeline, at), causes=True)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, timeline, answer, predicate)
+
+
+def _print(page: Page, timeline: Timeline, answer: When, predicate: Predicate) -> None:
+    moment = answer.moment
+    truth = "true" if answer.now else "false"
+    page.line(("head", answer.predicate), f" is {truth} at seq {moment.seq}{how_text(moment)}")
+    if not answer.spans:
+        page.line(_never(timeline, answer, predicate))
+        return
+    first = answer.spans[0]
+    changed = f"; last changed at seq {answer.last}" if answer.last is not None else ""
+    page.line(f"first true at seq {first.born}, {time_text(first.born_time, timeline.zone)}{changed}")
+    page.line(f"true {count(len(answer.spans), 'time')}, for {span_text(answer.ns)} in all")
+    tell_spans(page, timeline, answer.spans, lambda span: "true")
+
+
+def _never(timeline: Timeline, answer: When, predicate: Predicate) -> str:
+    """What to say of a predicate that was never true up to the moment: when it became so, or what was so instead."""
+    later = timeline.when(predicate).spans if answer.moment.seq < timeline.ledger.head else []
+    if later:
+        when = time_text(later[0].born_time, timeline.zone)
+        return f"it never was true before; it became so at seq {later[0].born}, {when}"
+    if isinstance(predicate, Setting):
+        field = ".".join(predicate.field)
+        lives = [leaves(fact.value[0]) for fact in timeline.lifetimes.facts("setting", predicate.unit)]
+        values = list(dict.fromkeys(value_text(each[field]) for each in lives if field in each))
+        if values:
+            return f"it never was; its values were {listed(values, VALUES_MAX)}"
+    return "it never was true"

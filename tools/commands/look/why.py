@@ -1,0 +1,115 @@
+"""``why``: who made something so, and who ended it."""
+
+from typing import Annotated
+
+import typer
+
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.projections.questions import predicates
+from ezmsg.ledger.projections.questions.answers import Life, Why
+from ezmsg.ledger.projections.questions.subjects import KINDS
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
+from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.phrases import span_text
+from ezmsg.ledger.tools.text.span_lines import how_text, tell_cause
+from ezmsg.ledger.tools.text.value_text import settings_text
+
+_USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
+
+
+def subject_text(words: list[str]) -> str:
+    """The subject that some words name, as the library has it: ``A -> B`` for two topics, else as it stands."""
+    if len(words) == 2 and words[0] not in KINDS and "->" not in "".join(words):
+        return f"{_quoted(words[0])} -> {_quoted(words[1])}"
+    return " ".join(words)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if " " in name else name
+
+
+def why(
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and an edge; or KIND NAME.", show_default=False),
+    ],
+    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Says of an edge who connected it, when, and who else holds it; or, when it is not there, who disconnected it, or
+    which session ended that held it, and how. The edge can be given as FROM TO, or as 'FROM -> TO'.
+
+    Other things are named with their kind: topic T, session S, setting UNIT, unit UNIT (the process that runs it),
+    process ID, endpoint ID.
+
+    Examples:
+      ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SCOPE
+      ezmsg-ledger why run.ledger 'SYSTEM/FILTER/OUT -> VIEWER/IN' --at mark:baseline
+      ezmsg-ledger why run.ledger unit SYSTEM/AMP --json
+    """
+    page = Page()
+    path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
+    with asked_timeline(path, page) as timeline:
+        moment = asked_moment(timeline, at)
+        answer = timeline.why(subject_text(asked), moment)
+        if json:
+            page.document({**ledger_document(timeline), **answer.to_dict()})
+        else:
+            _print(page, timeline, answer)
+
+
+def _print(page: Page, timeline: Timeline, answer: Why) -> None:
+    moment = answer.moment
+    state = "is" if answer.holds else "is not"
+    page.line(("head", answer.subject), f" {state} there at seq {moment.seq}{how_text(moment)}")
+    if answer.lives and not answer.holds:
+        page.line("before that it was:")
+    for life in answer.lives:
+        tell(page, timeline, life, moment.seq, moment.time, answer.subject)
+    if answer.next is not None:
+        page.line(("dim", "  it came again later:" if answer.lives else "  nor was it before; it came later:"))
+        tell_cause(page, timeline, answer.next)
+    elif not answer.lives:
+        page.line("  nor was it ever")
+        if predicates.pair(answer.subject) is not None:
+            page.line("  (both topics are known; whether a way led over others: ezmsg-ledger path FROM TO)")
+
+
+def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subject: str) -> None:
+    """A life as it was at event ``seq``: what, for how long, and the events at its two ends."""
+    gone = life.ended is not None and life.died is not None and life.died <= seq
+    ended = life.ended if gone and life.ended is not None else time
+    length = f"{'for' if gone else 'so far'} {span_text(max(0, ended - life.came.time))}"
+    page.line("  ", ("dim" if gone else "add", title(life, subject)), f", {length}")
+    tell_cause(page, timeline, life.came)
+    if gone and life.went is not None:
+        tell_cause(page, timeline, life.went, life.ended)
+
+
+def title(life: Life, subject: str) -> str:
+    """What a life is of, in words, where ``subject`` has been named already."""
+    match life.kind, life.value:
+        case "edge", _:
+            who = f"held by {life.label if life.owner is None else f'session {life.label}'}"
+            return who if life.name == subject else f"{life.name} {who}"
+        case "session", [label, peer, _]:
+            named = f' "{label}"' if label else ""
+            return f"session {life.name}{named}" + (f" from {peer}" if peer else "")
+        case "process", [pid, host, *_] if pid is not None:
+            return f"process {life.name} (pid {pid}{f' on {host}' if host else ''})"
+        case "endpoint", ["channel", _, publisher, _]:
+            return f"channel {life.name} to publisher {publisher}"
+        case "endpoint", [kind, topic, *_]:
+            return f"{kind} {life.name} of {topic}"
+        case "setting", [shown, structured, *_]:
+            return settings_text(SettingsValue(None, shown, shown if structured else None)) or "no fields"
+        case "unit", process:
+            return f"in process {process}"
+        case "registration", _:
+            return "its components"
+        case "stall", _:
+            return "stalled"
+    return f"{life.kind} {life.name}"

@@ -1,0 +1,166 @@
+"""``run``: run a script recorded, without changing a line of it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Annotated, Any
+
+import typer
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.address import CannotListen
+from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.input.location import unnamed
+from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
+from ezmsg.ledger.tools.page import report
+from ezmsg.ledger.tools.text.run_summary import summarise
+
+FORWARDED = ("SIGTERM", "SIGHUP")
+"""Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
+
+NOTHING_OF_A_SCRIPT = """\
+  Likely causes: it never came to ez.run(...); it names a graph_address of its own; or it sets EZMSG_GRAPHSERVER_ADDR
+  itself. Let it use the address that $EZMSG_GRAPHSERVER_ADDR has when it starts."""
+
+
+WANTED = "Give the path of a Python script, or -m and a module."
+
+
+class CannotRun(exits.Misuse):
+    """The script cannot be run recorded."""
+
+
+def run(
+    script: Annotated[list[str], typer.Argument(help="A Python script and its own arguments.", show_default=False)],
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", "-l", metavar="FILE", help="Where to record; SCRIPT-DATE-TIME.ledger by default."),
+    ] = None,
+    address: Address = None,
+    durability: Durability = "interval",
+    module: Annotated[bool, typer.Option("--module", "-m", help="SCRIPT is the name of a module.")] = False,
+) -> int:
+    """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
+    happens to its graph: who connected what, which settings were in force, what was lost and why. Not one sample.
+
+    Options of ours come before the script; all that follows it is the script's own. The exit code is the script's, or
+    128 plus the number of the signal that ended it. The recorder listens where the pipeline looks for its graph server
+    ($EZMSG_GRAPHSERVER_ADDR, else 127.0.0.1:25978), so dashboards and other terminals see the same graph.
+
+    \b
+    Examples:
+      ezmsg-ledger run pipeline.py
+      ezmsg-ledger run --ledger monday.ledger pipeline.py --subject 7
+      ezmsg-ledger run -m mylab.pipeline
+    """
+    if not module:
+        _refuse_unless_runnable(script[0])
+    location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
+    wanted = address_or_default(address)
+    recorder = Recorder(location, wanted, durability)
+    try:
+        recorder.start()
+    except RecorderFailed as error:
+        if error.kind == CannotListen.__name__:
+            raise no_listening(error, address) from error
+        raise
+    with Signals() as signals:
+        print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
+        try:
+            command = [sys.executable, *(["-m"] if module else []), *script]
+            code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address})
+        finally:
+            ended = recorder.ended
+            recorder.stop()
+        _conclude(code, ended, recorder)
+    return code if code >= 0 else exits.SIGNALLED - code
+
+
+def _refuse_unless_runnable(script: str) -> None:
+    path = Path(script)
+    if path.is_dir() and not (path / "__main__.py").is_file():
+        raise CannotRun(f"{script} is a folder", hint=WANTED)
+    if not path.exists():
+        near = get_close_matches(path.name, [each.name for each in path.parent.glob("*.py")], 1)
+        raise CannotRun(
+            f"no such script: {script}", hint=f"Did you mean {path.with_name(near[0])}?" if near else WANTED
+        )
+
+
+class Signals:
+    """Between this process and the script, while it runs: it gets what was meant for it, and we stay to the end."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Signals":
+        # Never SIG_IGN: the script would inherit it. But what is ignored already, as after nohup, stays so for both.
+        self._handle(signal.SIGINT, _leave_to_script)
+        for name in FORWARDED:
+            if hasattr(signal, name):
+                self._handle(getattr(signal, name), self._forward)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def run(self, command: list[str], environment: dict[str, str]) -> int:
+        """Run the script; returns its exit code, -N when signal N ended it."""
+        self._child = subprocess.Popen(command, env=environment)
+        for number in self._early:
+            self._child.send_signal(number)
+        return self._child.wait()
+
+    def _handle(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            self._before[number] = signal.signal(number, handler)
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        if self._child is None:
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
+
+
+def _leave_to_script(number: int, frame: FrameType | None) -> None:
+    """The terminal sends Ctrl-C to the script as well."""
+
+
+def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None:
+    """Say what ended the script, whether it was recorded to its end, and what was recorded."""
+    if code < 0 and code != -signal.SIGINT:
+        print(f"ezmsg-ledger: the script was ended by {_signal_name(-code)}", file=sys.stderr)
+    if recorder_ended is not None:
+        how = f"killed by {_signal_name(-recorder_ended)}" if recorder_ended < 0 else f"exit code {recorder_ended}"
+        print(
+            f"ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.",
+            file=sys.stderr,
+        )
+    elif recorder.unwritten:
+        print(
+            "ezmsg-ledger: THE LEDGER COULD NOT BE WRITTEN TO THE END: the last events are lost, as said above. "
+            "What is in it:",
+            file=sys.stderr,
+        )
+    try:
+        summarise(recorder.location, recorder.run, sys.stderr, NOTHING_OF_A_SCRIPT)
+    except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
+        report(str(error), error.hint)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"

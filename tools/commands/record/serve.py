@@ -1,0 +1,177 @@
+"""``serve``: a recording graph server in the foreground."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.runtime.address import EVERYWHERE, CannotListen, start_at
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input import sizes
+from ezmsg.ledger.tools.input.location import unnamed
+from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Durability, Metrics, address_or_default, no_listening
+from ezmsg.ledger.tools.text.run_summary import summarise
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.keeper import Rotation
+    from ezmsg.ledger.runtime.server import GraphServer
+
+SIZE_MIN = 4000
+"""Bytes of a segment below which there would be more beginnings than events."""
+
+NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."
+
+
+def serve(
+    ledger: Annotated[
+        Path | None,
+        typer.Argument(help="Where to record; serve-DATE-TIME.ledger by default.", show_default=False),
+    ] = None,
+    address: Address = None,
+    durability: Durability = "interval",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the persistent edges that the ledger brings.")] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="CIDR",
+            help="Let in this network or host, and this machine, alone; can be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    remote_shutdown: Annotated[
+        bool, typer.Option("--remote-shutdown", help="Obey `ezmsg shutdown` from other machines too.")
+    ] = False,
+    metrics: Metrics = None,
+    rotate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rotate",
+            metavar="SIZE|SPAN",
+            help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.", show_default=False
+        ),
+    ] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Compress sealed segments (extra: zstd).")] = False,
+) -> int:
+    """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
+    Ctrl-C, SIGTERM, or `ezmsg shutdown`.
+
+    A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended.
+
+    \b
+    Examples:
+      ezmsg-ledger serve rig.ledger
+      ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
+      ezmsg-ledger serve rig.ledger --fresh
+      ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
+      ezmsg-ledger serve rig.ledger --rotate 256MB --keep 30d
+    """
+    rotation = rotation_of(rotate or [], keep, compress)
+    wanted = address_or_default(address)
+    os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
+    from ezmsg.ledger.runtime.server import GraphServer
+    from ezmsg.ledger.runtime.server.metrics import NoMetrics
+    from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
+
+    logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    location = ledger or unnamed("serve")
+    networks = _networks(allow or [])
+    raise_descriptor_limit()
+    try:
+        server = GraphServer(
+            location,
+            name="serve",
+            durability=durability,
+            fresh=fresh,
+            allow=networks,
+            remote_shutdown=remote_shutdown,
+            metrics_port=metrics,
+            rotation=rotation,
+        )
+        start_at(server, wanted)
+    except CannotListen as error:
+        raise no_listening(error, address) from error
+    except NoMetrics as error:
+        raise exits.Misuse(str(error), hint=error.hint) from error
+    assert server.ledger is not None
+    assert server.live is not None
+    run = server.live.run
+    stopped = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
+            signal.signal(number, lambda number, frame: _stop(server, stopped, number, frame))
+    print(f"ezmsg-ledger: graph server at {server.address}, recording to {server.ledger.location}", file=sys.stderr)
+    host, port = server.address
+    here = f"{'127.0.0.1' if host == EVERYWHERE else host}:{port}"
+    print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
+    if server.metrics is not None:
+        print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
+    while server.is_alive():
+        server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
+    if server.live.degraded is not None:
+        return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
+    summarise(server.ledger.location, run, sys.stderr, NOTHING_OF_ANYONE)
+    return exits.OK
+
+
+def _networks(texts: list[str]) -> list[str]:
+    """The networks of ``--allow`` as they are understood. Raises Misuse for what is none."""
+    from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, parse_network
+
+    try:
+        return [str(parse_network(text)) for text in texts]
+    except NoNetwork as error:
+        raise Misuse(f"--allow: {error}", hint=error.hint) from error
+
+
+def rotation_of(rotate: list[str], keep: str | None, compress: bool) -> "Rotation | None":
+    """What the options ask for; None when the ledger is to be one file. Raises Misuse."""
+    from ezmsg.ledger.runtime.keeper import Rotation
+
+    in_bytes, spans = [], []
+    for text in rotate:
+        bytes_ = sizes.size(text)
+        if bytes_ is None:
+            if clock.span(text.strip()) is None:
+                raise Misuse(
+                    f"--rotate {text}: that is neither a size nor a span", hint=f"{sizes.SIZES}, {sizes.SPANS}."
+                )
+            spans.append(sizes.span(text, "--rotate"))
+        elif bytes_ < SIZE_MIN:
+            raise Misuse(
+                f"--rotate {text}: that is less than {sizes.size_text(SIZE_MIN)}",
+                hint="Every segment begins with the whole state of the graph: 256MB is a good size.",
+            )
+        else:
+            in_bytes.append(bytes_)
+    if not rotate and (keep is not None or compress):
+        raise Misuse(
+            f"{'--keep' if keep is not None else '--compress'} is about sealed segments, and without --rotate none is",
+            hint="Add --rotate 256MB, say; or put a closed ledger in order with: ezmsg-ledger rotate LEDGER",
+        )
+    if not rotate:
+        return None
+    oldest = None if keep is None else sizes.span(keep, "--keep")
+    return Rotation(size=min(in_bytes, default=None), every=min(spans, default=None), keep=oldest, compress=compress)
+
+
+def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:
+    if not stopped.is_set():
+        stopped.set()
+        server.request_stop("signal", signal.Signals(number).name)

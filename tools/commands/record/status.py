@@ -1,0 +1,145 @@
+"""``status``: how a running recorder is."""
+
+import sys
+import time
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.runtime.recorder.control_client import ask
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.input.options import ADDRESS_DEFAULT, ADDRESS_ENV, address_or_default
+from ezmsg.ledger.tools.input.sizes import size_text
+from ezmsg.ledger.tools.page import Page, Part, count, listed
+from ezmsg.ledger.tools.text.phrases import span_text
+
+WATCH_S = 1.0
+"""How often ``--watch`` asks."""
+
+CLEAR = "\x1b[H\x1b[2J"
+"""What clears a terminal."""
+
+BEHIND_MAX = 3
+"""Streams that are named with their backlogs."""
+
+
+class Row(NamedTuple):
+    """A line of the answer: what it is about, what there is to say, and the style of Page that fits it."""
+
+    about: str
+    text: str
+    tone: str = ""
+
+
+def status(
+    address: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="HOST:PORT", help=f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.", show_default=False
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Ask again every second, until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+) -> int:
+    """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
+    exit code is 1 while it cannot write.
+
+    \\b
+    Examples:
+      ezmsg-ledger status
+      ezmsg-ledger status --watch
+      ezmsg-ledger status 127.0.0.1:10000 --json
+    """
+    where = address_or_default(address)
+    page = Page()
+    while True:
+        answer = ask(where, "status")
+        if watch and sys.stdout.isatty():
+            sys.stdout.write(CLEAR)
+        if json:
+            page.document(answer)
+        else:
+            for line in lines(where, answer):
+                page.line(*line)
+        if not watch:
+            return exits.OK if answer["degraded"] is None else exits.NO
+        page.flush()
+        time.sleep(WATCH_S)
+
+
+def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
+    """The status as a person reads it, as lines of Page."""
+    rows = [*_recording(answer), *_clients(answer), *_trouble(answer)]
+    width = max(len(row.about) for row in rows)
+    head = f"recording to {answer['ledger']} at {where}, for {span_text(answer['now'] - answer['started'])}"
+    out: list[list[Part]] = [[("head", head)]]
+    for row in rows:
+        out.append([f"  {row.about.ljust(width)}  ", (row.tone, row.text) if row.tone else row.text])
+    return out
+
+
+def _recording(answer: dict[str, Any]) -> list[Row]:
+    size = "in memory" if answer["bytes"] is None else size_text(answer["bytes"])
+    if answer["bytes_per_hour"] is not None:
+        size += f", {size_text(answer['bytes_per_hour'])} more an hour"
+    lag = answer["seq"] - answer["durable_seq"]
+    if answer["lag"] is None:
+        disk = "when the system sees fit"
+    elif not lag:
+        disk = "all of it on the disk"
+    else:
+        disk = f"{count(lag, 'event')} not yet on the disk, for {span_text(answer['lag'])}"
+    return [
+        Row("ledger", f"seq {answer['seq']}, {answer['rate']:.1f} events/s, {size}"),
+        Row("durability", f"{answer['durability']}, {disk}"),
+    ]
+
+
+def _clients(answer: dict[str, Any]) -> list[Row]:
+    kinds = ("session", "process", "publisher", "subscriber", "channel")
+    plural = {"process": "processes"}
+    clients = [count(answer[plural.get(kind, kind + "s")], kind, plural.get(kind, "")) for kind in kinds]
+    streams = [f"{number} of {kind}" for kind, number in answer["streams"].items() if number]
+    rows = [
+        Row("clients", ", ".join(clients)),
+        Row("graph", f"{count(answer['edges'], 'edge')}, {count(answer['components'], 'component')}"),
+        Row(
+            "sockets",
+            f"{count(answer['connections'], 'connection')} of at most {answer['connections_max']}, "
+            f"{size_text(answer['pending_bytes'])} pending",
+        ),
+    ]
+    if answer["segments"]:
+        rows.append(Row("memory", f"{count(answer['segments'], 'segment')} of {size_text(answer['segment_bytes'])}"))
+    if streams:
+        rows.append(Row("streams", ", ".join(streams)))
+    return rows
+
+
+def _trouble(answer: dict[str, Any]) -> list[Row]:
+    """What is not as it should be, or was not."""
+    rows = []
+    if answer["slowest_acks"]:
+        slowest = answer["slowest_acks"][0]
+        rows.append(
+            Row("slowest", f"{slowest['topic']} ({slowest['peer']}) took {span_text(slowest['took'])} for an update")
+        )
+    refusals = [count(answer["refused"], "refusal")] if answer["refused"] else []
+    refusals += [f"{number} {reason}" for reason, number in answer["turned_away"].items()]
+    if refusals:
+        rows.append(Row("refused", ", ".join(refusals), "warn"))
+    if answer["backlogs"]:
+        behind = [f"{each['entries']} of {each['stream']} for {each['peer']}" for each in answer["backlogs"]]
+        rows.append(Row("behind", listed(behind, BEHIND_MAX), "warn"))
+    rows += [Row("stalled", f"the subscriber of {topic}", "warn") for topic in answer["stalled"]]
+    degraded, error = answer["degraded"], answer["last_error"]
+    if degraded is not None:
+        kept = "some are LOST already" if degraded["lost"] else "none is lost so far"
+        rows += [
+            Row("DEGRADED", f"since {time_text(degraded['since'])}: {degraded['error']}", "bad"),
+            Row("", f"{count(degraded['waiting'], 'event')} in memory; {kept}; no durability is promised", "bad"),
+        ]
+    elif error is not None:
+        rows.append(Row("last error", f"{time_text(error['time'])}: {error['error']}", "warn"))
+    return rows

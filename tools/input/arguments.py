@@ -1,0 +1,29 @@
+"""What stands on a command line behind the command: a ledger or none, then what is asked about."""
+
+from pathlib import Path
+
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input.location import written
+
+
+def taken_apart(words: list[str], least: int, most: int, what: str, usage: str) -> tuple[Path | None, list[str]]:
+    """The ledger that is named, None for none, and the other words: ``least`` to ``most`` of them.
+
+    The first word is a ledger when there is one word more than can be asked about, or when it is a file or a folder of
+    segments, or is called like one. Raises Misuse, which says that ``what`` is needed, and how it is used.
+    """
+    first_is_ledger = len(words) > most or (bool(words) and _is_ledger(words[0]))
+    rest = words[1:] if first_is_ledger else words
+    if least <= len(rest) <= most:
+        return (Path(words[0]) if first_is_ledger else None), rest
+    if len(rest) > most:
+        raise Misuse(f"{what}, and at most a ledger before: {' '.join(words)}", hint=usage)
+    given = f": {' '.join(rest)} is one" if len(rest) == 1 else ""
+    raise Misuse(f"{what}{given}", hint=usage)
+
+
+def _is_ledger(word: str) -> bool:
+    try:
+        return word.endswith(".ledger") or written(Path(word)) is not None
+    except OSError:  # too long for a name, or in a folder that may not be entered: a topic, a predicate
+        return False

@@ -1,0 +1,157 @@
+"""Which ledger is meant, and opening it to look."""
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
+from ezmsg.ledger.folder.segments import number_of
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.questions.last_built import RUN
+from ezmsg.ledger.projections.questions.timeline import has_writer
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.page import Page
+
+ENVIRONMENT = "EZMSG_LEDGER"
+PATTERN = "*.ledger"
+
+
+class NoSuchLedger(Misuse):
+    """No file of that name, or none to choose from."""
+
+
+def locate(path: Path | None, page: Page) -> Path:
+    """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder.
+
+    One to which nobody ever came is passed over: a script that failed before ``ez.run`` leaves it, and hardly anybody
+    means that. A note says which one was chosen, and past what.
+
+    Raises NoSuchLedger, and OSError when a folder on the way cannot be entered.
+    """
+    if path is not None:
+        return _existing(path, "")
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        page.note(f"reading {named} (${ENVIRONMENT})")
+        return _existing(Path(named), f", which ${ENVIRONMENT} names")
+    found = _ledgers(Path())
+    if not found:
+        raise NoSuchLedger(
+            f"no ledger was named, and there is no {PATTERN} in {Path.cwd()}",
+            hint=f"Name one, set {ENVIRONMENT}, or record one: ezmsg-ledger run SCRIPT.py",
+        )
+    chosen = next((path for path in found if not _is_of_nobody(path)), found[0])
+    passed = found.index(chosen)
+    but = f"; {found[0]}{f' and {passed - 1} more' if passed > 1 else ''} recorded nothing" if passed else ""
+    page.note(f"reading {chosen} (the newest {PATTERN} here{but})")
+    return chosen
+
+
+@contextmanager
+def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
+    """The ledger that ``locate`` finds, open for reading. A note says where its history begins, if not with seq 1.
+
+    When something is asked for that is not there, and the ledger is damaged, DamagedLedger is raised in place of that:
+    it may be behind the damage.
+    """
+    with Ledger.open(locate(path, page), "r") as ledger:
+        tell_beginning(ledger, page)
+        try:
+            yield ledger
+        except (UnknownMoment, UnknownSubject) as error:
+            if (damage := _damage(ledger)) is not None:
+                raise damage from error
+            raise
+
+
+def tell_beginning(ledger: Ledger, page: Page) -> None:
+    """Note that the first part of a ledger is not there, or not read, so that nobody takes what is shown for all."""
+    if hole := ledger.hole:
+        why = f"{hole}, so what stands before it is not read"
+    elif ledger.first > 1:
+        why = "what came before is no longer there"
+    else:
+        return
+    page.note(f"{shortened(ledger.location)} begins with seq {ledger.first}: {why}")
+
+
+def _damage(ledger: Ledger) -> DamagedLedger | None:
+    """What is wrong with a ledger; None when it can be read to its end. Cost: one pass."""
+    try:
+        for _ in ledger.read():
+            pass
+    except DamagedLedger as error:
+        return error
+    return None
+
+
+def unnamed(stem: str) -> Path:
+    """A file of this folder to record to when none was named: ``STEM-YYYYmmdd-HHMMSS.ledger``, or one numbered beside
+    it, since what was recorded in the same second is another recording."""
+    path = Path(f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
+    numbers = itertools.count(2)
+    unused = path
+    while unused.exists():
+        unused = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return unused
+
+
+def shortened(location: str) -> str:
+    """A path as seen from this folder, where that is shorter."""
+    try:
+        return min(os.path.relpath(location), location, key=len)
+    except ValueError:  # another drive on Windows
+        return location
+
+
+def _existing(path: Path, which: str) -> Path:
+    path = path.expanduser()
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    else:
+        return path
+    beside = [each.name for each in _ledgers(path.parent)]
+    near = get_close_matches(path.name, beside, 1) or [name for name in beside if name.startswith(path.name)]
+    if near:
+        hint = f"Did you mean {path.parent / near[0]}?"
+    elif beside:
+        hint = f"There is {path.parent / beside[0]}" + (f", and {len(beside) - 1} more." if beside[1:] else ".")
+    else:
+        hint = "Record one: ezmsg-ledger run SCRIPT.py"
+    raise NoSuchLedger(f"there is no file {path}{which}", hint=hint)
+
+
+def _is_of_nobody(path: Path) -> bool:
+    """Whether a recorder began and ended here, and no program ever reached it. Cost: that of the first batch."""
+    try:
+        with Ledger.open(path, "r") as ledger:
+            return not has_writer(ledger) and all(isinstance(event, RUN) for event in ledger.entries())
+    except (LedgerError, OSError):  # what is wrong with it is worth saying, to whoever meant this one
+        return False
+
+
+def written(path: Path) -> int | None:
+    """When a ledger was last written: a file, or the newest segment in a folder; None when it is no ledger."""
+    if path.is_file():
+        return path.stat().st_mtime_ns
+    if not path.is_dir():
+        return None
+    return max((each.stat().st_mtime_ns for each in path.iterdir() if number_of(each.name) is not None), default=None)
+
+
+def _ledgers(folder: Path) -> list[Path]:
+    """The ledgers in a folder, the one that was written last first."""
+    found = []
+    try:
+        for path in folder.glob(PATTERN):
+            if (since := written(path)) is not None:
+                found.append((since, path))
+    except OSError:  # a folder that cannot be listed has nothing to choose from
+        return []
+    return [path for _, path in sorted(found, key=lambda item: (-item[0], str(item[1])))]

@@ -1,0 +1,1 @@
+"""What commands say: sentences, tables, documents."""

@@ -1,0 +1,128 @@
+"""Start-up in a few lines: sentences of one kind that come close together are told as one.
+
+Processes start side by side, so that what belongs together is not one behind the other: whatever comes without a pause
+is held back, gathered by kind, and told in the order in which each kind began.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.text.sentences import Sentence
+
+FOLD_MIN = 4
+"""Sentences of a kind from which on they become one; fewer are as quickly read one by one."""
+
+QUIET_NS = 500_000_000
+"""A pause of this length ends a burst. Processes of one pipeline start within it of each other."""
+
+LONG_NS = 10_000_000_000
+"""However busy a graph is, nothing is held back for longer."""
+
+HELD_MAX = 10_000
+"""Nor are more sentences than this: a few megabytes."""
+
+SHOWN_MAX = 3
+"""Edges or components that a folded line names."""
+
+ALONE = frozenset({"head", "warn", "bad", "name"})
+"""Tones of sentences that nobody should have to look for: they end a burst and stand alone."""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What is shown: one sentence, or several as one. ``first`` and ``last`` are seqs; ``time`` is the first one's."""
+
+    first: int
+    last: int
+    time: int
+    type: str
+    text: str
+    tone: str
+
+
+class Bursts:
+    """Turns sentences into lines, each as soon as it is known what it will be."""
+
+    def __init__(self, fold: bool = True) -> None:
+        self._fold = fold
+        self._held: list[Sentence] = []
+
+    def add(self, sentence: Sentence) -> list[Line]:
+        """The lines that are ready now that ``sentence`` has come."""
+        if not self._fold:
+            return [_alone(sentence)]
+        if sentence.told.tone in ALONE:
+            return [*self.flush(), _alone(sentence)]
+        ready = self.flush() if self._held and self._is_over(sentence.time) else []
+        self._held.append(sentence)
+        return ready
+
+    def flush(self) -> list[Line]:
+        """The lines of all that was held back."""
+        held, self._held = self._held, []
+        return sorted(_gather(held), key=lambda line: line.first)
+
+    @property
+    def since(self) -> int | None:
+        """The time (ns) of the last sentence that is held back; None when there is none."""
+        return self._held[-1].time if self._held else None
+
+    def _is_over(self, time: int) -> bool:
+        held = self._held
+        if len(held) >= HELD_MAX or time - held[0].time > LONG_NS:
+            return True
+        return not 0 <= time - held[-1].time <= QUIET_NS
+
+
+def _alone(sentence: Sentence) -> Line:
+    told = sentence.told
+    return Line(sentence.seq, sentence.seq, sentence.time, sentence.type, told.text, told.tone)
+
+
+def _gather(held: list[Sentence]) -> Iterable[Line]:
+    groups: dict[object, list[Sentence]] = {}
+    for sentence in held:
+        burst = sentence.told.burst
+        if burst is None:
+            yield _alone(sentence)
+        else:
+            groups.setdefault(burst[:2] if burst[0] == "endpoints" else burst, []).append(sentence)
+    for group in groups.values():
+        kind = (group[0].told.burst or ("",))[0]
+        if kind == "process":
+            yield from map(_alone, group if group[-1].type == "process.opened" else group[-1:])
+        elif len(group) < FOLD_MIN:
+            yield from map(_alone, group)
+        else:
+            yield _together(group, {"edges": _edges, "endpoints": _endpoints, "unchanged": _unchanged}[kind](group))
+
+
+def _together(group: list[Sentence], text: str) -> Line:
+    first = group[0]
+    return Line(first.seq, group[-1].seq, first.time, first.type, text, first.told.tone)
+
+
+def _edges(group: list[Sentence]) -> str:
+    _, verb, after, also = group[0].told.burst or ("", "", "", False)
+    edges = [" -> ".join(sentence.told.words[:2]) for sentence in group]
+    what = ", already held by others" if also else ""
+    return f"{verb} {len(edges)} edges{after}{what}: {listed(edges, SHOWN_MAX)}"
+
+
+def _endpoints(group: list[Sentence]) -> str:
+    kinds: dict[str, int] = {}
+    for sentence in group:
+        kind = (sentence.told.burst or ("", "", ""))[2]
+        kinds[kind] = kinds.get(kind, 0) + 1
+    order = [kind for kind in ("publisher", "subscriber", "channel") if kind in kinds]
+    verb = (group[0].told.burst or ("", ""))[1]
+    return f"{', '.join(count(kinds[kind], kind) for kind in order)} {verb}"
+
+
+def _unchanged(group: list[Sentence]) -> str:
+    verb = (group[0].told.burst or ("", ""))[1]
+    components = list(dict.fromkeys(word for sentence in group for word in sentence.told.words))
+    return (
+        f"{verb} the settings of {count(len(components), 'component')}, as they were: {listed(components, SHOWN_MAX)}"
+    )

@@ -1,0 +1,60 @@
+"""The parts that sentences are made of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
+from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.text import names
+
+LISTED_MAX = 5
+"""Edges, units or addresses that a sentence lists by name, unless all are wanted."""
+
+EVERYTHING = 10**9
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a sentence is made of.
+
+    ``tone`` is a style of Page ("" for plain). ``sessions`` and ``words`` (topics and addresses) are what it speaks of,
+    consequences included: filters look at them. ``burst`` begins with a kind; sentences with an equal one can be told
+    together: see bursts.py.
+    """
+
+    text: str
+    tone: str = ""
+    sessions: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+    burst: tuple[Any, ...] | None = None
+
+
+def span_text(ns: int) -> str:
+    """A length of time in the unit that fits it."""
+    seconds = abs(ns) / 1e9
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
+def seqs_text(first: int, last: int) -> str:
+    """``seq 7``, ``seqs 7 to 9``."""
+    return f"seq {first}" if first == last else f"seqs {first} to {last}"
+
+
+def observed(event: Any) -> str:
+    return " (found so; it happened before)" if event.observed else ""
+
+
+def edges_text(edges: list[EdgeKey], most: int, after: str = "") -> str:
+    return f"{count(len(edges), 'edge')}{after}: {listed([names.edge(edge) for edge in edges], most)}"
+
+
+def topics(edges: Iterable[EdgeKey]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(topic for edge in edges for topic in edge))

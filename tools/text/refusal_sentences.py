@@ -1,0 +1,116 @@
+"""Why a command was refused, in a sentence: the cycle with its owners, the session that was there first."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from ezmsg.ledger.events import CommandRejected
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.text import names
+from ezmsg.ledger.tools.text.value_text import value_text
+
+
+def refusal(state: GraphState, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    """What was wanted and why it was refused; and the topics, addresses or units that it speaks of.
+
+    Arguments and causes come from whoever recorded them: those that are not as expected are shown as they are.
+    """
+    who = names.actor(state, event.actor, event.peer)
+    tell = _REASONS.get(event.reason)
+    if tell is not None:
+        try:
+            return tell(state, who, event, most)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            pass  # another recorder's idea of this reason: shown below as it is
+    return _as_it_is(who, event)
+
+
+def _as_it_is(who: str, event: CommandRejected) -> tuple[str, tuple[str, ...]]:
+    arguments = f" {value_text(event.arguments)}" if event.arguments is not None else ""
+    cause = f": {value_text(event.cause)}" if event.cause is not None else ""
+    return f"{event.command}{arguments} by {who} ({event.reason}{cause})", ()
+
+
+def _cycle(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    from_topic, to_topic = event.arguments
+    path, owners = event.cause["path"], event.cause["owners"]
+    wanted = f"{who} wanted {from_topic} -> {to_topic}"
+    if from_topic == to_topic:
+        return f"{wanted}, but a topic cannot feed itself", (from_topic,)
+    steps = [
+        f"{names.edge(step)} (held by {', '.join(names.by_uuid(state, owner) for owner in held)})"
+        for step, held in zip(pairwise(path), owners, strict=True)
+    ]
+    left_out = event.cause.get("left_out", 0)
+    more = f" and {left_out} more" if left_out else ""
+    return f"{wanted}, but that would close a cycle: {listed(steps, most)}{more}", tuple(dict.fromkeys(path))
+
+
+def _collision(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    addresses = tuple(event.cause["addresses"])
+    holders = ", ".join(names.by_uuid(state, uuid) for uuid in event.cause["sessions"])
+    wanted = f"{who} wanted to register {count(event.arguments['components'], 'component')}"
+    return f"{wanted}, but {holders} has registered {listed(list(addresses), most)}", addresses
+
+
+def _conflict(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    units: dict[str, str] = event.cause["units"]
+    taken = [f"{unit}, which {names.by_uuid(state, uuid)} runs" for unit, uuid in units.items()]
+    return f"{who} claimed {listed(taken, most, '; ')}", tuple(units)
+
+
+def _not_owner(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    component = event.arguments["component"]
+    return f"{who} reported settings of {component}, which it does not run", (component,)
+
+
+def _malformed(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} sent a malformed {event.command}{_detail(event)}", ()
+
+
+def _unknown_command(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} sent {event.command}, which is no command here{_detail(event)}", ()
+
+
+def _unknown_publisher(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} wanted a channel to a publisher that is not there{_detail(event)}", ()
+
+
+def _not_asked(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} answered a request that nobody had made{_detail(event)}", ()
+
+
+def _not_local(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} sent {event.command}, which only programs of this machine may", ()
+
+
+def _host_not_allowed(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    return f"{who} was not let in: its host is none of those that are allowed", ()
+
+
+def _too_many(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
+    of_whom = " from its host" if event.reason == "too_many_from_host" else ""
+    return f"{who} was not let in: there were too many connections{of_whom}", ()
+
+
+def _detail(event: CommandRejected) -> str:
+    if event.arguments is None:
+        return ""
+    return f": {event.arguments if isinstance(event.arguments, str) else value_text(event.arguments)}"
+
+
+_REASONS: dict[str, Callable[[GraphState, str, CommandRejected, int], tuple[Any, tuple[str, ...]]]] = {
+    "cycle": _cycle,
+    "collision": _collision,
+    "conflict": _conflict,
+    "not_owner": _not_owner,
+    "malformed": _malformed,
+    "unknown_command": _unknown_command,
+    "unknown_publisher": _unknown_publisher,
+    "not_asked": _not_asked,
+    "not_local": _not_local,
+    "host_not_allowed": _host_not_allowed,
+    "too_many_connections": _too_many,
+    "too_many_from_host": _too_many,
+}
