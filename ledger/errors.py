@@ -3,10 +3,7 @@
 Every error carries a ``hint``: what the person who meets it can do next.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.storage.lock import Holder
+from ezmsg.ledger.holder import Holder
 
 
 class LedgerError(Exception):
@@ -70,7 +67,7 @@ class LedgerLocked(LogError):
 
     hint = "Stop the other writer, or record to another file."
 
-    def __init__(self, message: str, *, holder: "Holder | None" = None, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, holder: Holder | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.holder = holder
 

@@ -3,18 +3,18 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NoReturn
 
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import check_begins
-from ezmsg.ledger.folder.segments import SegmentFile, Start
-from ezmsg.ledger.log import POLL_S, Ledger
+from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import Disk, sync_file
+from ezmsg.ledger.storage.files import create, explained
 from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.storage.header import create, explained, first_bytes, new_header, refuse_foreign
-from ezmsg.ledger.storage.lock import Holder, WriterLock, network_file_system, writer_of
+from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
+from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
+from ezmsg.ledger.storage.lock import WriterLock, is_written, network_file_system
 from ezmsg.ledger.storage.reader import Reader, Stop, pause
 from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.storage.scan import Place
@@ -24,8 +24,8 @@ from ezmsg.ledger.storage.writer import Writer
 logger = logging.getLogger("ezmsg.ledger")
 
 
-class DiskLedger(Ledger):
-    """What its ``_reader`` tells of a ledger on a disk, whether it is written here or not."""
+class OnDisk(LedgerReader):
+    """What is read the same way of a ledger on a disk, whether it is written here or not."""
 
     _disk: Disk
     _reader: Reader | FolderReader
@@ -42,34 +42,20 @@ class DiskLedger(Ledger):
     def bytes_on_disk(self) -> int:
         return self._reader.size_on_disk()
 
-    @property
-    def writer(self) -> Holder | None:
-        return writer_of(self._disk, self.location)
 
-
-class ReadLedger(DiskLedger):
+class DiskReader(OnDisk):
     """A ledger that is read, perhaps while another process writes it. Nothing is locked, nothing is ever written."""
-
-    durability = "none"
-    failure = None
 
     def __init__(self, disk: Disk, path: str) -> None:
         super().__init__()
         self.location = path
         self._disk = disk
         with explained(path, "read"):
-            folder = disk.kind(path) == "folder"
-        self._reader = FolderReader(disk, path) if folder else Reader(SegmentFile(disk, path))
+            self.segmented = disk.kind(path) == "folder"
+        self._reader = FolderReader(disk, path) if self.segmented else Reader(LedgerFile(disk, path))
         self.header = self._reader.header
         self._seen: Place | None = None
         self._mark = (0, 0)
-
-    def start(self, seq: int | None = None) -> Start | None:
-        return self._reader.start(seq)
-
-    @property
-    def tip(self) -> str:
-        return self._reader.tip
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
         return self._reader.read(after, until)
@@ -78,15 +64,43 @@ class ReadLedger(DiskLedger):
         return self._reader.tail(after, stop, lambda place: pause(stop, poll))
 
     @property
+    def place(self) -> Place:
+        if self._reader.closed:
+            return self._seen or Place(0, 0, b"")
+        if (mark := self._reader.mark()) != self._mark or self._seen is None:
+            self._seen, self._mark = self._reader.last(), mark
+        return self._seen
+
+    def holds(self, place: Place) -> bool:
+        return self._reader.holds(place)
+
+    @property
     def tail_bytes(self) -> int:
-        end = self._last().offset
+        end = self.place.offset
         return self._mark[1] - end
+
+    @property
+    def tip(self) -> str:
+        return self._reader.tip
+
+    @property
+    def in_place(self) -> bool:
+        return not self._reader.closed and self._reader.in_place
+
+    @property
+    def being_written(self) -> bool:
+        commit = self.place.commit
+        sealed = commit is not None and commit.seals
+        return not sealed and is_written(self._disk, self.location, self.tip)
+
+    def start(self, seq: int | None = None) -> Start | None:
+        return self._reader.start(seq)
 
     def verify(self) -> Verification:
         return self._reader.verify()
 
     def check(self) -> None:
-        place = self._last()
+        place = self.place
         assert self._reader.closed or self._reader.holds(place), f"no commit line ends at offset {place.offset}"
 
     def close(self) -> None:
@@ -96,54 +110,8 @@ class ReadLedger(DiskLedger):
         if hasattr(self, "_reader"):
             self.close()
 
-    def _last(self) -> Place:
-        if self._reader.closed:
-            return self._seen or Place(0, 0, b"")
-        if (mark := self._reader.mark()) != self._mark or self._seen is None:
-            self._seen, self._mark = self._reader.last(), mark
-        return self._seen
 
-    def _holds(self, place: Place) -> bool:
-        return self._reader.holds(place)
-
-    # --- what a reader cannot do ---
-
-    def _refuse(self) -> NoReturn:
-        raise LogError(f"{self.location} is open for reading", hint='Open it with mode "a" to write.')
-
-    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
-        self._refuse()
-
-    def append_late(self, events: list[Event]) -> None:
-        self._refuse()
-
-    def reopen(self) -> Ledger:
-        self._refuse()
-
-    @property
-    def in_place(self) -> bool:
-        return not self._reader.closed and self._reader.in_place
-
-    def sync(self) -> None:
-        self._refuse()
-
-    def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
-        self._refuse()
-
-    def on_durable(
-        self, durable: Callable[[int], object], failed: Callable[[LedgerError], object] | None = None
-    ) -> None:
-        self._refuse()
-
-    @property
-    def durable_seq(self) -> int:
-        self._refuse()
-
-    def touch(self) -> None:
-        self._refuse()
-
-
-class FileLedger(DiskLedger):
+class FileLedger(OnDisk, Ledger):
     """A file open for append: its one writer, and readers beside it."""
 
     def __init__(self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int]) -> None:
@@ -180,7 +148,7 @@ class FileLedger(DiskLedger):
 
     def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
         # a handle of its own: iterators duplicate it, and one that a forked child inherits would keep the lock
-        file = SegmentFile(self._disk, self.location)
+        file = LedgerFile(self._disk, self.location)
         lock.guard(file.handle)
         return Reader(file, named=False)
 
@@ -282,14 +250,23 @@ class FileLedger(DiskLedger):
     def appended(self) -> int:
         return self._writer.appended
 
+    @property
+    def grown(self) -> int:
+        return self._writer.place.offset - self._writer.began.offset
+
     def check(self) -> None:
         self._writer.check()
 
-    def _last(self) -> Place:
+    @property
+    def place(self) -> Place:
         return self._writer.place
 
-    def _holds(self, place: Place) -> bool:
+    def holds(self, place: Place) -> bool:
         return True
+
+    @property
+    def being_written(self) -> bool:
+        return not self._writer.closed
 
     def close(self) -> None:
         self._reader.closed = True  # its file is the lock's to close

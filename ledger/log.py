@@ -5,15 +5,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Self, overload
 
-from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
+from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.folder.segments import Since, Start
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.files import explained
 from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.storage.header import explained
-from ezmsg.ledger.storage.lock import Holder
+from ezmsg.ledger.storage.ledger_file import Since, Start
 from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.seq_times import SeqTimes
@@ -24,21 +23,202 @@ POLL_S = 0.05
 """How often a tail looks for what other processes have written. Within the writer's process it wakes at once."""
 
 
-class Ledger(ABC):
-    """Typed events in the order of their seqs: from 1, dense, never changed.
+class LedgerReader(ABC):
+    """A ledger that can be read, from any process and thread, perhaps while it is written: typed events, seq by seq.
 
-    Made by ``Ledger.open`` and ``Ledger.memory``. All methods may be called from any thread. In a process forked from
-    the writer's, appending raises ForkedWriter and closing does nothing.
+    Seqs begin at 1, have no gaps but those that a ``Gap`` event names, and never change. ``Ledger.open(location, "r")``
+    gives a reader; a ``Ledger``, which can append, is one as well.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> with Ledger.open("rig.ledger") as ledger:
+    ...     _ = ledger.append([events.Mark(name="left hand"), events.Mark(name="right hand")])
+    >>> with Ledger.open("rig.ledger", "r") as reader:
+    ...     reader.head, [event.name for event in reader.entries()]
+    (2, ['left hand', 'right hand'])
     """
 
     location: str
     """The absolute path of the file or folder; ``memory`` for a ledger without one."""
 
+    header: Header
+
+    segmented: bool = False
+    """Whether the ledger is a folder of segments rather than one file."""
+
+    def __init__(self) -> None:
+        self._times = SeqTimes(self)
+
+    # --- events ---
+
+    @abstractmethod
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        """The events with ``after`` < seq <= ``until`` as of now, in batches of whole commits (about 256 KiB).
+
+        A torn tail is not shown. Raises DamagedLedger after the last event before the damage. Cost: that of decoding
+        (3 M events/s), from the place of ``after`` on.
+        """
+
+    @abstractmethod
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        """As ``read``, then what comes, without a gap between; ends when ``stop`` is set or the ledger is closed.
+
+        Looks every ``poll`` seconds for what another process wrote; in the writer's process it wakes at once. Raises
+        HistoryChanged when what was shown is no longer there.
+        """
+
+    def entries(self, after: int = 0, until: int | None = None) -> Iterator[AnyEvent]:
+        """As ``read``, event by event."""
+        for batch in self.read(after, until):
+            yield from batch
+
+    def seq_at(self, time: int) -> int:
+        """The largest seq whose time is <= ``time`` (ns since the epoch, UTC), whatever the clock did; 0 without one.
+
+        Cost: one pass over the ledger at first, then over what is new; O(log(n)).
+        """
+        return self._times.seq_at(time)
+
+    # --- where it begins and ends ---
+
+    @property
+    def id(self) -> str:
+        """The name of this ledger for ever. ``id:seq`` names an event anywhere."""
+        return self.header.id
+
+    @property
+    def created(self) -> int:
+        """When the ledger was made: ns since the epoch, UTC."""
+        return self.header.created
+
+    @property
+    def head(self) -> int:
+        """The seq of the last event; 0 when there is none. A reader looks at the file each time."""
+        return self.place.seq
+
+    @property
+    @abstractmethod
+    def place(self) -> Place:
+        """The end of the last whole commit: what is derived from the ledger up to here names it."""
+
+    @abstractmethod
+    def holds(self, place: Place) -> bool:
+        """Whether the commit that ended at ``place`` still stands there: if so, so does all that was before it."""
+
+    @property
+    def receipt(self) -> str:
+        """The last commit line. Kept elsewhere, it proves every byte before it: see docs/FORMAT.md."""
+        return self.place.line.decode("ascii").rstrip("\n")
+
+    @property
+    @abstractmethod
+    def tail_bytes(self) -> int:
+        """Bytes after the last whole commit: torn off, or still being written. They are not shown."""
+
+    @property
+    def tip(self) -> str:
+        """The path of the file that is written: ``location``, or the last segment in it."""
+        return self.location
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """Bytes of all its files, compressed ones as they are; in memory: what a file would have. Cost: O(segments)."""
+        return self.place.offset
+
+    @property
+    @abstractmethod
+    def in_place(self) -> bool:
+        """Whether the file that was opened is still the one at ``location``."""
+
+    @property
+    @abstractmethod
+    def being_written(self) -> bool:
+        """Whether somebody has the ledger open for writing, here or in another process. A sealed one nobody has.
+
+        Cost: two files are opened, and their locks taken for a moment if they are free.
+        """
+
+    # --- what a folder can have dropped ---
+
+    @property
+    def first(self) -> int:
+        """The seq of the first event that is there (or would be): 1, or later when earlier segments were dropped."""
+        return 1
+
+    @property
+    def hole(self) -> str:
+        """What is missing in the middle, in words, so that nothing before it is read; "" when nothing is.
+
+        Cost: a look into the folder.
+        """
+        return ""
+
+    def start(self, seq: int | None = None) -> Start | None:
+        """The last place at or before event ``seq`` (None: the head) where a fold can start; None: only from nothing.
+
+        Raises HistoryDropped when ``seq`` lies before all that is there, DamagedLedger. Cost: O(bytes of what is kept
+        there), and a few files are opened.
+        """
+        return None
+
+    # --- checks ---
+
+    @abstractmethod
+    def verify(self) -> Verification:
+        """Check every byte and say what does not hold. Raises nothing about the content. Cost: O(bytes)."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Assert the invariants of what this object keeps in memory against what is stored."""
+
+    # --- life ---
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let the ledger go. Does nothing a second time. Iterators that are under way go on to their end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.location} at seq {self.head}>"
+
+
+class Ledger(LedgerReader):
+    """A ledger that is open for append, by its one writer. ``Ledger.open`` and ``Ledger.memory`` make them.
+
+    All methods may be called from any thread. In a process forked from the writer's, appending raises ForkedWriter and
+    closing does nothing.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> ledger = Ledger.memory()
+    >>> [edge] = ledger.append([events.EdgeConnected(from_topic="EEG", to_topic="FILTER", owner=None)])
+    >>> edge.seq, ledger.head, ledger.verify().sound
+    (1, 1, True)
+    """
+
     durability: Durability
     previous_writer_seen: int | None = None
-    """When the writer before this one was last alive (ns since the epoch, UTC); None without one, or for a reader."""
+    """When the writer before this one was last alive (ns since the epoch, UTC); None without one."""
 
-    header: Header
+    @overload
+    @staticmethod
+    def open(
+        location: str | os.PathLike[str],
+        mode: Literal["a"] = "a",
+        durability: Durability = "interval",
+        clock: Callable[[], int] = time.time_ns,
+        disk: Disk = OS_DISK,
+        segmented: bool = False,
+    ) -> "Ledger": ...
+
+    @overload
+    @staticmethod
+    def open(location: str | os.PathLike[str], mode: Literal["r"], *, disk: Disk = OS_DISK) -> LedgerReader: ...
 
     @staticmethod
     def open(
@@ -48,7 +228,7 @@ class Ledger(ABC):
         clock: Callable[[], int] = time.time_ns,
         disk: Disk = OS_DISK,
         segmented: bool = False,
-    ) -> "Ledger":
+    ) -> LedgerReader:
         """A ledger, file or folder of segments: for append, made when missing or empty, or for reading alone.
 
         ``durability`` says when an append is acknowledged: ``commit``, when it is on the disk; ``interval``, when the
@@ -60,7 +240,7 @@ class Ledger(ABC):
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
-        from ezmsg.ledger.file import FileLedger, ReadLedger  # they are Ledgers themselves
+        from ezmsg.ledger.file import DiskReader, FileLedger  # they are ledgers themselves
         from ezmsg.ledger.folder.rotation import MOVING
         from ezmsg.ledger.segmented import SegmentedLedger
 
@@ -73,7 +253,7 @@ class Ledger(ABC):
             kind = disk.kind(path)
             moving = kind is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
         if mode == "r":
-            return ReadLedger(disk, path + MOVING if moving else path)
+            return DiskReader(disk, path + MOVING if moving else path)
         if segmented or moving or kind == "folder":
             return SegmentedLedger(disk, path, durability, clock, make=segmented)
         return FileLedger(disk, path, durability, clock)
@@ -85,7 +265,7 @@ class Ledger(ABC):
 
         return MemoryLedger(clock)
 
-    # --- write ---
+    # --- append ---
 
     @abstractmethod
     def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
@@ -96,8 +276,8 @@ class Ledger(ABC):
         moved. No events, no commit. A ``Gap`` with losses takes seq ``last + 1``; any other event the next one.
 
         Raises InvalidEvent, Conflict, WriteFailed (the disk is full: the ledger stays usable; it is broken: see
-        ``failure``), LedgerClosed, ForkedWriter, LogError for a reader. After any of them none of the events is in the
-        ledger. Cost: one write; about 1 us per event, and a sync at level ``commit``.
+        ``failure``), LedgerClosed, ForkedWriter. After any of them none of the events is in the ledger. Cost: one
+        write; about 1 us per event, and a sync at level ``commit``.
         """
 
     @abstractmethod
@@ -108,43 +288,17 @@ class Ledger(ABC):
         InvalidEvent when they do not follow.
         """
 
-    def probe(self, size: int) -> None:  # noqa: B027  (a store that cannot tell cheaply lets the write itself tell)
-        """Raise WriteFailed or LogError when ``size`` bytes can surely not be written now, by the cheapest look at it.
-
-        For who waits until writing works again: what is to be written may be dear to make, and to open the ledger anew
-        costs a hash of it. Nothing stays of the look. Returns where nothing can be told.
-        """
-
-    @abstractmethod
-    def reopen(self) -> "Ledger":
-        """This ledger closed, as far as it can be, and the one at its location opened anew, in the same way.
-
-        For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
-        the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
-        """
-
-    def rotate(
-        self, states: Sequence[bytes] = (), expected_seq: int | None = None, since: Since | None = None
-    ) -> bool:
-        """Seal the segment that is written and begin the next; False when it holds no event yet, and goes on.
-
-        ``states``, each one JSON value, are what is known at the head: ``start`` gives them back, and a fold can start
-        from them when all before is gone. ``expected_seq``: the head that they were made for; or ``since`` gives what
-        is to follow them, for the head that it is told, while no append comes in between.
-
-        Costs a few syncs. An append that comes meanwhile waits while ``states`` are hashed and written (some
-        milliseconds a megabyte), and for one sync, or for three when another one has just come before it. A crash at
-        any step leaves the ledger as it was before or after it.
-
-        Raises LogError when this ledger is no folder, InvalidEvent when a state is no JSON or too long for a line,
-        Conflict; WriteFailed when it could not be done: then the segment goes on, unless ``failure`` says otherwise.
-        """
-        raise LogError(f"{self.location} has no segments", hint="`ezmsg-ledger rotate FILE` makes it a folder of them.")
+    @property
+    def next_seq(self) -> int:
+        """The seq that the next event will get: a batch can refer to its own ids."""
+        return self.place.seq + 1
 
     @property
     @abstractmethod
-    def in_place(self) -> bool:
-        """Whether the file that is written is still the one at ``location``."""
+    def appended(self) -> int:
+        """Bytes that were added through this object."""
+
+    # --- the disk ---
 
     @abstractmethod
     def sync(self) -> None:
@@ -177,151 +331,70 @@ class Ledger(ABC):
         """Why nothing can be written any more; None while all is well."""
 
     @abstractmethod
+    def probe(self, size: int) -> None:
+        """Raise WriteFailed or LogError when ``size`` bytes can surely not be written now, by the cheapest look at it.
+
+        For a caller that waits until writing works again: what is to be written may be dear to make, and to open the
+        ledger anew costs a hash of it. The look leaves nothing. Returns where nothing can be told.
+        """
+
+    @abstractmethod
+    def reopen(self) -> "Ledger":
+        """This ledger closed, as far as it can be, and the one at its location opened anew, in the same way.
+
+        For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
+        the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
+        """
+
+    @abstractmethod
     def touch(self) -> None:
         """Say that the writer is alive, while it has nothing to write: the next one sees when this was last done."""
-
-    # --- read ---
-
-    @abstractmethod
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
-        """The events with ``after`` < seq <= ``until`` as of now, in batches of whole commits (about 256 KiB).
-
-        A reader sees no torn tail. Raises DamagedLedger behind the last event before the damage. Cost: that of decoding
-        (3 M events/s), from the place of ``after`` on.
-        """
-
-    @abstractmethod
-    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
-        """As ``read``, then what comes, without a gap between; ends when ``stop`` is set or the ledger is closed.
-
-        Looks every ``poll`` seconds for what another process wrote; in the writer's process it wakes at once. Raises
-        HistoryChanged when what it had shown is no longer there.
-        """
-
-    def entries(self, after: int = 0, until: int | None = None) -> Iterator[AnyEvent]:
-        """As ``read``, event by event."""
-        for batch in self.read(after, until):
-            yield from batch
-
-    @property
-    def first(self) -> int:
-        """The seq of the first event that is there (or would be): 1, or later when earlier segments were dropped."""
-        return 1
-
-    @property
-    def hole(self) -> str:
-        """What is missing in the middle, in words, so that nothing before it is read; "" when nothing is.
-
-        Cost: a look into the folder.
-        """
-        return ""
-
-    def start(self, seq: int | None = None) -> Start | None:
-        """The last place at or before event ``seq`` (None: the head) where a fold can start; None: only from nothing.
-
-        Raises HistoryDropped when ``seq`` lies before all that is there, DamagedLedger. Cost: O(bytes of what is kept
-        there), and a few files are opened.
-        """
-        return None
-
-    @property
-    def tip(self) -> str:
-        """The path of the file that is written: ``location``, or the last segment in it."""
-        return self.location
-
-    @property
-    def bytes_on_disk(self) -> int:
-        """Bytes of all its files, compressed ones as they are; in memory: what a file would have. Cost: O(segments)."""
-        return self._last().offset
-
-    @property
-    def appended(self) -> int:
-        """Bytes that were added through this object; 0 for a reader."""
-        return 0
-
-    @property
-    def id(self) -> str:
-        """The name of this ledger for ever. ``id:seq`` names an event anywhere."""
-        return self.header.id
-
-    @property
-    def created(self) -> int:
-        """When it was made: ns since the epoch, UTC."""
-        return self.header.created
-
-    @property
-    def head(self) -> int:
-        """The seq of the last event; 0 when there is none. A reader looks at the file each time."""
-        return self._last().seq
-
-    @property
-    def next_seq(self) -> int:
-        """The seq that the next event will get: a batch can refer to its own ids."""
-        return self._last().seq + 1
-
-    @property
-    def receipt(self) -> str:
-        """The last commit line. Kept elsewhere, it proves every byte before it: see docs/FORMAT.md."""
-        return self._last().line.decode("ascii").rstrip("\n")
-
-    @property
-    def place(self) -> Place:
-        """Just behind the last whole commit: what is derived from the ledger up to here names it."""
-        return self._last()
-
-    def holds(self, place: Place) -> bool:
-        """Whether the commit that ended at ``place`` still stands there: if so, so does all that was before it."""
-        return not place.line or self._holds(place)
-
-    @property
-    @abstractmethod
-    def tail_bytes(self) -> int:
-        """Bytes behind the last whole commit: torn off, or still being written. They are not shown."""
-
-    def seq_at(self, time: int) -> int:
-        """The largest seq whose time is <= ``time`` (ns since the epoch, UTC), whatever the clock did; 0 without one.
-
-        Cost: one pass over the ledger at first, then over what is new; O(log(n)).
-        """
-        return self._times.seq_at(time)
-
-    @property
-    @abstractmethod
-    def writer(self) -> Holder | None:
-        """Who writes it now: this process, or the one that the lock file names, if it still runs; None for nobody."""
-
-    @abstractmethod
-    def verify(self) -> Verification:
-        """Check every byte and say what does not hold. Raises nothing about the content. Cost: O(bytes)."""
-
-    @abstractmethod
-    def check(self) -> None:
-        """Assert the invariants of what this object keeps in memory against what is stored."""
-
-    # --- life ---
 
     @abstractmethod
     def close(self) -> None:
         """Sync, seal and unlock. Does nothing a second time. Raises WriteFailed when the disk refuses."""
 
-    def __enter__(self) -> "Ledger":
-        return self
+    # --- segments: a ledger that is one file has none that are sealed ---
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+    @property
+    def began(self) -> int:
+        """When the file that is written was begun: ns since the epoch, UTC."""
+        return self.created
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.location} at seq {self.head}>"
-
-    def __init__(self) -> None:
-        self._times = SeqTimes(self)
-
+    @property
     @abstractmethod
-    def _last(self) -> Place:
-        """The place behind the last whole commit."""
+    def grown(self) -> int:
+        """Bytes of events in the file that is written."""
 
-    @abstractmethod
-    def _holds(self, place: Place) -> bool:
-        """True when the commit that ended at ``place`` still stands there."""
+    def rotate(
+        self, states: Sequence[bytes] = (), expected_seq: int | None = None, since: Since | None = None
+    ) -> bool:
+        """Seal the segment that is written and begin the next; False when there is none, or it holds no event yet.
+
+        ``states``, each one JSON value, are what is known at the head: ``start`` gives them back, and a fold can start
+        from them when all before is gone. ``expected_seq``: the head that they were made for; or ``since`` gives what
+        is to follow them, for the head that it is told, while no append comes in between.
+
+        Costs a few syncs. An append that comes meanwhile waits while ``states`` are hashed and written (some
+        milliseconds a megabyte), and for one sync, or for three when another one has just come before it. A crash at
+        any step leaves the ledger as it was before or after it.
+
+        Raises InvalidEvent when a state is not JSON or too long for a line, Conflict; WriteFailed when it could not be
+        done: then the segment goes on, unless ``failure`` says otherwise.
+        """
+        return False
+
+    def pack(self, stop: Callable[[], bool] = lambda: False) -> list[str]:
+        """Compress all sealed segments; returns the names of the files made. From any thread.
+
+        Raises LogError without the library or when the folder cannot be read, OSError; InterruptedError when ``stop``
+        says so in between. Cost: some hundred MB/s.
+        """
+        return []
+
+    def drop(self, before: int) -> list[str]:
+        """Remove the segments that were sealed before a time (ns since the epoch, UTC); their names. From any thread.
+
+        The history then begins with the checkpoint of the first that stays. Raises LogError, OSError.
+        """
+        return []

@@ -1,7 +1,6 @@
 """A ledger that lives in memory: a file's behaviour, hashes and receipts, without the file."""
 
 import os
-import socket
 import threading
 from array import array
 from bisect import bisect_right
@@ -11,12 +10,10 @@ from hashlib import sha256
 from ezmsg.ledger import codec
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerError
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.hashing import Hash
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.storage.header import first_bytes, new_header
-from ezmsg.ledger.storage.lock import Holder
 from ezmsg.ledger.storage.reader import Stop, clip, is_set
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.scan import Hash, Place
 from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
 from ezmsg.ledger.storage.verify import Verification, verify_bytes
 from ezmsg.ledger.structural import encode_commit
@@ -45,7 +42,6 @@ class MemoryLedger(Ledger):
         self._hash: Hash = sha256(self._first)
         self._clock = clock
         self._pid = os.getpid()
-        self._holder = Holder(self._pid, socket.gethostname(), self.header.created)
         self._events: list[AnyEvent] = []
         self._ends = array("q")  # of each commit: how many events there were behind it
         self._lock = threading.Lock()
@@ -101,6 +97,17 @@ class MemoryLedger(Ledger):
         line = encode_commit(events[-1].seq, len(events), at, 0, ahead.hexdigest())
         ahead.update(line)
         return Place(at + len(line), events[-1].seq, line), ahead
+
+    @property
+    def grown(self) -> int:
+        return self._place.offset - len(self._first)
+
+    @property
+    def appended(self) -> int:
+        return self.grown
+
+    def probe(self, size: int) -> None:
+        """Memory has no look that is cheaper than the append itself."""
 
     def reopen(self) -> Ledger:
         """Memory neither breaks nor goes away."""
@@ -174,15 +181,16 @@ class MemoryLedger(Ledger):
             self._grown.wait_for(lambda: len(self._ends) > commits or self._closed, poll)
             self._followers -= 1
 
-    def _last(self) -> Place:
+    @property
+    def place(self) -> Place:
         return self._place
 
-    def _holds(self, place: Place) -> bool:
+    def holds(self, place: Place) -> bool:
         return True
 
     @property
-    def writer(self) -> Holder | None:
-        return None if self._closed else self._holder
+    def being_written(self) -> bool:
+        return not self._closed
 
     def verify(self) -> Verification:
         with self._lock:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_before, make_ready, pack_sealed
-from ezmsg.ledger.folder.segments import Since, number_of
+from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states
+from ezmsg.ledger.storage.ledger_file import Since
 from ezmsg.ledger.storage.lock import WriterLock
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place
@@ -28,15 +29,18 @@ class SegmentedLedger(FileLedger):
         self._make = make
         super().__init__(disk, path, durability, clock)
 
-    began: int
-    """When the segment that is written was begun: ns since the epoch, UTC."""
+    segmented = True
+
+    @property
+    def began(self) -> int:
+        return self._began
 
     def _make_ready(self) -> str:
         return make_ready(self._disk, self.location, self._clock, make=self._make)
 
     def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
         reader = FolderReader(self._disk, self.location, named=False)
-        self.began = reader.began
+        self._began = reader.began
         return reader
 
     @property
@@ -62,27 +66,13 @@ class SegmentedLedger(FileLedger):
             return begin_segment(self._disk, self.location, self.header, number, now, end, digest, known)
 
         writer.rotate(begin, expected_seq)
-        self.began = now
+        self._began = now
         return True
 
-    @property
-    def grown(self) -> int:
-        """Bytes of events in the segment that is written."""
-        return self._writer.place.offset - self._writer.began.offset
-
     def pack(self, stop: Callable[[], bool] = lambda: False) -> list[str]:
-        """Compress all sealed segments; returns the names of the files made. From any thread.
-
-        Raises LogError without the library or when the folder cannot be read, OSError; InterruptedError when ``stop``
-        says so in between. Cost: some hundred MB/s.
-        """
         self._writer.check_usable()
         return pack_sealed(self._disk, self.location, stop)
 
     def drop(self, before: int) -> list[str]:
-        """Remove the segments that were sealed before a time (ns since the epoch, UTC); their names. From any thread.
-
-        The history then begins with the checkpoint of the first that stays. Raises LogError, OSError.
-        """
         self._writer.check_usable()
         return drop_before(self._disk, self.location, before)

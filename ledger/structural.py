@@ -32,6 +32,11 @@ class Commit(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledge
     synced: int
     sha256: str
 
+    @property
+    def seals(self) -> bool:
+        """Whether the writer closed the file with it: no events, and all before it was on the disk."""
+        return self.count == 0 and self.synced == self.at
+
 
 class Recovered(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.recovered"):
     """A torn tail of ``bytes`` bytes at offset ``at`` was cut and kept in the file ``saved`` beside the ledger."""

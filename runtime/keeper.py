@@ -7,9 +7,9 @@ import time
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
-from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage import compression
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -53,7 +53,7 @@ class Keeper:
     def tend(self, graph: RecordedGraph) -> None:
         """Have done what is due. Costs next to nothing."""
         ledger, now = graph.ledger, time.monotonic()
-        if not isinstance(ledger, SegmentedLedger) or (self._thread is not None and self._thread.is_alive()):
+        if not ledger.segmented or (self._thread is not None and self._thread.is_alive()):
             return
         due = now >= self._not_before and graph.degraded is None and self._is_due(ledger)
         if due or now >= self._housework_at:
@@ -63,7 +63,7 @@ class Keeper:
             )
             self._thread.start()
 
-    def _is_due(self, ledger: SegmentedLedger) -> bool:
+    def _is_due(self, ledger: Ledger) -> bool:
         size, every = self.rotation.size, self.rotation.every
         if size is not None and ledger.grown >= size:
             return True
@@ -71,7 +71,7 @@ class Keeper:
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
-    def _work(self, ledger: SegmentedLedger, due: bool) -> None:
+    def _work(self, ledger: Ledger, due: bool) -> None:
         """What fails now is tried again in a while: the segment goes on meanwhile, and nothing is lost."""
         try:
             if due:
@@ -85,7 +85,7 @@ class Keeper:
                 logger.warning("%s: its segments cannot be put in order: %s", ledger.location, error)
                 self._not_before = time.monotonic() + RETRY_S
 
-    def _say(self, ledger: SegmentedLedger, what: str, names: list[str]) -> None:
+    def _say(self, ledger: Ledger, what: str, names: list[str]) -> None:
         for name in names:
             logger.info("%s: %s %s", ledger.location, what, name)
 

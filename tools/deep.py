@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.replay import beginning
 
 
@@ -18,7 +18,7 @@ class Consistency(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-def check_each_step(ledger: Ledger, step: Callable[[int], object] = lambda seq: None) -> Consistency:
+def check_each_step(ledger: LedgerReader, step: Callable[[int], object] = lambda seq: None) -> Consistency:
     """Fold the sound part of a ledger from where it begins, asserting every invariant of the state after every event.
 
     ``step`` is called with each seq that was checked. Cost: O(events * state): each check looks at the whole state.

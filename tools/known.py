@@ -5,7 +5,7 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.tools.exits import Misuse
@@ -52,7 +52,7 @@ class Known:
                 self._components[event.component] = None
 
 
-def known(ledger: Ledger) -> Known:
+def known(ledger: LedgerReader) -> Known:
     """The names of the sound part of a ledger. Cost: O(events)."""
     names = Known()
     try:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from hashlib import sha256
 
 import msgspec
 
@@ -22,12 +21,20 @@ from ezmsg.ledger.errors import (
     OtherLedger,
     SegmentGone,
 )
-from ezmsg.ledger.folder.segments import SegmentFile, Segments
-from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.ledger_file import LedgerFile
 from ezmsg.ledger.storage.recovery import sound_end
-from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, Window, commits, last_commit, parse_commit, read_at
+from ezmsg.ledger.storage.scan import (
+    COMMIT_LINE_MAX,
+    Place,
+    commits,
+    hash_file,
+    last_commit,
+    parse_commit,
+    read_at,
+)
 from ezmsg.ledger.structural import Commit
 
 ORIGIN = "ezmsg-ledger/"
@@ -134,7 +141,7 @@ def check(path: str, receipt: Receipt, disk: Disk = OS_DISK) -> None:
             )
 
 
-def _durable(file: SegmentFile, durable_seq: int) -> Place:
+def _durable(file: LedgerFile, durable_seq: int) -> Place:
     """The place behind the last commit that is known to be durable, its own line aside."""
     last = _last_before(file, file.size)
     commit = _commit_of(last)
@@ -146,11 +153,11 @@ def _durable(file: SegmentFile, durable_seq: int) -> Place:
     return last
 
 
-def _last_before(file: SegmentFile, end: int) -> Place:
+def _last_before(file: LedgerFile, end: int) -> Place:
     return last_commit(file.disk, file.handle, end, file.start.offset) or _first(file)
 
 
-def _first(file: SegmentFile) -> Place:
+def _first(file: LedgerFile) -> Place:
     """The commit line that proves the header: it was on the disk before the file had its name."""
     at = file.start.offset
     line = _line_at(file, at)
@@ -163,18 +170,18 @@ def _first(file: SegmentFile) -> Place:
     return Place(at + len(line), file.start.seq, line)
 
 
-def _line_at(file: SegmentFile, at: int) -> bytes:
+def _line_at(file: LedgerFile, at: int) -> bytes:
     data = read_at(file.disk, file.handle, at, COMMIT_LINE_MAX)
     return data[: data.find(b"\n") + 1]
 
 
 def _commit_of(place: Place) -> Commit:
-    commit = parse_commit(place.line, place.offset - len(place.line))
+    commit = place.commit
     assert commit is not None, place
     return commit
 
 
-def _committed(file: SegmentFile, receipt: Receipt) -> int | None:
+def _committed(file: LedgerFile, receipt: Receipt) -> int | None:
     """The seq up to which events count at the receipt's offset: by the line that stands there, or ends; else None."""
     commit = parse_commit(_line_at(file, receipt.size), receipt.size)
     if commit is not None and commit.sha256 == receipt.sha256:
@@ -183,15 +190,15 @@ def _committed(file: SegmentFile, receipt: Receipt) -> int | None:
     return before.seq if before is not None and before.offset == receipt.size else None
 
 
-def _digest(file: SegmentFile, end: int) -> str:
-    return hash_range(sha256(), Window(file.disk, file.handle), 0, end).hexdigest()
+def _digest(file: LedgerFile, end: int) -> str:
+    return hash_file(file.disk, file.handle, end).hexdigest()
 
 
 @contextmanager
-def _last(disk: Disk, path: str) -> Iterator[SegmentFile]:
+def _last(disk: Disk, path: str) -> Iterator[LedgerFile]:
     """The file that is written, or was at last."""
     if disk.kind(path) != "folder":
-        with SegmentFile(disk, path) as file:
+        with LedgerFile(disk, path) as file:
             yield file
         return
     segments = Segments(disk, path)
@@ -200,7 +207,7 @@ def _last(disk: Disk, path: str) -> Iterator[SegmentFile]:
 
 
 @contextmanager
-def _segment(disk: Disk, path: str, receipt: Receipt) -> Iterator[SegmentFile]:
+def _segment(disk: Disk, path: str, receipt: Receipt) -> Iterator[LedgerFile]:
     """The file that the receipt speaks of. Raises OtherLedger, CutBack, SegmentGone."""
     with _last(disk, path) as last:
         _check_id(last, receipt)
@@ -219,6 +226,6 @@ def _segment(disk: Disk, path: str, receipt: Receipt) -> Iterator[SegmentFile]:
         raise SegmentGone(f"segment {receipt.segment} is no longer in {path}") from error
 
 
-def _check_id(file: SegmentFile, receipt: Receipt) -> None:
+def _check_id(file: LedgerFile, receipt: Receipt) -> None:
     if file.header.id != receipt.id:
         raise OtherLedger(f"{file.path} is the ledger {file.header.id}, but the receipt is about {receipt.id}")

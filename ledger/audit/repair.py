@@ -7,7 +7,6 @@ fold: they are given from outside.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from hashlib import sha256
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
@@ -17,10 +16,10 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
-from ezmsg.ledger.folder.segments import SegmentFile, Segments, segment_name
-from ezmsg.ledger.hashing import hash_range
+from ezmsg.ledger.folder.segments import Segments, segment_name
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.scan import PIECE, Window, read_at, stated_durable
+from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.scan import PIECE, Window, hash_file, read_at, stated_durable
 from ezmsg.ledger.storage.stamp import encode_late
 from ezmsg.ledger.storage.verify import Verification, verify_file
 from ezmsg.ledger.structural import Commit, Segment, encode_commit, is_structural
@@ -74,7 +73,7 @@ def survey(disk: Disk, path: str) -> Survey:
     Raises NotALedger, NewerFormat, LogError; DamagedLedger when not even its beginning is sound. Cost: as ``verify``.
     """
     if disk.kind(path) != "folder":
-        with SegmentFile(disk, path) as file:
+        with LedgerFile(disk, path) as file:
             end, why, _ = _look(file, None)
             return _surveyed(disk, path, file.header.id, (), end._replace(number=file.number), why, [path])
     segments = Segments(disk, path)
@@ -112,7 +111,7 @@ def _survey_folder(segments: Segments, numbers: range) -> Survey:
     return _surveyed(segments.disk, segments.path, id_, tuple(whole), last, why, rest)
 
 
-def _look(file: SegmentFile, before: Verification | None) -> tuple[_End, str, Verification]:
+def _look(file: LedgerFile, before: Verification | None) -> tuple[_End, str, Verification]:
     """Where the sound part of a file ends, what is wrong behind it ("" for nothing), and what was found in all."""
     disk, size, unreadable = file.disk, file.size, ""
     try:
@@ -164,7 +163,7 @@ def _surveyed(
     for index, name in enumerate(rest):
         begin = 0 if index else end.offset
         try:
-            with SegmentFile(disk, name) as file:
+            with LedgerFile(disk, name) as file:
                 sizes.append(file.size - begin)
                 if not index and stated_durable(file.disk, file.handle, begin) > begin:
                     damage = "damaged"
@@ -199,7 +198,7 @@ class _Behind:
         self._lines = 0
         self._shown = 0
 
-    def read(self, file: SegmentFile, begin: int) -> None:
+    def read(self, file: LedgerFile, begin: int) -> None:
         for line in _lines(file, begin):
             self._lines += 1
             try:
@@ -219,7 +218,7 @@ class _Behind:
                     self.last = max(self.last, entry.seq)
 
 
-def _lines(file: SegmentFile, begin: int) -> Iterator[bytes]:
+def _lines(file: LedgerFile, begin: int) -> Iterator[bytes]:
     """The whole lines from an offset on, without their newlines; what is too long to be one is passed over."""
     rest = bytearray()
     for view in Window(file.disk, file.handle).ranges(begin, file.size):
@@ -291,7 +290,7 @@ class SoundCopy:
             for name in found.whole[:-1]:
                 with closing(_Raw(disk, name)) as raw:
                     self._write(os.path.join(self.path, os.path.basename(name)), disk, raw.handle, raw.size)
-        with SegmentFile(disk, found.whole[-1] if found.folder else found.path) as file:
+        with LedgerFile(disk, found.whole[-1] if found.folder else found.path) as file:
             self._write(self._tip, file.disk, file.handle, found.offset)
 
     def _write(self, path: str, source: Disk, handle: int, size: int) -> None:
@@ -310,7 +309,7 @@ class SoundCopy:
         try:
             handle = self._disk.open(self._tip, write=True)
             try:
-                digest = hash_range(sha256(), Window(self._disk, handle), 0, at)
+                digest = hash_file(self._disk, handle, at)
                 digest.update(data)
                 end = at + len(data)
                 commit = encode_commit(events[-1].seq, len(events), end, at, digest.hexdigest())

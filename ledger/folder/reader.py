@@ -8,12 +8,13 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.folder.segments import SegmentFile, Segments, Start, number_of
+from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.header import explained
+from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
-from ezmsg.ledger.storage.scan import Place, read_at
+from ezmsg.ledger.storage.scan import Place, stands
 from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
 
 
@@ -30,7 +31,7 @@ class FolderReader:
         self._segments = Segments(disk, path)
         with explained(path, "read"):
             self.header = self._segments.header()
-        self._last: tuple[int, SegmentFile] | None = None
+        self._last: tuple[int, LedgerFile] | None = None
         self._lock = threading.Lock()  # of `_last`, which is closed when another one follows it
 
     # --- where it begins and ends ---
@@ -86,7 +87,7 @@ class FolderReader:
             assert self._last is not None
             return self._last[0], file.size
 
-    def _current(self) -> SegmentFile:
+    def _current(self) -> LedgerFile:
         if self._last is None:
             number = self._segments.numbers()[-1]
             self._last = number, self._segments.open(number)
@@ -98,6 +99,8 @@ class FolderReader:
 
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
+        if not place.line:
+            return True
         numbers = self._segments.numbers()
         if place.seq < self._segments.first(numbers) - 1:
             return False
@@ -107,8 +110,7 @@ class FolderReader:
 
     def _holds(self, number: int, place: Place) -> bool:
         with self._segments.open(number) as file:
-            begin = place.offset - len(place.line)
-            return read_at(file.disk, file.handle, begin, len(place.line)) == place.line
+            return stands(file.disk, file.handle, place)
 
     @property
     def in_place(self) -> bool:
@@ -121,7 +123,7 @@ class FolderReader:
         except LogError:  # the folder is gone, or empty
             return False
 
-    def _is_in_place(self, number: int, file: SegmentFile) -> bool:
+    def _is_in_place(self, number: int, file: LedgerFile) -> bool:
         disk = self._segments.disk
         return number + 1 in self._segments or disk.identity_at(file.path) == disk.identity(file.handle)
 
@@ -187,7 +189,7 @@ class FolderReader:
                 self._check_whole(file, reached)
             number += 1
 
-    def _is_followed(self, number: int, file: SegmentFile, cursor: Cursor) -> bool:
+    def _is_followed(self, number: int, file: LedgerFile, cursor: Cursor) -> bool:
         if number + 1 in self._segments:
             return True
         if not self._is_in_place(number, file):
@@ -202,7 +204,7 @@ class FolderReader:
         if self.closed:
             raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
 
-    def _check_joined(self, file: SegmentFile, reached: Place | None) -> None:
+    def _check_joined(self, file: LedgerFile, reached: Place | None) -> None:
         if reached is not None and file.start.seq != reached.seq:
             raise DamagedLedger(
                 f"{file.path} begins behind seq {file.start.seq}, but the one before it ends with seq {reached.seq}",
@@ -210,7 +212,7 @@ class FolderReader:
                 seq=reached.seq,
             )
 
-    def _check_whole(self, file: SegmentFile, reached: Place) -> None:
+    def _check_whole(self, file: LedgerFile, reached: Place) -> None:
         if reached.offset != file.size:
             raise DamagedLedger(
                 f"{file.path} is damaged behind seq {reached.seq} (offset {reached.offset}): it has a successor, but "
@@ -275,10 +277,11 @@ class FolderReader:
             bytes=sum(part.bytes for part in parts),
             sealed=parts[-1].sealed,
             tail_bytes=parts[-1].tail_bytes,
+            torn=parts[-1].torn and len(problems) == len(parts[-1].problems),
             problems=problems[:PROBLEMS_MAX],
         )
 
-    def _verified(self, file: SegmentFile, place: Place | None, last: bool) -> Verification:
+    def _verified(self, file: LedgerFile, place: Place | None, last: bool) -> Verification:
         if place is not None:
             return verify_file(file.disk, file.handle, file.path, file.start, place.offset)
         if last:
@@ -307,7 +310,7 @@ def _sound_run(parts: list[Verification]) -> list[Verification]:
     return parts
 
 
-def joins(file: SegmentFile, before: Verification | None) -> Iterator[str]:
+def joins(file: LedgerFile, before: Verification | None) -> Iterator[str]:
     """What is wrong with the way in which a segment follows the one ``before`` it."""
     if before is None or file.segment is None or not before.sound:  # that one's faults are said already
         return

@@ -10,19 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.folder.segments import FIRST, Segments, number_of, segment_name
+from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.header import (
-    create,
-    explained,
-    first_bytes,
-    new_header,
-    open_file,
-    read_header,
-    segment_bytes,
-    write_new,
-)
+from ezmsg.ledger.storage.files import create, explained, open_file, write_new
+from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
+from ezmsg.ledger.storage.ledger_file import FIRST
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun

@@ -4,19 +4,15 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from types import TracebackType
-from typing import NamedTuple, Self, TypeAlias
+from typing import TypeAlias
 
-import msgspec
-
-from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
+from ezmsg.ledger.errors import HistoryDropped, LogError, NotALedger
 from ezmsg.ledger.storage import compression
-from ezmsg.ledger.storage.compression import PackedDisk
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.header import Opening, explained, open_file, read_header
-from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, parse_commit, read_at
-from ezmsg.ledger.structural import Checkpoint, Header
+from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.header import Opening
+from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.structural import Header
 
 FIRST = 1
 
@@ -24,13 +20,6 @@ Since: TypeAlias = Callable[[int], Sequence[bytes]]
 """What is known at the seq that it is told, beyond what was known before: each one JSON value."""
 
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
-
-
-class Start(NamedTuple):
-    """A place where a fold can start: ``states``, JSON values, are what was known after event ``seq``."""
-
-    seq: int
-    states: list[bytes]
 
 
 def segment_name(number: int) -> str:
@@ -42,60 +31,6 @@ def number_of(name: str) -> int | None:
     """The number of the segment that has this name; None for any other file."""
     found = _NAME.fullmatch(name)
     return int(found[1]) if found is not None else None
-
-
-class SegmentFile:
-    """One file of a ledger, open for reading; ``disk`` and ``handle`` give its bytes, compressed or not."""
-
-    def __init__(self, disk: Disk, path: str) -> None:
-        """Raises NotALedger, NewerFormat, DamagedLedger, LogError."""
-        self.path = path
-        self.disk = PackedDisk(disk) if path.endswith(compression.SUFFIX) else disk
-        self.handle = open_file(self.disk, path)
-        try:
-            self.header, self.segment, self.start = self.opening = read_header(self.disk, self.handle, path)
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def number(self) -> int:
-        """Which segment of its ledger it is: the first one when the ledger is one file."""
-        return FIRST if self.segment is None else self.segment.number
-
-    @property
-    def size(self) -> int:
-        return self.disk.size(self.handle)
-
-    def checkpoint(self) -> Start | None:
-        """What the segment begins with, its hash checked; None when there is no checkpoint. Raises DamagedLedger."""
-        if self.segment is None or not self.segment.checkpoint:
-            return None
-        end = self.start.offset
-        data = read_at(self.disk, self.handle, 0, end + COMMIT_LINE_MAX)
-        line, newline, _ = data[end:].partition(b"\n")
-        commit = parse_commit(line + newline, end)
-        try:
-            if commit is None or commit.sha256 != sha256(data[:end]).hexdigest():
-                raise ValueError("its checkpoint is not the one that was written")
-            lines = data[end - self.segment.checkpoint : end].split(b"\n")[:-1]
-            found = [msgspec.json.decode(line, type=Checkpoint) for line in lines]
-        except ValueError as error:  # MsgspecError is one
-            raise DamagedLedger(
-                f"{self.path} is damaged before offset {end}: {error}", offset=0, seq=self.start.seq
-            ) from error
-        return Start(self.start.seq, [bytes(each.state) for each in found])
-
-    def close(self) -> None:
-        self.disk.close(self.handle)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Segments:
@@ -154,14 +89,14 @@ class Segments:
     def __contains__(self, number: int) -> bool:
         return self.path_of(number) is not None
 
-    def open(self, number: int) -> SegmentFile:
-        """Segment ``number``. Raises HistoryDropped when it is gone, and as SegmentFile does."""
+    def open(self, number: int) -> LedgerFile:
+        """Segment ``number``. Raises HistoryDropped when it is gone, and as LedgerFile does."""
         for last in (False, True):
             path = self.path_of(number)
             if path is None:
                 raise HistoryDropped(f"segment {number} is no longer in {self.path}")
             try:
-                file = SegmentFile(self.disk, path)
+                file = LedgerFile(self.disk, path)
             except NotALedger:
                 if last or self.disk.kind(path) is not None:
                     raise
@@ -174,7 +109,7 @@ class Segments:
             return file
         raise AssertionError("unreachable")
 
-    def _check(self, number: int, file: SegmentFile) -> None:
+    def _check(self, number: int, file: LedgerFile) -> None:
         if file.number != number:
             raise LogError(
                 f"{file.path} is segment {file.number} of its ledger",

@@ -10,14 +10,12 @@ import struct
 import tempfile
 from bisect import bisect_right
 from collections.abc import Callable
-from hashlib import sha256
 from itertools import accumulate
 from typing import Any
 
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.hashing import hash_range
 from ezmsg.ledger.storage.disk import Disk, Identity, sync_file, write_all
-from ezmsg.ledger.storage.scan import Window, read_at
+from ezmsg.ledger.storage.scan import hash_file, read_at
 
 SUFFIX = ".zst"
 
@@ -60,13 +58,13 @@ def pack(disk: Disk, source: str, target: str, stop: Callable[[], bool]) -> None
             sync_file(disk, writing)
         finally:
             disk.close(writing)
-        wanted = hash_range(sha256(), Window(disk, reading), 0, size).digest()
+        wanted = hash_file(disk, reading, size).digest()
     finally:
         disk.close(reading)
     packed = PackedDisk(disk)
     handle = packed.open(target)
     try:
-        found = hash_range(sha256(), Window(packed, handle), 0, packed.size(handle)).digest()
+        found = hash_file(packed, handle, packed.size(handle)).digest()
     finally:
         packed.close(handle)
     if found != wanted:

@@ -25,7 +25,7 @@ from ezmsg.ledger.storage.scan import (
     last_commit,
     parse_commit,
     piece_of,
-    read_at,
+    stands,
     stated_durable,
 )
 from ezmsg.ledger.structural import (
@@ -94,10 +94,10 @@ class Cursor:
 
     def check_place(self) -> None:
         """Raise HistoryChanged unless the commit that ends here is still in the file."""
-        offset, seq, line = self.place
+        offset, seq, _ = self.place
         if self._disk.size(self._handle) < offset:
             raise HistoryChanged(f"{self._path} was cut back: what followed seq {seq} or came just before it is gone")
-        if read_at(self._disk, self._handle, offset - len(line), len(line)) != line:
+        if not stands(self._disk, self._handle, self.place):
             raise HistoryChanged(f"{self._path} holds another history before offset {offset} (seq {seq})")
 
     def _fill(self) -> int:
@@ -252,11 +252,10 @@ def fits(disk: Disk, handle: int, start: Place, place: Place) -> bool:
 
     Its hash does not cover them; the next commit's does, but the last has no next. Cost: O(bytes of the commit).
     """
-    at = place.offset - len(place.line)
-    commit = parse_commit(place.line, at)
+    commit = place.commit
     if commit is None or not _ends_a_commit(disk, handle, start, commit.synced):
         return False
-    cursor = Cursor(disk, handle, "", last_commit(disk, handle, at, start.offset) or start)
+    cursor = Cursor(disk, handle, "", last_commit(disk, handle, commit.at, start.offset) or start)
     try:
         return cursor.next() is not None and cursor.place.offset >= place.offset
     except DamagedLedger:

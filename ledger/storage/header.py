@@ -1,9 +1,7 @@
 """How a ledger file begins: making it, and telling a ledger from everything else."""
 
-import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -12,9 +10,9 @@ import msgspec
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import INT_MAX
-from ezmsg.ledger.hashing import Hash
-from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.scan import Place, fill
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.files import MAKE_HINT, explained, open_file
+from ezmsg.ledger.storage.scan import Hash, Place, fill
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     FORMAT,
@@ -29,12 +27,6 @@ from ezmsg.ledger.structural import (
 HEADER_MAX = 4096
 """Bytes in which the first line must end, and the second of a segment. Ours take about 300; what a newer one may add is
 small too."""
-
-NEW = ".new"
-"""Behind a ledger's name while it is being made."""
-
-_MAKE_HINT = "Check the name. A ledger comes into being when it is opened for writing: `ezmsg-ledger run` does that."
-
 
 class Opening(NamedTuple):
     """How a file begins. ``start`` is the place behind these lines, just before the first commit line.
@@ -103,79 +95,6 @@ def segment_bytes(
     return data + commit, Place(len(data) + len(commit), upto, commit), digest
 
 
-_ROOM_HINT = "Record into a folder that exists, that you may write to, and that has space left."
-
-
-def create(disk: Disk, path: str, data: bytes) -> None:
-    """Make a file at ``path`` that holds ``data``, in place of an empty file when there is one.
-
-    It is written and synced under another name first, so that nobody, whatever happens, sees half a header. The caller
-    holds the writer's lock. Raises LogError when the folder does not allow it.
-    """
-    temporary = path + NEW
-    with explained(path, "created", _ROOM_HINT):
-        forget_creation(disk, path)
-        write_new(disk, temporary, (data,))
-        if disk.kind(path) is None:
-            disk.link(temporary, path)
-        else:
-            disk.replace(temporary, path)
-        disk.sync_folder(os.path.dirname(path))
-
-
-def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
-    """Make a file of ``blocks`` and sync it; one that died on the way to its own name goes. Raises OSError."""
-    if disk.kind(path) is not None:
-        disk.remove(path)  # the writer's lock says that it is nobody's now
-    handle = disk.create(path)
-    try:
-        offset = 0
-        for block in blocks:
-            write_all(disk, handle, block, offset)
-            offset += len(block)
-        sync_file(disk, handle)
-    finally:
-        disk.close(handle)
-
-
-@contextmanager
-def explained(path: str, what: str, hint: str = "Check the disk, and the permissions of the file.") -> Iterator[None]:
-    """What the system refuses inside becomes a LogError: ``path`` cannot be ``what``."""
-    try:
-        yield
-    except OSError as error:
-        raise LogError(f"{path} cannot be {what}: {error.strerror or error}", hint=hint) from error
-
-
-def forget_creation(disk: Disk, path: str) -> None:
-    """Remove what a creation that died left beside a ledger, if only a second name of it.
-
-    The caller holds the writer's lock: it is nobody's now.
-    """
-    if disk.kind(path + NEW) is not None:
-        disk.remove(path + NEW)
-
-
-def open_file(disk: Disk, path: str, *, write: bool = False) -> int:
-    """A handle of the ledger file.
-
-    Raises NotALedger when there is no regular file of that name, LogError when it may not be opened.
-    """
-    try:
-        kind = disk.kind(path)
-        if kind is None:
-            raise NotALedger(f"{path}: there is no such file", hint=_MAKE_HINT)
-        if kind != "file":
-            what = "a folder" if kind == "folder" else "not a regular file"
-            raise NotALedger(f"{path} is {what}", hint="A ledger is one file: name that.")
-        return disk.open(path, write=write)
-    except OSError as error:
-        raise LogError(
-            f"{path} cannot be {'written' if write else 'read'}: {error.strerror}",
-            hint="Check the permissions of the file and of its folder.",
-        ) from error
-
-
 def refuse_foreign(disk: Disk, path: str) -> None:
     """Raise what ``read_header`` would, should there be something at ``path`` that is neither empty nor a ledger.
 
@@ -202,7 +121,7 @@ def read_header(disk: Disk, handle: int, path: str) -> Opening:
     with explained(path, "read"):
         data = bytes(buffer[: fill(disk, handle, memoryview(buffer), 0)])
     if not data:
-        raise NotALedger(f"{path} is empty", hint=_MAKE_HINT)
+        raise NotALedger(f"{path} is empty", hint=MAKE_HINT)
     line, newline, rest = data.partition(b"\n")
     if newline and line.startswith(HEADER_PREFIX):
         try:

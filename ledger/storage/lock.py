@@ -11,12 +11,11 @@ import socket
 import sys
 import threading
 import time
-from datetime import datetime
-from typing import Annotated
 
 import msgspec
 
 from ezmsg.ledger.errors import LedgerLocked, LogError
+from ezmsg.ledger.holder import Holder
 from ezmsg.ledger.storage.disk import Disk, Identity
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -30,22 +29,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "ncpfs"]
 )
 """Where locks and syncs do not promise what they do on a disk of this machine."""
-
-
-class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock. ``start``: ns since the epoch, UTC, when it was taken.
-
-    The bounds are those of a process's number and of a time that can be told: a lock file is not synced, and after a
-    power cut there can be anything in it.
-    """
-
-    pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)]
-    host: str
-    start: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-    def __str__(self) -> str:
-        since = datetime.fromtimestamp(self.start / 1e9).astimezone().isoformat(" ", "seconds")
-        return f"process {self.pid} on {self.host}, since {since}"
 
 
 class WriterLock:
@@ -163,25 +146,33 @@ class WriterLock:
             self._disk.close(handle)
 
 
-def writer_of(disk: Disk, path: str) -> Holder | None:
-    """Who writes the ledger at ``path`` now, as far as that can be told without getting in its way; None for nobody.
+def is_written(disk: Disk, path: str, file: str) -> bool:
+    """Whether somebody writes the ledger at ``path`` now, whose last file is ``file``: here or in another process.
 
-    A writer that ended in good order is not named, nor one of this machine whose process is gone.
+    The locks tell: that of the sidecar, and that of the ledger's own file, which stays when people delete the sidecar.
+    Each is taken if it is free, and given back at once. The number that a dead writer left in the sidecar may be that
+    of another process by now, so it counts only where there are no locks to ask, and as long as that process runs.
     """
     try:
+        if _is_locked(disk, path + SUFFIX):
+            return True
+    except OSError:  # there never was a writer, its file cannot be read, or there are no locks to ask
         holder = _holder_of(disk, path)
-    except OSError:  # there never was a writer, or its file cannot be read
-        return None
-    if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
-        return None
-    return holder
+        if holder is not None and (holder.host != socket.gethostname() or _runs(holder.pid)):
+            return True
+    try:
+        return _is_locked(disk, file)
+    except OSError:  # it is gone, or cannot be read: nobody that could be known of
+        return False
 
 
-def is_locked(disk: Disk, path: str) -> bool:
-    """Whether somebody has locked the file at ``path``; its lock is taken, if it is free, and given back at once.
+def refuse_written(disk: Disk, path: str) -> None:
+    """Raise LedgerLocked when somebody writes the ledger at ``path`` now."""
+    if is_written(disk, path, path):
+        raise _written_by(path, _holder_of(disk, path), hint="Stop that writer first.")
 
-    Raises OSError when the file cannot be opened, or is on a file system without locks.
-    """
+
+def _is_locked(disk: Disk, path: str) -> bool:
     handle = disk.open(path)
     try:
         free = disk.lock(handle)
@@ -192,32 +183,20 @@ def is_locked(disk: Disk, path: str) -> bool:
         disk.close(handle)
 
 
-def refuse_written(disk: Disk, path: str) -> None:
-    """Raise LedgerLocked when somebody writes the ledger at ``path`` now.
-
-    The lock itself is asked, and taken for a moment when it is free: the number that a dead writer left in its file may
-    be that of another process by now. Where there are no locks to ask, this is as good as ``writer_of``.
-    """
-    try:
-        locked, holder = is_locked(disk, path + SUFFIX), _holder_of(disk, path)
-    except OSError:  # there never was a writer, its file cannot be read, or there are no locks to ask
-        holder = writer_of(disk, path)
-        locked = holder is not None
-    if locked:
-        raise _written_by(path, holder, hint="Stop that writer first.")
-
-
 def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: str | None = None) -> LedgerLocked:
     who = f"{holder if holder is not None else 'another process'}{' (this process)' if mine else ''}"
     return LedgerLocked(f"{path} is being written by {who}", holder=holder, hint=hint)
 
 
 def _holder_of(disk: Disk, path: str) -> Holder | None:
-    handle = disk.open(path + SUFFIX)
     try:
-        return _read_holder(disk, handle)
-    finally:
-        disk.close(handle)
+        handle = disk.open(path + SUFFIX)
+        try:
+            return _read_holder(disk, handle)
+        finally:
+            disk.close(handle)
+    except OSError:  # there never was a writer, or its file cannot be read
+        return None
 
 
 def _read_holder(disk: Disk, handle: int) -> Holder | None:

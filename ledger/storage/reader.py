@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.folder.segments import SegmentFile, Start
 from ezmsg.ledger.storage.cursor import Cursor, fits
-from ezmsg.ledger.storage.header import explained
-from ezmsg.ledger.storage.lock import writer_of
-from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, read_at
+from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
+from ezmsg.ledger.storage.lock import is_written
+from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
 from ezmsg.ledger.storage.verify import Verification, verify_file
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None
@@ -68,7 +68,7 @@ class Reader:
     writer's own tails go on with the file that it writes.
     """
 
-    def __init__(self, file: SegmentFile, *, named: bool = True) -> None:
+    def __init__(self, file: LedgerFile, *, named: bool = True) -> None:
         self.path = file.path
         self.header = file.header
         self.closed = False
@@ -104,7 +104,7 @@ class Reader:
         while (place := last_commit(self._disk, self._handle, size, self._start.offset)) is not None:
             if fits(self._disk, self._handle, self._start, place):
                 return place
-            size = place.offset - len(place.line)
+            size = place.at
         return self._start
 
     def mark(self) -> tuple[int, int]:
@@ -124,7 +124,7 @@ class Reader:
 
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
-        return read_at(self._disk, self._handle, place.offset - len(place.line), len(place.line)) == place.line
+        return stands(self._disk, self._handle, place)
 
     def verify(self, written: str | None = None) -> Verification:
         """Check the file up to the last commit line of now, and what is behind it, unless it is being written.
@@ -137,7 +137,7 @@ class Reader:
     def _verify(self, written: str) -> Verification:
         size, end = self._disk.size(self._handle), self.last().offset
         found = verify_file(self._disk, self._handle, self.path, self._start, size)
-        if found.tail_bytes and writer_of(self._disk, written) is not None:
+        if found.tail_bytes and is_written(self._disk, written, self.path):
             time.sleep(SETTLE_S)
             if self.last().offset > end:  # not torn: it was in the middle of being written
                 return verify_file(self._disk, self._handle, self.path, self._start, end)

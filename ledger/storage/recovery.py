@@ -9,12 +9,23 @@ from typing import NamedTuple
 import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.header import explained, forget_creation, open_file, read_header
+from ezmsg.ledger.storage.files import explained, forget_creation, open_file
+from ezmsg.ledger.storage.header import read_header
 from ezmsg.ledger.storage.lock import WriterLock
-from ezmsg.ledger.storage.scan import PIECE, Place, Window, commits, last_commit, parse_commit, read_at, stated_durable
+from ezmsg.ledger.storage.scan import (
+    PIECE,
+    Hash,
+    Place,
+    Window,
+    commits,
+    hash_file,
+    hash_range,
+    last_commit,
+    read_at,
+    stated_durable,
+)
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -83,10 +94,9 @@ def _last_if_sound(disk: Disk, handle: int, start: Place) -> tuple[Place, Hash, 
     place = last_commit(disk, handle, disk.size(handle), start.offset)
     if place is None:
         return None
-    at = place.offset - len(place.line)
-    commit = parse_commit(place.line, at)
+    commit = place.commit
     assert commit is not None
-    digest = hash_range(sha256(), Window(disk, handle), 0, at)
+    digest = hash_file(disk, handle, commit.at)
     if digest.hexdigest() != commit.sha256 or not fits(disk, handle, start, place):
         return None
     digest.update(place.line)
@@ -161,7 +171,7 @@ def _save_tail(disk: Disk, handle: int, path: str, begin: int, end: int) -> str:
         for offset in range(begin, end, PIECE):
             write_all(disk, copy, read_at(disk, handle, offset, min(PIECE, end - offset)), offset - begin)
         sync_file(disk, copy)
-        wanted = hash_range(sha256(), Window(disk, copy), 0, end - begin).digest()
+        wanted = hash_file(disk, copy, end - begin).digest()
     finally:
         disk.close(copy)
     number = 1
@@ -194,6 +204,6 @@ def _size_of(disk: Disk, path: str) -> int:
 def _hash_of(disk: Disk, path: str) -> bytes:
     handle = disk.open(path)
     try:
-        return hash_range(sha256(), Window(disk, handle), 0, disk.size(handle)).digest()
+        return hash_file(disk, handle, disk.size(handle)).digest()
     finally:
         disk.close(handle)

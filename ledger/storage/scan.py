@@ -6,7 +6,8 @@ start from. None of this looks at events or hashes.
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from hashlib import sha256
+from typing import NamedTuple, Protocol, Self
 
 import msgspec
 
@@ -27,15 +28,25 @@ COMMIT_LINE_MAX = 256
 
 
 class Place(NamedTuple):
-    """Just behind a whole commit: the offset, the seq of the last event before it, and the commit line itself.
+    """The end of a whole commit: its offset, the seq of the last event before it, and the commit line itself.
 
-    ``line`` is empty behind the header alone. It holds the hash of all before it: whoever comes back to a place can
+    ``line`` is empty after the header alone. It holds the hash of all before it: whoever comes back to a place can
     tell by it whether the history before is still the same.
     """
 
     offset: int
     seq: int
     line: bytes
+
+    @property
+    def at(self) -> int:
+        """The offset at which the commit line begins."""
+        return self.offset - len(self.line)
+
+    @property
+    def commit(self) -> Commit | None:
+        """What the commit line states; None after the header alone, or when it is not exactly what we would write."""
+        return parse_commit(self.line, self.at)
 
 
 _decoder = msgspec.json.Decoder(Commit)
@@ -68,9 +79,26 @@ def fill(disk: Disk, handle: int, view: memoryview, offset: int) -> int:
     return size
 
 
+def stands(disk: Disk, handle: int, place: Place) -> bool:
+    """Whether the commit line that ended at ``place`` is still there."""
+    return read_at(disk, handle, place.at, len(place.line)) == place.line
+
+
 def piece_of(disk: Disk, handle: int, offset: int) -> int:
     """How much to read at ``offset``: a PIECE, or one page more than what is left, so that small files cost little."""
     return min(PIECE, max(0, disk.size(handle) - offset) + FIRST_PIECE)
+
+
+class Hash(Protocol):
+    """A rolling hash of ``hashlib``."""
+
+    def update(self, data: bytes | memoryview, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+    def hexdigest(self) -> str: ...
+
+    def copy(self) -> Self: ...
 
 
 class Window:
@@ -96,6 +124,18 @@ class Window:
             stop = min(end, self._end)
             yield self._view[begin - self._base : stop - self._base]
             begin = stop
+
+
+def hash_range(digest: Hash, window: Window, begin: int, end: int) -> Hash:
+    """``digest`` after the bytes from ``begin`` to ``end`` (fewer where the file ends). Cost: 1.8 GB/s."""
+    for view in window.ranges(begin, end):
+        digest.update(view)
+    return digest
+
+
+def hash_file(disk: Disk, handle: int, end: int) -> Hash:
+    """The hash of a file's first ``end`` bytes. Cost: 1.8 GB/s."""
+    return hash_range(sha256(), Window(disk, handle), 0, end)
 
 
 def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator[tuple[Commit, Place]]:

@@ -14,9 +14,10 @@ from ezmsg.ledger.storage.scan import Place
 class Readable(Protocol):
     """What can be read from a place on."""
 
-    def _last(self) -> Place: ...
+    @property
+    def place(self) -> Place: ...
 
-    def _holds(self, place: Place) -> bool: ...
+    def holds(self, place: Place) -> bool: ...
 
     def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]: ...
 
@@ -78,9 +79,9 @@ class SeqTimes:
     def seq_at(self, time: int) -> int:
         """See ``Ledger.seq_at``."""
         with self._lock:
-            last = self._ledger._last()
+            last = self._ledger.place
             if last != self._place:
-                if not self._ledger._holds(self._place):  # the file was cut back or replaced since
+                if not self._ledger.holds(self._place):  # the file was cut back or replaced since
                     self._stack, self._place = TimeStack(), Place(0, 0, b"")
                 for batch in self._ledger.read(self._place.seq, last.seq):
                     self._stack.add(batch)

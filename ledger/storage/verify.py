@@ -7,11 +7,10 @@ from operator import attrgetter
 import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.header import read_header
-from ezmsg.ledger.storage.scan import Place, Window, commits, last_commit, read_at
+from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at, stated_durable
 from ezmsg.ledger.structural import Commit
 
 PROBLEMS_MAX = 20
@@ -26,10 +25,13 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     ``offset`` and ``seq``: where the sound part ends, in bytes, and its last event. ``events`` and ``commits``: how
     many it holds. ``sha256``: the hex digest of its bytes: ``head -c OFFSET FILE | sha256sum``. ``bytes``: of all.
     ``sealed``: the last writer closed it in good order. ``tail_bytes``: what follows the last commit line: torn off,
-    it never happened. ``problems``: each names its offset and seq; none when ``sound``. ``first``: the seq that the
-    history begins with. Of a folder, ``offset``, ``events``, ``commits`` and ``bytes`` are sums over its ``segments``;
-    ``sha256`` is that of the sound bytes of ``segment``, the one in which the sound part ends, which states the digest
-    of the one before; ``tail_bytes`` is that of the last one.
+    it never happened. ``problems``: each names its offset and seq; none when ``sound``. ``torn``: nothing is wrong but
+    an end that no line states to have been on the disk: opening the ledger for append puts it aside. ``first``: the
+    seq that the history begins with.
+
+    Of a folder, ``offset``, ``events``, ``commits`` and ``bytes`` are sums over its ``segments``; ``sha256`` is that of
+    the sound bytes of ``segment``, the one in which the sound part ends, which states the digest of the one before;
+    ``tail_bytes`` is that of the last one.
     """
 
     sound: bool
@@ -45,6 +47,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 1
     segments: int = 1
     segment: int = 1
+    torn: bool = False
 
 
 class BytesDisk(Disk):
@@ -95,11 +98,12 @@ def verify_file(disk: Disk, handle: int, path: str, start: Place, size: int) -> 
         events=events,
         commits=count,
         bytes=size,
-        sealed=end.offset == size and last is not None and last.count == 0 and last.synced == last.at,
+        sealed=end.offset == size and last is not None and last.seals,
         tail_bytes=tail,
         sha256=digest,
         problems=problems,
         first=start.seq + 1,
+        torn=bool(problems) and 0 < end.offset >= stated_durable(disk, handle, end.offset),
     )
 
 

@@ -8,17 +8,15 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable
-from hashlib import sha256
 from typing import NamedTuple
 
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerLocked, WriteFailed
 from ezmsg.ledger.events import Event
-from ezmsg.ledger.hashing import Hash, hash_range
 from ezmsg.ledger.storage.disk import Disk, write_all
 from ezmsg.ledger.storage.flusher import Durability, Flusher
 from ezmsg.ledger.storage.lock import WriterLock
 from ezmsg.ledger.storage.recovery import Opened
-from ezmsg.ledger.storage.scan import Place, Window, parse_commit
+from ezmsg.ledger.storage.scan import Hash, Place, hash_file
 from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 
@@ -281,7 +279,7 @@ class Writer:
                 return
             place, digest = self.place, self._hash.hexdigest()
             self.flusher.check(place)
-        found = hash_range(sha256(), Window(self._disk, self.handle), 0, place.offset).hexdigest()
+        found = hash_file(self._disk, self.handle, place.offset).hexdigest()
         assert found == digest, f"the file up to offset {place.offset} has the hash {found}, not {digest}"
 
     def close(self) -> None:
@@ -316,8 +314,8 @@ class Writer:
             self.flusher.sync()
 
     def _sealed(self) -> bool:
-        commit = parse_commit(self.place.line, self.place.offset - len(self.place.line))
-        return commit is not None and commit.count == 0 and commit.synced == commit.at
+        commit = self.place.commit
+        return commit is not None and commit.seals
 
     def __del__(self) -> None:
         if not getattr(self, "closed", True) and not self.lock_file.forked:

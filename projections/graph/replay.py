@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ezmsg.ledger import codec
-from ezmsg.ledger.errors import EventError, HistoryDropped, NewerFormat, OutOfOrder
+from ezmsg.ledger.errors import EventError, HistoryDropped, LogError, NewerFormat, OutOfOrder
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.graph.checkpoint import decode, encode
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
@@ -57,7 +57,7 @@ def state_of(states: Sequence[bytes]) -> GraphState:
     return state
 
 
-def beginning(ledger: Ledger) -> GraphState:
+def beginning(ledger: LedgerReader) -> GraphState:
     """The state just before the first event that is there: empty, unless earlier segments were dropped.
 
     Raises HistoryDropped when they left no checkpoint behind, EventError or NewerFormat when it cannot be read.
@@ -65,7 +65,7 @@ def beginning(ledger: Ledger) -> GraphState:
     return _start(ledger, ledger.first - 1)
 
 
-def state_at(ledger: Ledger, seq: int | None = None) -> GraphState:
+def state_at(ledger: LedgerReader, seq: int | None = None) -> GraphState:
     """The state after event ``seq`` (None: the last one). Raises DamagedLedger, HistoryDropped.
 
     Cost: O(events since the last checkpoint before it): those of one segment at most.
@@ -78,8 +78,11 @@ def rotate(ledger: Ledger) -> bool:
     """Begin a new segment of ``ledger`` with the state that it has come to; False when the last one holds no event yet.
 
     Anybody may append meanwhile: the state is folded from what is in the ledger, and what has come since goes behind
-    it. Raises as ``Ledger.rotate`` and ``state_at`` do. Cost: a replay of the last segment, which nobody waits for.
+    it. Raises LogError when the ledger is one file, and as ``Ledger.rotate`` and ``state_at`` do. Cost: a replay of the
+    last segment, which nobody waits for.
     """
+    if not ledger.segmented:
+        raise LogError(f"{ledger.location} has no segments", hint=_FILE_HINT)
     state = state_at(ledger)
     states = states_of(state)
     since = list(ledger.entries(state.seq))
@@ -91,7 +94,10 @@ def rotate(ledger: Ledger) -> bool:
     return ledger.rotate(states, since=more)
 
 
-def _start(ledger: Ledger, seq: int | None) -> GraphState:
+_FILE_HINT = "`ezmsg-ledger rotate FILE` makes it a folder of them."
+
+
+def _start(ledger: LedgerReader, seq: int | None) -> GraphState:
     while (start := ledger.start(seq)) is not None:
         try:
             return state_of(start.states)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.lifetimes.index import Index, open_index, paths, write_index
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
@@ -32,7 +32,9 @@ class Recall:
     ``error`` is what ended the reading before the ledger's end, None when nothing did. ``path``: the index file in use.
     """
 
-    def __init__(self, ledger: Ledger, keep: bool, progress: Progress | None = None, disk: Disk = OS_DISK) -> None:
+    def __init__(
+        self, ledger: LedgerReader, keep: bool, progress: Progress | None = None, disk: Disk = OS_DISK
+    ) -> None:
         self._ledger = ledger
         self._keep = keep and ledger.location != "memory"
         self._progress = progress or (lambda seq, head: None)

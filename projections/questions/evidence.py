@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -27,7 +27,7 @@ _seq_of = attrgetter("seq")
 class Past:
     """All that was up to ``head``, as of one look at the ledger. ``at`` gives the state after an event."""
 
-    def __init__(self, ledger: Ledger, lifetimes: Lifetimes, at: Callable[[int], GraphState]) -> None:
+    def __init__(self, ledger: LedgerReader, lifetimes: Lifetimes, at: Callable[[int], GraphState]) -> None:
         self.ledger = ledger
         self.lifetimes = lifetimes
         self.subjects = Subjects(lifetimes)

@@ -4,7 +4,7 @@ An ezmsg program clears what it owns when it ends, so the end of a recording sho
 """
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 
 BUILDS = frozenset(
     {
@@ -25,7 +25,7 @@ RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
 """What a run is even when nobody came."""
 
 
-def last_built(ledger: Ledger, until: int) -> int:
+def last_built(ledger: LedgerReader, until: int) -> int:
     """The seq of the last event up to ``until`` that added anything to the graph; without one, the seq
     before the first that is there.
 
@@ -34,7 +34,7 @@ def last_built(ledger: Ledger, until: int) -> int:
     return max(last_built_of_runs(ledger, until), default=ledger.first - 1)
 
 
-def last_built_of_runs(ledger: Ledger, until: int) -> list[int]:
+def last_built_of_runs(ledger: LedgerReader, until: int) -> list[int]:
     """The same for each run (and for what comes before the first), but for those that never added anything."""
     found: list[int] = []
     built = 0

@@ -8,7 +8,7 @@ import msgspec
 
 from ezmsg.ledger.errors import UnknownMoment
 from ezmsg.ledger.events import AnyEvent, Gap, Mark
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, Run, SessionMark
 from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.projections.questions.clock import SECOND, UNITS, ClockTime, time_text
@@ -49,7 +49,7 @@ class Moments:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: LedgerReader,
         landmarks: Callable[[], Landmarks],
         zone: tzinfo | None = None,
         now: Callable[[], int | None] = lambda: None,

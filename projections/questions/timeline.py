@@ -6,10 +6,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TypeAlias, TypeVar
 
-import msgspec
-
 from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -38,9 +36,6 @@ from ezmsg.ledger.projections.questions.predicates import Predicate, parse
 from ezmsg.ledger.projections.questions.settings import history as settings_history
 from ezmsg.ledger.projections.questions.subjects import Subject
 from ezmsg.ledger.projections.questions.subtraction import without
-from ezmsg.ledger.storage.disk import OS_DISK
-from ezmsg.ledger.storage.lock import SUFFIX, is_locked
-from ezmsg.ledger.structural import Commit
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -68,7 +63,7 @@ class Timeline:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: LedgerReader,
         *,
         zone: tzinfo | None = None,
         now: Callable[[], int | None] | None = None,
@@ -79,7 +74,8 @@ class Timeline:
         self.zone = zone
         self._recall = Recall(ledger, index, progress)
         self._landmarks = Landmarks()
-        self._moments = Moments(ledger, self._look, zone, now or (lambda: _now(ledger)))
+        now = now or (lambda: time.time_ns() if ledger.being_written else None)
+        self._moments = Moments(ledger, self._look, zone, now)
         self.damage: DamagedLedger | None = None
 
     @property
@@ -251,28 +247,3 @@ def _why(past: Past, subject: Subject, moment: Moment) -> Why:
 def _history(past: Past, subject: Subject) -> History:
     spans = past.spans(union((row.born, row.died) for row in past.raw(subject)))
     return History(str(subject), past.lives(past.raw(subject, whole=True)), spans, total(spans))
-
-
-def _now(ledger: Ledger) -> int | None:
-    return time.time_ns() if has_writer(ledger) else None
-
-
-def has_writer(ledger: Ledger) -> bool:
-    """Whether somebody has this ledger open for writing, here or in another process.
-
-    A sealed ledger has none. Otherwise the locks tell: that of the sidecar, and that of the ledger itself, which stays
-    when people delete the sidecar. Each is taken, and given back at once.
-    """
-    if ledger.location == "memory":
-        return True
-    last = msgspec.json.decode(ledger.receipt, type=Commit) if ledger.receipt else None
-    if last is not None and last.count == 0 and last.synced == last.at:
-        return False
-    return any(map(_is_locked, (ledger.location + SUFFIX, ledger.tip)))
-
-
-def _is_locked(path: str) -> bool:
-    try:
-        return is_locked(OS_DISK, path)
-    except OSError:  # it is not there, another user's, or without locks: nobody that could be known of
-        return False

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.file import ReadLedger
+from ezmsg.ledger.file import DiskReader
 from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk
@@ -224,8 +224,8 @@ def test_who_reads_beside_killed_writers_looks_closely(
         edges = Lifetimes.edges_at
         monkeypatch.setattr(Lifetimes, "edges_at", lambda self, seq: dict(list(edges(self, seq).items())[1:]))
     else:
-        tail = ReadLedger.tail
-        monkeypatch.setattr(ReadLedger, "tail", lambda self, **how: islice(tail(self, **how), 1, None))
+        tail = DiskReader.tail
+        monkeypatch.setattr(DiskReader, "tail", lambda self, **how: islice(tail(self, **how), 1, None))
     with pytest.raises(Broken):
         kills.explore(Effort(), tmp_path, 5)
 

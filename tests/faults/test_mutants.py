@@ -21,7 +21,7 @@ from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
-from ezmsg.ledger.storage import cursor, flusher, header, lock, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.storage import cursor, files, flusher, lock, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest import deaths
 from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
@@ -281,13 +281,13 @@ MUTANTS = (
     Mutant("damage cut as a tail", damaged, (
         Patch(recovery, "    if place.offset < stated:\n", "    if False:\n"),)),
     Mutant("seal ignored", sealed, (
-        Patch(verify, "sealed=end.offset == size and last is not None and last.count == 0 and last.synced == last.at,",
+        Patch(verify, "sealed=end.offset == size and last is not None and last.seals,",
               "sealed=True,"),)),
     Mutant("no seal", torn, (
         Patch(writer, "                self.flusher.sync()\n                self._seal()\n",
               "                self.flusher.sync()\n"),)),
     Mutant("the name of a new ledger not synced", creation, (
-        Patch(header, "        disk.sync_folder(os.path.dirname(path))\n", ""),
+        Patch(files, "        disk.sync_folder(os.path.dirname(path))\n", ""),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"),)),
     Mutant("the name of a segment not synced", histories("commit", "append 1", "rotate", "append 1"), (
         Patch(writer, "        try:\n            self._disk.sync_folder(os.path.dirname(self.path))\n",

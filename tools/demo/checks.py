@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RIG_EDGES, SHARED, TUNED, UNITS, Moments
 
 
-def mistakes(ledger: Ledger, moments: Moments) -> Iterator[str]:
+def mistakes(ledger: LedgerReader, moments: Moments) -> Iterator[str]:
     """What is recorded otherwise than it was done; nothing when all is well. Cost: a few replays."""
     timeline = Timeline(ledger)
     wired, visited, lost = (timeline.at(str(seq)) for seq in (moments.wired, moments.visited, moments.lost))
@@ -44,7 +44,7 @@ def _visit(state: GraphState, moments: Moments) -> Iterator[str]:
         yield f"the second session's own edge belongs to {_listed(own)}"
 
 
-def _loss(ledger: Ledger, state: GraphState, moments: Moments) -> Iterator[str]:
+def _loss(ledger: LedgerReader, state: GraphState, moments: Moments) -> Iterator[str]:
     closed = [
         event
         for event in ledger.entries()
@@ -58,14 +58,14 @@ def _loss(ledger: Ledger, state: GraphState, moments: Moments) -> Iterator[str]:
         yield f"the shared edge belongs to {_listed(state.ownership.owners(SHARED))} after the loss"
 
 
-def _settings(ledger: Ledger) -> Iterator[str]:
+def _settings(ledger: LedgerReader) -> Iterator[str]:
     updates = [event for event in ledger.entries() if isinstance(event, ev.SettingsUpdated)]
     values = [(event.component, event.value.structured_value) for event in updates]
     if values != [(TUNED, {"gain": gain}) for gain in GAINS]:
         yield f"the settings went {values}, and not the gain of {TUNED} through {GAINS}"
 
 
-def _end(ledger: Ledger, state: GraphState) -> Iterator[str]:
+def _end(ledger: LedgerReader, state: GraphState) -> Iterator[str]:
     if state.sessions or state.processes or state.endpoints or list(state.ownership.edges()):
         yield "something is left when all has ended"
     reasons = [event.reason for event in ledger.entries() if isinstance(event, ev.SessionClosed)]

@@ -14,7 +14,7 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.runtime.recorder.process import Recorder
 
 HERE = Path(__file__).parent
@@ -156,7 +156,7 @@ class Cast:
 class Watch:
     """Follows a ledger until something stands in it."""
 
-    def __init__(self, ledger: Ledger, cast: Cast) -> None:
+    def __init__(self, ledger: LedgerReader, cast: Cast) -> None:
         self._ledger = ledger
         self._cast = cast
         self._seq = 0

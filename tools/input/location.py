@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.folder.segments import number_of
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.questions.last_built import RUN
-from ezmsg.ledger.projections.questions.timeline import has_writer
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 
@@ -52,7 +51,7 @@ def locate(path: Path | None, page: Page) -> Path:
 
 
 @contextmanager
-def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
+def opened(path: Path | None, page: Page) -> Iterator[LedgerReader]:
     """The ledger that ``locate`` finds, open for reading. A note says where its history begins, if not with seq 1.
 
     When something is asked for that is not there, and the ledger is damaged, DamagedLedger is raised in place of that:
@@ -68,7 +67,7 @@ def opened(path: Path | None, page: Page) -> Iterator[Ledger]:
             raise
 
 
-def tell_beginning(ledger: Ledger, page: Page) -> None:
+def tell_beginning(ledger: LedgerReader, page: Page) -> None:
     """Note that the first part of a ledger is not there, or not read, so that nobody takes what is shown for all."""
     if hole := ledger.hole:
         why = f"{hole}, so what stands before it is not read"
@@ -79,7 +78,7 @@ def tell_beginning(ledger: Ledger, page: Page) -> None:
     page.note(f"{shortened(ledger.location)} begins with seq {ledger.first}: {why}")
 
 
-def _damage(ledger: Ledger) -> DamagedLedger | None:
+def _damage(ledger: LedgerReader) -> DamagedLedger | None:
     """What is wrong with a ledger; None when it can be read to its end. Cost: one pass."""
     try:
         for _ in ledger.read():
@@ -131,7 +130,7 @@ def _is_of_nobody(path: Path) -> bool:
     """Whether a recorder began and ended here, and no program ever reached it. Cost: that of the first batch."""
     try:
         with Ledger.open(path, "r") as ledger:
-            return not has_writer(ledger) and all(isinstance(event, RUN) for event in ledger.entries())
+            return not ledger.being_written and all(isinstance(event, RUN) for event in ledger.entries())
     except (LedgerError, OSError):  # what is wrong with it is worth saying, to whoever meant this one
         return False
 

@@ -63,7 +63,7 @@ class Attempt:
         ledger = self._allowed(lambda: Ledger.open(PATH, "r", disk=self.disk))
         if ledger is None:
             return
-        for call in (lambda: list(ledger.entries()), ledger.verify, lambda: ledger.head, lambda: ledger.writer):
+        for call in (lambda: list(ledger.entries()), ledger.verify, lambda: ledger.head, lambda: ledger.being_written):
             self._allowed(call)
         ledger.close()
 

@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder.rotation import MOVING
-from ezmsg.ledger.folder.segments import FIRST, number_of
+from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.ledger_file import FIRST
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.promises import (
@@ -108,7 +108,7 @@ def _reopen(world: World, segmented: bool = False) -> None:
 
 def _rotate(world: World) -> None:
     """What is one file becomes a folder first."""
-    if not isinstance(world.ledger, SegmentedLedger):
+    if not world.ledger.segmented:
         _reopen(world, segmented=True)
     names = [name for commit in world.commits for name in commit]
     if world.ledger.rotate(since=lambda seq: [state_of(names[:seq])]):
@@ -117,12 +117,10 @@ def _rotate(world: World) -> None:
 
 
 def _compress(world: World) -> None:
-    assert isinstance(world.ledger, SegmentedLedger)
     world.ledger.pack()
 
 
 def _drop(world: World) -> None:
-    assert isinstance(world.ledger, SegmentedLedger)
     if world.begins:
         world.firsts |= set(world.begins)
         world.dropped = FIRST + len(world.begins)

@@ -13,12 +13,12 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.folder.rotation import MOVING
-from ezmsg.ledger.folder.segments import FIRST, number_of
-from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.folder.segments import number_of
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage import compression, reader
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Flusher
+from ezmsg.ledger.storage.ledger_file import FIRST
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
 from ezmsg.ledger.tools.selftest.survivors import Image
 
@@ -89,7 +89,7 @@ def short(name: str) -> str:
     return name if len(name) < 64 else sha256(name.encode()).hexdigest()
 
 
-def names_of(ledger: Ledger) -> tuple[str, ...]:
+def names_of(ledger: LedgerReader) -> tuple[str, ...]:
     return tuple(short(event.name) if isinstance(event, Mark) else type(event).__name__ for event in ledger.entries())
 
 
@@ -168,20 +168,19 @@ def recover(image: Image, step: Callable[[SimulatedDisk], object] | None = None,
     if step is not None:
         step(disk)  # the instant when all is done
     ledger.append([Mark(name=AFTER)])
-    if isinstance(ledger, SegmentedLedger):
-        ledger.rotate([b"{}"])
+    ledger.rotate([b"{}"])
     ledger.close()
     kept = _kept(before, recovered)
-    with Ledger.open(PATH, "r", disk=disk) as ledger:
-        found = ledger.verify()
-        if not (found.sound and found.sealed) or names_of(ledger) != (*names, AFTER):
+    with Ledger.open(PATH, "r", disk=disk) as reader:
+        found = reader.verify()
+        if not (found.sound and found.sealed) or names_of(reader) != (*names, AFTER):
             raise Broken(f"after the recovery: {found.problems or 'other events'}")
     if disk.open_handles:
         raise Broken(f"{disk.open_handles} handles were left open")
     return Found(names, first, kept, starts)
 
 
-def _starts(ledger: Ledger) -> Iterator[tuple[int, tuple[bytes, ...]]]:
+def _starts(ledger: LedgerReader) -> Iterator[tuple[int, tuple[bytes, ...]]]:
     seq = ledger.head
     while seq >= ledger.first - 1 and (start := ledger.start(seq)) is not None:
         yield start.seq, tuple(start.states)

@@ -11,8 +11,7 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.segmented import SegmentedLedger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
 from ezmsg.ledger.tools.selftest.effort import Effort
@@ -219,7 +218,7 @@ class Play:
     def _rotate(self) -> None:
         """What is one file becomes a folder first."""
         self.segmented = True
-        if not isinstance(self.ledger, SegmentedLedger):
+        if self.ledger is None or not self.ledger.segmented:
             self._close()
         if self._opened():
             assert self.ledger is not None
@@ -228,7 +227,7 @@ class Play:
 
     def _tend(self, ledger: Ledger, what: str) -> None:
         """Compress or drop the sealed segments, where there are any."""
-        if not isinstance(ledger, SegmentedLedger):
+        if not ledger.segmented:
             return
         if what == "drop":
             self.firsts |= self.begins
@@ -279,7 +278,7 @@ class Play:
     def _read(self) -> None:
         self._try(lambda: self._look_at(Ledger.open(PATH, "r", disk=self.disk)))
 
-    def _look_at(self, ledger: Ledger) -> None:
+    def _look_at(self, ledger: LedgerReader) -> None:
         with ledger:
             seqs = [event.seq for event in ledger.entries()]
             ledger.verify()

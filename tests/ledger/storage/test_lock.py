@@ -17,7 +17,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import ForkedWriter, LedgerLocked
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.storage.lock import network_file_system, writer_of
+from ezmsg.ledger.storage.lock import is_written, network_file_system
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -76,10 +76,9 @@ def test_a_writer_in_another_process(path: Path) -> None:
         assert "this process" not in str(info.value)
         with Ledger.open(path, "r") as reader:
             assert reader.head == 1
-            assert reader.writer is not None
-            assert reader.writer.pid == process.pid
+            assert reader.being_written
         process.communicate("\n", timeout=10)
-        assert writer_of(OS_DISK, str(path)) is None
+        assert not is_written(OS_DISK, str(path), str(path))
     Ledger.open(path).close()
 
 
@@ -88,7 +87,7 @@ def test_a_killed_writer_frees_the_lock_and_tells_when_it_lived(path: Path) -> N
     with other_process(path) as process:
         process.kill()
         process.wait()
-        assert writer_of(OS_DISK, str(path)) is None, "its name is still in the lock file, but it is gone"
+        assert not is_written(OS_DISK, str(path), str(path)), "its name is still in the lock file, but it is gone"
         with Ledger.open(path) as ledger:
             assert ledger.previous_writer_seen is not None
             assert begin - 1e9 < ledger.previous_writer_seen < time.time_ns()
@@ -263,11 +262,11 @@ def test_whatever_a_power_cut_left_in_the_lock_file(path: Path, content: bytes) 
     Ledger.open(path).close()
     lock = Path(f"{path}.lock")
     lock.write_bytes(content.replace(b"here", socket.gethostname().encode()))
-    assert writer_of(OS_DISK, str(path)) is None
+    assert not is_written(OS_DISK, str(path), str(path))
     with Ledger.open(path, "r") as reader:
         assert reader.verify().sound
     with Ledger.open(path) as ledger:
-        assert ledger.writer is not None
+        assert ledger.being_written
         lock.write_bytes(content)
         with pytest.raises(LedgerLocked, match="another process"):
             Ledger.open(path)
@@ -279,5 +278,7 @@ def test_a_stale_lock_file_whose_number_is_somebody_elses_now(path: Path) -> Non
     Path(f"{path}.lock").write_text(f'{{"pid":{os.getppid()},"host":"{socket.gethostname()}","start":1}}')
     with Ledger.open(path) as ledger:
         ledger.append([Mark(name="x")])
-        assert ledger.writer is not None
-        assert ledger.writer.pid == os.getpid()
+        with pytest.raises(LedgerLocked) as refused:
+            Ledger.open(path)
+        assert refused.value.holder is not None
+        assert refused.value.holder.pid == os.getpid()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,28 @@ def test_a_tail_is_not_sound_but_said_to_be_harmless(small: Path) -> None:
     assert found.problems == [
         f"offset {len(data)}: 18 bytes behind seq 6 are no whole commit; opening the ledger for append puts them aside"
     ]
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_torn_is_what_opening_for_append_would_put_aside(small: Path, hasty: Any, sealed: bool) -> None:
+    """Whatever byte has changed, and wherever the file ends: ``verify`` and recovery call the same thing damage."""
+    data = small.read_bytes()
+    data = data if sealed else data[: data.rindex(b"\n", 0, -1) + 1]  # as a killed writer leaves it
+    begin = data.index(b"\n", data.index(b"\n") + 1) + 1  # header and first commit line are there before its name is
+    flipped = [data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :] for offset in range(begin, len(data), 7)]
+    found_torn = set()
+    for content in (*flipped, *(data[:end] for end in range(begin, len(data), 7))):
+        small.write_bytes(content)
+        with Ledger.open(small, "r") as reader:
+            found = reader.verify()
+        try:
+            Ledger.open(small, disk=hasty).close()
+        except DamagedLedger:
+            assert not found.torn, found
+            continue
+        assert found.sound != found.torn, found
+        found_torn.add(found.torn)
+    assert True in found_torn
 
 
 def test_a_commit_that_a_faulty_program_wrote(path: Path, marks: Callable[..., list[Mark]]) -> None:

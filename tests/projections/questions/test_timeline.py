@@ -15,7 +15,7 @@ from ezmsg.ledger.errors import DamagedLedger, UnknownMoment
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.timeline import Timeline
 
 TOPICS = ["a", "b", "c", "d"]
 
@@ -139,11 +139,11 @@ def writer(tmp_path: Path) -> Iterator[Start]:
 def test_a_writer_in_another_process_is_seen_until_it_is_gone(writer: Start) -> None:
     child, path = writer("leave")
     with Ledger.open(path, "r") as ledger:
-        assert has_writer(ledger)
+        assert ledger.being_written
         assert "before now" in Timeline(ledger).moment("-0s").how
         child.kill()
         child.wait()
-        assert not has_writer(ledger)
+        assert not ledger.being_written
         assert "before the last event" in Timeline(ledger).moment("-0s").how
 
 
@@ -153,17 +153,17 @@ def test_a_writer_that_closed_is_none_though_its_process_lives(writer: Start) ->
     child.stdin.flush()
     assert child.stdout.readline() == "done\n"
     with Ledger.open(path, "r") as ledger:
-        assert not has_writer(ledger)
+        assert not ledger.being_written
 
 
 def test_a_writer_of_this_process_is_seen_and_not_disturbed(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "x.ledger") as ledger:
         ledger.append([ev.Mark(name="x")])
-        assert has_writer(ledger)
+        assert ledger.being_written
         with Ledger.open(tmp_path / "x.ledger", "r") as reader:
-            assert has_writer(reader)
+            assert reader.being_written
         ledger.append([ev.Mark(name="y")])
-        assert has_writer(ledger)
+        assert ledger.being_written
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
@@ -172,7 +172,7 @@ def test_a_writer_whose_lock_file_was_deleted_is_seen_all_the_same(tmp_path: Pat
         ledger.append([ev.Mark(name="x")])
         (tmp_path / "x.ledger.lock").unlink()
         with Ledger.open(tmp_path / "x.ledger", "r") as reader:
-            assert has_writer(reader)
+            assert reader.being_written
 
 
 def test_a_copied_ledger_without_its_lock_has_no_writer(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_copied_ledger_without_its_lock_has_no_writer(tmp_path: Path) -> None:
         ledger.append([ev.Mark(name="x")])
         (tmp_path / "copy.ledger").write_bytes((tmp_path / "x.ledger").read_bytes())
         with Ledger.open(tmp_path / "copy.ledger", "r") as copy:
-            assert not has_writer(copy)
+            assert not copy.being_written
 
 
 def test_looking_does_not_keep_anybody_from_writing(tmp_path: Path) -> None:
@@ -191,14 +191,14 @@ def test_looking_does_not_keep_anybody_from_writing(tmp_path: Path) -> None:
     path.write_bytes(content)  # as a killed writer leaves it: no seal
     with Ledger.open(path, "r") as reader:
         for _ in range(3):
-            assert not has_writer(reader)
+            assert not reader.being_written
             with Ledger.open(path) as ledger:
                 ledger.append([ev.Mark(name="y")])
             path.write_bytes(content)
 
 
 def test_a_ledger_in_memory_is_being_written() -> None:
-    assert has_writer(Ledger.memory())
+    assert Ledger.memory().being_written
 
 
 def test_at_costs_one_pass_and_leaves_the_file_alone(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _check_stopped(server: GraphServer) -> None:
             assert verification.sound, verification.problems
             if ledger is not server._given:
                 assert verification.sealed
-                assert reader.writer is None, "the lock was left behind"
+                assert not reader.being_written, "the lock was left behind"
 
 
 def _replayed(server: GraphServer) -> str:

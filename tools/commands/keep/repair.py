@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ezmsg.ledger.audit.repair import NEW, SoundCopy, Survey, survey
+from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.closings import ending
@@ -15,6 +15,7 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.files import NEW
 from ezmsg.ledger.storage.lock import refuse_written
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import locate, shortened

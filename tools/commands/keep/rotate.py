@@ -9,7 +9,6 @@ import typer
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import rotate as begin_segment
 from ezmsg.ledger.projections.graph.replay import state_at
-from ezmsg.ledger.segmented import SegmentedLedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.sizes import size_text, span
@@ -45,7 +44,6 @@ def rotate(
     with Ledger.open(path, "r") as source:  # what is wrong with it shows before anything is changed
         state_at(source)
     with Ledger.open(path, segmented=True) as opened:
-        assert isinstance(opened, SegmentedLedger)
         begun = begin_segment(opened)
         dropped = opened.drop(oldest) if oldest is not None else []
         compressed = opened.pack() if compress else []

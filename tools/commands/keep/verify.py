@@ -11,8 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.questions.timeline import has_writer
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
@@ -67,13 +66,13 @@ def verify(
     given = None if receipt is None else shown(receipt, key)
     with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
         found = source.verify()
-        writer = has_writer(source)
+        writer = source.being_written
         with _steps(source.head if deep else 0) as step:
             consistency = check_each_step(source, step) if deep else None
         verdict = None if given is None else judged(given, source.location, found)
         if json:
             stated = None if verdict is None else verdict.document
-            about = {"torn": torn(found), "writer": writer, "deep": consistency, "receipt": stated}
+            about = {"writer": writer, "deep": consistency, "receipt": stated}
             page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
         else:
             _report(page, source, found, writer)
@@ -81,30 +80,24 @@ def verify(
                 _report_steps(page, consistency)
             if verdict is not None:
                 _tell(page, verdict, found.first)
-    code = exits.OK if found.sound else exits.NO if torn(found) else exits.DAMAGED
+    code = exits.OK if found.sound else exits.NO if found.torn else exits.DAMAGED
     if consistency is not None and consistency.seq is not None:
         code = exits.DAMAGED
     return max(code, exits.OK if verdict is None else verdict.code)  # the worst of them: 0, 1 or 4
 
 
-def torn(found: Verification) -> bool:
-    """Whether nothing is wrong but an end that is no whole commit."""
-    whole = found.offset + found.tail_bytes == found.bytes
-    return not found.sound and whole and found.tail_bytes > 0 and len(found.problems) == 1
-
-
-def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> None:
+def _report(page: Page, source: LedgerReader, found: Verification, writer: bool) -> None:
     if found.sound:
         page.line(("add", "sound"), f": {shortened(source.location)}")
     else:
-        page.line(("bad", "unsound, its end is torn" if torn(found) else "UNSOUND"), f": {shortened(source.location)}")
+        page.line(("bad", "unsound, its end is torn" if found.torn else "UNSOUND"), f": {shortened(source.location)}")
     page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
     if found.first > 1:
         page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
     partly = f", of which the first {found.offset:,} are sound" if found.offset < found.bytes else ""
     page.line(f"  {found.bytes:,} bytes{partly}")
-    if os.path.isdir(source.location):
-        if found.sound or torn(found):
+    if source.segmented:
+        if found.sound or found.torn:
             page.line(f"  {count(found.segments, 'segment')}, each with the hash of the one before; the last:")
             page.line(f"  sha256 {found.sha256}  {os.path.basename(source.tip)}")
         else:
@@ -115,12 +108,12 @@ def _report(page: Page, source: Ledger, found: Verification, writer: bool) -> No
         page.line(f"  sha256 {found.sha256}  ({by_hand} | sha256sum)")
     if writer:
         page.line("  a writer is at work")
-    elif found.sound or torn(found):
+    elif found.sound or found.torn:
         sealed = "sealed: its last writer closed it" if found.sealed else "not sealed: its last writer was interrupted"
         page.line(f"  {sealed}")
     for problem in found.problems:
         page.line("  ", ("bad", problem))
-    if writer and torn(found):
+    if writer and found.torn:
         page.line("  (what is being written just now looks so, too: verify again)")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
@@ -89,7 +89,7 @@ def _moment(moment: Moment, state: GraphState, timeline: Timeline) -> str:
 
 
 @contextmanager
-def _second(path: Path | None, first: Ledger, page: Page) -> Iterator[Ledger]:
+def _second(path: Path | None, first: LedgerReader, page: Page) -> Iterator[LedgerReader]:
     """The ledger that B is of."""
     if path is None:
         yield first

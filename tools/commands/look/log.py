@@ -12,13 +12,13 @@ import typer
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.name_hints import near
-from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.known import known
@@ -323,7 +323,7 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
 
 
-def _refuse_unknown(ledger: Ledger, topic: str | None, component: str | None) -> None:
+def _refuse_unknown(ledger: LedgerReader, topic: str | None, component: str | None) -> None:
     """Raise Misuse when nothing matched because there is no such name. Cost: one pass over the ledger."""
     if topic is None and component is None:
         return
@@ -338,5 +338,5 @@ def _refuse_unknown(ledger: Ledger, topic: str | None, component: str | None) ->
 
 def _say_open_end(page: Page, timeline: Timeline) -> None:
     runs = timeline.landmarks.runs
-    if runs and runs[-1].end is None and not has_writer(timeline.ledger):
+    if runs and runs[-1].end is None and not timeline.ledger.being_written:
         page.note(f"run {runs[-1].number} breaks off here: its server never said that it ended")

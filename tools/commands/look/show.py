@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.timeline import Timeline, has_writer
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
@@ -115,7 +115,7 @@ class Picture:
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
         if state.seq == timeline.ledger.head:
-            self._page.line(("dim", "the recording goes on") if has_writer(timeline.ledger) else
+            self._page.line(("dim", "the recording goes on") if timeline.ledger.being_written else
                             ("warn", "the recording breaks off here: its server never said that it ended"))  # fmt: skip
 
     def _section(self, title: str, rows: Iterable[str], more: str = "") -> None:
