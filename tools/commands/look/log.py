@@ -206,6 +206,9 @@ class Sentences:
         text = (line.tone, line.text) if line.tone else line.text
         self._page.line(("dim", f"{seqs:>{self._width}}  {when:>9}  "), text)
 
+    def hand_over(self) -> None:
+        self._page.flush()
+
     def end(self) -> None:
         for line in self.flush():
             self.show(line)
@@ -226,12 +229,15 @@ class JsonLines:
         return []
 
     def is_due(self) -> bool:
-        return bool(self._lines)
+        return False
 
     def show(self, line: bytes) -> None:
         self._lines.append(line)
         if len(self._lines) >= JSON_PIECE:
             self.end()
+
+    def hand_over(self) -> None:
+        self.end()
 
     def end(self) -> None:
         lines, self._lines = self._lines, []
@@ -289,6 +295,7 @@ class Reading:
             for event in batch:
                 for line in self._told(event):
                     self._telling.show(line)
+            self._telling.hand_over()  # now: a program at the other end of a pipe waits for it
 
     def _pause(self) -> bool:
         """Called between two looks at the file: shows what has been held back for long enough. Never ends a tail."""

@@ -1,6 +1,7 @@
 """``log``, as a person sees it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -264,11 +265,14 @@ def test_what_comes_before_damage_is_told(run: Run, damaged: Path, options: list
 
 
 class Follower:
-    """``log --follow`` in a process of its own."""
+    """``log --follow`` in a process of its own, whose output Python keeps back in a pipe until it is flushed."""
 
     def __init__(self, path: Path, *options: str) -> None:
         command = [sys.executable, "-m", "ezmsg.ledger.tools.cli", "log", str(path), "--follow", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=buffered
+        )
 
     def line(self) -> str:
         assert self.process.stdout is not None
