@@ -6,10 +6,12 @@ ARGS ?=
 
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 # A file stays in one process, so that what its tests share is made once.
 TOGETHER := -n logical --maxprocesses 4 --dist loadfile
 TYPES := tests/packaging/test_packaging.py::test_types_of_the_installed_wheel
+# A strict editable install is a folder of links, which mypy, pyright and editors can follow, and has a link for each file.
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=strict
+BACKEND := 'setuptools>=77'
 
 # A virtual environment belongs to one Python and one folder: with another Python, or after a move, it is made anew.
 PLACE := $(shell $(PYTHON) -c 'import os, sys, zlib; print("%d.%d-%08x" % (sys.version_info[0], sys.version_info[1], zlib.crc32(os.fsencode(os.getcwd()))))' 2>/dev/null)
@@ -18,10 +20,13 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 BENCH := $(VENV)/.installed-bench
 DECLARED := pyproject.toml setup.py
+# Named after the list of files: with one more, one less, or one moved, it is another, and the links are made anew.
+FILES := $(shell find ledger projections runtime tools -type f ! -name '.*' ! -name '*~' ! -path '*/__pycache__/*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+LINKS := $(VENV)/.links-$(FILES)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ezmsg test-faults lint types bench clean
+.PHONY: help install demo test test-ezmsg test-long lint types bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -33,7 +38,7 @@ demo: $(RUN) ## record a real ezmsg pipeline and walk through its history
 	@$(VENV)/bin/ezmsg-ledger demo $(ARGS)
 
 # Cheapest first. The typed check is also a part of the whole run; there it finds the wheel already installed.
-test: $(DEV) ## lint, types on the installed wheel, then all tests
+test: $(DEV) ## lint, types on the installed wheel, then the tests: six minutes on two cores
 	$(PY) -m ruff check .
 	$(PY) -m pytest -q $(TYPES)
 	$(PY) -m pytest $(TOGETHER) $(ARGS)
@@ -41,7 +46,7 @@ test: $(DEV) ## lint, types on the installed wheel, then all tests
 test-ezmsg: $(DEV) ## ezmsg's own test-suites, those of the coming release too, and what runs beside it
 	$(PY) -m pytest -m 'ezmsg_suite or environments' $(ARGS)
 
-test-faults: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (a quarter of an hour of two cores)
+test-long: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (a quarter of an hour of two cores)
 	$(PY) -m pytest -m faults_full $(ARGS)
 	$(PY) -m tests.faults --write docs/PROMISES.md
 
@@ -53,6 +58,8 @@ types: $(DEV) ## mypy --strict on the wheel, installed in a clean environment
 
 bench: $(BENCH) ## measure, beside the peers
 	$(PY) -m benchmarks $(ARGS)
+
+install: $(DEV) ## bring .venv up to date, as each of these does before it starts
 
 clean: ## remove .venv, caches and build products; recordings stay
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist ezmsg_ledger.egg-info
@@ -67,15 +74,21 @@ $(MADE):
 	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(RUN): $(MADE) $(DECLARED)
-	@$(PIP) -e .
+# Without a network too: what it takes was installed with the first links.
+$(LINKS): $(MADE)
+	@if [ -e $(RUN) ] && ls $(VENV)/.links-* >/dev/null 2>&1; then $(INSTALL) --no-deps --no-build-isolation -e .; fi
+	@rm -f $(VENV)/.links-*
+	@touch $@
+
+$(RUN): $(MADE) $(DECLARED) | $(LINKS)
+	@$(INSTALL) $(BACKEND) -e .
 	@touch $@
 
 # The larger installs contain the smaller: touching its stamp too keeps `make demo` after `make test` immediate.
-$(DEV): $(MADE) $(DECLARED)
-	@$(PIP) -e '.[dev]'
+$(DEV): $(MADE) $(DECLARED) | $(LINKS)
+	@$(INSTALL) $(BACKEND) -e '.[dev]'
 	@touch $(RUN) $@
 
-$(BENCH): $(MADE) $(DECLARED)
-	@$(PIP) -e '.[dev,bench]'
+$(BENCH): $(MADE) $(DECLARED) | $(LINKS)
+	@$(INSTALL) $(BACKEND) -e '.[dev,bench]'
 	@touch $(RUN) $(DEV) $@

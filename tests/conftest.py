@@ -42,6 +42,17 @@ def pytest_runtest_makereport() -> Iterator[Any]:
     return report
 
 
+LIMITS_S = {"environments": 1500, "ezmsg_suite": 1500, "faults_full": 3600}
+"""How long a test with such a marker may take, set-up included."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        limits = [limit for marker, limit in LIMITS_S.items() if item.get_closest_marker(marker)]
+        if limits and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(max(limits)))
+
+
 PATIENCE_S = 40.0
 """For any one thing that is waited for: a machine that is busy with something else takes its time."""
 

@@ -30,6 +30,8 @@ STUBS = ("sortedcontainers-stubs",)
 # Only a registry that hangs needs this long; a build or an install takes a few seconds.
 SECONDS_MAX = 240
 
+pytestmark = pytest.mark.timeout(4 * SECONDS_MAX)  # the first test builds and installs
+
 IMPORT_EACH = """
 import importlib, json, sys, traceback
 failures = {}
