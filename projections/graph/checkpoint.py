@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
+from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.records import (
     EndpointRecord,
     ProcessRecord,
@@ -130,9 +131,7 @@ def _first(pair: tuple[int, Any]) -> int:
 
 
 def _owners(owners: Any) -> list[int | None]:
-    if type(owners) is not set:
-        return [owners]
-    return sorted(owners, key=lambda owner: owner or 0)
+    return in_order(owners) if type(owners) is set else [owners]
 
 
 def _by_id(table: dict[int, Any]) -> dict[int, Any]:

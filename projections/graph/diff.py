@@ -8,8 +8,7 @@ from msgspec import UNSET, UnsetType
 from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.projections.graph.digest import encode
 from ezmsg.ledger.projections.graph.facts import Key, Position, facts, from_facts, position
-from ezmsg.ledger.projections.graph.picture import diff_html
-from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.tables import AnyTables, GraphTables
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -39,9 +38,11 @@ class Diff(msgspec.Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a picture of the holds on edges that came and went, and all changes as text."""
-        return diff_html(self)
+        from ezmsg.ledger.projections.graph.picture import diff_html  # no fold and no diff waits for a painter
 
-    def apply(self, state: GraphState) -> GraphState:
+        return diff_html(self.before, self.after, self.changes)
+
+    def apply(self, state: AnyTables) -> AnyTables:
         """The state after, made from the one before; ``state`` itself is not touched. Cost: O(state).
 
         Raises OutOfOrder when ``state`` is not the one that the diff was taken from.
@@ -56,10 +57,10 @@ class Diff(msgspec.Struct, frozen=True):
                 del table[change.key]
             else:
                 table[change.key] = change.after
-        return from_facts(self.after, table)
+        return from_facts(self.after, table, type(state)())
 
 
-def diff(before: GraphState, after: GraphState) -> Diff:
+def diff(before: GraphTables, after: GraphTables) -> Diff:
     """The facts that differ, type-strictly. Cost: O(both states)."""
     old, new = facts(before), facts(after)
     changes = [Change(key, value, new.get(key, UNSET)) for key, value in old.items() if _differs(value, new, key)]

@@ -3,14 +3,13 @@
 import hashlib
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from ezmsg.ledger.errors import UnknownEvents
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.ownership import in_order
+from ezmsg.ledger.projections.graph.tables import GraphTables
 
 VERSION = 1
 """Of the encoding below: part of every digest, so that a change of it can never pass for a change of state."""
@@ -62,7 +61,7 @@ def _sized(tag: bytes, data: bytes, put: Any) -> None:
     put(data)
 
 
-def digest(state: "GraphState", *, allow_unknown: bool = False) -> str:
+def digest(state: GraphTables, *, allow_unknown: bool = False) -> str:
     """See ``GraphState.digest``."""
     _refuse_unknown(state, allow_unknown)
     return _sha256(
@@ -75,7 +74,7 @@ def digest(state: "GraphState", *, allow_unknown: bool = False) -> str:
             "settings_changes": state.settings_changes,
             "nodes": list(state.ownership.nodes),
             "edges": [
-                [edge, sorted(owners, key=lambda owner: owner or 0)]
+                [edge, in_order(owners)]
                 for edge, owners in sorted(state.ownership.edges(), key=lambda item: item[0])
             ],
             "runs": _by_id(state.runs),
@@ -89,10 +88,10 @@ def digest(state: "GraphState", *, allow_unknown: bool = False) -> str:
     )
 
 
-def shape_digest(state: "GraphState") -> str:
+def shape_digest(state: GraphTables) -> str:
     """See ``GraphState.shape_digest``: what is wired, registered, set and run, by name; who is who is left out."""
     edges = {edge: sorted(_owner_shape(state, owner) for owner in owners) for edge, owners in state.ownership.edges()}
-    endpoints = [[record.kind, _topic(state, endpoint), record.stalled] for endpoint, record in state.endpoints.items()]
+    endpoints = [[record.kind, state.topic_of(key), record.stalled] for key, record in state.endpoints.items()]
     processes = [[record.host, record.units] for record in state.processes.values()]
     return _sha256(
         {
@@ -110,22 +109,14 @@ def shape_digest(state: "GraphState") -> str:
     )
 
 
-def _owner_shape(state: "GraphState", owner: int | None) -> str:
+def _owner_shape(state: GraphTables, owner: int | None) -> str:
     return "persistent" if owner is None else f"session {state.sessions[owner].label or ''}"
 
 
-def _session_shape(state: "GraphState", session: int) -> list[Any]:
+def _session_shape(state: GraphTables, session: int) -> list[Any]:
     registration = state.registrations.get(session)
     metadata = None if registration is None else registration.metadata
     return [state.sessions[session].label, state.ownership.held(session), metadata]
-
-
-def _topic(state: "GraphState", endpoint: int) -> str | None:
-    record = state.endpoints[endpoint]
-    if record.publisher is None:
-        return record.topic
-    publisher = state.endpoints.get(record.publisher)
-    return None if publisher is None else publisher.topic
 
 
 def _sorted(items: Iterable[Any]) -> list[bytes]:
@@ -140,7 +131,7 @@ def _sha256(facts: dict[str, Any]) -> str:
     return hashlib.sha256(encode(facts)).hexdigest()
 
 
-def _refuse_unknown(state: "GraphState", allow_unknown: bool) -> None:
+def _refuse_unknown(state: GraphTables, allow_unknown: bool) -> None:
     if state.unknown and not allow_unknown:
         raise UnknownEvents(
             f"at seq {state.seq} events of an unknown type were passed over: the state may be incomplete"

@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import Node
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.tables import RECORDS, AnyTables, GraphTables
 
 Key: TypeAlias = tuple[Any, ...]
 """First the kind of the fact, then what it is about: ``("edge", from, to, owner)``, ``("session", id)``, ..."""
@@ -23,16 +23,12 @@ class Position(msgspec.Struct, frozen=True):
     settings_changes: int
 
 
-_TABLES = ("runs", "sessions", "processes", "endpoints", "requests")
-_KINDS = {"runs": "run", "sessions": "session", "processes": "process", "endpoints": "endpoint", "requests": "request"}
-
-
-def position(state: GraphState) -> Position:
+def position(state: GraphTables) -> Position:
     """Where ``state`` stands."""
     return Position(state.seq, state.time, state.rules, state.unknown, state.topology, state.settings_changes)
 
 
-def facts(state: GraphState) -> dict[Key, Any]:
+def facts(state: GraphTables) -> dict[Key, Any]:
     """Every fact of ``state``, one entry each. Cost: O(state).
 
     ``edge`` -> True; ``node`` -> rank of its birth; ``setting`` -> SettingRecord by component address; ``registration``
@@ -46,9 +42,8 @@ def facts(state: GraphState) -> dict[Key, Any]:
     for (from_topic, to_topic), owners in state.ownership.edges():
         for owner in owners:
             out["edge", from_topic, to_topic, owner] = True
-    for table in _TABLES:
-        for key, record in getattr(state, table).items():
-            out[_KINDS[table], key] = record
+    for kind, table in RECORDS.items():
+        out.update(((kind, key), record) for key, record in getattr(state, table).items())
     for session, registration in state.registrations.items():
         _put_registration(out, session, registration)
     for address, setting in state.settings.items():
@@ -65,17 +60,17 @@ def _put_registration(out: dict[Key, Any], session: int, registration: Registrat
         out["component", session, key] = (place, component)
 
 
-def from_facts(at: Position, table: dict[Key, Any]) -> GraphState:
-    """The state that ``facts`` was taken of. Cost: O(state log state)."""
-    state = GraphState()
-    state.seq, state.time, state.rules, state.unknown = at.seq, at.time, at.rules, at.unknown
-    state.topology, state.settings_changes = at.topology, at.settings_changes
+def from_facts(at: Position, table: dict[Key, Any], into: AnyTables) -> AnyTables:
+    """``into``, an empty state, made the one that ``facts`` was taken of. Cost: O(state log state)."""
+    state = into
+    for name in at.__struct_fields__:
+        setattr(state, name, getattr(at, name))
     state.paused = ("paused",) in table
     kinds: dict[str, list[tuple[Key, Any]]] = {}
     for key, value in table.items():
         kinds.setdefault(key[0], []).append((key, value))
-    for name in _TABLES:
-        getattr(state, name).update(sorted((key[1], record) for key, record in kinds.get(_KINDS[name], ())))
+    for kind, name in RECORDS.items():
+        getattr(state, name).update(sorted((key[1], record) for key, record in kinds.get(kind, ())))
     _restore_edges(state, kinds)
     _restore_registrations(state, kinds)
     by_rank = sorted(kinds.get("setting", ()), key=lambda item: item[1].rank)
@@ -84,7 +79,7 @@ def from_facts(at: Position, table: dict[Key, Any]) -> GraphState:
     return state
 
 
-def _restore_edges(state: GraphState, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
+def _restore_edges(state: GraphTables, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
     births = {key[1]: rank for key, rank in kinds.get("node", ())}
     for topic in sorted(births, key=births.__getitem__):
         state.ownership.nodes[topic] = Node(topic, births[topic])
@@ -94,7 +89,7 @@ def _restore_edges(state: GraphState, kinds: dict[str, list[tuple[Key, Any]]]) -
         state.ownership.put((key[1], key[2]), key[3], births)
 
 
-def _restore_registrations(state: GraphState, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
+def _restore_registrations(state: GraphTables, kinds: dict[str, list[tuple[Key, Any]]]) -> None:
     components: dict[int, list[tuple[int, str, Any]]] = {}
     for key, (place, form) in kinds.get("component", ()):
         components.setdefault(key[1], []).append((place, key[2], form))

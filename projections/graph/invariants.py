@@ -1,12 +1,11 @@
 """What always holds in a graph state, asserted one table against another."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.tables import RECORDS, GraphTables
 
 
-def check(state: "GraphState") -> None:
+def check(state: GraphTables) -> None:
     """Assert every invariant of ``state``; the AssertionError says what is broken. Cost: O(state)."""
     state.ownership.check()
     _check_owners(state)
@@ -18,7 +17,7 @@ def check(state: "GraphState") -> None:
     _check_requests(state)
 
 
-def _check_owners(state: "GraphState") -> None:
+def _check_owners(state: GraphTables) -> None:
     for edge, owners in state.ownership.edges():
         strangers = [owner for owner in owners if owner is not None and owner not in state.sessions]
         assert not strangers, f"{edge} is held by {strangers}, which are no open sessions"
@@ -28,14 +27,8 @@ def _check_owners(state: "GraphState") -> None:
     )
 
 
-def _check_ids(state: "GraphState") -> None:
-    tables: dict[str, dict[int, Any]] = {
-        "runs": state.runs,
-        "sessions": state.sessions,
-        "processes": state.processes,
-        "endpoints": state.endpoints,
-        "requests": state.requests,
-    }
+def _check_ids(state: GraphTables) -> None:
+    tables: dict[str, dict[int, Any]] = {name: getattr(state, name) for name in RECORDS.values()}
     seen: dict[int, str] = {}
     for name, table in tables.items():
         for key in table:
@@ -47,20 +40,20 @@ def _check_ids(state: "GraphState") -> None:
     assert len(uuids) == len(set(uuids)), f"two things share a UUID: {sorted(uuids)}"
 
 
-def _check_components(state: "GraphState") -> None:
+def _check_components(state: GraphTables) -> None:
     assert set(state.registrations) <= set(state.sessions), "a registration outlived its session"
     expected = {key: session for session, held in state.registrations.items() for key in held.components}
     assert expected == state.components, f"components differ: {expected} registered, {state.components} indexed"
 
 
-def _check_units(state: "GraphState") -> None:
+def _check_units(state: GraphTables) -> None:
     expected = {unit: process for process, record in state.processes.items() for unit in record.units}
     assert expected == state.units, f"units differ: {expected} owned, {state.units} indexed"
     for process, record in state.processes.items():
         assert list(record.units) == sorted(set(record.units)), f"process {process} has units {record.units}"
 
 
-def _check_settings(state: "GraphState") -> None:
+def _check_settings(state: GraphTables) -> None:
     ranks = [record.rank for record in state.settings.values()]
     assert ranks == sorted(set(ranks)), f"settings are not in the order of their ranks: {ranks}"
     names = {
@@ -77,13 +70,13 @@ def _check_settings(state: "GraphState") -> None:
         )
 
 
-def _check_endpoints(state: "GraphState") -> None:
+def _check_endpoints(state: GraphTables) -> None:
     for endpoint, record in state.endpoints.items():
         assert (record.publisher is None) == (record.kind != "channel"), f"endpoint {endpoint}: {record}"
         assert not record.stalled or record.kind == "subscriber", f"endpoint {endpoint} stalled but is a {record.kind}"
 
 
-def _check_requests(state: "GraphState") -> None:
+def _check_requests(state: GraphTables) -> None:
     for request, record in state.requests.items():
         assert record.session in state.sessions, f"request {request}: its session is gone: {record}"
         assert record.process is None or record.process in state.processes, (

@@ -267,6 +267,11 @@ class Ownership:
         assert births == sorted(set(births)), f"births do not rise along the nodes: {births}"
 
 
+def in_order(owners: Iterable[Owner]) -> list[Owner]:
+    """Owners in the order of all lists of them: the persistent one, then sessions by id. Cost: O(n log n)."""
+    return sorted(owners, key=lambda owner: owner or 0)
+
+
 def _pairs(notes: list[str]) -> Iterator[EdgeKey]:
     each = iter(notes)
     return zip(each, each, strict=True)

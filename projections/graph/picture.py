@@ -6,7 +6,7 @@ that is drawn is below it as text. Names come from other programs: all of them a
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,9 +16,9 @@ from msgspec import UNSET
 from ezmsg.ledger.projections.graph.layers import layers
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.projections.graph.diff import Diff
+    from ezmsg.ledger.projections.graph.facts import Position
     from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
-    from ezmsg.ledger.projections.graph.state import GraphState
+    from ezmsg.ledger.projections.graph.tables import GraphTables
 
 BOXES_MAX = 120
 """Components that are drawn: a picture of more is a grey tangle, and slow to show. The text is always there."""
@@ -71,7 +71,7 @@ class Tip(NamedTuple):
     back: float
 
 
-def state_html(state: "GraphState") -> str:
+def state_html(state: "GraphTables") -> str:
     """The graph of a state, as HTML. Cost: O(n log n) in edges."""
     names = _names(state)
     edges = [Edge(*edge, SAME, _holders(owners, names)) for edge, owners in sorted(state.ownership.edges())]
@@ -79,7 +79,7 @@ def state_html(state: "GraphState") -> str:
     return _figure(said, edges, [f"{edge.from_topic} -> {edge.to_topic}  ({edge.note})" for edge in edges])
 
 
-def compared_html(before: "GraphState", after: "GraphState") -> str:
+def compared_html(before: "GraphTables", after: "GraphTables") -> str:
     """Two states in one picture, as HTML: what came, what went, what is held by others. Cost: O(n log n) in edges."""
     old, new = dict(before.ownership.edges()), dict(after.ownership.edges())
     was, now = _names(before), _names(after)
@@ -90,13 +90,13 @@ def compared_html(before: "GraphState", after: "GraphState") -> str:
     return _figure(said, edges, lines)
 
 
-def diff_html(diff: "Diff") -> str:
+def diff_html(before: "Position", after: "Position", changes: Sequence[Any]) -> str:
     """The holds on edges that a difference gives and takes, drawn, and all of its changes as text. Cost: O(changes).
 
     A difference knows nothing of what stayed: ``compared_html`` of two states draws that as well.
     """
     holds: dict[EdgeKey, list[tuple[str, str]]] = {}
-    for change in diff.changes:
+    for change in changes:
         if change.key[0] == "edge":
             _, from_topic, to_topic, owner = change.key
             who = "persistent" if owner is None else f"session {owner}"
@@ -106,14 +106,14 @@ def diff_html(diff: "Diff") -> str:
         kinds = {sign for sign, _ in signs}
         note = ", ".join(f"{'now' if sign == CAME else 'no longer'} held by {who}" for sign, who in signs)
         edges.append(Edge(*edge, kinds.pop() if len(kinds) == 1 else HELD, note))
-    said = f"from seq {diff.before.seq} to seq {diff.after.seq}: {len(diff.changes)} changes"
-    return _figure(said, edges, [_change_text(change) for change in diff.changes])
+    said = f"from seq {before.seq} to seq {after.seq}: {len(changes)} changes"
+    return _figure(said, edges, [_change_text(change) for change in changes])
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def _names(state: "GraphState") -> dict["Owner", str]:
+def _names(state: "GraphTables") -> dict["Owner", str]:
     named: dict[Owner, str] = {
         key: f'session {key} "{record.label}"' if record.label else f"session {key}"
         for key, record in state.sessions.items()

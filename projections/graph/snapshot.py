@@ -1,19 +1,15 @@
 """A graph state under ezmsg's names and in ezmsg's orders."""
 
-from typing import TYPE_CHECKING
-
 from ezmsg.ledger.metadata import Edge, GraphSnapshot, SnapshotProcess, SnapshotSession
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.tables import GraphTables
 from ezmsg.ledger.values import thaw
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.projections.graph.state import GraphState
 
 PERSISTENT = "persistent"
 """What ezmsg's snapshots call the owner that is no session."""
 
 
-def snapshot(state: "GraphState") -> GraphSnapshot:
+def snapshot(state: GraphTables) -> GraphSnapshot:
     """The typed snapshot of ``state``. Cost: O(state log state)."""
     return GraphSnapshot(
         graph=state.ownership.graph(),
@@ -26,7 +22,7 @@ def snapshot(state: "GraphState") -> GraphSnapshot:
     )
 
 
-def edge_owners(state: "GraphState") -> dict[Edge, list[str]]:
+def edge_owners(state: GraphTables) -> dict[Edge, list[str]]:
     """Every edge, sorted, with its owners: ``persistent`` first, then session UUIDs sorted as text."""
     names = {session: record.uuid for session, record in state.sessions.items()}
     return {Edge(*edge): owner_names(owners, names) for edge, owners in sorted(state.ownership.edges(), key=_by_edge)}
@@ -42,7 +38,7 @@ def _by_edge(item: tuple[EdgeKey, frozenset[Owner]]) -> EdgeKey:
     return item[0]
 
 
-def _sessions(state: "GraphState") -> dict[str, SnapshotSession]:
+def _sessions(state: GraphTables) -> dict[str, SnapshotSession]:
     sessions = {}
     for session, record in sorted(state.sessions.items(), key=lambda item: item[1].uuid):
         registration = state.registrations.get(session)

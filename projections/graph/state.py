@@ -20,8 +20,7 @@ from ezmsg.ledger.projections.graph.feed_entries import (
     TopologyChanged,
 )
 from ezmsg.ledger.projections.graph.invariants import check
-from ezmsg.ledger.projections.graph.ownership import EdgeKey, Ownership
-from ezmsg.ledger.projections.graph.picture import state_html
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.records import (
     EndpointRecord,
     ProcessRecord,
@@ -33,10 +32,11 @@ from ezmsg.ledger.projections.graph.records import (
     initial_settings,
 )
 from ezmsg.ledger.projections.graph.snapshot import snapshot
+from ezmsg.ledger.projections.graph.tables import GraphTables
 from ezmsg.ledger.projections.projection import contradiction, follows
 
 
-class GraphState:
+class GraphState(GraphTables):
     """The fold of a ledger's events. Starts empty at seq 0.
 
     Everything is keyed by id (the seq of the opening event), settings by component address. ``topology`` and
@@ -45,23 +45,7 @@ class GraphState:
     """
 
     def __init__(self, watch: list[FeedEntry] | None = None) -> None:
-        self.seq = 0
-        self.time = 0
-        self.rules = 1
-        self.unknown = False
-        self.paused = False
-        self.ownership = Ownership()
-        self.runs: dict[int, RunRecord] = {}
-        self.sessions: dict[int, SessionRecord] = {}
-        self.registrations: dict[int, Registration] = {}
-        self.components: dict[str, int] = {}
-        self.settings: dict[str, SettingRecord] = {}
-        self.processes: dict[int, ProcessRecord] = {}
-        self.units: dict[str, int] = {}
-        self.endpoints: dict[int, EndpointRecord] = {}
-        self.requests: dict[int, RequestRecord] = {}
-        self.topology = 0
-        self.settings_changes = 0
+        super().__init__()
         self.watch = watch
 
     # --- folding -----------------------------------------------------------------------------------------------------
@@ -297,42 +281,28 @@ class GraphState:
 
     # --- endpoints ---------------------------------------------------------------------------------------------------
 
-    def _publisher_opened(self, event: ev.PublisherOpened) -> None:
-        self._open_endpoint("publisher", event, event.topic, None, event.declared, event.advertised)
-
-    def _subscriber_opened(self, event: ev.SubscriberOpened) -> None:
-        self._open_endpoint("subscriber", event, event.topic)
-
-    def _channel_opened(self, event: ev.ChannelOpened) -> None:
-        self._open_endpoint("channel", event, None, event.publisher)
-
-    def _open_endpoint(
-        self,
-        kind: str,
-        event: Any,
-        topic: str | None,
-        publisher: int | None = None,
-        declared: str | None = None,
-        advertised: str | None = None,
-    ) -> None:
+    def _endpoint_opened(self, event: ev.PublisherOpened | ev.SubscriberOpened | ev.ChannelOpened) -> None:
         self.endpoints[event.seq] = EndpointRecord(
-            kind, event.uuid, topic, publisher, declared, advertised, event.peer, False, event.time
+            kind=_ENDPOINTS[type(event)],
+            uuid=event.uuid,
+            topic=getattr(event, "topic", None),
+            publisher=getattr(event, "publisher", None),
+            declared=getattr(event, "declared", None),
+            advertised=getattr(event, "advertised", None),
+            peer=event.peer,
+            stalled=False,
+            opened=event.time,
         )
 
     def _endpoint_closed(self, event: ev.EndpointClosed) -> None:
         del self.endpoints[event.endpoint]
 
-    def _subscriber_stalled(self, event: ev.SubscriberStalled) -> None:
-        self.endpoints[event.endpoint] = replace(self.endpoints[event.endpoint], stalled=True)
+    def _subscriber_stalled(self, event: ev.SubscriberStalled | ev.SubscriberRecovered) -> None:
+        stalled = type(event) is ev.SubscriberStalled
+        self.endpoints[event.endpoint] = replace(self.endpoints[event.endpoint], stalled=stalled)
 
-    def _subscriber_recovered(self, event: ev.SubscriberRecovered) -> None:
-        self.endpoints[event.endpoint] = replace(self.endpoints[event.endpoint], stalled=False)
-
-    def _graph_paused(self, event: ev.GraphPaused) -> None:
-        self.paused = True
-
-    def _graph_resumed(self, event: ev.GraphResumed) -> None:
-        self.paused = False
+    def _graph_paused(self, event: ev.GraphPaused | ev.GraphResumed) -> None:
+        self.paused = type(event) is ev.GraphPaused
 
     # --- ezmsg's feeds -----------------------------------------------------------------------------------------------
 
@@ -369,11 +339,6 @@ class GraphState:
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
-    @property
-    def run(self) -> tuple[int, RunRecord] | None:
-        """The run that is on, as (id, record); None between runs."""
-        return next(reversed(self.runs.items()), None)
-
     def snapshot(self) -> GraphSnapshot:
         """The graph under ezmsg's names and in its orders. Cost: O(state log state)."""
         return snapshot(self)
@@ -402,8 +367,12 @@ class GraphState:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a picture of the graph."""
+        from ezmsg.ledger.projections.graph.picture import state_html  # no fold waits for a painter
+
         return state_html(self)
 
+
+_ENDPOINTS = {ev.PublisherOpened: "publisher", ev.SubscriberOpened: "subscriber", ev.ChannelOpened: "channel"}
 
 _HANDLERS: dict[type, Callable[[GraphState, Any], None]] = {
     ev.ServerStarted: GraphState._server_started,
@@ -421,13 +390,13 @@ _HANDLERS: dict[type, Callable[[GraphState, Any], None]] = {
     ev.SettingsUpdated: GraphState._settings_updated,
     ev.RequestRouted: GraphState._request_routed,
     ev.RequestAnswered: GraphState._request_answered,
-    ev.PublisherOpened: GraphState._publisher_opened,
-    ev.SubscriberOpened: GraphState._subscriber_opened,
-    ev.ChannelOpened: GraphState._channel_opened,
+    ev.PublisherOpened: GraphState._endpoint_opened,
+    ev.SubscriberOpened: GraphState._endpoint_opened,
+    ev.ChannelOpened: GraphState._endpoint_opened,
     ev.EndpointClosed: GraphState._endpoint_closed,
     ev.SubscriberStalled: GraphState._subscriber_stalled,
-    ev.SubscriberRecovered: GraphState._subscriber_recovered,
+    ev.SubscriberRecovered: GraphState._subscriber_stalled,
     ev.Gap: GraphState._gap,
     ev.GraphPaused: GraphState._graph_paused,
-    ev.GraphResumed: GraphState._graph_resumed,
+    ev.GraphResumed: GraphState._graph_paused,
 }

@@ -152,7 +152,7 @@ def test_every_change_of_a_single_fact_gives_another_digest() -> None:
     at, table = position(original), facts(original)
     seen = {original.digest(): "the original"}
     for name, change in mutations():
-        state = from_facts(at, table)
+        state = from_facts(at, table, GraphState())
         assert state.digest() == original.digest()
         change(state)
         mutated = state.digest()
@@ -169,7 +169,7 @@ def test_states_with_the_same_digest_have_the_same_facts(
     events = data.draw(histories)
     seqs = st.integers(0, len(events))
     a, b = (fold([events[: data.draw(seqs)]], GraphState()) for _ in range(2))
-    moved = from_facts(position(a), facts(b))
+    moved = from_facts(position(a), facts(b), GraphState())
     # births are ranks; the digest has the order that they give
     differs = [change for change in diff(a, moved).changes if change.key[0] != "node"]
     differs += [None] if list(a.ownership.nodes) != list(b.ownership.nodes) else []

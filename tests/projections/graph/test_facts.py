@@ -17,7 +17,7 @@ from ezmsg.ledger.values import freeze
 
 
 def rebuilt(state: GraphState) -> GraphState:
-    return from_facts(position(state), facts(state))
+    return from_facts(position(state), facts(state), GraphState())
 
 
 def state_of(*events: Any) -> GraphState:
