@@ -1,20 +1,28 @@
-"""The lifetimes of a ledger, from its index when there is one, brought up to date, and kept for the next time."""
+"""What is known of the whole of one ledger: its lifetimes, its landmarks, and any of its states.
+
+The index file is read when there is one, brought up to date, and kept for the next time.
+"""
 
 import logging
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError
 from ezmsg.ledger.log import LedgerReader
-from ezmsg.ledger.projections.graph.replay import beginning
-from ezmsg.ledger.projections.lifetimes.index import Index, open_index, paths, write_index
+from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
+from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_index, paths, write_index
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
+
+T = TypeVar("T")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (seq, head) while a ledger is read, once per batch."""
@@ -26,26 +34,98 @@ SAVE_SHARE = 16
 """... and this part of all: a file is written as a whole, so a growing one is written a bounded number of times."""
 
 
-class Recall:
-    """The lifetimes of ``ledger`` as of now. With ``keep`` False, no file beside it is read or written.
+class Archive:
+    """The lifetimes, landmarks and states of ``ledger`` as of now. With ``keep`` False, no file beside it is used.
 
-    ``error`` is what ended the reading before the ledger's end, None when nothing did. ``path``: the index file in use.
+    ``progress`` is called with (seq, head) while the ledger is read. ``damage`` is where looking for landmarks met the
+    damage of a ledger, None before; ``path`` is the index file in use.
     """
 
     def __init__(
-        self, ledger: LedgerReader, keep: bool, progress: Progress | None = None, disk: Disk = OS_DISK
+        self, ledger: LedgerReader, keep: bool = True, progress: Progress | None = None, disk: Disk = OS_DISK
     ) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
+        self.damage: DamagedLedger | None = None
+        self.path: str | None = None
         self._keep = keep and ledger.location != "memory"
         self._progress = progress or (lambda seq, head: None)
         self._disk = disk
+        self._landmarks = Landmarks()
         self._lifetimes: Lifetimes | None = None
         self._place = Place(0, 0, b"")
         self._first = ledger.first
         self._saved = 0
         self._looked = False
-        self.error: LedgerError | None = None
-        self.path: str | None = None
+        self._error: LedgerError | None = None  # what ended the reading of lifetimes before the ledger's end
+
+    # --- what is asked of it -----------------------------------------------------------------------------------------
+
+    @property
+    def landmarks(self) -> Landmarks:
+        """Runs, sessions and marks as of now; up to the damage, which is kept, when the ledger is damaged.
+
+        Cost: those of the index, then one pass over what is new.
+        """
+        if self._landmarks.seq < self.ledger.head and self.damage is None:
+            known = self._landmarks = self.asked(self._landmarks_at_hand)
+            try:
+                if not known.seq and self.ledger.first > 1:
+                    known.begin(beginning(self.ledger))
+                fold(self.ledger.read(known.seq), known)
+            except DamagedLedger as error:
+                self.damage = error
+        return self._landmarks
+
+    def state_at(self, seq: int) -> GraphState:
+        """The state after event ``seq``. Cost: a checkpoint, and the events since; without an index one pass."""
+        if seq >= CHECK_EVERY:
+            try:
+                start = self.asked(lambda: self.lifetimes().checkpoint_before(seq))
+                return fold(self.ledger.read(start.seq, seq), start)
+            except EventError:  # something later contradicts: what came before can be replayed all the same
+                pass
+        return state_at(self.ledger, seq)
+
+    def asked(self, question: Callable[[], T]) -> T:
+        """The answer to ``question``, which is asked again without the index when that turns out to be damaged."""
+        try:
+            return question()
+        except DamagedIndex as error:
+            logger.warning("%s. It is made anew.", error)
+            self.forget()
+            return question()
+
+    def lifetimes(self) -> Lifetimes:
+        """The lifetimes up to the ledger's head, or to its damage. Cost: one pass over what is new.
+
+        Raises DamagedIndex when the file turns out to be damaged (see ``asked``), EventError when an event contradicts
+        those before it.
+        """
+        if isinstance(self._error, EventError):
+            raise self._error
+        found = self.stored()
+        if found is None:
+            found = self._lifetimes = Lifetimes()
+            self._first = self.ledger.first
+            if self._first > 1:
+                found.start(beginning(self.ledger))
+        place = self.ledger.place
+        if found.seq < place.seq and self._error is None:
+            try:
+                for batch in self.ledger.read(found.seq, place.seq):
+                    found.apply_batch(batch)
+                    self._progress(found.seq, place.seq)
+            except DamagedLedger as error:
+                self._error = error
+            except EventError as error:
+                self._error, self._lifetimes = error, None
+                raise
+            else:
+                self._place = place
+                self._save(found, place)
+        elif self._place.seq == 0:
+            self._place = place
+        return found
 
     def stored(self) -> Lifetimes | None:
         """The lifetimes that are at hand without reading the ledger, up to whatever seq; None when there are none."""
@@ -56,59 +136,31 @@ class Recall:
             self._load()
         return self._lifetimes
 
-    def lifetimes(self) -> Lifetimes:
-        """The lifetimes up to the ledger's head, or to what ``error`` says. Cost: one pass over what is new.
-
-        Raises DamagedIndex when the file turns out to be damaged: ``forget``, then ask again; EventError when an event
-        contradicts those before it.
-        """
-        if isinstance(self.error, EventError):
-            raise self.error
-        found = self.stored()
-        if found is None:
-            found = self._lifetimes = Lifetimes()
-            self._first = self._ledger.first
-            if self._first > 1:
-                found.start(beginning(self._ledger))
-        place = self._ledger.place
-        if found.seq < place.seq and self.error is None:
-            try:
-                for batch in self._ledger.read(found.seq, place.seq):
-                    found.apply_batch(batch)
-                    self._progress(found.seq, place.seq)
-            except DamagedLedger as error:
-                self.error = error
-            except EventError as error:
-                self.error, self._lifetimes = error, None
-                raise
-            else:
-                self._place = place
-                self._save(found, place)
-        elif self._place.seq == 0:
-            self._place = place
-        return found
-
-    def landmarks(self, known: Landmarks) -> Landmarks:
-        """``known`` or, when the index is further, its landmarks."""
-        found = self.stored()
-        return found.landmarks if found is not None and found.landmarks.seq > known.seq else known
-
-    def _stands(self) -> bool:
-        return self._ledger.first == self._first and self._ledger.holds(self._place)
-
     def forget(self) -> None:
-        """Drop what is known; a file that was found damaged is not looked at again."""
+        """Drop the lifetimes; a file that was found damaged is not looked at again."""
         self._lifetimes = None
         self._place = Place(0, 0, b"")
         self._saved = 0
-        self.error = None
+        self._error = None
+
+    # --- the index ---------------------------------------------------------------------------------------------------
+
+    def _landmarks_at_hand(self) -> Landmarks:
+        """Those of the lifetimes, unless those known are further; a copy, where each is to grow on by itself."""
+        found = self.stored()
+        if found is None or found.seq < self._landmarks.seq:
+            return self._landmarks
+        return found.landmarks if found.seq >= self.ledger.head else found.landmarks.copy()
+
+    def _stands(self) -> bool:
+        return self.ledger.first == self._first and self.ledger.holds(self._place)
 
     def _load(self) -> None:
-        for path in paths(self._ledger.location, self._ledger.id):
-            index = open_index(self._disk, path, self._ledger.id)
-            if index is None or index.head.first != self._ledger.first or index.head.seq > self._ledger.head:
+        for path in paths(self.ledger.location, self.ledger.id):
+            index = open_index(self._disk, path, self.ledger.id)
+            if index is None or index.head.first != self.ledger.first or index.head.seq > self.ledger.head:
                 continue
-            if self._ledger.holds(index.head.place):
+            if self.ledger.holds(index.head.place):
                 self._use(index)
                 return
 
@@ -123,16 +175,16 @@ class Recall:
         if not self._keep or new < SAVE_EVERY or new * SAVE_SHARE < found.seq:
             return
         sections = found.sections()
-        for path in paths(self._ledger.location, self._ledger.id):
+        for path in paths(self.ledger.location, self.ledger.id):
             try:
                 if os.path.dirname(path) and not self._disk.kind(os.path.dirname(path)):
                     os.makedirs(os.path.dirname(path), mode=0o700)
-                write_index(self._disk, path, self._ledger.id, self._first, place, sections)
+                write_index(self._disk, path, self.ledger.id, self._first, place, sections)
             except OSError as error:
                 logger.info("no index can be kept at %s: %s", path, error)
                 continue
             self._saved = found.seq
-            index = open_index(self._disk, path, self._ledger.id)
+            index = open_index(self._disk, path, self.ledger.id)
             if index is not None:  # from here on the columns are mapped, and the memory is free
                 self._use(index)
             return

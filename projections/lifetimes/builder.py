@@ -9,7 +9,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.columns import GROWING, PERSISTENT, Column
-from ezmsg.ledger.projections.lifetimes.fact_journal import Journal, ObservedState
+from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, ObservedState
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, turns
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 from ezmsg.ledger.projections.projection import contradiction
@@ -25,7 +25,7 @@ CHECK_BYTES = 64
 """Bytes of checkpoints per event, at most in the long run: a third of what an event takes in the ledger."""
 
 
-class Growth:
+class Builder:
     """What is needed to go on, beside the columns, topics and landmarks that it adds to.
 
     ``state`` and ``journal``; the place of each edge by its topics (``edges``), and of each topic (``places``); and the
@@ -33,12 +33,12 @@ class Growth:
     """
 
     def __init__(
-        self, columns: dict[str, Column], topics: list[str], landmarks: Landmarks, journal: Journal | None = None
+        self, columns: dict[str, Column], topics: list[str], landmarks: Landmarks, journal: FactJournal | None = None
     ) -> None:
         self._columns = columns
         self._topics = topics
         self._landmarks = landmarks
-        self.journal = journal or Journal()
+        self.journal = journal or FactJournal()
         self.state = ObservedState(self.journal)
         self.edges: dict[str, dict[str, int]] = {}
         self.held: dict[int, dict[int, int]] = {PERSISTENT: {}}

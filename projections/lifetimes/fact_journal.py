@@ -30,7 +30,7 @@ class SettingNote(msgspec.Struct, frozen=True, array_like=True):
     session: int | None
 
 
-class Journal:
+class FactJournal:
     """Columns of facts: ``key`` and ``value`` are places in ``keys`` and ``values``, ``born`` and ``died`` are seqs.
 
     A fact that ended within the event that made it has born == died: no state ever had it.
@@ -98,7 +98,7 @@ class Table(dict[Any, Any]):
 
     rejoins = True
 
-    def __init__(self, journal: Journal, kind: str, note: Callable[[Any], Any], amend: bool = False) -> None:
+    def __init__(self, journal: FactJournal, kind: str, note: Callable[[Any], Any], amend: bool = False) -> None:
         super().__init__()
         self._journal = journal
         self._kind = kind
@@ -156,7 +156,7 @@ class _Endpoints(Table):
 class ObservedState(GraphState):
     """A graph state that keeps a journal of all but its edges."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: FactJournal) -> None:
         super().__init__()
         self._journal = journal
         self.runs = Table(journal, "run", lambda r: [r.name, r.kind], True)

@@ -15,7 +15,7 @@ import msgspec
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.builder import Growth, empty
+from ezmsg.ledger.projections.lifetimes.builder import Builder, empty
 from ezmsg.ledger.projections.lifetimes.columns import (
     DERIVED,
     FACTS,
@@ -27,7 +27,7 @@ from ezmsg.ledger.projections.lifetimes.columns import (
     Hold,
     derive,
 )
-from ezmsg.ledger.projections.lifetimes.fact_journal import FactKey, Journal
+from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, FactKey
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.spans import Spans, union
 
@@ -49,10 +49,10 @@ class Lifetimes:
         self._edges: list[EdgeKey] = []
         self._search: tuple[Any, ...] = ()
         self._keys: list[FactKey] | None = None
-        self._growth: Growth | None = None
+        self._builder: Builder | None = None
         if source is None:
             self._columns, self._topics, self._landmarks = empty(), [], Landmarks()
-            self._growth = Growth(self._columns, self._topics, self._landmarks)
+            self._builder = Builder(self._columns, self._topics, self._landmarks)
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
@@ -60,9 +60,9 @@ class Lifetimes:
         """A column of GROWING, DERIVED or FACTS. Those that follow from others are made when they are asked for."""
         found = self._columns.get(name)
         if found is None:
-            if self._growth is not None and name in FACTS:
-                return getattr(self._growth.journal, name.removeprefix("fact."))
-            if self._source is not None and (self._growth is None or name not in DERIVED):
+            if self._builder is not None and name in FACTS:
+                return getattr(self._builder.journal, name.removeprefix("fact."))
+            if self._source is not None and (self._builder is None or name not in DERIVED):
                 code = GROWING.get(name) or DERIVED.get(name) or FACTS.get(name)
                 data = self._source(name)
                 found = self._columns[name] = data.cast(code) if code else data  # type: ignore[call-overload]
@@ -73,7 +73,7 @@ class Lifetimes:
 
     def checked(self) -> "Lifetimes":
         """Itself, when every section it was read from is sound. Raises DamagedIndex. Cost: O(bytes), once."""
-        if self._source is not None and self._growth is None:
+        if self._source is not None and self._builder is None:
             for name in (*GROWING, *DERIVED, *FACTS, *OTHERS):
                 self.column(name)
             self.landmarks  # noqa: B018 - they are read with it
@@ -99,15 +99,15 @@ class Lifetimes:
     @property
     def keys(self) -> list[FactKey]:
         """Kind and name of every fact that is not a hold."""
-        if self._growth is not None:
-            return self._growth.journal.keys
+        if self._builder is not None:
+            return self._builder.journal.keys
         if self._keys is None:
             self._keys = msgspec.json.decode(self.column("keys"), type=list[tuple[str, Any]])
         return self._keys
 
     def _value(self, place: int) -> Any:
-        if self._growth is not None:
-            return msgspec.json.decode(self._growth.journal.values[place])
+        if self._builder is not None:
+            return msgspec.json.decode(self._builder.journal.values[place])
         if self._values is None:
             self._values = (self.column("value.end").cast("Q"), self.column("values"))
         ends, data = self._values
@@ -150,8 +150,8 @@ class Lifetimes:
 
     def place_of(self, edge: EdgeKey) -> int | None:
         """The place of an edge that ever was; None for any other. Cost: O(log(edges))."""
-        if self._growth is not None:
-            return self._growth.edges.get(edge[0], {}).get(edge[1])
+        if self._builder is not None:
+            return self._builder.edges.get(edge[0], {}).get(edge[1])
         places = self._topic_places()
         from_place, to_place = places.get(edge[0]), places.get(edge[1])
         if from_place is None or to_place is None:
@@ -166,8 +166,8 @@ class Lifetimes:
         return name in self._topic_places()
 
     def _topic_places(self) -> dict[str, int]:
-        if self._growth is not None:
-            return self._growth.places
+        if self._builder is not None:
+            return self._builder.places
         if self._places is None:
             self._places = {topic: place for place, topic in enumerate(self.topics)}
         return self._places
@@ -294,52 +294,52 @@ class Lifetimes:
         """Take events in, in order. After InvalidEvent the lifetimes are of no further use."""
         if not events:
             return
-        growth = self._thaw()
+        builder = self._thaw()
         self._search = ()
         for name in DERIVED:
             self._columns.pop(name, None)
-        growth.take(events)
+        builder.take(events)
         self.seq = events[-1].seq
 
-    def _thaw(self) -> Growth:
+    def _thaw(self) -> Builder:
         """Make what was read from an index fit to grow."""
-        if self._growth is not None:
-            return self._growth
+        if self._builder is not None:
+            return self._builder
         state = self.checkpoint_before(self.seq)
         for name, code in GROWING.items():
             self._columns[name] = array(code, self.column(name).tobytes())
         self._columns["checkpoints"] = bytearray(self.column("checkpoints"))
-        journal = Journal()
+        journal = FactJournal()
         for name in FACTS:
             getattr(journal, name.removeprefix("fact.")).frombytes(self.column(name).tobytes())
         ends = self.column("value.end").cast("Q")
         values = [self.column("values")[a:b].tobytes() for a, b in zip([0, *ends], ends, strict=False)]
         journal.load([(kind, name) for kind, name in self.keys], values)
-        growth = Growth(self._columns, self.topics, self.landmarks, journal)
+        builder = Builder(self._columns, self.topics, self.landmarks, journal)
         for place, (from_topic, to_topic) in enumerate(self.edges()):
-            growth.edges.setdefault(from_topic, {})[to_topic] = place
-        growth.held.update((session, {}) for session in state.sessions)
+            builder.edges.setdefault(from_topic, {})[to_topic] = place
+        builder.held.update((session, {}) for session in state.sessions)
         for row in self.holds_at(self.seq):
-            growth.held[self._columns["hold.owner"][row]][self._columns["hold.edge"][row]] = row
-        growth.state.load(state)
+            builder.held[self._columns["hold.owner"][row]][self._columns["hold.edge"][row]] = row
+        builder.state.load(state)
         for name in (*DERIVED, *FACTS, *OTHERS[1:]):
             self._columns.pop(name, None)
-        self._growth = growth
+        self._builder = builder
         self._source = None
-        return growth
+        return builder
 
     # --- the index file ----------------------------------------------------------------------------------------------
 
     @property
     def grown(self) -> bool:
         """Whether it holds more than what it was read from."""
-        return self._growth is not None
+        return self._builder is not None
 
     def sections(self) -> dict[str, Any]:
         """All of it as named bytes, for an index file; ``Lifetimes(source)`` reads them. Cost: O(all)."""
-        growth = self._thaw()
-        growth.note(force=True)
-        journal = growth.journal
+        builder = self._thaw()
+        builder.note(force=True)
+        journal = builder.journal
         out: dict[str, Any] = {name: self.column(name) for name in (*GROWING, *DERIVED, *FACTS)}
         out["checkpoints"] = self._columns["checkpoints"]
         out["topics"] = msgspec.json.encode(self.topics)

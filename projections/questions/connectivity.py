@@ -9,7 +9,7 @@ from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, contains, union
 from ezmsg.ledger.projections.questions.answers import Cause, Explanation, Path, Step, Upstream, Way
-from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.reach import Stretch, Ways
 
@@ -17,21 +17,22 @@ UPSTREAM_MAX = 50
 """Topics upstream that are looked at one by one, those with publishers first: a person reads no more."""
 
 
-def path(past: Past, a: str, b: str, moment: Moment, through_units: bool = False) -> Path:
+def path(evidence: Evidence, a: str, b: str, moment: Moment, through_units: bool = False) -> Path:
     """See ``Timeline.path``."""
-    a, b = past.subjects.topic(a), past.subjects.topic(b)
-    links = unit_links(past) if through_units else {}
-    found = Ways(past.lifetimes, links).stretches(a, b, moment.seq)
-    owners = past.lifetimes.edges_at(moment.seq)
+    a, b = evidence.subjects.topic(a), evidence.subjects.topic(b)
+    links = unit_links(evidence) if through_units else {}
+    found = Ways(evidence.lifetimes, links).stretches(a, b, moment.seq)
+    owners = evidence.lifetimes.edges_at(moment.seq)
     there = bool(found) and found[-1].died > moment.seq
-    spans = past.caused(past.spans([(each.born, each.died) for each in found], moment.seq))
-    cut, cut_edges = (None, []) if there or not found else _cut(past, found[-1], links)
+    spans = evidence.caused(evidence.spans([(each.born, each.died) for each in found], moment.seq))
+    way = found[-1].way if there else []
+    cut, cut_edges = (None, []) if there or not found else _cut(evidence, found[-1], links)
     return Path(
         a=a,
         b=b,
         moment=moment,
         through_units=through_units,
-        steps=[Step(*edge, sorted(map(past.name, owners.get(edge, ())))) for edge in found[-1].way] if there else [],
+        steps=[Step(*edge, sorted(map(evidence.name, owners.get(edge, ())))) for edge in way],
         spans=[Way(**asdict(span), topics=_topics(each.way)) for span, each in zip(spans, found, strict=True)],
         broken=sum(span.died is not None for span in spans),
         ns=total(spans),
@@ -44,24 +45,24 @@ def _topics(way: list[EdgeKey]) -> list[str]:
     return [way[0][0], *(to_topic for _, to_topic in way)]
 
 
-def _cut(past: Past, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -> tuple[Cause, list[str]]:
+def _cut(evidence: Evidence, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -> tuple[Cause, list[str]]:
     """What ended a path, and the edges of it that went."""
     gone = [
         edge
         for edge in stretch.way
-        if not past.lifetimes.has_edge(edge, stretch.died) and not contains(links.get(edge, []), stretch.died)
+        if not evidence.lifetimes.has_edge(edge, stretch.died) and not contains(links.get(edge, []), stretch.died)
     ]
-    return past.cause(stretch.died, "edge", True), [" -> ".join(edge) for edge in gone]
+    return evidence.cause(stretch.died, "edge", True), [" -> ".join(edge) for edge in gone]
 
 
-def unit_links(past: Past) -> dict[EdgeKey, Spans]:
+def unit_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
     """When messages could get from one topic to another inside a unit, as the tasks say that were registered.
 
     Cost: O(registrations), each with a piece of the ledger.
     """
     pieces: dict[EdgeKey, list[tuple[int, int]]] = {}
-    for fact in past.lifetimes.facts("registration"):
-        for component in past.registration(fact).components.values():
+    for fact in evidence.lifetimes.facts("registration"):
+        for component in evidence.registration(fact).components.values():
             for link in _links(component):
                 pieces.setdefault(link, []).append((fact.born, fact.died))
     return {link: union(each) for link, each in pieces.items()}
@@ -76,20 +77,20 @@ def _links(component: Any) -> Iterator[EdgeKey]:
                 yield source, target
 
 
-def explain(past: Past, topic: str, moment: Moment) -> Explanation:
+def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
     """See ``Timeline.explain``."""
-    topic, seq = past.subjects.topic(topic), moment.seq
-    endpoints = past.lifetimes.facts("endpoint")
+    topic, seq = evidence.subjects.topic(topic), moment.seq
+    endpoints = evidence.lifetimes.facts("endpoint")
     ids = [fact.name for fact in endpoints if fact.value[:2] == ["subscriber", topic] and _at(fact, seq)]
-    stalls = [fact for fact in past.lifetimes.facts("stall") if fact.name in ids and _at(fact, seq)]
-    paused = [fact for fact in past.lifetimes.facts("paused") if _at(fact, seq)]
+    stalls = [fact for fact in evidence.lifetimes.facts("stall") if fact.name in ids and _at(fact, seq)]
+    paused = [fact for fact in evidence.lifetimes.facts("paused") if _at(fact, seq)]
     found = Explanation(
         topic=topic,
         moment=moment,
         subscribers=ids,
-        upstream=_upstream(past, topic, seq, endpoints),
-        stalled=past.lives(stalls),
-        paused=past.life(paused[0]) if paused else None,
+        upstream=_upstream(evidence, topic, seq, endpoints),
+        stalled=evidence.lives(stalls),
+        paused=evidence.life(paused[0]) if paused else None,
         reasons=[],
     )
     recorded = any(fact.value[0] != "channel" for fact in endpoints)
@@ -97,7 +98,7 @@ def explain(past: Past, topic: str, moment: Moment) -> Explanation:
         left = [fact.died for fact in endpoints if fact.value[:2] == ["subscriber", topic] and fact.died <= seq]
         since = f" since seq {max(left)}, when the last one left" if left else " at this moment"
         found.reasons.append(f"nobody subscribes to {topic}{since}")
-    found.reasons.extend(_reasons(found, recorded, moment.seq < past.head))
+    found.reasons.extend(_reasons(found, recorded, moment.seq < evidence.head))
     return found
 
 
@@ -105,14 +106,14 @@ def _at(fact: Fact, seq: int) -> bool:
     return fact.born <= seq < fact.died
 
 
-def _upstream(past: Past, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
+def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
     """The topics with publishers (where there was none: all that are sources) that lead, or led, to ``topic``."""
     publishers: dict[str, list[Fact]] = {}
     for fact in endpoints:
         if fact.value[0] == "publisher" and fact.born <= seq:
             publishers.setdefault(fact.value[1], []).append(fact)
     live = {name: [fact.name for fact in facts if _at(fact, seq)] for name, facts in publishers.items()}
-    ways = Ways(past.lifetimes)
+    ways = Ways(evidence.lifetimes)
     ever = ways.upstream(topic)
     known = ever & publishers.keys() or ever & ways.sources()
     stretches = {topic: Stretch(0, OPEN, []), **ways.last_into(topic, known, seq)}
@@ -121,7 +122,7 @@ def _upstream(past: Past, topic: str, seq: int, endpoints: list[Fact]) -> list[U
     for name in order[:UPSTREAM_MAX]:
         born, died, _ = stretches[name]
         reaches = died > seq
-        cut, edges = (None, []) if reaches else _cut(past, stretches[name], {})
+        cut, edges = (None, []) if reaches else _cut(evidence, stretches[name], {})
         until = None if reaches else died
         out.append(Upstream(name, reaches, live.get(name, []), name in publishers, born, until, cut, edges))
     return out

@@ -1,18 +1,16 @@
 """Lifetimes and the ledger side by side: lives with the events at their ends."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
-from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.archive import Archive
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
-from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans
 from ezmsg.ledger.projections.questions import causes
 from ezmsg.ledger.projections.questions.answers import Cause, Life, Span
@@ -24,15 +22,15 @@ CAUSED = 100
 _seq_of = attrgetter("seq")
 
 
-class Past:
-    """All that was up to ``head``, as of one look at the ledger. ``at`` gives the state after an event."""
+class Evidence:
+    """A ledger's lifetimes up to ``head``, and its events, as of one look; ``at`` gives the state after an event."""
 
-    def __init__(self, ledger: LedgerReader, lifetimes: Lifetimes, at: Callable[[int], GraphState]) -> None:
-        self.ledger = ledger
-        self.lifetimes = lifetimes
-        self.subjects = Subjects(lifetimes)
-        self.at = at
-        self.head = lifetimes.seq
+    def __init__(self, archive: Archive) -> None:
+        self.ledger = archive.ledger
+        self.lifetimes = archive.lifetimes()
+        self.subjects = Subjects(self.lifetimes)
+        self.at = archive.state_at
+        self.head = self.lifetimes.seq
         self._batch: list[Any] = []
         self._events: dict[int, Any] = {}
         self._lost: dict[int, int] | None = None

@@ -8,8 +8,8 @@ import msgspec
 
 from ezmsg.ledger.errors import UnknownMoment
 from ezmsg.ledger.events import AnyEvent, Gap, Mark
-from ezmsg.ledger.log import LedgerReader
-from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, Run, SessionMark
+from ezmsg.ledger.projections.lifetimes.archive import Archive
+from ezmsg.ledger.projections.lifetimes.landmarks import Run, SessionMark
 from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.projections.questions.clock import SECOND, UNITS, ClockTime, time_text
 from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, near, number
@@ -43,19 +43,15 @@ def is_ago(text: str) -> bool:
 class Moments:
     """Resolves moments of one ledger.
 
-    ``landmarks`` gives those of the ledger as of now. ``zone`` is the viewer's (None: the system's). ``now`` tells the
-    time (ns since the epoch, UTC) while a writer is at work, and None when there is none.
+    ``zone`` is the viewer's (None: the system's). ``now`` tells the time (ns since the epoch, UTC) while a writer is at
+    work, and None when there is none.
     """
 
     def __init__(
-        self,
-        ledger: LedgerReader,
-        landmarks: Callable[[], Landmarks],
-        zone: tzinfo | None = None,
-        now: Callable[[], int | None] = lambda: None,
+        self, archive: Archive, zone: tzinfo | None = None, now: Callable[[], int | None] = lambda: None
     ) -> None:
-        self._ledger = ledger
-        self._landmarks = landmarks
+        self._archive = archive
+        self._ledger = archive.ledger
         self._zone = zone
         self._now = now
 
@@ -129,7 +125,7 @@ class Moments:
     # --- names -------------------------------------------------------------------------------------------------------
 
     def _at_mark(self, text: str, name: str) -> Moment:
-        marks = self._landmarks().marks
+        marks = self._archive.landmarks.marks
         found = [mark for mark in marks if mark.name == name]
         if not found:
             raise UnknownMoment(f"there is no mark {name!r}", hint=near(name, (mark.name for mark in marks), "marks"))
@@ -138,7 +134,7 @@ class Moments:
         return Moment(text, mark.seq, mark.time, f'mark "{mark.name}"{by}{_which(found)}', mark.seq)
 
     def _at_session(self, text: str, name: str) -> Moment:
-        sessions = self._landmarks().sessions
+        sessions = self._archive.landmarks.sessions
         found = sessions_named(sessions, name)
         if not found:
             names = (session.label or str(session.seq) for session in sessions.values())
@@ -152,7 +148,7 @@ class Moments:
         return Moment(text, session.seq, session.time, how, session.seq)
 
     def _at_run(self, text: str, name: str) -> Moment:
-        landmarks = self._landmarks()
+        landmarks = self._archive.landmarks
         runs = landmarks.runs
         place = len(runs) if name == "last" else number(name) or 0
         if not 1 <= place <= len(runs):
@@ -169,7 +165,7 @@ class Moments:
         length = clock.span(asked[1:])
         assert length is not None, asked
         now = self._now()
-        landmarks = self._landmarks()
+        landmarks = self._archive.landmarks
         time = (landmarks.last[1] if now is None else now) - length[0]
         how = f"{length[1]} before {'the last event' if now is None else 'now'} ({self._show(time)})"
         return self._at_instant(text, time, time, how, now, clamp)
@@ -186,7 +182,7 @@ class Moments:
 
     def _on_a_day(self, written: ClockTime, now: int | None) -> int:
         """A clock time without a date: on the last day of the ledger on which it is not in the future."""
-        landmarks = self._landmarks()
+        landmarks = self._archive.landmarks
         latest = max(landmarks.latest, now or 0)
         last = clock.local(latest, written.zone or self._zone)
         today = datetime(last.year, last.month, last.day)
@@ -199,7 +195,7 @@ class Moments:
 
     def _at_instant(self, text: str, begin: int, end: int, how: str, now: int | None, clamp: bool) -> Moment:
         """The moment between ``begin`` and ``end``: its state has all up to the end, "since" it begins at the begin."""
-        landmarks = self._landmarks()
+        landmarks = self._archive.landmarks
         outside = ""
         if landmarks.seq == 0 or end < landmarks.earliest:
             outside = f"{how} is before the first event"

@@ -11,7 +11,7 @@ from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, intersection, union
 from ezmsg.ledger.projections.questions import predicates as pr
 from ezmsg.ledger.projections.questions.answers import When
-from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.reach import path_spans
@@ -20,14 +20,14 @@ from ezmsg.ledger.values import TAG, Form, same, thaw
 _NONE = object()
 
 
-def when(past: Past, predicate: pr.Predicate, moment: Moment, causes: bool) -> When:
+def when(evidence: Evidence, predicate: pr.Predicate, moment: Moment, causes: bool) -> When:
     """See ``Timeline.when``."""
-    spans = past.spans(held(past, predicate), moment.seq)
-    changes = [seq for span in spans for seq in (span.born, span.died) if seq is not None and seq > past.begin]
+    spans = evidence.spans(held(evidence, predicate), moment.seq)
+    changes = [seq for span in spans for seq in (span.born, span.died) if seq is not None and seq > evidence.begin]
     return When(
         predicate=str(predicate),
         moment=moment,
-        spans=past.caused(spans) if causes else spans,
+        spans=evidence.caused(spans) if causes else spans,
         changes=len(changes),
         first=changes[0] if changes else None,
         last=changes[-1] if changes else None,
@@ -36,13 +36,13 @@ def when(past: Past, predicate: pr.Predicate, moment: Moment, causes: bool) -> W
     )
 
 
-def held(past: Past, predicate: pr.Predicate) -> Spans:
+def held(evidence: Evidence, predicate: pr.Predicate) -> Spans:
     """The stretches of seqs in which it holds; one that lasts ends at OPEN. Raises UnknownSubject.
 
     They begin with the first event (or what dropped segments left behind): what is true of nothing at all does not
     count.
     """
-    lifetimes, subjects = past.lifetimes, past.subjects
+    lifetimes, subjects = evidence.lifetimes, evidence.subjects
     match predicate:
         case pr.Edge(a, b):
             return lifetimes.edge_spans((subjects.topic(a), subjects.topic(b)))
@@ -52,26 +52,26 @@ def held(past: Past, predicate: pr.Predicate) -> Spans:
             ids = subjects.session(name)
             return union((fact.born, fact.died) for fact in lifetimes.facts("session", *ids))
         case pr.Setting():
-            return _setting(past, predicate)
+            return _setting(evidence, predicate)
         case pr.There():
-            return union((fact.born, fact.died) for fact in _there(past, predicate))
+            return union((fact.born, fact.died) for fact in _there(evidence, predicate))
         case pr.Paused():
             return union((fact.born, fact.died) for fact in lifetimes.facts("paused"))
         case pr.Count(noun, sign, number):
-            return _counted(_all(past, noun), lambda count: ORDERS[sign](count, number), past.begin)
+            return _counted(_all(evidence, noun), lambda count: ORDERS[sign](count, number), evidence.begin)
         case pr.Not(part):
-            return complement(held(past, part), past.begin)
+            return complement(held(evidence, part), evidence.begin)
         case pr.And(parts):
-            spans = [(past.begin, OPEN)]
+            spans = [(evidence.begin, OPEN)]
             for part in parts:
-                spans = intersection(spans, held(past, part))
+                spans = intersection(spans, held(evidence, part))
             return spans
         case pr.Or(parts):
-            return union(span for part in parts for span in held(past, part))
+            return union(span for part in parts for span in held(evidence, part))
 
 
-def _setting(past: Past, predicate: pr.Setting) -> Spans:
-    lives = past.lifetimes.facts("setting", past.subjects.unit(predicate.unit))
+def _setting(evidence: Evidence, predicate: pr.Setting) -> Spans:
+    lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(predicate.unit))
     values = [(fact, field_of(fact.value[0], predicate.field)) for fact in lives]
     if predicate.field and all(value is _NONE for _, value in values):
         known = {name for fact in lives for name in fields(fact.value[0])}
@@ -103,22 +103,22 @@ def compare(sign: str, a: Form, b: Form) -> bool:
     return ordered and ORDERS[sign](a, b)
 
 
-def _there(past: Past, predicate: pr.There) -> list[Hold | Fact]:
+def _there(evidence: Evidence, predicate: pr.There) -> list[Hold | Fact]:
     """The holds or facts while one of which the thing is there."""
-    kind, name, lifetimes = predicate.kind, predicate.name, past.lifetimes
+    kind, name, lifetimes = predicate.kind, predicate.name, evidence.lifetimes
     if kind == "topic":
-        return list(lifetimes.holds_at_topic(past.subjects.topic(name)))
+        return list(lifetimes.holds_at_topic(evidence.subjects.topic(name)))
     if kind in ("component", "unit"):
-        return list(lifetimes.facts(kind, past.subjects.unit(name, kind)))
-    topic = past.subjects.topic(name)
+        return list(lifetimes.facts(kind, evidence.subjects.unit(name, kind)))
+    topic = evidence.subjects.topic(name)
     if kind == "stalled":
         return [fact for fact in lifetimes.facts("stall") if fact.value == topic]
     return [fact for fact in lifetimes.facts("endpoint") if fact.value[:2] == [kind, topic]]
 
 
-def _all(past: Past, noun: str) -> Iterable[tuple[int, int]]:
+def _all(evidence: Evidence, noun: str) -> Iterable[tuple[int, int]]:
     """The stretches of every one of a kind."""
-    lifetimes = past.lifetimes
+    lifetimes = evidence.lifetimes
     edges = {edge: lifetimes.edge_spans(edge) for edge in lifetimes.edges()} if noun in ("edges", "topics") else {}
     if noun == "edges":
         return chain.from_iterable(edges.values())

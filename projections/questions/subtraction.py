@@ -7,7 +7,7 @@ from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Doubt, Without
-from ezmsg.ledger.projections.questions.evidence import Past
+from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.values import plain, thaw
 
@@ -15,18 +15,18 @@ SAID_MAX = 200
 """Characters of a refused command's arguments in a sentence."""
 
 
-def without(past: Past, session: SessionMark, moment: Moment) -> Without:
+def without(evidence: Evidence, session: SessionMark, moment: Moment) -> Without:
     """See ``Timeline.without``."""
-    if session.seq < past.ledger.first:
-        raise HistoryDropped(f"session {past.name(session.seq)} opened before the first event that is left")
-    state, was = past.at(min(session.seq - 1, moment.seq)), past.at(moment.seq)
+    if session.seq < evidence.ledger.first:
+        raise HistoryDropped(f"session {evidence.name(session.seq)} opened before the first event that is left")
+    state, was = evidence.at(min(session.seq - 1, moment.seq)), evidence.at(moment.seq)
     subtraction = _Subtraction(session)
-    for batch in past.ledger.read(state.seq, moment.seq):
+    for batch in evidence.ledger.read(state.seq, moment.seq):
         state.apply_batch([subtraction.keep(event) for event in batch])
     edges = {edge for edge, _ in state.ownership.edges()}
     return Without(
         session=session.seq,
-        label=past.name(session.seq),
+        label=evidence.name(session.seq),
         moment=moment,
         events=subtraction.taken,
         gone_edges=sorted(edge for edge, _ in was.ownership.edges() if edge not in edges),

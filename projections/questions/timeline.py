@@ -1,23 +1,18 @@
 """Any past state of a ledger, and what lies between two."""
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import tzinfo
 from typing import TypeAlias, TypeVar
 
-from ezmsg.ledger.errors import DamagedLedger, EventError, NothingInCommon
+from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
 from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.diff import Diff, diff
-from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.archive import Progress, Recall
-from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
-from ezmsg.ledger.projections.lifetimes.index import DamagedIndex
+from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import union
-from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions import connectivity, predicate_spans
 from ezmsg.ledger.projections.questions.answers import (
     Explanation,
@@ -29,15 +24,13 @@ from ezmsg.ledger.projections.questions.answers import (
     Why,
     Without,
 )
-from ezmsg.ledger.projections.questions.evidence import Past, total
+from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment, Moments
 from ezmsg.ledger.projections.questions.named_diff import NamedDiff, compare
 from ezmsg.ledger.projections.questions.predicates import Predicate, parse
 from ezmsg.ledger.projections.questions.settings import history as settings_history
 from ezmsg.ledger.projections.questions.subjects import Subject
 from ezmsg.ledger.projections.questions.subtraction import without
-
-logger = logging.getLogger("ezmsg.ledger")
 
 T = TypeVar("T")
 
@@ -72,11 +65,9 @@ class Timeline:
     ) -> None:
         self.ledger = ledger
         self.zone = zone
-        self._recall = Recall(ledger, index, progress)
-        self._landmarks = Landmarks()
+        self._archive = Archive(ledger, index, progress)
         now = now or (lambda: time.time_ns() if ledger.being_written else None)
-        self._moments = Moments(ledger, self._look, zone, now)
-        self.damage: DamagedLedger | None = None
+        self._moments = Moments(self._archive, zone, now)
 
     @property
     def landmarks(self) -> Landmarks:
@@ -84,23 +75,21 @@ class Timeline:
 
         Cost: those of the index, then one pass over what is new.
         """
-        return self._look()
+        return self._archive.landmarks
 
-    def _look(self) -> Landmarks:
-        if self._landmarks.seq < self.ledger.head and self.damage is None:
-            self._landmarks = self._mended(lambda: self._recall.landmarks(self._landmarks))
-            try:
-                if not self._landmarks.seq and self.ledger.first > 1:
-                    self._landmarks.begin(beginning(self.ledger))
-                fold(self.ledger.read(self._landmarks.seq), self._landmarks)
-            except DamagedLedger as error:
-                self.damage = error
-        return self._landmarks
+    @property
+    def damage(self) -> DamagedLedger | None:
+        """Where the ledger turned out to be damaged; None as long as no answer came upon it."""
+        return self._archive.damage
+
+    @damage.setter
+    def damage(self, damage: DamagedLedger | None) -> None:
+        self._archive.damage = damage
 
     @property
     def lifetimes(self) -> Lifetimes:
         """Every fact as a stretch of seqs. Cost: a pass over what is not in the index, which is checked."""
-        return self._mended(lambda: self._recall.lifetimes().checked())
+        return self._archive.asked(lambda: self._archive.lifetimes().checked())
 
     def moment(self, text: Named, *, clamp: bool = False) -> Moment:
         """The moment that ``text`` names: see docs/cli.md for the forms. A Moment is returned as it is.
@@ -116,16 +105,7 @@ class Timeline:
 
         Cost: a checkpoint, and the events since; without an index one pass over the ledger makes it.
         """
-        return self._state(self.moment(moment).seq)
-
-    def _state(self, seq: int) -> GraphState:
-        if seq >= CHECK_EVERY:
-            try:
-                start = self._mended(lambda: self._recall.lifetimes().checkpoint_before(seq))
-                return fold(self.ledger.read(start.seq, seq), start)
-            except EventError:  # something later contradicts: what came before can be replayed all the same
-                pass
-        return state_at(self.ledger, seq)
+        return self._archive.state_at(self.moment(moment).seq)
 
     def diff(self, a: Named, b: Named) -> Diff:
         """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of both states."""
@@ -148,7 +128,7 @@ class Timeline:
 
     def _names(self) -> set[str]:
         """Whatever a ledger calls things by, over all of its history."""
-        lifetimes = self._mended(self._recall.lifetimes)
+        lifetimes = self._archive.asked(self._archive.lifetimes)
         endpoints = [fact.value[1] for fact in lifetimes.facts("endpoint")]
         labels = [mark.label for mark in lifetimes.landmarks.sessions.values()]
         return {name for name in (*lifetimes.topics, *endpoints, *lifetimes.names("component"), *labels) if name}
@@ -160,7 +140,7 @@ class Timeline:
         Cost: the events since the session opened.
         """
         return self._ask(
-            lambda past, at: without(past, past.subjects.session_mark(str(session)), at),
+            lambda evidence, at: without(evidence, evidence.subjects.session_mark(str(session)), at),
             moment,
         )
 
@@ -168,14 +148,14 @@ class Timeline:
 
     def why(self, subject: str | Subject, moment: Named = "end") -> Why:
         """What brought ``subject`` about as it was at ``moment``, or took it away before: the events at both ends."""
-        return self._ask(lambda past, at: _why(past, _subject(past, subject), at), moment)
+        return self._ask(lambda evidence, at: _why(evidence, _subject(evidence, subject), at), moment)
 
     def history(self, subject: str | Subject) -> History:
         """Every life of ``subject``; of a session also its registrations and holds, of a topic its edges and endpoints.
 
         Cost: O(answer), and a piece of the ledger for each end.
         """
-        return self._ask(lambda past, at: _history(past, _subject(past, subject)), "end")
+        return self._ask(lambda evidence, at: _history(evidence, _subject(evidence, subject)), "end")
 
     def when(self, predicate: str | Predicate, moment: Named = "end", *, causes: bool = False) -> When:
         """The stretches in which ``predicate`` held up to ``moment``: see ``predicates`` for how one is written.
@@ -184,7 +164,7 @@ class Timeline:
         Cost: O(lives of what it names); of a path also O(edges); for each cause a piece of the ledger.
         """
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
-        return self._ask(lambda past, at: predicate_spans.when(past, parsed, at, causes), moment)
+        return self._ask(lambda evidence, at: predicate_spans.when(evidence, parsed, at, causes), moment)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
         """How ``a`` leads to ``b`` at ``moment``, when it did until then, how often that broke, and what cut it last.
@@ -193,7 +173,7 @@ class Timeline:
         then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
         the ledger for each registration.
         """
-        return self._ask(lambda past, at: connectivity.path(past, a, b, at, through_units), moment)
+        return self._ask(lambda evidence, at: connectivity.path(evidence, a, b, at, through_units), moment)
 
     def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
         """Every value that came into force for ``unit`` up to ``moment``, and who asked for it.
@@ -203,47 +183,38 @@ class Timeline:
         on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
         and O(edges) whenever the graph changed between two such changes.
         """
-        return self._ask(lambda past, at: settings_history.setting(past, unit, field, at), moment)
+        return self._ask(lambda evidence, at: settings_history.setting(evidence, unit, field, at), moment)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
         """In which processes ``unit`` ran, on which host, and how often it moved."""
-        return self._ask(lambda past, at: settings_history.placement(past, unit, at), moment)
+        return self._ask(lambda evidence, at: settings_history.placement(evidence, unit, at), moment)
 
     def explain(self, topic: str, moment: Named = "end") -> Explanation:
         """Why a subscriber of ``topic`` may get nothing at ``moment``: who publishes upstream, what cut the path, and
         whether it stalled or the graph was paused."""
-        return self._ask(lambda past, at: connectivity.explain(past, topic, at), moment)
+        return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
 
-    def _ask(self, question: Callable[[Past, Moment], T], moment: Named) -> T:
+    def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:
         at = self.moment(moment)
-        return self._mended(lambda: question(Past(self.ledger, self._recall.lifetimes(), self._state), at))
-
-    def _mended(self, question: Callable[[], T]) -> T:
-        """The answer, and again without the index when that turns out to be damaged on the way."""
-        try:
-            return question()
-        except DamagedIndex as error:
-            logger.warning("%s. It is made anew.", error)
-            self._recall.forget()
-            return question()
+        return self._archive.asked(lambda: question(Evidence(self._archive), at))
 
 
-def _subject(past: Past, subject: str | Subject) -> Subject:
-    return past.subjects.find(subject) if isinstance(subject, str) else subject
+def _subject(evidence: Evidence, subject: str | Subject) -> Subject:
+    return evidence.subjects.find(subject) if isinstance(subject, str) else subject
 
 
-def _why(past: Past, subject: Subject, moment: Moment) -> Why:
-    rows = past.raw(subject)
+def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
+    rows = evidence.raw(subject)
     there = [row for row in rows if row.born <= moment.seq < row.died]
     shown = there
     if not there:
         ends = [row.died for row in rows if row.died <= moment.seq]
         shown = [row for row in rows if ends and row.died == max(ends)]
     later = [] if there else [row for row in rows if row.born > moment.seq]
-    following = past.cause(later[0].born, getattr(later[0], "kind", "edge"), False) if later else None
-    return Why(str(subject), moment, bool(there), past.lives(shown), following)
+    following = evidence.cause(later[0].born, getattr(later[0], "kind", "edge"), False) if later else None
+    return Why(str(subject), moment, bool(there), evidence.lives(shown), following)
 
 
-def _history(past: Past, subject: Subject) -> History:
-    spans = past.spans(union((row.born, row.died) for row in past.raw(subject)))
-    return History(str(subject), past.lives(past.raw(subject, whole=True)), spans, total(spans))
+def _history(evidence: Evidence, subject: Subject) -> History:
+    spans = evidence.spans(union((row.born, row.died) for row in evidence.raw(subject)))
+    return History(str(subject), evidence.lives(evidence.raw(subject, whole=True)), spans, total(spans))

@@ -15,7 +15,6 @@ from ezmsg.ledger.metadata import (
     UnitMetadata,
 )
 from ezmsg.ledger.projections.lifetimes import archive, builder
-from ezmsg.ledger.projections.questions import timeline
 from ezmsg.ledger.values import Form, freeze
 
 TOPICS = ("A", "B", "C", "D", "E", "F")
@@ -328,5 +327,5 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints, notes and index files come after a few events, so that short histories have several."""
     monkeypatch.setattr(builder, "CHECK_EVERY", 10)
     monkeypatch.setattr(builder, "NOTE_EVERY", 10)
-    monkeypatch.setattr(timeline, "CHECK_EVERY", 10)
+    monkeypatch.setattr(archive, "CHECK_EVERY", 10)
     monkeypatch.setattr(archive, "SAVE_EVERY", 20)

@@ -17,7 +17,7 @@ from ezmsg.ledger.projections.questions.answers import (
     Stay,
 )
 from ezmsg.ledger.projections.questions.clock import SECOND
-from ezmsg.ledger.projections.questions.evidence import Past
+from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.predicate_spans import fields
@@ -32,19 +32,19 @@ GRACE = 2 * SECOND
 """A process answers a request and reports the new value on its own ways: the report may come this much later."""
 
 
-def setting(past: Past, unit: str, field: str | None, moment: Moment) -> SettingHistory:
+def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) -> SettingHistory:
     """See ``Timeline.setting``."""
-    lives = past.lifetimes.facts("setting", past.subjects.unit(unit))
+    lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(unit))
     if field is not None:
         _check_field(unit, field, lives)
-    requests, publishers = _Requests(past, unit), _Publishers(past, unit)
+    requests, publishers = _Requests(evidence, unit), _Publishers(evidence, unit)
     changes, current = [], None
     before: Fact | None = None
     for life in lives:
         if life.born > moment.seq:
             break
         earlier = before if before is not None and before.died == life.born else None
-        change = _change(past, life, earlier, requests, publishers)
+        change = _change(evidence, life, earlier, requests, publishers)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
             changes.append(change)
         if life.born <= moment.seq < life.died:
@@ -64,16 +64,16 @@ def _is_in(path: str, field: str) -> bool:
 
 
 def _change(
-    past: Past, life: Fact, before: Fact | None, requests: "_Requests", publishers: "_Publishers"
+    evidence: Evidence, life: Fact, before: Fact | None, requests: "_Requests", publishers: "_Publishers"
 ) -> SettingChange:
     value, _, process, _ = life.value
-    came = past.cause(life.born, "setting", False)
+    came = evidence.cause(life.born, "setting", False)
     changed = _field_changes(None if before is None else before.value[0], value)
     asked = requests.take(life, process, changed) if came.kind in ("updated", "observed") else None
     asker = None if asked is None else asked.value[0]
     return SettingChange(
         seq=life.born,
-        time=past.time(life.born),
+        time=evidence.time(life.born),
         until=None if life.died == OPEN else life.died,
         how=came.kind,
         value=value,
@@ -82,10 +82,10 @@ def _change(
         process=process,
         request=None if asked is None else asked.name,
         asked_by=asker,
-        label=None if asker is None else past.name(asker),
+        label=None if asker is None else evidence.name(asker),
         likely=publishers.likely(life.born) if came.kind == "updated" and asked is None else [],
         came=came,
-        went=None if life.died == OPEN else past.cause(life.died, "setting", True),
+        went=None if life.died == OPEN else evidence.cause(life.died, "setting", True),
     )
 
 
@@ -108,18 +108,18 @@ def leaves(value: Any) -> dict[str, Any]:
 class _Requests:
     """The requests to change a field of a unit's settings, each good for one change."""
 
-    def __init__(self, past: Past, unit: str) -> None:
-        self._past = past
+    def __init__(self, evidence: Evidence, unit: str) -> None:
+        self._evidence = evidence
         self._open = [
             (fact, wanted)
-            for fact in past.lifetimes.facts("request")
+            for fact in evidence.lifetimes.facts("request")
             if fact.value[1] == unit and fact.value[2] == UPDATE and (wanted := self._wish(fact)) is not None
         ]
 
     def _wish(self, request: Fact) -> Wish | None:
-        if request.born < self._past.ledger.first:
+        if request.born < self._evidence.ledger.first:
             return None  # asked before the first event that is left
-        return wish(self._past.event(request.born).payload)
+        return wish(self._evidence.event(request.born).payload)
 
     def take(self, life: Fact, process: int | None, changed: list[FieldChange]) -> Fact | None:
         """The oldest request that set one of the changed fields to its value; it will not be given again."""
@@ -140,8 +140,8 @@ class _Requests:
     def _may(self, request: Fact, seq: int) -> bool:
         if request.died > seq:
             return True
-        answer = self._past.event(request.died)
-        late = self._past.time(seq) - self._past.time(request.died)
+        answer = self._evidence.event(request.died)
+        late = self._evidence.time(seq) - self._evidence.time(request.died)
         return type(answer) is ev.RequestAnswered and answer.ok and late <= GRACE
 
 
@@ -151,10 +151,10 @@ class _Publishers:
     Cost: O(n log n) in the holds and facts of the history; then O(edges and endpoints) when any of them has changed.
     """
 
-    def __init__(self, past: Past, unit: str) -> None:
-        self._past = past
+    def __init__(self, evidence: Evidence, unit: str) -> None:
+        self._evidence = evidence
         self._unit = unit
-        lifetimes = past.lifetimes
+        lifetimes = evidence.lifetimes
         facts = [fact for kind in ("endpoint", "unit", "component", "registration") for fact in lifetimes.facts(kind)]
         self._seqs = (
             lifetimes.column("hold.born"),
@@ -167,47 +167,47 @@ class _Publishers:
         """Those that were there after event ``seq``."""
         came = [bisect_right(seqs, seq) for seqs in self._seqs]
         if came != self._told[0]:
-            self._told = came, _likely(self._past, self._unit, seq)
+            self._told = came, _likely(self._evidence, self._unit, seq)
         return self._told[1]
 
 
-def _likely(past: Past, unit: str, seq: int) -> list[Likely]:
-    upstream = reached(neighbours(past.lifetimes.edges_at(seq), back=True), _input_topic(past, unit, seq))
-    running = {fact.name: fact.value for fact in past.lifetimes.facts("unit") if fact.born <= seq < fact.died}
+def _likely(evidence: Evidence, unit: str, seq: int) -> list[Likely]:
+    upstream = reached(neighbours(evidence.lifetimes.edges_at(seq), back=True), _input_topic(evidence, unit, seq))
+    running = {fact.name: fact.value for fact in evidence.lifetimes.facts("unit") if fact.born <= seq < fact.died}
     found = []
-    for fact in past.lifetimes.facts("endpoint"):
+    for fact in evidence.lifetimes.facts("endpoint"):
         kind, topic, _, peer = fact.value
         if kind == "publisher" and topic in upstream and fact.born <= seq < fact.died:
             unit_ = topic.rpartition("/")[0]
-            known = unit_ in running or _registered(past, unit_, seq) is not None
+            known = unit_ in running or _registered(evidence, unit_, seq) is not None
             found.append(Likely(topic, int(fact.name), peer, unit_ if known else None, running.get(unit_)))
     return found
 
 
-def _registered(past: Past, component: str, seq: int) -> Fact | None:
+def _registered(evidence: Evidence, component: str, seq: int) -> Fact | None:
     """The fact that a component was registered after event ``seq``; its value is the session."""
-    return next((f for f in past.lifetimes.facts("component", component) if f.born <= seq < f.died), None)
+    return next((f for f in evidence.lifetimes.facts("component", component) if f.born <= seq < f.died), None)
 
 
-def _input_topic(past: Past, unit: str, seq: int) -> str:
-    component = _registered(past, unit, seq)
-    sessions = [] if component is None else past.lifetimes.facts("registration", component.value)
+def _input_topic(evidence: Evidence, unit: str, seq: int) -> str:
+    component = _registered(evidence, unit, seq)
+    sessions = [] if component is None else evidence.lifetimes.facts("registration", component.value)
     for registration in sessions:
         if registration.born <= seq < registration.died:
-            dynamic = past.registration(registration).components.get(unit, {}).get("dynamic_settings")
+            dynamic = evidence.registration(registration).components.get(unit, {}).get("dynamic_settings")
             if isinstance(dynamic, dict) and isinstance(dynamic.get("input_topic"), str):
                 return str(dynamic["input_topic"])
     return f"{unit}/{INPUT}"
 
 
-def placement(past: Past, unit: str, moment: Moment) -> Placement:
+def placement(evidence: Evidence, unit: str, moment: Moment) -> Placement:
     """See ``Timeline.placement``."""
     stays, current = [], None
-    for life in past.lifetimes.facts("unit", past.subjects.unit(unit, "unit")):
-        process = past.lifetimes.facts("process", life.value)[0]
-        went = None if life.died == OPEN else past.cause(life.died, "unit", True)
+    for life in evidence.lifetimes.facts("unit", evidence.subjects.unit(unit, "unit")):
+        process = evidence.lifetimes.facts("process", life.value)[0]
+        went = None if life.died == OPEN else evidence.cause(life.died, "unit", True)
         died = None if life.died == OPEN else life.died
-        came = past.cause(life.born, "unit", False)
+        came = evidence.cause(life.born, "unit", False)
         stay = Stay(life.value, process.value[0], process.value[1], life.born, died, came, went)
         stays.append(stay)
         if life.born <= moment.seq < life.died:

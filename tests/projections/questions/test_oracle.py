@@ -19,7 +19,6 @@ from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes import archive, builder
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.projections.questions import timeline
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.values import freeze
 
@@ -296,7 +295,7 @@ def small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "NOTE_EVERY", 32)
         patch.setattr(builder, "CHECK_EVERY", 100)
-        patch.setattr(timeline, "CHECK_EVERY", 100)
+        patch.setattr(archive, "CHECK_EVERY", 100)
         patch.setattr(archive, "SAVE_EVERY", 100)
         yield
 
