@@ -74,8 +74,7 @@ def digest(state: GraphTables, *, allow_unknown: bool = False) -> str:
             "settings_changes": state.settings_changes,
             "nodes": list(state.ownership.nodes),
             "edges": [
-                [edge, in_order(owners)]
-                for edge, owners in sorted(state.ownership.edges(), key=lambda item: item[0])
+                [edge, in_order(owners)] for edge, owners in sorted(state.ownership.edges(), key=lambda item: item[0])
             ],
             "runs": _by_id(state.runs),
             "sessions": _by_id(state.sessions),

@@ -65,9 +65,7 @@ def _check_settings(state: GraphTables) -> None:
         assert record.session is None or address in names.get(record.session, ()), (
             f"{address}: no open session {record.session} registers it: {record}"
         )
-        assert record.process is None or record.process in state.processes, (
-            f"{address}: its process is gone: {record}"
-        )
+        assert record.process is None or record.process in state.processes, f"{address}: its process is gone: {record}"
 
 
 def _check_endpoints(state: GraphTables) -> None:

@@ -38,7 +38,7 @@ class Archive:
     """The lifetimes, landmarks and states of ``ledger`` as of now. With ``keep`` False, no file beside it is used.
 
     ``progress`` is called with (seq, head) while the ledger is read. ``damage`` is where looking for landmarks met the
-    damage of a ledger, None before; ``path`` is the index file in use.
+    damage of a ledger; None before.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Archive:
     ) -> None:
         self.ledger = ledger
         self.damage: DamagedLedger | None = None
-        self.path: str | None = None
         self._keep = keep and ledger.location != "memory"
         self._progress = progress or (lambda seq, head: None)
         self._disk = disk
@@ -103,7 +102,7 @@ class Archive:
         """
         if isinstance(self._error, EventError):
             raise self._error
-        found = self.stored()
+        found = self._stored()
         if found is None:
             found = self._lifetimes = Lifetimes()
             self._first = self.ledger.first
@@ -127,15 +126,6 @@ class Archive:
             self._place = place
         return found
 
-    def stored(self) -> Lifetimes | None:
-        """The lifetimes that are at hand without reading the ledger, up to whatever seq; None when there are none."""
-        if self._lifetimes is not None and not self._stands():
-            self.forget()  # the file was cut back or replaced, or its first segments were dropped
-        if self._lifetimes is None and self._keep and not self._looked:
-            self._looked = True
-            self._load()
-        return self._lifetimes
-
     def forget(self) -> None:
         """Drop the lifetimes; a file that was found damaged is not looked at again."""
         self._lifetimes = None
@@ -145,9 +135,18 @@ class Archive:
 
     # --- the index ---------------------------------------------------------------------------------------------------
 
+    def _stored(self) -> Lifetimes | None:
+        """The lifetimes that are at hand without reading the ledger, up to whatever seq; None when there are none."""
+        if self._lifetimes is not None and not self._stands():
+            self.forget()  # the file was cut back or replaced, or its first segments were dropped
+        if self._lifetimes is None and self._keep and not self._looked:
+            self._looked = True
+            self._load()
+        return self._lifetimes
+
     def _landmarks_at_hand(self) -> Landmarks:
         """Those of the lifetimes, unless those known are further; a copy, where each is to grow on by itself."""
-        found = self.stored()
+        found = self._stored()
         if found is None or found.seq < self._landmarks.seq:
             return self._landmarks
         return found.landmarks if found.seq >= self.ledger.head else found.landmarks.copy()
@@ -168,7 +167,6 @@ class Archive:
         self._lifetimes = Lifetimes(index.section, index.head.seq)
         self._place, self._first = index.head.place, index.head.first
         self._saved = index.head.seq
-        self.path = index.path
 
     def _save(self, found: Lifetimes, place: Place) -> None:
         new = found.seq - self._saved

@@ -4,11 +4,12 @@ A hold (an owner's on an edge) is a row of four columns.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.lifetimes.spans import Spans, union
 
 Column: TypeAlias = Any
 """An ``array`` while it grows, a ``memoryview`` of the index file when it was read from there: ints by place."""
@@ -43,15 +44,33 @@ class Hold(NamedTuple):
     born: int
     died: int
 
+    def stands(self, seq: int) -> bool:
+        """Whether the owner holds the edge after event ``seq``."""
+        return self.born <= seq < self.died
+
 
 class Fact(NamedTuple):
-    """Any other fact. ``value`` is what the journal notes of it."""
+    """Any other fact, from event ``born`` until event ``died``. ``value`` is what the journal notes of it."""
 
     kind: str
     name: Any
     value: Any
     born: int
     died: int
+
+    def stands(self, seq: int) -> bool:
+        """Whether the fact is so after event ``seq``."""
+        return self.born <= seq < self.died
+
+
+def stretches(lives: Iterable[Hold | Fact]) -> Spans:
+    """Where any of ``lives`` stands. Cost: O(n log n)."""
+    return union((life.born, life.died) for life in lives)
+
+
+def part(ends: Column, place: int) -> slice:
+    """The items of ``place`` in a column in which those of each place follow the ones before, and end at ``ends``."""
+    return slice(ends[place - 1] if place else 0, ends[place])
 
 
 def derive(column: Callable[[str], Column]) -> dict[str, Column]:

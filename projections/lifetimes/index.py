@@ -155,9 +155,7 @@ def _read_head(disk: Disk, handle: int, size: int) -> tuple[Head | None, str]:
     return head, ""
 
 
-def write_index(
-    disk: Disk, path: str, ledger_id: str, first: int, place: Place, sections: Mapping[str, Any]
-) -> None:
+def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place, sections: Mapping[str, Any]) -> None:
     """Put an index at ``path``, in place of the one that is there: whole, or not at all. Raises OSError."""
     views = {name: memoryview(data).cast("B") for name, data in sections.items()}
     crcs = {name: zlib.crc32(view) for name, view in views.items()}

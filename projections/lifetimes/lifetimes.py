@@ -26,10 +26,12 @@ from ezmsg.ledger.projections.lifetimes.columns import (
     Fact,
     Hold,
     derive,
+    part,
+    stretches,
 )
 from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, FactKey
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
-from ezmsg.ledger.projections.lifetimes.spans import Spans, union
+from ezmsg.ledger.projections.lifetimes.spans import Spans
 
 
 class Lifetimes:
@@ -111,7 +113,7 @@ class Lifetimes:
         if self._values is None:
             self._values = (self.column("value.end").cast("Q"), self.column("values"))
         ends, data = self._values
-        return msgspec.json.decode(data[ends[place - 1] if place else 0 : ends[place]])
+        return msgspec.json.decode(data[part(ends, place)])
 
     # --- edges -------------------------------------------------------------------------------------------------------
 
@@ -122,8 +124,7 @@ class Lifetimes:
         rows: list[int] = []
         noted = 0
         if note >= 0:
-            ends = self.column("note.end")
-            known = self.column("note.hold")[ends[note - 1] if note else 0 : ends[note]]
+            known = self.column("note.hold")[part(self.column("note.end"), note)]
             rows = list(compress(known, map(seq.__lt__, map(died.__getitem__, known))))
             noted = seqs[note]
         born = self.column("hold.born")
@@ -196,17 +197,13 @@ class Lifetimes:
 
     def spans_of(self, place: int) -> Spans:
         """When anybody held the edge at ``place``. Cost: O(answer)."""
-        ends = self.column("span.end")
-        seqs = list(self.column("span.seq")[ends[place - 1] if place else 0 : ends[place]])
+        seqs = list(self.column("span.seq")[part(self.column("span.end"), place)])
         return list(zip(seqs[::2], seqs[1::2], strict=True))
 
     def holds_on(self, edge: EdgeKey) -> list[Hold]:
         """Every hold that ``edge`` ever had, by birth. Cost: O(answer)."""
         place = self.place_of(edge)
-        if place is None:
-            return []
-        ends = self.column("edge.end")
-        return self.holds(self.column("edge.holds")[ends[place - 1] if place else 0 : ends[place]])
+        return [] if place is None else self.holds(self.column("edge.holds")[part(self.column("edge.end"), place)])
 
     def holds_of(self, owner: Owner) -> list[Hold]:
         """Every hold that ``owner`` ever had, by birth. Cost: O(holds)."""
@@ -219,7 +216,7 @@ class Lifetimes:
         sides = (self.column("edge.from"), self.column("edge.to"))
         ends, rows = self.column("edge.end"), self.column("edge.holds")
         touching = sorted({edge for side in sides for edge, each in enumerate(side) if each == place})
-        found = sorted(row for edge in touching for row in rows[ends[edge - 1] if edge else 0 : ends[edge]])
+        found = sorted(row for edge in touching for row in rows[part(ends, edge)])
         return self.holds(found)
 
     def holds(self, rows: Iterable[int]) -> list[Hold]:
@@ -243,9 +240,7 @@ class Lifetimes:
     def facts(self, kind: str, *names: Any) -> list[Fact]:
         """Every fact of a kind that any state had, by birth; only of ``names`` if given. Cost: O(facts)."""
         wanted = {
-            place: key[1]
-            for place, key in enumerate(self.keys)
-            if key[0] == kind and (not names or key[1] in names)
+            place: key[1] for place, key in enumerate(self.keys) if key[0] == kind and (not names or key[1] in names)
         }
         if not wanted:
             return []
@@ -272,8 +267,7 @@ class Lifetimes:
         place = bisect_right(self.column("check.seq"), seq) - 1
         if place < 0:
             return GraphState()
-        ends = self.column("check.end")
-        return checkpoint.decode(memoryview(self.column("checkpoints"))[ends[place - 1] if place else 0 : ends[place]])
+        return checkpoint.decode(memoryview(self.column("checkpoints"))[part(self.column("check.end"), place)])
 
     # --- growing -----------------------------------------------------------------------------------------------------
 
@@ -330,11 +324,6 @@ class Lifetimes:
 
     # --- the index file ----------------------------------------------------------------------------------------------
 
-    @property
-    def grown(self) -> bool:
-        """Whether it holds more than what it was read from."""
-        return self._builder is not None
-
     def sections(self) -> dict[str, Any]:
         """All of it as named bytes, for an index file; ``Lifetimes(source)`` reads them. Cost: O(all)."""
         builder = self._thaw()
@@ -357,4 +346,4 @@ class Lifetimes:
         for place, edge in enumerate(self.edges()):
             assert self.place_of(edge) == place, edge
             holds = self.holds_on(edge)
-            assert union((hold.born, hold.died) for hold in holds) == self.edge_spans(edge), edge
+            assert stretches(holds) == self.edge_spans(edge), edge

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 OPEN = 2**63 - 1
@@ -45,19 +45,21 @@ def complement(spans: Spans, begin: int) -> Spans:
     return [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
 
 
+def counted(pieces: Iterable[tuple[int, int]], begin: int = 0) -> list[tuple[int, int, int]]:
+    """How many of ``pieces`` there are, as (born, died, number), from ``begin`` on without an end. Cost: O(n log n)."""
+    steps = Counter({begin: 0})
+    for born, died in pieces:
+        steps[max(begin, born)] += 1
+        steps[died] -= 1
+    seqs = sorted(seq for seq in steps if seq < OPEN and (steps[seq] or seq == begin))
+    numbers = accumulate(steps[seq] for seq in seqs)
+    return [(born, died, number) for (born, died), number in zip(pairwise((*seqs, OPEN)), numbers, strict=True)]
+
+
 def densest(pieces: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
     """The last stretch in which as many of ``pieces`` are as ever; None when there is no piece. Cost: O(n log n)."""
-    steps: Counter[int] = Counter()
-    for born, died in pieces:
-        steps[born] += 1
-        steps[died] -= 1
-    count = most = 0
-    found = None
-    for seq, following in pairwise((*sorted(seq for seq in steps if steps[seq]), OPEN + 1)):
-        count += steps[seq]
-        if count >= most and count:
-            most, found = count, (seq, following)
-    return found
+    born, died, number = max(counted(pieces), key=lambda each: (each[2], each[0]))
+    return (born, died) if number else None
 
 
 def contains(spans: Spans, seq: int) -> bool:

@@ -81,9 +81,9 @@ def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
     """See ``Timeline.explain``."""
     topic, seq = evidence.subjects.topic(topic), moment.seq
     endpoints = evidence.lifetimes.facts("endpoint")
-    ids = [fact.name for fact in endpoints if fact.value[:2] == ["subscriber", topic] and _at(fact, seq)]
-    stalls = [fact for fact in evidence.lifetimes.facts("stall") if fact.name in ids and _at(fact, seq)]
-    paused = [fact for fact in evidence.lifetimes.facts("paused") if _at(fact, seq)]
+    ids = [fact.name for fact in endpoints if fact.value[:2] == ["subscriber", topic] and fact.stands(seq)]
+    stalls = [fact for fact in evidence.lifetimes.facts("stall") if fact.name in ids and fact.stands(seq)]
+    paused = [fact for fact in evidence.lifetimes.facts("paused") if fact.stands(seq)]
     found = Explanation(
         topic=topic,
         moment=moment,
@@ -102,17 +102,13 @@ def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
     return found
 
 
-def _at(fact: Fact, seq: int) -> bool:
-    return fact.born <= seq < fact.died
-
-
 def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
     """The topics with publishers (where there was none: all that are sources) that lead, or led, to ``topic``."""
     publishers: dict[str, list[Fact]] = {}
     for fact in endpoints:
         if fact.value[0] == "publisher" and fact.born <= seq:
             publishers.setdefault(fact.value[1], []).append(fact)
-    live = {name: [fact.name for fact in facts if _at(fact, seq)] for name, facts in publishers.items()}
+    live = {name: [fact.name for fact in facts if fact.stands(seq)] for name, facts in publishers.items()}
     ways = Ways(evidence.lifetimes)
     ever = ways.upstream(topic)
     known = ever & publishers.keys() or ever & ways.sources()

@@ -1,14 +1,13 @@
 """In which stretches a predicate holds, told from lifetimes."""
 
 import operator
-from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any
 
 from ezmsg.ledger.errors import UnknownSubject
-from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
-from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, intersection, union
+from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold, stretches
+from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, counted, intersection, union
 from ezmsg.ledger.projections.questions import predicates as pr
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
@@ -50,15 +49,16 @@ def held(evidence: Evidence, predicate: pr.Predicate) -> Spans:
             return path_spans(lifetimes, subjects.topic(a), subjects.topic(b))
         case pr.Session(name):
             ids = subjects.session(name)
-            return union((fact.born, fact.died) for fact in lifetimes.facts("session", *ids))
+            return stretches(lifetimes.facts("session", *ids))
         case pr.Setting():
             return _setting(evidence, predicate)
         case pr.There():
-            return union((fact.born, fact.died) for fact in _there(evidence, predicate))
+            return stretches(_there(evidence, predicate))
         case pr.Paused():
-            return union((fact.born, fact.died) for fact in lifetimes.facts("paused"))
+            return stretches(lifetimes.facts("paused"))
         case pr.Count(noun, sign, number):
-            return _counted(_all(evidence, noun), lambda count: ORDERS[sign](count, number), evidence.begin)
+            pieces = counted(_all(evidence, noun), evidence.begin)
+            return union((born, died) for born, died, there in pieces if ORDERS[sign](there, number))
         case pr.Not(part):
             return complement(held(evidence, part), evidence.begin)
         case pr.And(parts):
@@ -77,10 +77,8 @@ def _setting(evidence: Evidence, predicate: pr.Setting) -> Spans:
         known = {name for fact in lives for name in fields(fact.value[0])}
         field = ".".join(predicate.field)
         raise UnknownSubject(f"the settings of {predicate.unit} never had a field {field!r}", hint=near(field, known))
-    return union(
-        (fact.born, fact.died)
-        for fact, value in values
-        if value is not _NONE and compare(predicate.sign, value, predicate.value)
+    return stretches(
+        fact for fact, value in values if value is not _NONE and compare(predicate.sign, value, predicate.value)
     )
 
 
@@ -136,22 +134,6 @@ def _all(evidence: Evidence, noun: str) -> Iterable[tuple[int, int]]:
 
 
 _SINGULAR = {"sessions": "session", "processes": "process", "components": "component"}
-
-
-def _counted(pieces: Iterable[tuple[int, int]], right: Callable[[int], bool], begin: int) -> Spans:
-    """Where the number of pieces is right. Cost: O(n log n)."""
-    steps = Counter({begin: 0})
-    for born, died in pieces:
-        steps[max(begin, born)] += 1
-        steps[died] -= 1
-    count = 0
-    found = []
-    ends = sorted(seq for seq in steps if seq < OPEN)
-    for seq, following in pairwise((*ends, OPEN)):
-        count += steps[seq]
-        if right(count):
-            found.append((seq, following))
-    return union(found)
 
 
 def field_of(form: Form, path: tuple[str, ...]) -> Any:

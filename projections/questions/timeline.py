@@ -10,9 +10,9 @@ from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
+from ezmsg.ledger.projections.lifetimes.columns import stretches
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.lifetimes.spans import union
 from ezmsg.ledger.projections.questions import connectivity, predicate_spans
 from ezmsg.ledger.projections.questions.answers import (
     Explanation,
@@ -205,7 +205,7 @@ def _subject(evidence: Evidence, subject: str | Subject) -> Subject:
 
 def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
     rows = evidence.raw(subject)
-    there = [row for row in rows if row.born <= moment.seq < row.died]
+    there = [row for row in rows if row.stands(moment.seq)]
     shown = there
     if not there:
         ends = [row.died for row in rows if row.died <= moment.seq]
@@ -216,5 +216,5 @@ def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
 
 
 def _history(evidence: Evidence, subject: Subject) -> History:
-    spans = evidence.spans(union((row.born, row.died) for row in evidence.raw(subject)))
+    spans = evidence.spans(stretches(evidence.raw(subject)))
     return History(str(subject), evidence.lives(evidence.raw(subject, whole=True)), spans, total(spans))

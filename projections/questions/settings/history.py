@@ -47,7 +47,7 @@ def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) ->
         change = _change(evidence, life, earlier, requests, publishers)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
             changes.append(change)
-        if life.born <= moment.seq < life.died:
+        if life.stands(moment.seq):
             current = change
         before = life
     return SettingHistory(unit, field, moment, current, changes)
@@ -173,11 +173,11 @@ class _Publishers:
 
 def _likely(evidence: Evidence, unit: str, seq: int) -> list[Likely]:
     upstream = reached(neighbours(evidence.lifetimes.edges_at(seq), back=True), _input_topic(evidence, unit, seq))
-    running = {fact.name: fact.value for fact in evidence.lifetimes.facts("unit") if fact.born <= seq < fact.died}
+    running = {fact.name: fact.value for fact in evidence.lifetimes.facts("unit") if fact.stands(seq)}
     found = []
     for fact in evidence.lifetimes.facts("endpoint"):
         kind, topic, _, peer = fact.value
-        if kind == "publisher" and topic in upstream and fact.born <= seq < fact.died:
+        if kind == "publisher" and topic in upstream and fact.stands(seq):
             unit_ = topic.rpartition("/")[0]
             known = unit_ in running or _registered(evidence, unit_, seq) is not None
             found.append(Likely(topic, int(fact.name), peer, unit_ if known else None, running.get(unit_)))
@@ -186,14 +186,14 @@ def _likely(evidence: Evidence, unit: str, seq: int) -> list[Likely]:
 
 def _registered(evidence: Evidence, component: str, seq: int) -> Fact | None:
     """The fact that a component was registered after event ``seq``; its value is the session."""
-    return next((f for f in evidence.lifetimes.facts("component", component) if f.born <= seq < f.died), None)
+    return next((f for f in evidence.lifetimes.facts("component", component) if f.stands(seq)), None)
 
 
 def _input_topic(evidence: Evidence, unit: str, seq: int) -> str:
     component = _registered(evidence, unit, seq)
     sessions = [] if component is None else evidence.lifetimes.facts("registration", component.value)
     for registration in sessions:
-        if registration.born <= seq < registration.died:
+        if registration.stands(seq):
             dynamic = evidence.registration(registration).components.get(unit, {}).get("dynamic_settings")
             if isinstance(dynamic, dict) and isinstance(dynamic.get("input_topic"), str):
                 return str(dynamic["input_topic"])
@@ -210,7 +210,7 @@ def placement(evidence: Evidence, unit: str, moment: Moment) -> Placement:
         came = evidence.cause(life.born, "unit", False)
         stay = Stay(life.value, process.value[0], process.value[1], life.born, died, came, went)
         stays.append(stay)
-        if life.born <= moment.seq < life.died:
+        if life.stands(moment.seq):
             current = stay
     moves = sum(a.process != b.process for a, b in pairwise(stays))
     return Placement(unit, stays, moves, current)
