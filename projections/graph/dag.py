@@ -1,49 +1,33 @@
 """The live cycle test: a directed acyclic graph that is asked before every connect.
 
-The nodes stand in a linked list in topological order, each with an integer label, so that most new edges
-are settled by one comparison. An edge against the order starts a search from both of its ends at once, and
-only the stretch between them is looked at and put right.
+The idea: all nodes stand in a topological order, each before those that it leads to. An edge that agrees with the
+order can close no cycle, and one comparison of labels shows that (``order``). An edge a -> b against the order, where
+b stands before a, closes a cycle exactly if b leads to a. That is searched from both ends at once, and only among the
+nodes between the two, in their order: forward from b the earliest next, backward from a the latest next. Where the
+searches meet, there is a cycle; where they pass each other, there is none, and only the nodes that they have seen
+have to move for the order to hold again. Each turn goes to the side with less work before it, so that the cheaper of
+the two searches sets the cost.
 
 Sources:
 
-* the ordered two-way search, and how the list is put right after it: B. Haeupler, T. Kavitha, R. Mathew,
+* the ordered two-way search, and how the order is put right after it: B. Haeupler, T. Kavitha, R. Mathew,
   S. Sen, R. E. Tarjan, "Incremental Cycle Detection, Topological Ordering, and Strong Component Maintenance",
   ACM Transactions on Algorithms 8(1), 2012. See also M. A. Bender, J. T. Fineman, S. Gilbert, R. E. Tarjan,
-  "A New Approach to Incremental Cycle Detection and Related Problems", the same journal, 12(2), 2016;
-* the labels: P. F. Dietz, D. D. Sleator, "Two Algorithms for Maintaining Order in a List", STOC 1987.
+  "A New Approach to Incremental Cycle Detection and Related Problems", the same journal, 12(2), 2016.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, KeysView, Set
 from heapq import heappop, heappush
-from typing import ClassVar, Self
+from typing import Self
 
 from ezmsg.ledger.errors import CycleError
+from ezmsg.ledger.projections.graph.order import Node, Order, require
 
 __all__ = ["DAG"]
 
 _NOTHING: frozenset[str] = frozenset()
-
-
-class _Node:
-    """A node and its place in the order.
-
-    Objects that point at each other were measured against dicts keyed by name (up to a half slower) and lists
-    indexed by int (a tenth slower); and these adjacency dicts double as the views handed to callers.
-    """
-
-    __slots__ = ("label", "mark", "name", "next", "pred", "prev", "succ")
-
-    label: int  # strictly increasing along the list
-    prev: _Node
-    next: _Node
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.mark = 0  # the search that saw this node last, and from which end
-        self.succ: dict[str, _Node] = {}
-        self.pred: dict[str, _Node] = {}
 
 
 class DAG:
@@ -65,17 +49,11 @@ class DAG:
     ezmsg.ledger.errors.CycleError: C -> A would close a cycle: A -> B -> C -> A
     """
 
-    # Room between neighbours at either end of the list. Each insertion at one place halves what is left there,
-    # so labels are spread anew after 32 of them. That stays cheap while this exceeds the number of nodes.
-    _gap: ClassVar[int] = 1 << 32
-
     def __init__(self) -> None:
-        self._nodes: dict[str, _Node] = {}  # in order of first appearance, which is ezmsg's order
+        self._nodes: dict[str, Node] = {}  # in order of first appearance, which is ezmsg's order
         self._edge_count = 0
         self._mark = 0
-        end = self._end = _Node("")  # closes the list to a ring, so that no neighbour is ever missing
-        end.label = 0  # where the labels of an empty list begin
-        end.prev = end.next = end
+        self._order = Order()
 
     # --- changing it ----------------------------------------------------------------------------------------
 
@@ -93,15 +71,15 @@ class DAG:
             raise CycleError(a, b, (a,))
         target = nodes.get(b)
         if source is None:
-            source = nodes[a] = _Node(a)
+            source = nodes[a] = Node(a)
             if target is None:
-                target = nodes[b] = _Node(b)
-                self._insert([source, target], self._end)
+                target = nodes[b] = Node(b)
+                self._order.insert([source, target], self._order.end)
             else:
-                self._insert([source], self._end.next)
+                self._order.insert([source], self._order.end.next)
         elif target is None:
-            target = nodes[b] = _Node(b)
-            self._insert([target], self._end)
+            target = nodes[b] = Node(b)
+            self._order.insert([target], self._order.end)
         elif source.label > target.label:
             self._reorder(source, target)
         source.succ[b] = target
@@ -123,24 +101,24 @@ class DAG:
         for node in (source, target):
             if not node.succ and not node.pred:
                 del self._nodes[node.name]
-                node.prev.next, node.next.prev = node.next, node.prev
+                self._order.remove(node)
         return True
 
     def copy(self) -> Self:
         """An equal graph that shares nothing with this one, in the same orders. O(n + m)."""
         twin = type(self)()
-        twins = twin._nodes = {name: _Node(name) for name in self._nodes}
+        twins = twin._nodes = {name: Node(name) for name in self._nodes}
         for name, node in self._nodes.items():
             other = twins[name]
             other.label = node.label
             other.succ = {successor: twins[successor] for successor in node.succ}
             other.pred = {predecessor: twins[predecessor] for predecessor in node.pred}
-        last = twin._end
-        for node in self._ordered():
+        last = end = twin._order.end
+        for node in self._order:
             other = twins[node.name]
             last.next, other.prev = other, last
             last = other
-        last.next, twin._end.prev = twin._end, last
+        last.next, end.prev = end, last
         twin._edge_count = self._edge_count
         return twin
 
@@ -239,19 +217,19 @@ class DAG:
 
     # --- the order ------------------------------------------------------------------------------------------
 
-    def _reorder(self, source: _Node, target: _Node) -> None:
+    def _reorder(self, source: Node, target: Node) -> None:
         """Move nodes so that ``source`` stands before ``target``, or raise CycleError and move none."""
         if not target.succ:  # nothing need follow it, and at the far end it uses up no room between others
-            moved, before = [target], self._end
+            moved, before = [target], self._order.end
         elif not source.pred:
-            moved, before = [source], self._end.next
+            moved, before = [source], self._order.end.next
         else:
             moved, before = self._search(source, target)
         for node in moved:
-            node.prev.next, node.next.prev = node.next, node.prev
-        self._insert(moved, before)
+            self._order.remove(node)
+        self._order.insert(moved, before)
 
-    def _search(self, source: _Node, target: _Node) -> tuple[list[_Node], _Node]:
+    def _search(self, source: Node, target: Node) -> tuple[list[Node], Node]:
         """The nodes that must move, in their new order, and the one to put them before.
 
         Forward from the target the earliest node is looked at next, backward from the source the latest, so
@@ -265,8 +243,8 @@ class DAG:
         target.mark, source.mark = ahead, behind
         # Labels differ, so the heaps never compare nodes.
         frontier, rear = [(lowest, target)], [(-highest, source)]
-        passed: list[_Node] = []  # ascending; all of them follow the target
-        met: list[_Node] = []  # descending; all of them lead to the source
+        passed: list[Node] = []  # ascending; all of them follow the target
+        met: list[Node] = []  # descending; all of them lead to the source
         ahead_edges, behind_edges = len(target.succ), len(source.pred)
         while True:
             if ahead_edges <= behind_edges:
@@ -308,105 +286,31 @@ class DAG:
         moved += passed
         return moved, before
 
-    def _cycle(self, source: _Node, target: _Node) -> CycleError:
+    def _cycle(self, source: Node, target: Node) -> CycleError:
         path = self.path(target.name, source.name)
         assert path is not None, "two searches met, but no path joins their ends: run check()"
         return CycleError(source.name, target.name, path)
-
-    def _insert(self, nodes: list[_Node], before: _Node) -> None:
-        """Put ``nodes``, which stand nowhere now, right before ``before``. O(log n) each, on average."""
-        end = self._end
-        last = before.prev
-        step = self._gap
-        low = last.label
-        if before is not end:
-            if last is end:
-                low = before.label - step * (len(nodes) + 1)
-            else:
-                step = (before.label - low) // (len(nodes) + 1) or self._spread(low, before, len(nodes))
-        label = low
-        for node in nodes:
-            label += step
-            node.label = label
-            node.prev = last
-            last.next = node
-            last = node
-        last.next = before
-        before.prev = last
-
-    def _spread(self, low: int, first: _Node, room: int) -> int:
-        """Make room for ``room`` labels between ``low`` and that of ``first``; the step at which to set them.
-
-        Labels are spread evenly over the shortest stretch that is longer than the square of the nodes in it
-        (Dietz and Sleator 1987): O(log n) for each node inserted, on average, even if all come to one place.
-        """
-        end = self._end
-        crowded = [first]
-        count = room + 1
-        follower = first.next
-        step = self._gap
-        while follower is not end:
-            width = follower.label - low
-            if width > count * count:
-                step = width // (count + 1)
-                break
-            crowded.append(follower)
-            count += 1
-            follower = follower.next
-        label = low + step * room
-        for node in crowded:
-            label += step
-            node.label = label
-        return step
-
-    def _ordered(self) -> Iterator[_Node]:
-        node = self._end.next
-        while node is not self._end:
-            yield node
-            node = node.next
 
     # --- its invariants -------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Raise AssertionError, saying what is broken, unless every invariant holds. O(n + m)."""
         self._check_adjacency()
-        self._check_list()
+        self._order.check(self._nodes)
         for a, b in self.edges():
             low, high = self._nodes[a].label, self._nodes[b].label
-            _require(low < high, f"edge {a} -> {b} goes down in the order: {low} to {high}")
+            require(low < high, f"edge {a} -> {b} goes down in the order: {low} to {high}")
 
     def _check_adjacency(self) -> None:
         count = 0
         for name, node in self._nodes.items():
-            _require(node.name == name, f"node {name} is named {node.name}")
-            _require(bool(node.succ or node.pred), f"node {name} has no edge")
+            require(node.name == name, f"node {name} is named {node.name}")
+            require(bool(node.succ or node.pred), f"node {name} has no edge")
             for other_name, other in node.succ.items():
-                _require(other is self._nodes.get(other_name), f"{name} leads to {other_name}, a stray node")
-                _require(other.pred.get(name) is node, f"{name} -> {other_name} lacks its way back")
+                require(other is self._nodes.get(other_name), f"{name} leads to {other_name}, a stray node")
+                require(other.pred.get(name) is node, f"{name} -> {other_name} lacks its way back")
             for other_name, other in node.pred.items():
-                _require(other is self._nodes.get(other_name), f"{name} follows {other_name}, a stray node")
-                _require(other.succ.get(name) is node, f"{other_name} -> {name} is known at its end only")
+                require(other is self._nodes.get(other_name), f"{name} follows {other_name}, a stray node")
+                require(other.succ.get(name) is node, f"{other_name} -> {name} is known at its end only")
             count += len(node.succ)
-        _require(count == self._edge_count, f"{count} edges are there, {self._edge_count} were counted")
-
-    def _check_list(self) -> None:
-        last = self._end
-        place = 0
-        node = last.next
-        while node is not self._end:
-            name = node.name
-            _require(self._nodes.get(name) is node, f"{name} is in the order, but not among the nodes")
-            _require(node.prev is last, f"{name} stands after {last.name!r}, not {node.prev.name!r}")
-            if place:
-                order = f"{last.name} ({last.label}), {name} ({node.label})"
-                _require(last.label < node.label, f"labels do not increase: {order}")
-            place += 1
-            last, node = node, node.next
-        _require(self._end.prev is last, f"the last node is {last.name!r}, not {self._end.prev.name!r}")
-        _require(place == len(self._nodes), f"{place} nodes are in the order, {len(self._nodes)} are known")
-
-
-def _require(holds: bool, broken: str) -> None:
-    # Not an assert statement: `python -O` must not turn check() into nothing.
-    if not holds:
-        raise AssertionError(broken)
+        require(count == self._edge_count, f"{count} edges are there, {self._edge_count} were counted")

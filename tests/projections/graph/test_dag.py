@@ -19,14 +19,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.projections.graph import dag as dag_module
 from ezmsg.ledger.projections.graph.dag import DAG
+from ezmsg.ledger.projections.graph.order import Order
 
 Edge = tuple[str, str]
 
 
-class CrowdedDAG(DAG):
+class CrowdedOrder(Order):
     """Without room between labels: every insertion between two nodes has to spread them."""
 
-    _gap = 1
+    gap = 1
+
+
+class CrowdedDAG(DAG):
+    def __init__(self) -> None:
+        super().__init__()
+        self._order = CrowdedOrder()
 
 
 def built(edges: Iterable[Edge], kind: type[DAG] = DAG) -> DAG:
@@ -327,19 +334,28 @@ def crossing_chains(length: int) -> tuple[list[Edge], list[Edge]]:
     return chains, [(f"b{i}", f"a{length - i}") for i in range(length)]
 
 
-class WatchedDAG(DAG):
-    """Counts how often it had to search, and how often labels had to be spread."""
+class WatchedOrder(Order):
+    """Counts how often labels had to be spread."""
 
-    searched = 0
     spread = 0
-
-    def _search(self, *ends: Any) -> Any:
-        self.searched += 1
-        return super()._search(*ends)
 
     def _spread(self, *where: Any) -> int:
         self.spread += 1
         return super()._spread(*where)
+
+
+class WatchedDAG(DAG):
+    """Counts how often it had to search; ``labels`` counts how often labels had to be spread."""
+
+    searched = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._order = self.labels = WatchedOrder()
+
+    def _search(self, *ends: Any) -> Any:
+        self.searched += 1
+        return super()._search(*ends)
 
 
 def test_sources_and_sinks_need_neither_search_nor_room() -> None:
@@ -354,7 +370,7 @@ def test_sources_and_sinks_need_neither_search_nor_room() -> None:
         dag.add(f"late{i}", "A")
         dag.add(f"end{i}", f"sink{i}")
     dag.check()
-    assert (dag.searched, dag.spread) == (0, 0)
+    assert (dag.searched, dag.labels.spread) == (0, 0)
     dag.add("end99", "A")
     assert dag.searched == 1
 
@@ -365,14 +381,14 @@ def test_insertions_at_one_place_stay_cheap() -> None:
     dag = WatchedDAG()
     for a, b in chains:
         dag.add(a, b)
-    assert dag.spread == 0, "what comes at the ends needs no room"
+    assert dag.labels.spread == 0, "what comes at the ends needs no room"
     labels_set = 0
     for a, b in crossings:
         before = {name: node.label for name, node in dag._nodes.items()}
         dag.add(a, b)
         labels_set += sum(node.label != before[name] for name, node in dag._nodes.items())
     dag.check()
-    assert dag.spread > 1, "the room at that place was used up"
+    assert dag.labels.spread > 1, "the room at that place was used up"
     # Two plain searches, in place of the ordered one, move 180,000 nodes here.
     assert labels_set < 2 * length * log2(2 * length)
 
@@ -432,7 +448,7 @@ def swap_two_labels(dag: DAG) -> None:
 
 
 def turn_the_order_round(dag: DAG) -> None:
-    ordered = [dag._end, *reversed(list(dag._ordered())), dag._end]
+    ordered = [dag._order.end, *reversed(list(dag._order)), dag._order.end]
     for label, (node, follower) in enumerate(pairwise(ordered)):
         node.label, node.next, follower.prev = label, follower, node
 
@@ -442,7 +458,7 @@ def break_a_link_back(dag: DAG) -> None:
 
 
 def break_the_ring(dag: DAG) -> None:
-    dag._end.prev = dag._nodes["A"]
+    dag._order.end.prev = dag._nodes["A"]
 
 
 def drop_a_node_from_the_order(dag: DAG) -> None:
