@@ -1,4 +1,8 @@
-"""ezmsg's two event streams as a function of the events: every entry, with numbers that go on across restarts."""
+"""Ezmsg's two feeds (changes of topology and of settings) as a function of the events of a ledger.
+
+Every entry is there, and its numbers go on across restarts. A feed can be read from the middle: checkpoints along the
+ledger are kept, and a replay goes on from the nearest one, in steps.
+"""
 
 from bisect import bisect_right
 from collections import deque
@@ -10,10 +14,10 @@ from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChang
 from ezmsg.ledger.projections.graph.state import GraphState
 
 Kind: TypeAlias = type[TopologyChanged] | type[SettingsChanged]
-"""Which of the two feeds."""
+"""The class of a feed's entries, which names the feed."""
 
 Read: TypeAlias = Callable[[int], Iterator[Sequence[Any]]]
-"""Gives the events after a seq, as of now, in batches: ``Ledger.read``."""
+"""A function that gives the events after a seq, as of now, in batches: ``Ledger.read``."""
 
 STEP_EVENTS = 256
 """Events folded in one step of a replay: about a quarter of a millisecond, after which others may have their turn."""
@@ -33,6 +37,12 @@ def feed(batches: Iterable[Sequence[Any]], state: GraphState | None = None) -> I
     """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay.
 
     ``state``: the one before the first of the events, when that is not the first of all; it is used up.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    >>> [(entry.number, entry.kind, entry.topics) for entry in feed(ledger.read())]
+    [(1, 'GRAPH_CHANGED', ['B'])]
     """
     watch: list[FeedEntry] = []
     state = state or GraphState()
@@ -51,7 +61,7 @@ class Checkpoint:
 
     @property
     def seq(self) -> int:
-        """The last event that is in it."""
+        """The seq of the last event that is in the state."""
         return self._kept.seq
 
     def number(self, kind: Kind) -> int:
@@ -63,7 +73,7 @@ class Checkpoint:
         return restore(self._kept)
 
     def __len__(self) -> int:
-        """How many facts are in it, as ``facts`` counts them."""
+        """The number of facts in the state, as ``facts`` counts them."""
         kept = self._kept
         tables = (kept.nodes, kept.runs, kept.sessions, kept.processes, kept.endpoints, kept.requests, kept.settings)
         held = sum(len(owners) for _, _, owners in kept.edges)
@@ -85,7 +95,7 @@ class Checkpoints:
         self._apart = CHECKPOINT_EVENTS
 
     def note(self, state: GraphState) -> bool:
-        """Take a checkpoint, if none is near and the state is not too large; whether it did."""
+        """Take a checkpoint, if none is near and the state is not too large; True when one was taken."""
         place = bisect_right(self._all, state.seq, key=_seq)
         after = self._all[place].seq if place < len(self._all) else None
         if state.seq - self._all[place - 1].seq < self._apart or (after and after - state.seq < self._apart):
@@ -99,16 +109,16 @@ class Checkpoints:
         return True
 
     def before(self, kind: Kind, number: int) -> Checkpoint:
-        """The last one from which a replay meets every entry of a feed after ``number`` that there still is."""
+        """The last checkpoint from which a replay meets every entry of a feed after ``number`` that there still is."""
         return self._all[max(0, bisect_right(self._all, number, key=lambda each: each.number(kind)) - 1)]
 
     def cut(self, seq: int) -> None:
-        """Forget those behind event ``seq``: the events that led to them are lost."""
+        """Forget the checkpoints after event ``seq``: the events that led to them are lost."""
         self._all = [each for each in self._all if each.seq <= seq] or [self._beginning]
         self._fixed = min(self._fixed, len(self._all))
 
     def begin(self, beginning: Checkpoint) -> None:
-        """Forget those before ``beginning``: the events that follow them were dropped."""
+        """Forget the checkpoints before ``beginning``: the events that follow them were dropped."""
         later = [each for each in self._all if each.seq > beginning.seq]
         self._fixed = 1 + max(0, self._fixed - (len(self._all) - len(later)))
         self._beginning = beginning

@@ -1,4 +1,4 @@
-"""What a projection is, and how events are run through one."""
+"""Projections: values that are built by applying events in order, and the fold that runs events through one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -8,7 +8,16 @@ from ezmsg.ledger.events import Gap
 
 
 class Projection(Protocol):
-    """Anything that is built by applying events in order. ``seq`` is that of the last event it saw, 0 at first."""
+    """Anything that is built by applying events in order. ``seq`` is that of the last event applied, 0 at first.
+
+    >>> from ezmsg.ledger import events
+    >>> class Last:
+    ...     seq, event = 0, None
+    ...     def apply(self, event):
+    ...         self.seq, self.event = event.seq, event
+    >>> fold([[events.Mark(name="baseline", seq=1, time=0)]], Last()).event.name
+    'baseline'
+    """
 
     seq: int
 
@@ -22,8 +31,15 @@ P = TypeVar("P", bound=Projection)
 def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
     """Run batches of events (as ``Ledger.read`` yields them) through ``projection``; returns it.
 
-    Raises OutOfOrder unless each seq follows the last, so a projection proves that it missed nothing. Uses the
-    projection's own ``apply_batch`` where it has one.
+    Raises OutOfOrder unless each seq follows the last, so a projection proves that it missed nothing. The projection's
+    own ``apply_batch`` is used where it has one. Cost: one pass.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.projections import GraphState
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    >>> fold(ledger.read(), GraphState())
+    <GraphState at seq 1: 1 edges, 0 sessions, 0 processes, 0 components>
     """
     apply_batch = getattr(projection, "apply_batch", None)
     for batch in batches:
@@ -36,7 +52,7 @@ def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
 
 
 def dispatch(projection: P, events: Sequence[Any], handlers: Mapping[type, Callable[[P, Any], None]]) -> None:
-    """Apply ``events`` by a table of one method per event type; types that are not in it only advance the projection.
+    """Apply ``events`` by a table of one method per event type; other types only advance the projection.
 
     Raises OutOfOrder, and InvalidEvent when a handler finds that what an event names is not there (KeyError).
     """

@@ -1,4 +1,4 @@
-"""What ended while nobody recorded, as ordinary events: what follows a gap, so that no fold has to know of it."""
+"""The ends of all that ended while nobody recorded, as ordinary events after a gap: no fold has to know of gaps."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from ezmsg.ledger.audit.repair import Survey
 from ezmsg.ledger.projections.graph.state import GraphState
 
 UNSEEN = "unseen"
+"""The reason of an end that nobody recorded."""
 
 
 def closings(state: GraphState, lived: GraphState) -> list[ev.Event]:
@@ -29,7 +30,7 @@ def closings(state: GraphState, lived: GraphState) -> list[ev.Event]:
 
 
 def ending(state: GraphState, found: Survey, now: int) -> list[Any]:
-    """What follows the sound part of a damaged ledger, stamped: a gap, and the end of all that was open there.
+    """The events after the sound part of a damaged ledger, stamped: a gap, and the end of all that was open there.
 
     ``state``, of the sound part, goes on by these events. ``now``: ns since the epoch, UTC. Seqs that the original may
     have given out are not given out again: ``LEDGER-ID:SEQ`` names one event for ever. Cost: O(what is open).
@@ -44,7 +45,7 @@ def ending(state: GraphState, found: Survey, now: int) -> list[Any]:
         last=found.left_last if lost else seq,
         lost=lost,
         late=0,
-        reason=f"repair: {found.left_bytes} bytes behind offset {found.offset} of segment {found.segment} left out",
+        reason=f"repair: {found.left_bytes} bytes after offset {found.offset} of segment {found.segment} left out",
         topology=state.topology + lost,  # how far the feeds had come is not known; most events are one entry at most
         settings=state.settings_changes + lost,
     )

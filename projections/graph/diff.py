@@ -12,7 +12,14 @@ from ezmsg.ledger.projections.graph.tables import AnyTables, GraphTables
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One fact that changed. UNSET before: it came; UNSET after: it went."""
+    """One fact that changed; ``before`` is UNSET for one that came, ``after`` for one that went.
+
+    ``key`` is as in ``facts``: the kind of the fact, then what it is about.
+
+    >>> from msgspec import UNSET
+    >>> Change(("edge", "A", "B", None), before=UNSET, after=True).key[0]
+    'edge'
+    """
 
     key: Key
     before: Any | UnsetType
@@ -20,7 +27,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """What turns the state at ``before`` into the one at ``after``; ``changes`` are grouped by kind, then sorted."""
+    """The changes from the state at ``before`` to the one at ``after``, by kind, then sorted. False without any.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.projections import Timeline
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    >>> found = Timeline(ledger).diff("0", "end")
+    >>> [change.key for change in found.of("edge")]
+    [('edge', 'A', 'B', None)]
+    """
 
     before: Position
     after: Position
@@ -37,7 +53,7 @@ class Diff(msgspec.Struct, frozen=True):
         return [change for change in self.changes if change.key[0] == kind]
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a picture of the holds on edges that came and went, and all changes as text."""
+        """A picture of the holds on edges that came and went, and all changes as text, for notebooks."""
         from ezmsg.ledger.projections.graph.picture import diff_html  # no fold and no diff waits for a painter
 
         return diff_html(self.before, self.after, self.changes)
@@ -61,7 +77,15 @@ class Diff(msgspec.Struct, frozen=True):
 
 
 def diff(before: GraphTables, after: GraphTables) -> Diff:
-    """The facts that differ, type-strictly. Cost: O(both states)."""
+    """The facts that differ between two states, type-strictly. Cost: O(both states).
+
+    >>> from ezmsg.ledger import events
+    >>> from ezmsg.ledger.projections import GraphState
+    >>> before, after = GraphState(), GraphState()
+    >>> after.apply(events.EdgeConnected(from_topic="A", to_topic="B", owner=None, seq=1, time=0))
+    >>> len(diff(before, after))  # two nodes and a hold on an edge
+    3
+    """
     old, new = facts(before), facts(after)
     changes = [Change(key, value, new.get(key, UNSET)) for key, value in old.items() if _differs(value, new, key)]
     changes += [Change(key, UNSET, value) for key, value in new.items() if key not in old]

@@ -1,4 +1,4 @@
-"""A graph state as a flat map of facts, and back: what diffs and checkpoints are made of."""
+"""A graph state as a flat map of facts, which a difference compares, and back."""
 
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where in its history a state stands; not facts of the graph, but needed to go on from it."""
+    """The place of a state in its history: no facts of the graph, but needed to go on from it."""
 
     seq: int
     time: int

@@ -1,4 +1,4 @@
-"""The entries of ezmsg's two feeds, as the fold gives them out."""
+"""The entries of ezmsg's two feeds, topology and settings, as the fold gives them out."""
 
 from typing import TypeAlias
 

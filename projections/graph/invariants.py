@@ -1,4 +1,4 @@
-"""What always holds in a graph state, asserted one table against another."""
+"""The invariants of a graph state, asserted one table against another."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def check(state: GraphTables) -> None:
 def _check_owners(state: GraphTables) -> None:
     for edge, owners in state.ownership.edges():
         strangers = [owner for owner in owners if owner is not None and owner not in state.sessions]
-        assert not strangers, f"{edge} is held by {strangers}, which are no open sessions"
+        assert not strangers, f"{edge} is held by {strangers}, which are not open"
     owners_known = state.ownership.known()
     assert owners_known == {None, *state.sessions}, (
         f"open sessions are {set(state.sessions)}, edges can be held by {owners_known}"
@@ -32,7 +32,7 @@ def _check_ids(state: GraphTables) -> None:
     seen: dict[int, str] = {}
     for name, table in tables.items():
         for key in table:
-            assert 1 <= key <= state.seq, f"{name} has id {key}, which is no seq up to {state.seq}"
+            assert 1 <= key <= state.seq, f"{name} has id {key}, not a seq up to {state.seq}"
             assert key not in seen, f"id {key} is in {name} and in {seen[key]}"
             seen[key] = name
     named = (tables["sessions"], tables["processes"], tables["endpoints"])

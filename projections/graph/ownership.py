@@ -1,4 +1,14 @@
-"""Who holds which edge, and the nodes in their order: the part of the graph state that nearly every event touches."""
+"""Edges with their owners, and the nodes in their order: the part of a graph state that nearly every event touches.
+
+The idea of the loop in ``Ownership.run``: replay spends its time here, so each event costs a few look-ups in dicts and
+nothing else. Adjacency is a dict of dicts that are keyed by the topics themselves; a tuple as a key would have to be
+made and hashed for each event. An edge's value is its only owner, and a set only while it has several. What an owner
+holds is not kept up to date at all: each edge that it gained is noted at the end of a list of its own (from, to, from,
+to, ...: no tuples, which the garbage collector would visit), nothing is taken out when the edge goes, and the list is
+looked through when the owner leaves, or is asked for. ``_compact`` throws the stale notes out now and then. Names in
+the notes are the text objects that the nodes have: each event brings copies of its own, which would push everything
+else out of the processor's cache. A run of edge events takes one call; the first event of another type ends it.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -11,7 +21,7 @@ Owner: TypeAlias = int | None
 EdgeKey: TypeAlias = tuple[str, str]
 
 COMPACT_MIN = 2**16
-"""Events applied before the notes of lost holds are thrown out: 1 MiB of notes at the worst."""
+"""Events applied before the notes of lost holds are thrown out: 1 MiB of notes at most."""
 
 COMPACT_RATIO = 16
 """Events per live hold between two such cleanings: enough that they cost a few ns an event."""
@@ -37,18 +47,13 @@ class Ownership:
     """Owners by edge, edges by owner, and ezmsg's node order.
 
     Owners are session ids; ``None`` is ezmsg's persistent owner. An edge exists while anyone holds it, a node while any
-    edge touches it. Applying one event costs O(1).
-
-    An edge's value is its owner, or a set when it has several. The loop over events is where replay spends its time:
-    nested dicts of shared strings halve its cost against tuple keys. What an owner holds is noted by appending only
-    (from, to, from, to, ...: without a tuple each, which the garbage collector would visit), and looked through when it
-    is asked for. A note names the nodes' own texts: to keep each event's would fill the processor's cache with copies.
+    edge touches it. Applying one event costs O(1). ``nodes`` is in ezmsg's order: that of first appearance, where a
+    node that disappeared and came back goes to the end.
     """
 
     __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
 
     def __init__(self) -> None:
-        # A dict keeps the order in which nodes appeared; one that went and came back stands at the end, as in ezmsg.
         self.nodes: dict[str, Node] = {}
         self._gained: dict[Owner, list[str]] = {None: []}
         self._gained_count = 0
@@ -126,11 +131,11 @@ class Ownership:
         return seq, seq - first - unchanged
 
     def open(self, owner: Owner) -> None:
-        """A new owner that holds nothing yet."""
+        """Begin to know an owner, which holds nothing yet."""
         self._gained[owner] = []
 
     def close(self, owner: Owner) -> None:
-        """Forget an owner that holds nothing any more."""
+        """Forget an owner, which holds nothing any more."""
         del self._gained[owner]
 
     def known(self) -> set[Owner]:
@@ -254,7 +259,7 @@ class Ownership:
         for edge, owners in self.edges():
             assert owners, f"an edge without an owner: {edge}"
             assert edge[0] != edge[1], f"a self-edge: {edge}"
-            assert edge[1] in into, f"an edge to a topic that is no node: {edge}"
+            assert edge[1] in into, f"an edge to a topic that is not a node: {edge}"
             into[edge[1]] += 1
             for owner in owners:
                 assert edge in gained.get(owner, ()), f"{edge} is held by {owner}, which never gained it"

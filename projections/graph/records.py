@@ -1,4 +1,4 @@
-"""What the graph state knows of each thing, as frozen records: an event replaces a record, it never edits one."""
+"""The frozen records of a graph state, one for each thing that it knows: an event replaces a record, never edits it."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class SessionRecord(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What to call it: its label, else where it came from, else its UUID."""
+        """A name for the session: its label, else where it came from, else its UUID."""
         return self.label or self.peer or self.uuid
 
 
@@ -90,7 +90,7 @@ class RequestRecord(msgspec.Struct, frozen=True):
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """What a session registered: the value form of its GraphMetadata, and the raw pickle where that was kept."""
+    """The registration of a session: the value form of its GraphMetadata, and the raw pickle where that was kept."""
 
     metadata: Form
     raw: bytes | None
@@ -105,7 +105,7 @@ class Registration(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str | None:
-        """What to call the session: the root's name, else its first component; None when it has neither."""
+        """A name for the session: that of the root, else of the first component; None when it has neither."""
         root = self.metadata.get("root_name")
         return root if type(root) is str and root else next(iter(self.components), None)
 

@@ -77,7 +77,7 @@ def state_at(ledger: LedgerReader, seq: int | None = None) -> GraphState:
 def rotate(ledger: Ledger) -> bool:
     """Begin a new segment of ``ledger`` with the state that it has come to; False when the last one holds no event yet.
 
-    Anybody may append meanwhile: the state is folded from what is in the ledger, and what has come since goes behind
+    Anybody may append meanwhile: the state is folded from what is in the ledger, and what has come since goes after
     it. Raises LogError when the ledger is one file, and as ``Ledger.rotate`` and ``state_at`` do. Cost: a replay of the
     last segment, which nobody waits for.
     """
@@ -107,6 +107,6 @@ def _start(ledger: LedgerReader, seq: int | None) -> GraphState:
             seq = start.seq - 1
     if ledger.first > 1:
         raise HistoryDropped(
-            f"{ledger.location} begins with seq {ledger.first}, and with no checkpoint: what was so before is not known"
+            f"{ledger.location} begins with seq {ledger.first} without a checkpoint: the state before it is not known"
         )
     return GraphState()

@@ -1,4 +1,7 @@
-"""The graph as it stands after an event: edges, owners, sessions, components, settings, processes, runs."""
+"""The fold of events into a graph state, one short method for each type of event.
+
+Edge events, which are nearly all of a long ledger, go to ``Ownership.run`` in runs of their own.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,11 +40,19 @@ from ezmsg.ledger.projections.projection import contradiction, follows
 
 
 class GraphState(GraphTables):
-    """The fold of a ledger's events. Starts empty at seq 0.
+    """The graph after an event: a fold of a ledger's events, which starts empty at seq 0.
 
-    Everything is keyed by id (the seq of the opening event), settings by component address. ``topology`` and
-    ``settings_changes`` count the entries that ezmsg's two feeds have had; give a list as ``watch`` to collect the
-    entries themselves. Applying an event costs O(1) but for the end of a session, process or run: O(what it held).
+    The tables are those of GraphTables. Entries of ezmsg's two feeds are put into the list ``watch``, when one is
+    given. Applying an event costs O(1), the end of a session, process or run O(what it held).
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    >>> state = GraphState()
+    >>> for batch in ledger.read():
+    ...     state.apply_batch(batch)
+    >>> state.snapshot().graph
+    {'A': ['B'], 'B': []}
     """
 
     def __init__(self, watch: list[FeedEntry] | None = None) -> None:
@@ -55,7 +66,7 @@ class GraphState(GraphTables):
         self.apply_batch((event,))
 
     def apply_batch(self, events: Sequence[Any]) -> None:
-        """Apply events in order; the same as ``apply`` on each, but faster: runs of edge events take one tight loop.
+        """Apply events in order: the same as ``apply`` on each, but faster.
 
         After OutOfOrder the state stands at the last event that followed; after InvalidEvent it is of no further use.
         """
@@ -259,7 +270,7 @@ class GraphState(GraphTables):
         del self.processes[process]
 
     def _fall_back(self, address: str, setting: SettingRecord, event: Any) -> None:
-        """The process that reported a setting ended: its session's initial value again, or none."""
+        """Give a setting its initial value again, or none, after the end of the process that reported it."""
         registration = None if setting.session is None else self.registrations.get(setting.session)
         component = None if registration is None else registration.components.get(address)
         if component is None:
@@ -366,7 +377,7 @@ class GraphState(GraphTables):
         )
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a picture of the graph."""
+        """A picture of the graph, for notebooks."""
         from ezmsg.ledger.projections.graph.picture import state_html  # no fold waits for a painter
 
         return state_html(self)

@@ -1,1 +1,1 @@
-"""Every fact as a stretch of seqs, and the index that keeps them."""
+"""Every fact of a ledger as a stretch of seqs, and the index that keeps them."""

@@ -28,10 +28,10 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with (seq, head) while a ledger is read, once per batch."""
 
 SAVE_EVERY = 50_000
-"""Events that are not in the index file before it is written anew: to read them takes a blink."""
+"""Events that may be missing in the index file before it is written anew: to read them takes a blink."""
 
 SAVE_SHARE = 16
-"""... and this part of all: a file is written as a whole, so a growing one is written a bounded number of times."""
+"""Events in all for each of those: a file is written as a whole, so a growing one is written O(log n) times."""
 
 
 class Archive:
@@ -57,7 +57,7 @@ class Archive:
         self._looked = False
         self._error: LedgerError | None = None  # what ended the reading of lifetimes before the ledger's end
 
-    # --- what is asked of it -----------------------------------------------------------------------------------------
+    # --- what it gives -----------------------------------------------------------------------------------------------
 
     @property
     def landmarks(self) -> Landmarks:
@@ -127,7 +127,7 @@ class Archive:
         return found
 
     def forget(self) -> None:
-        """Drop the lifetimes; a file that was found damaged is not looked at again."""
+        """Drop the lifetimes. An index file that was found damaged is not looked at again."""
         self._lifetimes = None
         self._place = Place(0, 0, b"")
         self._saved = 0

@@ -1,4 +1,12 @@
-"""The end at which lifetimes grow: event by event, into the same columns."""
+"""The growing end of the lifetimes: events that are folded here add rows to the columns.
+
+The idea: a hold on an edge is a row at the end of four columns. It is born by four appends and ends by one write, of
+its seq into ``hold.died`` at its row; nothing is ever moved. Beside the columns stands only what is needed to go on:
+the place of each edge by its topics, and for each owner the rows of its open holds by the place of their edge. All
+other facts are written down by the fold itself, whose tables tell a journal what comes and goes (``ObservedState``).
+Every few thousand events the rows that are open are noted, and the state is kept as a checkpoint: a question about any
+seq starts at the note before it, and is answered in the time that a few thousand events take, however many there are.
+"""
 
 from array import array
 from collections.abc import Sequence
@@ -26,7 +34,7 @@ CHECK_BYTES = 64
 
 
 class Builder:
-    """What is needed to go on, beside the columns, topics and landmarks that it adds to.
+    """The tables that are needed to go on, beside the columns, topics and landmarks that are added to.
 
     ``state`` and ``journal``; the place of each edge by its topics (``edges``), and of each topic (``places``); and the
     rows of each owner's open holds, by the place of their edge (``held``).
@@ -47,7 +55,7 @@ class Builder:
         self.check_after = CHECK_EVERY
 
     def begin(self, state: GraphState) -> None:
-        """Begin with a state instead of nothing, which is given up. Cost: O(state)."""
+        """Begin with ``state`` instead of nothing; it is used up. Cost: O(state)."""
         self.journal.seq = state.seq
         self.state.load(state, tell=True)
         self.held.update((session, {}) for session in state.sessions)
@@ -68,7 +76,7 @@ class Builder:
         self.note(force=True)
 
     def take(self, events: Sequence[Any]) -> None:
-        """Take events in, in order. Raises as the fold does; then it is of no further use."""
+        """Add events, in order. Raises as the fold does; after that the builder is of no further use."""
         for begin in range(0, len(events), NOTE_EVERY):
             piece = events[begin : begin + NOTE_EVERY] if len(events) > NOTE_EVERY else events
             self.state.apply_batch(piece)
@@ -147,7 +155,8 @@ class Builder:
                 del held[owner]
 
     def note(self, force: bool = False) -> None:
-        """Note what is open, and the state, when it is time to; with ``force`` if anything came since."""
+        """Note what is open, and the state, when enough has come since the last time; with ``force``, if anything
+        has."""
         seq = self.state.seq
         columns = self._columns
         seqs, holds = columns["note.seq"], columns["note.hold"]
@@ -169,7 +178,7 @@ class Builder:
 
 
 def empty() -> dict[str, Column]:
-    """Columns of nothing, which can grow."""
+    """Empty columns, which can grow."""
     return {**{name: array(code) for name, code in GROWING.items()}, "checkpoints": bytearray()}
 
 

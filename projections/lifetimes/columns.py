@@ -1,6 +1,6 @@
 """The columns that lifetimes are kept in: those that grow, and those that follow from them.
 
-A hold (an owner's on an edge) is a row of four columns.
+A hold (of an owner on an edge) is a row of four columns, any other fact a row of four others.
 """
 
 from array import array
@@ -33,7 +33,7 @@ DERIVED = {"edge.holds": "I", "edge.end": "I", "span.end": "I", "span.seq": "q",
 FACTS = {"fact.key": "I", "fact.value": "I", "fact.born": "q", "fact.died": "q"}
 OTHERS = ("checkpoints", "topics", "keys", "values", "value.end")
 PERSISTENT = 0
-"""The owner column of holds that no session has: no id is 0."""
+"""What the owner column has for holds of the persistent owner: no id is 0."""
 
 
 class Hold(NamedTuple):
@@ -50,7 +50,7 @@ class Hold(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Any other fact, from event ``born`` until event ``died``. ``value`` is what the journal notes of it."""
+    """Any fact but a hold, from event ``born`` until event ``died``. ``value`` is what the journal notes of it."""
 
     kind: str
     name: Any
@@ -74,7 +74,7 @@ def part(ends: Column, place: int) -> slice:
 
 
 def derive(column: Callable[[str], Column]) -> dict[str, Column]:
-    """The columns that follow from the others: the holds of each edge, the stretches of each, edges in order.
+    """The columns that follow from the others: the holds and the stretches of each edge, and the edges in order.
 
     Cost: O(holds + edges).
     """

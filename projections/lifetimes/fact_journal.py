@@ -1,7 +1,7 @@
 """The lifetimes of all facts but holds on edges, written down by the fold itself.
 
-A GraphState keeps what it knows in tables. The ones here are the same tables, and note each thing that comes and goes:
-so the rules of the fold stand in one place.
+The idea: a graph state keeps what it knows in tables. The tables here are dicts as well, and tell a journal of each
+record that comes and goes. So the rules of the fold stand in one place, and the lifetimes cannot differ from them.
 """
 
 from array import array
@@ -55,7 +55,8 @@ class FactJournal:
         self._last = {key: row for row, key in enumerate(self.key)}
 
     def begin(self, kind: str, name: Any, value: Any, amend: bool = False, rejoin: bool = True) -> None:
-        """A fact has come, in place of the one with its key. With ``amend``, that one lives on and is now said so.
+        """Note that a fact has come, in place of the one with its key. With ``amend``, that one lives on with a new
+        value.
 
         With ``rejoin``, one that went within this event and is back with the same value never went.
         """
@@ -82,7 +83,7 @@ class FactJournal:
         self.died.append(OPEN)
 
     def end(self, kind: str, name: Any) -> None:
-        """The fact with this key has gone."""
+        """Note that the fact with this key has gone."""
         self.died[self._last[self._key_places[kind, name]]] = self.seq
 
     def _place(self, value: bytes) -> int:
@@ -94,7 +95,7 @@ class FactJournal:
 
 
 class Table(dict[Any, Any]):
-    """A table of a GraphState that tells a journal what comes and goes. Filling it with ``update`` tells nothing."""
+    """A table of a graph state that tells a journal what comes and goes; ``update`` fills it without telling."""
 
     rejoins = True
 
@@ -170,7 +171,7 @@ class ObservedState(GraphState):
         self.requests = Table(journal, "request", lambda r: [r.session, r.unit, r.operation, r.process], True)
 
     def load(self, state: GraphState, tell: bool = False) -> None:
-        """Stand where ``state`` stands, which is given up; the journal is told of it, or not."""
+        """Go on from ``state``, which is used up; with ``tell``, the journal is told of all that is in it."""
         for name, held in vars(state).items():
             table = getattr(self, name, None)
             if isinstance(table, Table) and tell:

@@ -29,7 +29,7 @@ VERSION = 2
 
 SUFFIX = ".index"
 NEW = ".new"
-"""Behind the name and the process id: a file that is being written."""
+"""The end of the name of a file that is being written, after the index's name and the process id."""
 
 MAGIC = b"ezmsg-ledger-index "
 FIRST = len(MAGIC) + 10 + 1 + 64 + 1
@@ -40,11 +40,11 @@ ALIGNED = 8
 
 
 class DamagedIndex(LedgerError):
-    """A section of the index is not what its checksum says. The index is made anew, or done without."""
+    """The index, or a section of it, is not what its checksum says. It is made anew, or not used."""
 
 
 class Section(msgspec.Struct, frozen=True, array_like=True):
-    """Where a section is, and the CRC-32 of its bytes."""
+    """The place of a section in the file, in bytes, and the CRC-32 of its bytes."""
 
     offset: int
     size: int
@@ -52,8 +52,8 @@ class Section(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What an index is of: the events from ``first`` on, up to ``seq``. ``commit`` is the commit line there; it ends at
-    ``offset``."""
+    """The head of an index of the events from ``first`` up to ``seq``. ``commit`` is the commit line there, which ends
+    at ``offset``."""
 
     version: int
     format: int
@@ -95,7 +95,7 @@ class Index:
 
 
 def paths(ledger_path: str, ledger_id: str) -> list[str]:
-    """Where the index of a ledger may be: beside it, or, where that cannot be written, in the user's cache."""
+    """The places where the index of a ledger may be: beside it, or, if that cannot be written, in the user's cache."""
     return [ledger_path + SUFFIX, os.path.join(_cache(), f"{ledger_id}{SUFFIX}")]
 
 
@@ -112,8 +112,8 @@ def _cache() -> str:
 def open_index(disk: Disk, path: str, ledger_id: str) -> Index | None:
     """The index at ``path``; None when there is none for this ledger that this version can use. Cost: O(1).
 
-    What is there and is no sound index is said in the log. Whether the ledger still holds the commit that it goes up
-    to, the caller must look.
+    A file that is not a sound index is named in the program's log. Whether the ledger still holds the commit line that
+    the index goes up to is for the caller to check.
     """
     try:
         handle = disk.open(path)
@@ -121,42 +121,36 @@ def open_index(disk: Disk, path: str, ledger_id: str) -> Index | None:
         return None
     try:
         size = disk.size(handle)
-        head, why = _read_head(disk, handle, size)
-        if head is None:
-            logger.warning("%s is no index that can be used: %s. It is done without, or made anew.", path, why)
-            return None
+        head = _read_head(disk, handle, size)
         expected = (VERSION, FORMAT, RULES, sys.byteorder)
         if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
             return None
         return Index(path, head, mmap.mmap(handle, size, access=mmap.ACCESS_READ))
-    except (OSError, ValueError) as error:
-        logger.warning("%s cannot be read: %s. It is done without, or made anew.", path, error)
+    except (OSError, ValueError, msgspec.MsgspecError, DamagedIndex) as error:
+        logger.warning("%s cannot be used: %s. It is made anew where that is possible.", path, error)
         return None
     finally:
         disk.close(handle)
 
 
-def _read_head(disk: Disk, handle: int, size: int) -> tuple[Head | None, str]:
+def _read_head(disk: Disk, handle: int, size: int) -> Head:
     first = read_at(disk, handle, 0, FIRST)
     if len(first) < FIRST or not first.startswith(MAGIC) or first[-1:] != b"\n":
-        return None, "its first line is another one"
+        raise DamagedIndex("its first line is not that of an index")
     length, _, digest = first[len(MAGIC) : -1].partition(b" ")
     if not length.isdigit() or int(length) > HEAD_MAX:
-        return None, "its head has no length"
+        raise DamagedIndex("its first line does not give the length of its head")
     data = read_at(disk, handle, FIRST, int(length))
     if sha256(data).hexdigest().encode("ascii") != digest:
-        return None, "its head has changed"
-    try:
-        head = msgspec.json.decode(data, type=Head)
-    except msgspec.MsgspecError as error:
-        return None, f"its head is of another form ({error})"
+        raise DamagedIndex("its head is not what its checksum says")
+    head = msgspec.json.decode(data, type=Head)
     if size != head.size or any(each.offset + each.size > size for each in head.sections.values()):
-        return None, f"it has {size} bytes, not {head.size}"
-    return head, ""
+        raise DamagedIndex(f"it has {size} bytes, not {head.size}")
+    return head
 
 
 def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place, sections: Mapping[str, Any]) -> None:
-    """Put an index at ``path``, in place of the one that is there: whole, or not at all. Raises OSError."""
+    """Put an index at ``path``, in place of one that is there: whole, or not at all. Raises OSError."""
     views = {name: memoryview(data).cast("B") for name, data in sections.items()}
     crcs = {name: zlib.crc32(view) for name, view in views.items()}
     head = b""
@@ -195,9 +189,9 @@ def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place,
 
 
 def _sweep(disk: Disk, path: str) -> None:
-    """Remove the files that writers which were killed have left beside ``path``: one that lives has locked its own.
+    """Remove the files that killed writers have left beside ``path``: a writer that lives has locked its own.
 
-    One that was made, and is not locked yet, may go as well; then its writer fails, and keeps no index this time.
+    A file that was made, and is not locked yet, may go as well; then its writer fails, and keeps no index this time.
     """
     folder, name = os.path.split(path)
     try:

@@ -20,7 +20,7 @@ _time_of = attrgetter("time")
 class Run(msgspec.Struct):
     """A run of the server. ``number`` counts from 1; ``start`` and ``end`` are the seqs of its first and last event.
 
-    ``end`` is None while it goes on; ``ending``: stopped, lost (it died without a word) or None.
+    ``end`` is None while it goes on; ``ending``: stopped, lost (no clean shutdown was recorded) or None.
     """
 
     number: int
@@ -33,7 +33,7 @@ class Run(msgspec.Struct):
 
 
 class SessionMark(msgspec.Struct):
-    """Where a session opened (``seq`` is its id; ``time``: ns), and all that it goes by. ``run``: the run's number."""
+    """The opening of a session (``seq`` is its id; ``time``: ns), and its names. ``run``: the number of the run."""
 
     seq: int
     time: int
@@ -68,7 +68,7 @@ class Landmarks:
         self.marks: list[ev.Mark] = []
 
     def begin(self, state: GraphState) -> None:
-        """Start behind ``state``, when what came before it is gone: of that, only what still went on is known."""
+        """Start after ``state``, when the events before it are gone: of these, only what still went on is known."""
         self.seq = state.seq
         for key, run in state.runs.items():
             self.runs.append(Run(len(self.runs) + 1, key, run.started, run.name))
@@ -77,7 +77,7 @@ class Landmarks:
             self.sessions[key] = mark
 
     def apply(self, event: Any) -> None:
-        """Note one event. Raises OutOfOrder when it does not follow."""
+        """Note one event. Raises OutOfOrder when it does not follow ``seq``."""
         self.apply_batch((event,))
 
     def apply_batch(self, events: Sequence[Any]) -> None:
@@ -87,7 +87,7 @@ class Landmarks:
             self._note_times(events)
 
     def take(self, events: Sequence[Any], others: Sequence[Any], lasts: Sequence[Any]) -> None:
-        """As ``apply_batch``, when another fold has seen that they follow.
+        """Note events as ``apply_batch`` does, when another fold has seen that they follow.
 
         ``others`` are those that are no edges, ``lasts`` the last of each stretch with one time: all that times need.
         """
@@ -102,7 +102,7 @@ class Landmarks:
         self._note_times(lasts)
 
     def sections(self) -> "tuple[bytes, array[int], array[int]]":
-        """All of it, for an index file: a JSON object, and the two columns of the times."""
+        """The landmarks as bytes for an index file: a JSON object, and the two columns of the times."""
         kept = _Kept(self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks)
         return msgspec.json.encode(kept), *self.times.columns
 

@@ -1,7 +1,8 @@
 """Every fact about the graph as a stretch of seqs: from the event that made it to the one that ended it.
 
-A hold (an owner's on an edge) is a row of four columns. The state of the edges after seq N is the rows whose stretch
-contains N: those that were open at the last note before N and have not died, and those born since.
+The idea: history is kept as columns of numbers, one row for each fact. The state of the edges after seq N is the rows
+whose stretch contains N: those that were open at the last note before N and have not died, and those born since. In an
+index file the columns lie as they are in memory, so opening one maps it, and a question reads only what it needs.
 """
 
 from array import array
@@ -35,9 +36,16 @@ from ezmsg.ledger.projections.lifetimes.spans import Spans
 
 
 class Lifetimes:
-    """The lifetimes of a ledger up to ``seq``. Applying an event costs about as much as folding it once more.
+    """The lifetimes of all facts of a ledger up to ``seq``. Applying an event costs about as much as folding it twice.
 
-    ``column`` gives one by its name; ``source`` is where those are that are not in memory yet.
+    ``source`` gives the columns of an index file by name, those that are not in memory yet.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.projections import fold
+    >>> edge, ledger = {"from_topic": "A", "to_topic": "B", "owner": None}, Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(**edge), events.EdgeDisconnected(**edge), events.EdgeConnected(**edge)])
+    >>> fold(ledger.read(), Lifetimes()).holds_on(("A", "B"))[0]
+    Hold(edge=('A', 'B'), owner=None, born=1, died=2)
     """
 
     def __init__(self, source: Callable[[str], memoryview] | None = None, seq: int = 0) -> None:
@@ -59,7 +67,7 @@ class Lifetimes:
     # --- columns -----------------------------------------------------------------------------------------------------
 
     def column(self, name: str) -> Column:
-        """A column of GROWING, DERIVED or FACTS. Those that follow from others are made when they are asked for."""
+        """The column of this name: one of GROWING, DERIVED (made when they are first asked for) or FACTS."""
         found = self._columns.get(name)
         if found is None:
             if self._builder is not None and name in FACTS:
@@ -74,7 +82,7 @@ class Lifetimes:
         return found
 
     def checked(self) -> "Lifetimes":
-        """Itself, when every section it was read from is sound. Raises DamagedIndex. Cost: O(bytes), once."""
+        """The same lifetimes, when every section of their index is sound. Raises DamagedIndex. Cost: O(bytes), once."""
         if self._source is not None and self._builder is None:
             for name in (*GROWING, *DERIVED, *FACTS, *OTHERS):
                 self.column(name)
@@ -174,7 +182,7 @@ class Lifetimes:
         return self._places
 
     def has_edge(self, edge: EdgeKey, seq: int) -> bool:
-        """Whether anybody held ``edge`` after event ``seq``. Cost: O(log n)."""
+        """Whether anyone held ``edge`` after event ``seq``. Cost: O(log n)."""
         if not self._search:  # what is named once need not be found for each of thousands of edges
             names = ("key.edge", "key.place", "span.end", "span.seq")
             self._search = (self._topic_places(), *map(self.column, names))
@@ -191,12 +199,12 @@ class Lifetimes:
         return (bisect_right(seqs, seq, first, ends[place]) - first) % 2 == 1
 
     def edge_spans(self, edge: EdgeKey) -> Spans:
-        """When anybody held ``edge``. Cost: O(answer)."""
+        """The stretches in which anyone held ``edge``. Cost: O(answer)."""
         place = self.place_of(edge)
         return [] if place is None else self.spans_of(place)
 
     def spans_of(self, place: int) -> Spans:
-        """When anybody held the edge at ``place``. Cost: O(answer)."""
+        """The stretches in which anyone held the edge at ``place``. Cost: O(answer)."""
         seqs = list(self.column("span.seq")[part(self.column("span.end"), place)])
         return list(zip(seqs[::2], seqs[1::2], strict=True))
 
@@ -272,7 +280,7 @@ class Lifetimes:
     # --- growing -----------------------------------------------------------------------------------------------------
 
     def start(self, state: GraphState) -> None:
-        """Begin with a state instead of nothing, which is given up: all that it holds is said to be born with its seq.
+        """Begin with ``state`` instead of nothing; it is used up. All that it holds counts as born with its seq.
 
         For a ledger whose first events were dropped. Cost: O(state).
         """
@@ -281,11 +289,11 @@ class Lifetimes:
         self._thaw().begin(state)
 
     def apply(self, event: Any) -> None:
-        """Take one event in. Raises OutOfOrder when it does not follow, InvalidEvent when it contradicts the others."""
+        """Add one event. Raises OutOfOrder when it does not follow, InvalidEvent when it contradicts the others."""
         self.apply_batch((event,))
 
     def apply_batch(self, events: Sequence[Any]) -> None:
-        """Take events in, in order. After InvalidEvent the lifetimes are of no further use."""
+        """Add events, in order. After InvalidEvent the lifetimes are of no further use."""
         if not events:
             return
         builder = self._thaw()
@@ -325,7 +333,7 @@ class Lifetimes:
     # --- the index file ----------------------------------------------------------------------------------------------
 
     def sections(self) -> dict[str, Any]:
-        """All of it as named bytes, for an index file; ``Lifetimes(source)`` reads them. Cost: O(all)."""
+        """The lifetimes as named bytes, for an index file; ``Lifetimes(source)`` reads them. Cost: O(all)."""
         builder = self._thaw()
         builder.note(force=True)
         journal = builder.journal

@@ -6,13 +6,14 @@ from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 OPEN = 2**63 - 1
-"""What ``died`` is while a thing lives: the largest that a column of 8 bytes holds."""
+"""The seq that stands for ``died`` while a thing lasts: the largest that a column of 8 bytes holds."""
 
 Spans: TypeAlias = list[tuple[int, int]]
+"""Stretches that rise and do not touch."""
 
 
 def union(pieces: Iterable[tuple[int, int]]) -> Spans:
-    """Where any of ``pieces`` is, in whatever order they come. Cost: O(n log n)."""
+    """The stretches in which any of ``pieces`` is; these come in any order. Cost: O(n log n)."""
     out: Spans = []
     for born, died in sorted(pieces):
         if born >= died:
@@ -25,7 +26,7 @@ def union(pieces: Iterable[tuple[int, int]]) -> Spans:
 
 
 def intersection(a: Spans, b: Spans) -> Spans:
-    """Where both are. Cost: O(n)."""
+    """The stretches in which both ``a`` and ``b`` are. Cost: O(n)."""
     out: Spans = []
     i = j = 0
     while i < len(a) and j < len(b):
@@ -40,7 +41,7 @@ def intersection(a: Spans, b: Spans) -> Spans:
 
 
 def complement(spans: Spans, begin: int) -> Spans:
-    """Where ``spans`` are not, from ``begin`` on without an end. Cost: O(n)."""
+    """The stretches in which ``spans`` are not, from ``begin`` on without an end. Cost: O(n)."""
     edges = [begin, *(seq for span in spans for seq in span), OPEN]
     return [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2) if edges[i] < edges[i + 1]]
 
@@ -68,6 +69,6 @@ def contains(spans: Spans, seq: int) -> bool:
 
 
 def check(spans: Spans) -> None:
-    """Assert that they rise and do not touch."""
+    """Assert that ``spans`` rise and do not touch."""
     assert all(born < died for born, died in spans), spans
     assert all(a[1] < b[0] for a, b in pairwise(spans)), spans

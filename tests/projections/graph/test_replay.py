@@ -169,7 +169,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
         ledger.append([EVENTS[3]])
         assert state_at(ledger).seq == 2
     (path / "000001.ledger").unlink()
-    with Ledger.open(path, "r") as ledger, pytest.raises(HistoryDropped, match="with no checkpoint"):
+    with Ledger.open(path, "r") as ledger, pytest.raises(HistoryDropped, match="without a checkpoint"):
         state_at(ledger)
 
 

@@ -491,11 +491,11 @@ def test_check_says_what_is_broken() -> None:
         with pytest.raises(AssertionError, match=message):
             state.check()
 
-    broken(lambda state: state.sessions.clear(), "no open sessions")
+    broken(lambda state: state.sessions.clear(), "are not open")
     broken(lambda state: state.components.clear(), "components differ")
     broken(lambda state: state.units.clear(), "units differ")
     broken(lambda state: state.registrations.clear(), "components differ")
-    broken(lambda state: state.runs.update({99: state.runs[1]}), "no seq up to")
+    broken(lambda state: state.runs.update({99: state.runs[1]}), "not a seq up to")
     broken(lambda state: state.processes.update({2: state.processes[5]}), "is in")
     broken(lambda state: state.processes.update({3: state.processes[5]}), "share a UUID")
     broken(lambda state: state.settings.update(V=state.settings["U"]), "ranks")
