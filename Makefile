@@ -46,8 +46,8 @@ test: $(DEV) ## lint, types on the installed wheel, then the tests: six minutes 
 test-ezmsg: $(DEV) ## ezmsg's own test-suites, those of the coming release too, and what runs beside it
 	$(PY) -m pytest -m 'ezmsg_suite or environments' $(ARGS)
 
-test-long: $(DEV) ## the full matrix of faults, and its figures in docs/PROMISES.md (a quarter of an hour of two cores)
-	$(PY) -m pytest -m faults_full $(ARGS)
+test-long: $(DEV) ## all attacks on the log, and their figures in docs/PROMISES.md (a quarter of an hour of two cores)
+	$(PY) -m pytest -m long $(ARGS)
 	$(PY) -m tests.faults --write docs/PROMISES.md
 
 lint: $(DEV) ## ruff alone

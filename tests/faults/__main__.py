@@ -19,8 +19,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
+from ezmsg.ledger.tools.selftest import kills
 from ezmsg.ledger.tools.selftest.effort import Effort
+from tests.faults.simulation import calls, damage, deaths, histories, scenarios, seeds
 
 BEGIN, END = "<!-- figures: python -m tests.faults --write docs/PROMISES.md -->", "<!-- /figures -->"
 
@@ -49,7 +50,7 @@ def _much_large(history: histories.History) -> bool:
 
 
 def _seeds(part: int) -> Callable[[Effort, Path], None]:
-    return lambda effort, folder: scenarios.explore(effort, range(part, SEEDS, PARTS))
+    return lambda effort, folder: seeds.explore(effort, range(part, SEEDS, PARTS))
 
 
 def _kills(part: int) -> Callable[[Effort, Path], None]:
@@ -128,7 +129,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.seed is not None:
         print(scenarios.scenario_of(options.seed))
-        scenarios.explore(Effort(), range(options.seed, options.seed + 1))
+        seeds.explore(Effort(), range(options.seed, options.seed + 1))
         return
     page: Path | None = options.write
     figures = table(options.jobs)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import HistoryChanged
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
-from ezmsg.ledger.tools.selftest.promises import PATH, open_simulated, simulation
+
+from .simulation.disk import SimulatedDisk
+from .simulation.ledgers import PATH, open_simulated, simulation
 
 
 def names(batch: Any) -> list[str]:

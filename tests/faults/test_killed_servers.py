@@ -10,7 +10,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(15, marks=pytest.mark.faults_full)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(15, marks=pytest.mark.long)])
 def test_a_killed_server(desk: Any, rounds: int) -> None:
     ledger = desk.folder / "x.ledger"
     dice = random.Random(rounds)

@@ -15,13 +15,17 @@ from ezmsg.ledger.file import DiskReader
 from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.tools.selftest import calls, damage, deaths, histories, kills, scenarios
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest import kills
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 from ezmsg.ledger.tools.selftest.kills import Follower, Historian
-from ezmsg.ledger.tools.selftest.oracle import judge
-from ezmsg.ledger.tools.selftest.promises import PATH, Broken, simulation
-from ezmsg.ledger.tools.selftest.scenarios import ERRORS, SEALED, Fault, Scenario, Step
+
+from .simulation import calls, damage, deaths, histories, play, scenarios, seeds
+from .simulation.disk import SimulatedDisk
+from .simulation.faults import ERRORS, Fault
+from .simulation.ledgers import PATH, simulation
+from .simulation.oracle import judge
+from .simulation.scenarios import SEALED, Scenario, Step
 
 # --- power cuts in short histories ---
 
@@ -58,7 +62,7 @@ def test_a_megabyte() -> None:
 
 def test_two_hundred_seeds() -> None:
     effort = Effort()
-    scenarios.explore(effort, range(200))
+    seeds.explore(effort, range(200))
     assert effort.figures["faults injected"] > 100
 
 
@@ -89,20 +93,20 @@ stories = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(story=stories)
 def test_any_story(story: Scenario) -> None:
-    scenarios.play(story)
+    play.play(story)
 
 
-@pytest.mark.faults_full
+@pytest.mark.long
 @settings(max_examples=5000, deadline=None)
 @given(story=stories)
 def test_very_many_stories(story: Scenario) -> None:
-    scenarios.play(story)
+    play.play(story)
 
 
 def test_a_seed_tells_the_same_story_every_time() -> None:
     for seed in range(50):
         assert str(scenarios.scenario_of(seed)) == str(scenarios.scenario_of(seed))
-    played = [scenarios.play(scenarios.scenario_of(7)) for _ in range(2)]
+    played = [play.play(scenarios.scenario_of(7)) for _ in range(2)]
     assert [(play.commits, play.faults, play.cuts) for play in played[:1]] == [
         (play.commits, play.faults, play.cuts) for play in played[1:]
     ]
@@ -112,7 +116,7 @@ def test_a_seed_that_fails_is_made_short(monkeypatch: pytest.MonkeyPatch) -> Non
     """With a log that forgets to write again what may not be on the disk."""
     monkeypatch.setattr(recovery, "_write_again", lambda *arguments: None)
     with pytest.raises(Broken, match=r"seed \d+: .*; in short: ") as info:
-        scenarios.explore(Effort(), range(3000))
+        seeds.explore(Effort(), range(3000))
     short = json.loads(str(info.value).partition("in short: ")[2])
     assert len(short["steps"]) <= 4
     assert [step for step in short["steps"] if step.get("fault", {}).get("call") == "sync"], "what it is about is left"
@@ -125,7 +129,7 @@ def test_text_that_takes_the_place_of_lost_bytes_and_hides_a_line() -> None:
         (Step("append", size=300), Step("close"), Step("append", events=7, size=5000)),
         dice=4528,
     )
-    scenarios.play(story)
+    play.play(story)
 
 
 def test_the_name_of_a_ledger_whose_creation_failed_last() -> None:
@@ -133,14 +137,14 @@ def test_the_name_of_a_ledger_whose_creation_failed_last() -> None:
     failing = Fault("sync_folder", 1, errno.EIO)
     for dice in range(20):
         story = Scenario("commit", (Step("append", fault=failing), Step("append"), Step("power cut")), dice)
-        scenarios.play(story)
+        play.play(story)
 
 
 def test_the_name_of_a_folder_whose_creation_failed_last() -> None:
     """The same of a folder: its name is in the one that it is in."""
     failing = Fault("sync_folder", 1, errno.EIO)
     for dice in range(20):
-        scenarios.play(Scenario("commit", (Step("rotate", fault=failing), Step("append"), Step("power cut")), dice))
+        play.play(Scenario("commit", (Step("rotate", fault=failing), Step("append"), Step("power cut")), dice))
 
 
 # --- writers that die or fail while a folder or a segment is made ---

@@ -22,13 +22,18 @@ from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
 from ezmsg.ledger.storage import cursor, files, flusher, lock, reader, recovery, seq_times, verify, writer
-from ezmsg.ledger.tools.selftest import deaths
-from ezmsg.ledger.tools.selftest.damage import Change, check, flips, small_ledger
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.histories import Explorer, creations
-from ezmsg.ledger.tools.selftest.promises import PATH, Broken, recover, simulation
-from ezmsg.ledger.tools.selftest.scenarios import Fault, Scenario, Step, play
+
+from .simulation import deaths
+from .simulation.damage import Change, check, flips, small_ledger
+from .simulation.disk import SimulatedDisk
+from .simulation.faults import Fault
+from .simulation.histories import Explorer, creations
+from .simulation.ledgers import PATH, simulation
+from .simulation.play import play
+from .simulation.recovery import recover
+from .simulation.scenarios import Scenario, Step
 
 EIO = 5
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
-from ezmsg.ledger.tools.selftest.sectors import SECTOR
-from ezmsg.ledger.tools.selftest.survivors import file_images, images
+
+from .simulation.disk import SimulatedDisk
+from .simulation.sectors import SECTOR
+from .simulation.survivors import file_images, images
 
 NAMES = ("a", "b", "c", "f", "f/a", "f/b", "g", "g/a")
 

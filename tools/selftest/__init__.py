@@ -1,1 +1,1 @@
-"""Attacks on the log's promises that anybody can run: on a simulated disk, and on their own."""
+"""Trials of the ledger's promises in a folder of the user's own, with real files, processes and kills."""

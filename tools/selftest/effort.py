@@ -1,4 +1,4 @@
-"""How much time a part of the self-test may take, and what it has done."""
+"""The effort of one part of the self-test: the time that it may take, and the account of what it has done."""
 
 import time
 from collections import Counter

@@ -13,8 +13,8 @@ from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import Broken
 from ezmsg.ledger.tools.selftest.victim import GROUP, REFUSED
 
 LEVELS = ("none", "interval", "commit")
@@ -33,7 +33,7 @@ CATCH_UP_S = 30.0
 
 
 class Bystander:
-    """Somebody who reads in a thread of their own, through all deaths of the writers."""
+    """A reader in a thread of its own, through all deaths of the writers."""
 
     def __init__(self, name: str, read: Callable[[threading.Event], None]) -> None:
         """``read`` is called once, with what tells it to stop."""
@@ -47,11 +47,11 @@ class Bystander:
     def _go(self) -> None:
         try:
             self._read(self._stop)
-        except Exception as error:  # told to whoever asks: this is a thread
+        except Exception as error:  # a thread cannot raise it: `check` does
             self.error = error
 
     def end(self) -> None:
-        """Tell them to stop, and wait for it."""
+        """Tell it to stop, and wait for that."""
         self._stop.set()
         self._thread.join()
 
@@ -73,7 +73,7 @@ class Follower:
             for batch in ledger.tail(poll=0.002, stop=stop):
                 seqs = [event.seq for event in batch]
                 if seqs != list(range(self.seq + 1, self.seq + 1 + len(seqs))) or seqs[-1] % GROUP:
-                    raise Broken(f"it saw {seqs[0]} to {seqs[-1]} behind {self.seq}")
+                    raise Broken(f"it saw {seqs[0]} to {seqs[-1]} after {self.seq}")
                 self.seq = seqs[-1]
 
     def wait_for(self, seq: int) -> None:
@@ -159,7 +159,7 @@ def _kill_some(path: Path, kills: int, dice: random.Random, effort: Effort) -> N
 
 def _kill_one(path: Path, level: str, dice: random.Random, effort: Effort) -> None:
     command = [sys.executable, "-m", "ezmsg.ledger.tools.selftest.victim", str(path), level]
-    # a session of its own: Ctrl-C is for whoever waits, and ends this one, too
+    # a session of its own: Ctrl-C is for the process that waits, which ends this one
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as victim:
         assert victim.stdout is not None
         try:

@@ -1,10 +1,11 @@
-"""What a real folder allows: whether locks lock there, syncs sync, and torn and damaged files are told apart."""
+"""The trials of a real folder that need no dice: locks, syncs, forks, a full disk, torn and damaged files."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerLocked
@@ -12,14 +13,17 @@ from ezmsg.ledger.events import Mark
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.lock import network_file_system
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import Broken
 
 SYNCS = 40
 """Appends at level commit that are timed: enough for a median."""
 
+FULL_SIZES = (4_096, 10_000, 20_001)
+"""Bytes at which a ledger may not grow any more: between two sectors, and within one."""
+
 FLIPS = 64
-"""Bytes that are flipped, spread over the file: the simulated disk has its turn at every one."""
+"""Bytes that are flipped, one at a time, spread over the file."""
 
 
 def write(effort: Effort, folder: Path) -> None:
@@ -41,7 +45,7 @@ def write(effort: Effort, folder: Path) -> None:
 
 
 def lock(effort: Effort, folder: Path) -> None:
-    """A second writer, of this process and of another, is refused; a forked child does not keep the lock."""
+    """A second writer is refused, in this process and in another, until the first one has closed the ledger."""
     path = folder / "locked.ledger"
     with Ledger.open(path) as ledger:
         ledger.append([Mark(name="mine")])
@@ -54,9 +58,6 @@ def lock(effort: Effort, folder: Path) -> None:
     if _other_process(path) != "opened":
         raise Broken("the lock of a writer that closed is not free")
     effort.figures["locks tried"] += 4
-    if hasattr(os, "fork"):
-        _fork(folder / "forked.ledger")
-        effort.figures["forks"] += 1
 
 
 def _refused(call: Callable[[], Ledger], what: str) -> None:
@@ -81,7 +82,7 @@ else:
 
 def _other_process(path: Path) -> str:
     command = [sys.executable, "-c", _OPENS, str(path)]
-    # a session of its own: Ctrl-C is for whoever waits, and ends this one, too
+    # a session of its own: Ctrl-C is for the process that waits, which ends this one
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, start_new_session=True)
     return done.stdout.strip() or done.stderr.strip()
 
@@ -91,24 +92,78 @@ import os, sys
 from ezmsg.ledger import Ledger, events
 ledger = Ledger.open(sys.argv[1], durability="none")
 ledger.append([events.Mark(name="of the parent")])
+started, starts = os.pipe()
 if os.fork() == 0:
     os.close(1)
+    os.write(starts, b"x")
     sys.stdin.readline()  # outlives its parent, until it is told
     os._exit(0)
+os.read(started, 1)
 os.kill(os.getpid(), 9)
 """
 
 
-def _fork(path: Path) -> None:
+def fork(effort: Effort, folder: Path) -> None:
+    """A forked child that outlives its parent does not keep the parent's lock. Nothing to try where nothing forks."""
+    if not hasattr(os, "fork"):
+        return
+    path = folder / "forked.ledger"
     command = [sys.executable, "-c", _PARENT, str(path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as parent:
         parent.wait(60)
-        with Ledger.open(path) as ledger:  # its child still lives
-            if ledger.head != 1:
-                raise Broken("what a killed parent wrote is not there")
-        assert parent.stdin is not None
-        parent.stdin.close()
+        try:
+            with Ledger.open(path) as ledger:  # its child still lives
+                if ledger.head != 1:
+                    raise Broken("what a killed parent wrote is not there")
+        except LedgerLocked as error:
+            raise Broken(f"the child of a writer that is dead keeps its lock: {error}") from error
+        finally:
+            assert parent.stdin is not None
+            parent.stdin.close()
+    effort.figures["forks"] += 1
+
+
+_FILLING = """
+import resource, sys
+from ezmsg.ledger import Ledger, errors, events
+size, most = int(sys.argv[2]), resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+with Ledger.open(sys.argv[1], durability="commit") as ledger:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    appended = 0
+    try:
+        while True:
+            ledger.append([events.Mark(name="x" * 700)])
+            appended += 1
+    except errors.LogError:
+        print("refused after", appended)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    ledger.append([events.Mark(name="there is room again")])
+    print("went on at", ledger.head)
+"""
+
+
+def full(effort: Effort, folder: Path) -> None:
+    """A ledger that may not grow refuses an append, keeps all before it, and goes on when it may grow again.
+
+    The user's disk is not filled for that: another process forbids itself files beyond FULL_SIZES bytes, and gets the
+    same short writes from the system. Nothing to try where the system knows no such limit.
+    """
+    if find_spec("resource") is None:
+        return
+    for size in FULL_SIZES:
+        path = folder / f"full-{size}.ledger"
+        command = [sys.executable, "-c", _FILLING, str(path), str(size)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, start_new_session=True)
+        told = done.stdout.split()
+        if done.returncode or told[:2] != ["refused", "after"] or told[3:6] != ["went", "on", "at"]:
+            raise Broken(f"a ledger that found no room: {done.stdout.strip()} {done.stderr.strip()}")
+        with Ledger.open(path, "r") as reader:
+            found = reader.verify()
+        if not (found.sound and found.sealed) or not int(told[2]) + 1 == int(told[6]) == found.events:
+            raise Broken(f"{path}: {told[2]} appends found room and one after them; {found.events} are there")
+        effort.figures["appends without room"] += 1
+        effort.figures["appends before and after"] += found.events
 
 
 def torn(effort: Effort, folder: Path) -> None:

@@ -8,7 +8,7 @@ SECTOR = 512
 """Bytes that a drive writes as one: whole or not at all."""
 
 Range = tuple[int, int]
-"""Sectors: the first, and the one behind the last."""
+"""Sectors: the first, and the one after the last."""
 
 
 class Node:
@@ -24,7 +24,7 @@ class Node:
         self.sizes = [len(content)]
         self.modified = 0
         self._writes: list[tuple[int, bytes]] = []
-        """A first sector, and how it and those behind it were after a write: oldest first."""
+        """A first sector, and how it and those after it were when it was written: oldest first."""
         self._extents: list[Range] | None = None
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
@@ -85,11 +85,11 @@ class Node:
         return self._extents
 
     def sectors(self) -> Counter[int]:
-        """How often each sector was written since the last sync. Cost: O(sectors), once for each write."""
+        """The times that each sector was written since the last sync. Cost: O(sectors), once for each write."""
         return Counter(sector for first, after in self._writes for sector in range(first, first + len(after) // SECTOR))
 
     def versions(self, sector: int) -> list[bytes]:
-        """How a sector was after each write to it since the last sync, oldest first. Cost: O(writes)."""
+        """A sector after each write to it since the last sync, oldest first. Cost: O(writes)."""
         places = ((after, (sector - first) * SECTOR) for first, after in self._writes if first <= sector)
         return [after[place : place + SECTOR] for after, place in places if place < len(after)]
 
@@ -100,7 +100,7 @@ class Node:
         versions: Mapping[int, int] = MappingProxyType({}),
         lost: bytes = bytes(SECTOR),
     ) -> bytes:
-        """What the disk may hold: ``size`` bytes; of the sectors that were written, those in ``versions`` in that
+        """One content that the disk may hold: ``size`` bytes; of the sectors written, those in ``versions`` in that
         version, others in the ranges ``newest`` as they are now, the rest lost.
 
         Where nothing ever was on the disk, and what was written there is lost, it has the bytes of ``lost`` (one

@@ -1,23 +1,18 @@
-"""Writers that die or fail while a folder or a segment is made: who goes on does not know what is on the disk."""
+"""Writers that die or fail while a folder or a segment is made: their successor cannot know what is on the disk."""
 
 import errno
 import os
 
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.tools.selftest.damage import small_ledger
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import (
-    PATH,
-    Broken,
-    forget,
-    matters,
-    open_simulated,
-    recover,
-    simulation,
-)
-from ezmsg.ledger.tools.selftest.survivors import Image, images
+
+from .damage import small_ledger
+from .disk import SimulatedDisk, no_fault
+from .ledgers import PATH, forget, matters, open_simulated, simulation
+from .recovery import recover
+from .survivors import Image, images
 
 
 class Killed(BaseException):
@@ -25,7 +20,7 @@ class Killed(BaseException):
 
 
 def explore(effort: Effort) -> None:
-    """Both of these. Raises Broken."""
+    """Deaths in a rotation, then failures in a move. Raises Broken."""
     die_in_a_rotation(effort)
     fail_in_a_move(effort)
 

@@ -1,4 +1,4 @@
-"""Every small change of a ledger: whether it is noticed, said, and rightly called damage or a tail."""
+"""Small changes of a ledger, at every byte and line: each must be noticed, and rightly called damage or a torn end."""
 
 from collections.abc import Iterator
 from itertools import accumulate, islice
@@ -8,10 +8,12 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerError, LogError, NotALedger
 from ezmsg.ledger.events import EdgeConnected, Mark, SessionOpened
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.verify import Verification
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.oracle import Judgement, judge
-from ezmsg.ledger.tools.selftest.promises import PATH, Broken, clock, open_simulated, simulation
+
+from .disk import SimulatedDisk
+from .ledgers import PATH, clock, open_simulated, simulation
+from .oracle import Judgement, judge
 
 BITS = (0x01, 0x20, 0x80)
 """What is flipped in a byte: the least bit makes another letter or digit, the others a case, and no text at all."""
@@ -94,7 +96,7 @@ def _places(data: bytes) -> Iterator[int]:
 
 
 def line_changes(data: bytes) -> Iterator[Change]:
-    """Each line removed, written twice, put behind its neighbour; foreign lines before each, and at the end."""
+    """Each line removed, written twice, put after its neighbour; foreign lines before each, and at the end."""
     lines = [line for _, line in _lines(data)]
     for place, (begin, line) in enumerate(_lines(data)):
         without = lines[:place] + lines[place + 1 :]
@@ -138,7 +140,7 @@ def check(change: Change, effort: Effort) -> None:
 
 
 def _check_reading(change: Change, judgement: Judgement) -> str:
-    """What a reader shows and ``verify`` finds; returns what else told of the change, "" when these did."""
+    """Check what a reader shows and ``verify`` finds. Returns what else told of the change, "" when these did."""
     disk = SimulatedDisk({PATH: change.data})
     try:
         ledger = Ledger.open(PATH, "r", disk=disk)

@@ -2,7 +2,7 @@
 
 What it models: an operating system that keeps writes in its cache, sector by sector, and a drive that takes them in
 any order between two syncs. A sector is written whole or not at all; the old bytes of one are never harmed by new bytes
-that are written behind them. Names are a matter of their own: they last once their folder was synced.
+that are written after them. Names are a matter of their own: they last once their folder was synced.
 """
 
 import errno
@@ -10,14 +10,15 @@ from collections.abc import Callable, Mapping
 from itertools import count
 
 from ezmsg.ledger.storage.disk import Disk, Identity
-from ezmsg.ledger.tools.selftest.sectors import Node
-from ezmsg.ledger.tools.selftest.tree import Entry, Folder, Tree, system_error
+
+from .sectors import Node
+from .tree import Entry, Folder, Tree, system_error
 
 _devices = count(2**40)  # no simulated file has the identity of a real one, nor of one on another simulated disk
 
 
 class OpenFile:
-    """What a handle and its duplicates share: a lock is theirs together."""
+    """An open file: a handle and its duplicates share it, and its lock."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -57,7 +58,7 @@ class SimulatedDisk(Disk):
         return self.tree.files()
 
     def contents(self) -> dict[str, bytes]:
-        """What programs see: what a killed process, as opposed to a power cut, leaves."""
+        """The files as programs see them: what a killed process leaves, as opposed to a power cut."""
         return {name: bytes(node.content) for name, node in self.files.items()}
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TypeAlias
 
-from ezmsg.ledger.tools.selftest.sectors import Node
+from .sectors import Node
 
 
 class Folder:
@@ -57,7 +57,7 @@ class Tree:
     # --- what has a name ---
 
     def find(self, path: str) -> Entry | None:
-        """What has this name; None when nothing has. Raises NotADirectoryError when a file stands on the way to it."""
+        """The file or folder of this name; None without one. Raises NotADirectoryError when a file is on the way."""
         if path in self._roots:
             return self._roots[path]
         within, name = os.path.split(path)
@@ -75,14 +75,14 @@ class Tree:
         return found
 
     def file(self, path: str) -> Node:
-        """The file of this name. Raises OSError when it is none."""
+        """The file of this name. Raises OSError when nothing or a folder has it."""
         found = self._found(path)
         if isinstance(found, Folder):
             raise system_error(errno.EISDIR, path)
         return found
 
     def folder(self, path: str) -> Folder:
-        """The folder of this name. Raises OSError when it is none."""
+        """The folder of this name. Raises OSError when nothing or a file has it."""
         found = self._found(path)
         if isinstance(found, Node):
             raise system_error(errno.ENOTDIR, path)
@@ -118,7 +118,7 @@ class Tree:
     # --- changes ---
 
     def change(self, *names: tuple[str, Entry | None]) -> None:
-        """Change what some paths name, all in one. Raises OSError when what one of them is in is no folder."""
+        """Change what some paths name, all in one. Raises OSError when one of them is not in a folder."""
         resolved = []
         for path, entry in names:
             within, name = os.path.split(path)
@@ -159,5 +159,5 @@ def _set(entries: dict[str, Entry], name: str, entry: Entry | None) -> None:
 
 
 def system_error(number: int, path: str | None = None) -> OSError:
-    """What the system says: the OSError of an errno."""
+    """The OSError of an errno, as the system raises it."""
     return OSError(number, os.strerror(number), path)

@@ -1,139 +1,19 @@
-"""Long histories under faults, made from a seed: the same seed gives the same story; a failing one is made short."""
+"""A scenario as it runs: each step is done, and what is found is compared with what was promised until then."""
 
-import errno
-import os
 import random
 from collections.abc import Callable
-from importlib.util import find_spec
-from typing import Literal
-
-import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
-from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import (
-    NOW,
-    PATH,
-    Broken,
-    forget,
-    look,
-    names_of,
-    open_simulated,
-    recover,
-    segments_in,
-    short,
-    simulation,
-    state_of,
-)
-from ezmsg.ledger.tools.selftest.survivors import random_image
+from ezmsg.ledger.tools.selftest.broken import Broken
 
-ERRORS: dict[str, tuple[int, ...]] = {
-    "write": (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EROFS),
-    "sync": (errno.EIO, errno.ENOSPC, errno.EINTR),
-    "truncate": (errno.EIO, errno.EROFS),
-    "open": (errno.EMFILE, errno.EIO, errno.EROFS),
-    "create": (errno.EMFILE, errno.ENOSPC, errno.EROFS),
-    "open_lock": (errno.EMFILE, errno.EROFS),
-    "duplicate": (errno.EMFILE,),
-    "link": (errno.EIO, errno.ENOSPC),
-    "unlink": (errno.EIO,),
-    "make_folder": (errno.ENOSPC, errno.EROFS),
-    "names": (errno.EIO, errno.EMFILE),
-    "replace": (errno.EIO,),
-    "remove": (errno.EIO, errno.EROFS),
-    "sync_folder": (errno.EIO,),
-    "lock": (errno.ENOLCK,),
-    "read": (errno.EIO,),
-    "size": (errno.EIO,),
-    "kind": (errno.EACCES,),
-    "identity": (errno.EIO,),
-    "modified": (errno.EIO,),
-    "touch": (errno.EROFS,),
-}
-"""What each call to the system can say. Python itself goes on after EINTR, except where a signal's handler raised."""
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """From the ``nth`` call of a kind on (1: the next), so many ``times``, the system says ``error``."""
-
-    call: str
-    nth: int
-    error: int
-    times: int = 1
-
-
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that is done or happens; ``events`` and ``size`` (bytes of each) are those of an append."""
-
-    what: Literal["append", "sync", "read", "rotate", "compress", "drop", "close", "kill", "power cut"]
-    events: int = 1
-    size: int = 8
-    fault: Fault | None = None
-
-
-class Scenario(msgspec.Struct, frozen=True):
-    """A story. ``dice``: what survives the power cuts; ``write_most``: bytes that one write takes; ``evict``: whether
-    reading shows, after a failed sync, what the disk has."""
-
-    level: Durability
-    steps: tuple[Step, ...]
-    dice: int = 0
-    write_most: int | None = None
-    evict: bool = False
-
-    def __str__(self) -> str:
-        return msgspec.json.encode(self).decode()
-
-
-SEALED: tuple[str, ...] = ("drop",) if find_spec("zstandard") is None else ("compress", "drop")
-"""What is done to sealed segments. Without the library none is compressed, and a seed tells another story."""
-
-
-def scenario_of(seed: int) -> Scenario:
-    """The story of a seed: up to 14 steps, half of them with a fault."""
-    dice = random.Random(seed)
-    kinds = (*("append",) * 4, "sync", "read", *("rotate",) * 3, *SEALED, "close", "kill", "power cut")
-    return Scenario(
-        level=dice.choice(("none", "interval", "commit", "commit")),
-        steps=tuple(
-            Step(
-                what=dice.choice(kinds),  # type: ignore[arg-type]
-                events=dice.choice((1, 1, 2, 7)),
-                size=dice.choice((1, 8, 300, 700, 5000)),
-                fault=_fault(dice) if dice.random() < 0.5 else None,
-            )
-            for _ in range(dice.randint(3, 14))
-        ),
-        dice=seed,
-        write_most=dice.choice((None, None, 100, 1000)),
-        evict=dice.random() < 0.5,
-    )
-
-
-def _fault(dice: random.Random) -> Fault:
-    call = dice.choice((*ERRORS, "write", "sync", "sync", "truncate"))
-    return Fault(call, dice.choice((1, 1, 1, 2, 3)), dice.choice(ERRORS[call]), dice.choice((1, 1, 2, 3)))
-
-
-class Injection:
-    """A fault that is on: raises what a call is to say, and counts how often it did."""
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-        self.seen = 0
-        self.raised = 0
-
-    def __call__(self, call: str, about: str) -> None:
-        if call != self.fault.call:
-            return
-        self.seen += 1
-        if self.fault.nth <= self.seen < self.fault.nth + self.fault.times:
-            self.raised += 1
-            raise OSError(self.fault.error, os.strerror(self.fault.error))
+from .disk import SimulatedDisk, no_fault
+from .faults import Injection
+from .ledgers import NOW, PATH, forget, names_of, open_simulated, segments_in, short, simulation, state_of
+from .recovery import look, recover
+from .scenarios import SEALED, Scenario, Step
+from .survivors import random_image
 
 
 class Play:
@@ -216,7 +96,7 @@ class Play:
         return True
 
     def _rotate(self) -> None:
-        """What is one file becomes a folder first."""
+        """Rotate; a ledger of one file becomes a folder first."""
         self.segmented = True
         if self.ledger is None or not self.ledger.segmented:
             self._close()
@@ -238,7 +118,7 @@ class Play:
                 raise Broken(f"what is sealed cannot be tended: {type(error).__name__}: {error}") from error
 
     def _opened(self) -> bool:
-        """Open the ledger if it is not; False when a fault was in the way, which must leave nothing behind."""
+        """Open the ledger if it is not; False when a fault was in the way, which must leave no handle open."""
         if self.ledger is not None and self.ledger.failure is None:
             return True
         self._close()
@@ -298,7 +178,7 @@ class Play:
             self.durable = max(self.durable, self._whole())
 
     def _check_found(self, names: tuple[str, ...], first: int, promised: int) -> None:
-        """What is there, from seq ``first`` on, is whole commits, and no fewer events than were ``promised``."""
+        """Raise Broken unless there are whole commits from seq ``first`` on, with all events that were ``promised``."""
         if first not in self.firsts:
             raise Broken(f"the history begins with seq {first}, not with one of {sorted(self.firsts)}")
         found = self._flat()[: first - 1] + names
@@ -325,7 +205,7 @@ class Play:
             self.ledger = None
 
     def _abandon(self) -> None:
-        """Die without a word: what was written stands, the lock is gone."""
+        """Die as a killed process does: what was written stands, the lock is gone."""
         self._note_durable()
         dead, self.disk = self.disk, self.disk.after_kill()
         if self.ledger is not None:
@@ -347,7 +227,7 @@ class Play:
         self.firsts = {left.first}
         for seq, states in left.starts:
             if states != (state_of(self._flat()[:seq]),):
-                raise Broken(f"the checkpoint behind seq {seq} is not what a fold leads to: {states!r:.300}")
+                raise Broken(f"the checkpoint after seq {seq} is not what a fold leads to: {states!r:.300}")
         self.disk = self._new_disk(image)
         self.sync_failed = False
 
@@ -361,53 +241,3 @@ def play(scenario: Scenario) -> Play:
         play = Play(scenario)
         play.run()
     return play
-
-
-def shorten(scenario: Scenario) -> Scenario:
-    """The shortest story that still fails, as far as leaving out steps, faults and bytes one by one leads."""
-    current = scenario
-    while True:
-        for candidate in _simpler(current):
-            if _fails(candidate):
-                current = candidate
-                break
-        else:
-            return current
-
-
-def _simpler(scenario: Scenario) -> list[Scenario]:
-    replace = msgspec.structs.replace
-    steps = scenario.steps
-    shorter = [replace(scenario, steps=steps[:n] + steps[n + 1 :]) for n in range(len(steps))]
-    plainer = [
-        replace(scenario, steps=(*steps[:n], simple, *steps[n + 1 :]))
-        for n, step in enumerate(steps)
-        for simple in (replace(step, fault=None), replace(step, events=1, size=8))
-        if simple != step
-    ]
-    easier = [replace(scenario, write_most=None), replace(scenario, evict=False)]
-    return [*shorter, *plainer, *(each for each in easier if each != scenario)]
-
-
-def _fails(scenario: Scenario) -> bool:
-    try:
-        play(scenario)
-    except Broken:
-        return True
-    return False
-
-
-def explore(effort: Effort, seeds: range) -> None:
-    """The stories of ``seeds``, until the effort's time is over. Raises Broken, with the shortest that fails."""
-    for seed in seeds:
-        scenario = scenario_of(seed)
-        try:
-            played = play(scenario)
-        except Broken as error:
-            shortest = shorten(scenario)
-            raise Broken(f"seed {seed}: {error}; in short: {shortest}", f"seed {seed}") from error
-        effort.figures["seeds"] += 1
-        effort.figures["faults injected"] += played.faults
-        effort.figures["power cuts"] += played.cuts
-        if effort.over:
-            return

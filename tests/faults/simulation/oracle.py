@@ -1,4 +1,7 @@
-"""docs/FORMAT.md, "What counts", a second time: in the plainest way, from bytes alone, sharing no code with the log."""
+"""A second reading of docs/FORMAT.md, "What counts": in the plainest way, from bytes alone.
+
+The log and this share no code: where they disagree about a file, one of them is wrong.
+"""
 
 import json
 import re
@@ -7,9 +10,9 @@ from typing import Any, NamedTuple
 
 
 class Judgement(NamedTuple):
-    """What a file is, by the format's words.
+    """The verdict on a file, by the rules of the format.
 
-    ``events``: those of its sound commits, as JSON; ``end``: the offset behind the last of these; ``stated``: how far
+    ``events``: those of its sound commits, as JSON; ``end``: the offset after the last of these; ``stated``: how far
     the file was on the disk, by whatever commit line says most; ``header``: where its first line ends, 0 without one;
     ``proven``: whether the first commit line proves it, False when that contradicts it, None when there is none.
     """
@@ -81,7 +84,7 @@ def _entry(line: bytes) -> tuple[str | None, dict[str, Any]]:
 
 
 def _stated(data: bytes, end: int) -> int:
-    """The largest ``synced`` of a commit line behind the sound part, whatever else is wrong with that line.
+    """The largest ``synced`` of a commit line after the sound part, whatever else is wrong with that line.
 
     One that does not begin a line counts where it stands at its own ``at``: the newline before it may be what changed.
     """

@@ -15,32 +15,20 @@ from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.ledger_file import FIRST
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import (
-    NOW,
-    PATH,
-    Broken,
-    Found,
-    Promise,
-    check_legal,
-    forget,
-    look,
-    matters,
-    open_simulated,
-    recover,
-    segments_in,
-    short,
-    simulation,
-    state_of,
-)
-from ezmsg.ledger.tools.selftest.survivors import Image, images
+
+from .disk import SimulatedDisk
+from .ledgers import NOW, PATH, forget, matters, open_simulated, segments_in, short, simulation, state_of
+from .promises import Promise, check_legal
+from .recovery import Found, look, recover
+from .survivors import Image, images
 
 LARGE = 2**20
 """Bytes of a large event: two thousand sectors, several pieces of a reader."""
 
 LARGE_LESS = 2**15
-"""The same for who has little time: 64 sectors go through the same classes in a quarter of it."""
+"""The same where there is little time: 64 sectors go through the same classes in a quarter of it."""
 
 LARGE_APPEND = "append large"
 """The slow one: histories with most of it come last."""
@@ -78,7 +66,7 @@ class World:
         return Promise(tuple(self.commits), self.promised, self._durable(), tuple(self.firsts))
 
     def _durable(self) -> dict[int, int]:
-        """How much of each segment the writer knows to be on the disk: what no recovery may cut."""
+        """The bytes of each segment that its writer knows to be on the disk: no recovery may cut them."""
         flusher = getattr(self.ledger, "_flusher", None)
         if flusher is None:
             return {}
@@ -107,7 +95,7 @@ def _reopen(world: World, segmented: bool = False) -> None:
 
 
 def _rotate(world: World) -> None:
-    """What is one file becomes a folder first."""
+    """Rotate; a ledger of one file becomes a folder first."""
     if not world.ledger.segmented:
         _reopen(world, segmented=True)
     names = [name for commit in world.commits for name in commit]
@@ -261,8 +249,7 @@ class Explorer:
 
 
 def _key(image: Image) -> int:
-    """What tells images apart: 64 bits, of which Python keeps each file's. That two of a million share one is 1 in 30
-    million."""
+    """A hash of an image: 64 bits. That two of a million share one is 1 in 30 million."""
     return hash(frozenset((name, content) for name, content in image.items() if matters(name)))
 
 
@@ -303,7 +290,7 @@ def _cut_creation(effort: Effort, disk: SimulatedDisk, path: str, *, segmented: 
             if ledger.head != 0 or not ledger.verify().sound:
                 raise Broken("a new ledger holds something after a power cut", "creation")
         if sorted(after.files) != sorted([path, f"{PATH}.lock"]):
-            raise Broken(f"left behind: {sorted(after.files)}", "creation")
+            raise Broken(f"files that are left over: {sorted(after.files)}", "creation")
 
 
 def explore(

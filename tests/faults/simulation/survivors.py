@@ -1,4 +1,4 @@
-"""What a power cut may leave of a simulated disk: every set of survivors, or a named class where there are too many.
+"""Crash images of a simulated disk: every set of what may survive a power cut, or classes where there are too many.
 
 Of each file the size may be any that it had since its last sync, and each sector that was written since may have been
 kept in any version that it had, or lost. What is lost reads as it was before; where nothing ever was, as zeros, as
@@ -9,9 +9,9 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk
-from ezmsg.ledger.tools.selftest.sectors import SECTOR, Node, Range
-from ezmsg.ledger.tools.selftest.tree import NameChange, Tree
+from .disk import SimulatedDisk
+from .sectors import SECTOR, Node, Range
+from .tree import NameChange, Tree
 
 SETS_MAX = 512
 """Sets of survivors of one file up to which all are taken. Nine sectors that were written once have as many."""
@@ -28,7 +28,7 @@ Image = dict[str, bytes]
 
 
 def file_images(node: Node, *, corners: bool = False) -> Iterator[bytes]:
-    """What the disk may hold of one file. Cost: O(bytes) each; some SETS_MAX, or a few dozen of a class.
+    """The contents that the disk may hold of one file. Cost: O(bytes) each; some SETS_MAX, or a few dozen of a class.
 
     ``corners``: only what was there, what was written, its first half, and its size alone.
     """
@@ -91,7 +91,7 @@ def _classes(node: Node, size: int) -> Iterator[Kept]:
 
     Nine sectors and more are a long event, or several lines. Sectors within an event are alike to a log that finds
     lines by their newlines and proves them by a hash of all before: what it can tell apart is whether the first line,
-    the last one (of the commit) or what is between has gone, and whether bytes stand behind a hole.
+    the last one (of the commit) or what is between has gone, and whether bytes stand after a hole.
     """
     first, end = node.extents()[0][0], min(node.extents()[-1][1], -(-size // SECTOR))
     yield [], {}
@@ -107,7 +107,7 @@ def _classes(node: Node, size: int) -> Iterator[Kept]:
 
 
 def images(disk: SimulatedDisk, matters: Callable[[str], bool], *, corners: bool = False) -> Iterator[Image]:
-    """What a power cut may leave of ``disk``; files that do not matter are as programs saw them.
+    """The images that a power cut may leave of a disk; files that do not matter are as programs saw them.
 
     Where several files have something to lose, each goes through all that may become of it while the others are kept
     whole, and while they are lost.

@@ -1,4 +1,4 @@
-"""Every call to the system that the log makes fails, one by one, with everything that the system may say."""
+"""Calls of the log to the system that fail: one by one, each with every error that it can have."""
 
 import errno
 import os
@@ -10,21 +10,15 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.tools.selftest.damage import small_ledger
-from ezmsg.ledger.tools.selftest.disk import SimulatedDisk, no_fault
+from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
-from ezmsg.ledger.tools.selftest.promises import (
-    PATH,
-    Broken,
-    matters,
-    names_of,
-    open_simulated,
-    recover,
-    segments_in,
-    simulation,
-)
-from ezmsg.ledger.tools.selftest.scenarios import ERRORS
-from ezmsg.ledger.tools.selftest.survivors import Image, images
+
+from .damage import small_ledger
+from .disk import SimulatedDisk, no_fault
+from .faults import ERRORS
+from .ledgers import PATH, matters, names_of, open_simulated, segments_in, simulation
+from .recovery import recover
+from .survivors import Image, images
 
 CALLS_MAX = 200
 """Calls of one situation: none makes nearly as many."""
@@ -33,8 +27,8 @@ ERRORS_MAX = max(map(len, ERRORS.values()))
 
 
 class Attempt:
-    """What is done to a ledger while calls fail; ``told`` is what was acknowledged, ``durable`` how much of it is known
-    to be on the disk."""
+    """Work on a ledger while calls fail. ``told``: what was acknowledged; ``durable``: how much of it is known to be on
+    the disk."""
 
     def __init__(self, disk: SimulatedDisk, level: Durability, segmented: bool) -> None:
         self.disk = disk
@@ -75,7 +69,7 @@ class Attempt:
 
 
 class Situation(NamedTuple):
-    """What the log is doing while a call fails: the disk before, what is done, and the level."""
+    """A piece of work in which a call fails: the disk before, what is done, and the level."""
 
     name: str
     image: Image
@@ -178,7 +172,8 @@ def _check(attempt: Attempt, image: Image) -> None:
 
 
 def _check_found(before: tuple[str, ...], told: list[str], found: tuple[str, ...], durable: int) -> None:
-    """What was there, then what was acknowledged, in order; what was refused may stand at the end."""
+    """Raise Broken unless there is what was there before, then what was acknowledged, in order; what was refused may
+    stand at the end."""
     if found[: len(before)] != before:
         raise Broken(f"what was there before is not: {found!r:.200}")
     new = list(found[len(before) :])
