@@ -2,7 +2,8 @@
 
     python -m tests.faults                            # run all of it, print the table
     python -m tests.faults --write docs/PROMISES.md   # and put it into the page
-    python -m tests.faults --seed 4711                # play the story of one seed, which is made short if it fails
+    python -m tests.faults --attack programs          # the attacks that have this in their names
+    python -m tests.faults --seed 4711                # play the scenario of one seed, which is made short if it fails
 
 It ends with an error at the first promise that does not hold: then there is no table. It takes two cores a quarter
 of an hour.
@@ -10,11 +11,13 @@ of an hour.
 
 import argparse
 import os
+import platform
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +25,8 @@ from typing import NamedTuple
 from ezmsg.ledger.tools.selftest import kills
 from ezmsg.ledger.tools.selftest.effort import Effort
 from tests.faults.simulation import calls, damage, deaths, histories, scenarios, seeds
+from tests.faults.traced import explorer, strace
+from tests.faults.traced.recordings import Plan, plans
 
 BEGIN, END = "<!-- figures: python -m tests.faults --write docs/PROMISES.md -->", "<!-- /figures -->"
 
@@ -55,6 +60,10 @@ def _seeds(part: int) -> Callable[[Effort, Path], None]:
 
 def _kills(part: int) -> Callable[[Effort, Path], None]:
     return lambda effort, folder: kills.explore(effort, folder, KILLS // PARTS, seed=part)
+
+
+def _traced(plan: Plan) -> Callable[[Effort, Path], None]:
+    return lambda effort, folder: explorer.explore(effort, folder, plan)
 
 
 def _damage(size: int) -> Callable[[Effort, Path], None]:
@@ -96,6 +105,13 @@ ROWS = (
         "{kills:,} kills, {appends acknowledged before a kill:,} acknowledged appends, {answers from an index:,} "
         "answers",
     ),
+    Row(
+        "kills and power cuts at every call of real programs: the library at each level, rotations, a server with its "
+        "clients, recoveries, a repair",
+        tuple(map(_traced, plans())),
+        "{recordings:,} programs, {calls traced:,} calls, {acknowledgements:,} acknowledgements, {crash points:,} "
+        "crash points, {crash states:,} crash states ({distinct images:,} distinct)",
+    ),
 )
 
 
@@ -108,16 +124,18 @@ def run(row: int, part: int) -> Counter[str]:
     return effort.figures
 
 
-def table(jobs: int) -> str:
-    """Run everything; the table as Markdown. Raises Broken."""
+def table(jobs: int, attack: str = "") -> str:
+    """Run everything, or what has ``attack`` in its name; the table as Markdown. Raises Broken."""
+    chosen = [(row, each) for row, each in enumerate(ROWS) if attack in each.attack]
     lines = ["| attack | what was tried | acknowledged commits lost | changes unnoticed |", "|---|---|---|---|"]
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
-        running = [[pool.submit(run, row, part) for part in range(len(each.runs))] for row, each in enumerate(ROWS)]
-        for row, parts in zip(ROWS, running, strict=True):
+        running = [[pool.submit(run, row, part) for part in range(len(each.runs))] for row, each in chosen]
+        for (_, row), parts in zip(chosen, running, strict=True):
             figures: Counter[str] = Counter()
             for part in parts:
                 figures += part.result()
             lines.append(f"| {row.attack} | {row.text.format_map(figures)} | 0 | 0 |")
+    lines += ["", f"On {date.today().isoformat()}, with Python {platform.python_version()} on {platform.system()}."]
     return "\n".join(lines)
 
 
@@ -125,14 +143,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", metavar="PAGE", type=Path, help="put the table into this page")
     parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(), help="processes that share the work")
-    parser.add_argument("--seed", metavar="N", type=int, help="play the story of this seed, and nothing else")
+    parser.add_argument("--attack", metavar="WORD", help="only those attacks that have this in their names")
+    parser.add_argument("--seed", metavar="N", type=int, help="play the scenario of this seed, and nothing else")
     options = parser.parse_args()
     if options.seed is not None:
         print(scenarios.scenario_of(options.seed))
         seeds.explore(Effort(), range(options.seed, options.seed + 1))
         return
+    if reason := strace.missing():
+        parser.error(f"{reason}, and the calls of real programs are to be traced: on Debian, apt-get install strace")
     page: Path | None = options.write
-    figures = table(options.jobs)
+    if page is not None and options.attack:
+        parser.error("the page has the figures of all attacks: --write goes without --attack")
+    figures = table(options.jobs, options.attack or "")
     print(figures)
     if page is not None:
         before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)

@@ -104,28 +104,28 @@ def test_what_was_synced_survives_and_what_was_not_need_not() -> None:
     disk.sync(handle)
     disk.sync_folder("/disk")
     disk.write(handle, b"u" * 1000, 100)
-    found = {image["/disk/a"] for image in images(disk, lambda name: True)}
+    found = {image["/disk/a"] for image in images(disk.tree, lambda name: True)}
     assert all(each.startswith(b"s" * 100) for each in found)
     assert b"s" * 100 in found, "lost"
     assert b"s" * 100 + b"u" * 1000 in found, "kept"
     assert b"s" * 100 + b"u" * (SECTOR - 100) + bytes(1100 - SECTOR) in found, "torn, and zeros behind"
     assert b"s" * 100 + bytes(SECTOR - 100) + b"u" * (1100 - SECTOR) in found, "out of order"
     disk.sync(handle)
-    assert [image["/disk/a"] for image in images(disk, lambda name: True)] == [b"s" * 100 + b"u" * 1000]
+    assert [image["/disk/a"] for image in images(disk.tree, lambda name: True)] == [b"s" * 100 + b"u" * 1000]
 
 
 def test_a_name_lasts_when_its_folder_was_synced() -> None:
     disk = SimulatedDisk()
     handle = disk.create("/disk/a")
     disk.sync(handle)
-    assert {"/disk/a" in image for image in images(disk, lambda name: True)} == {False, True}
+    assert {"/disk/a" in image for image in images(disk.tree, lambda name: True)} == {False, True}
     disk.sync_folder("/disk")
     disk.replace("/disk/a", "/disk/b")
-    assert {tuple(image) for image in images(disk, lambda name: True)} == {("/disk/a",), ("/disk/b",)}
+    assert {tuple(image) for image in images(disk.tree, lambda name: True)} == {("/disk/a",), ("/disk/b",)}
 
 
 def after_a_cut(disk: SimulatedDisk) -> set[tuple[str, ...]]:
-    return {tuple(sorted(image)) for image in images(disk, lambda name: True)}
+    return {tuple(sorted(image)) for image in images(disk.tree, lambda name: True)}
 
 
 def test_a_folder_lasts_when_the_one_that_it_is_in_was_synced() -> None:

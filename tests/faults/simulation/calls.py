@@ -162,7 +162,7 @@ def _check(attempt: Attempt, image: Image) -> None:
         raise Broken(f"{disk.open_handles} handles were left open")
     before = _names_in(image)
     lost_syncs = attempt.durable < len(attempt.told)
-    for left in images(disk, matters, corners=True):
+    for left in images(disk.tree, matters, corners=True):
         if segments_in(left) or attempt.durable:
             names = recover(left, segmented=attempt.segmented).names
             _check_found(before, attempt.told, names, attempt.durable)

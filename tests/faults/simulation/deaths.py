@@ -35,7 +35,7 @@ def die_in_a_rotation(effort: Effort) -> list[str]:
         while (disk := _killed(dead)) is not None:
             with open_simulated(disk, "commit") as ledger:
                 ledger.append([Mark(name="c")])
-                for image in images(disk, matters, corners=True):
+                for image in images(disk.tree, matters, corners=True):
                     effort.figures["crash states"] += 1
                     if (found := recover(image).names) != ("a", "b", "c"):
                         raise Broken(f"killed at {dead}: {found}")
@@ -82,7 +82,7 @@ def fail_in_a_move(effort: Effort) -> None:
         nth = 1
         while (disk := _failed(whole, nth)) is not None:
             left: list[Image] = []
-            disk.step = lambda call, disk=disk, left=left: left.extend(images(disk, matters))  # type: ignore[misc]
+            disk.step = lambda call, disk=disk, left=left: left.extend(images(disk.tree, matters))  # type: ignore[misc]
             open_simulated(disk, segmented=True).close()
             for image in left:
                 if (found := recover(image, segmented=True).names) != names:

@@ -206,7 +206,7 @@ class Explorer:
         figures = self.effort.figures
         figures["crash points"] += 1
         promise = world.promise
-        for image in images(world.disk, matters):
+        for image in images(world.disk.tree, matters):
             figures["crash states"] += 1
             try:
                 check_legal(self._outcome(image), promise)
@@ -237,7 +237,7 @@ class Explorer:
         again: dict[int, Found] = {}
 
         def cut(disk: SimulatedDisk) -> None:
-            for left in images(disk, matters, corners=True):
+            for left in images(disk.tree, matters, corners=True):
                 if (key := _key(left)) not in again:
                     again[key] = recover(left)
 
@@ -281,7 +281,7 @@ def _create(effort: Effort, leftover: Image, path: str, *, segmented: bool) -> N
 
 def _cut_creation(effort: Effort, disk: SimulatedDisk, path: str, *, segmented: bool, done: bool = False) -> None:
     effort.figures["crash points"] += 1
-    for image in images(disk, matters):
+    for image in images(disk.tree, matters):
         effort.figures["crash states"] += 1
         if done and path not in image:
             raise Broken("a ledger that was opened is gone after a power cut", "creation")

@@ -213,7 +213,7 @@ class Play:
             self.ledger = None
 
     def _cut(self) -> None:
-        image = random_image(self.disk, self.dice)
+        image = random_image(self.disk.tree, self.dice)
         self.cuts += 1
         self._abandon()
         if not segments_in(image) and self.durable == 0 and not self._promised_to_be_there():

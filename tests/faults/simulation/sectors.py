@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 SECTOR = 512
 """Bytes that a drive writes as one: whole or not at all."""
@@ -11,10 +12,18 @@ Range = tuple[int, int]
 """Sectors: the first, and the one after the last."""
 
 
+class Write(NamedTuple):
+    """Sectors that were written as one: the first, how they were then, and the size of the file."""
+
+    first: int
+    after: bytes
+    size: int
+
+
 class Node:
     """A file: what programs see of it, what the disk holds of it, and what it went through since its last sync.
 
-    ``sizes`` are its sizes since then, that on the disk first.
+    ``sizes`` are its sizes since then, that on the disk first; ``written`` counts its writes, those before too.
     """
 
     def __init__(self, number: int, content: bytes = b"") -> None:
@@ -23,8 +32,9 @@ class Node:
         self.durable = bytes(content)
         self.sizes = [len(content)]
         self.modified = 0
-        self._writes: list[tuple[int, bytes]] = []
-        """A first sector, and how it and those after it were when it was written: oldest first."""
+        self.written = 0
+        self._writes: list[Write] = []
+        """Since the last sync, oldest first."""
         self._extents: list[Range] | None = None
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
@@ -46,15 +56,30 @@ class Node:
     def _note(self, begin: int, end: int) -> None:
         first, behind = begin // SECTOR, -(-end // SECTOR)
         after = bytes(self.content[first * SECTOR : behind * SECTOR])
-        self._writes.append((first, after.ljust((behind - first) * SECTOR, b"\0")))
+        self._writes.append(Write(first, after.ljust((behind - first) * SECTOR, b"\0"), len(self.content)))
+        self.written += 1
         self._extents = None
         if self.sizes[-1] != len(self.content):
             self.sizes.append(len(self.content))
 
-    def sync(self) -> None:
-        """All that was written since the last sync is on the disk; what a failed sync lost in between is not."""
-        self.durable = self.composed(len(self.content), self.extents())
-        self._clean()
+    def sync(self, written: int | None = None) -> None:
+        """Bring to the disk what was written since the last sync: all of it, or the writes up to ``written`` of them
+        where others came while the sync ran. What a failed sync lost in between is not on the disk."""
+        later = 0 if written is None else self.written - written
+        if later <= 0:
+            self.durable = self.composed(len(self.content), self.extents())
+            self._clean()
+            return
+        done = max(0, len(self._writes) - later)
+        data = bytearray(self.durable)
+        for first, after, size in self._writes[:done]:
+            data.extend(bytes(max(0, size - len(data))))
+            data[first * SECTOR : first * SECTOR + len(after)] = after
+            del data[size:]
+        self.durable = bytes(data)
+        self._writes = self._writes[done:]
+        self.sizes = [len(data), *(write.size for write in self._writes)]
+        self._extents = None
 
     def lose(self, *, evict: bool) -> None:
         """A sync failed: the pages count as clean, the disk has none of them. ``evict``: reading shows the disk."""
@@ -77,7 +102,7 @@ class Node:
         """The sectors that were written since the last sync, as ranges that do not touch. Cost: O(writes)."""
         if self._extents is None:
             self._extents = []
-            for first, behind in sorted((first, first + len(after) // SECTOR) for first, after in self._writes):
+            for first, behind in sorted((first, first + len(after) // SECTOR) for first, after, _ in self._writes):
                 if self._extents and first <= self._extents[-1][1]:
                     begin, end = self._extents.pop()
                     first, behind = begin, max(end, behind)
@@ -86,11 +111,12 @@ class Node:
 
     def sectors(self) -> Counter[int]:
         """The times that each sector was written since the last sync. Cost: O(sectors), once for each write."""
-        return Counter(sector for first, after in self._writes for sector in range(first, first + len(after) // SECTOR))
+        ranges = (range(first, first + len(after) // SECTOR) for first, after, _ in self._writes)
+        return Counter(sector for each in ranges for sector in each)
 
     def versions(self, sector: int) -> list[bytes]:
         """A sector after each write to it since the last sync, oldest first. Cost: O(writes)."""
-        places = ((after, (sector - first) * SECTOR) for first, after in self._writes if first <= sector)
+        places = ((after, (sector - first) * SECTOR) for first, after, _ in self._writes if first <= sector)
         return [after[place : place + SECTOR] for after, place in places if place < len(after)]
 
     def composed(

@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 
-from .disk import SimulatedDisk
 from .sectors import SECTOR, Node, Range
 from .tree import NameChange, Tree
 
@@ -106,14 +105,14 @@ def _classes(node: Node, size: int) -> Iterator[Kept]:
         yield [(first, place), (place + 1, end)], {}
 
 
-def images(disk: SimulatedDisk, matters: Callable[[str], bool], *, corners: bool = False) -> Iterator[Image]:
-    """The images that a power cut may leave of a disk; files that do not matter are as programs saw them.
+def images(tree: Tree, matters: Callable[[str], bool], *, corners: bool = False) -> Iterator[Image]:
+    """The images that a power cut may leave of a tree; files that do not matter are as programs saw them.
 
     Where several files have something to lose, each goes through all that may become of it while the others are kept
     whole, and while they are lost.
     """
-    for changes in _name_sets(disk.tree):
-        names = disk.tree.files_after(changes)
+    for changes in _name_sets(tree):
+        names = tree.files_after(changes)
         nodes = {id(node): node for name, node in names.items() if matters(name)}
         open_ones = [node for node in nodes.values() if not node.clean]
         base = {name: node.durable if matters(name) else bytes(node.content) for name, node in names.items()}
@@ -148,12 +147,12 @@ def _name_sets(tree: Tree) -> Iterator[list[NameChange]]:
         yield [change for place, change in enumerate(tree.changes) if bits >> place & 1]
 
 
-def random_image(disk: SimulatedDisk, dice: random.Random) -> Image:
+def random_image(tree: Tree, dice: random.Random) -> Image:
     """One of the images that a power cut may leave, of all files."""
-    changes = [change for change in disk.tree.changes if dice.random() < 0.7]
+    changes = [change for change in tree.changes if dice.random() < 0.7]
     result: Image = {}
     drawn: dict[int, bytes] = {}
-    for name, node in disk.tree.files_after(changes).items():
+    for name, node in tree.files_after(changes).items():
         if id(node) not in drawn:
             share = dice.choice((0.0, 0.3, 0.7, 0.95, 1.0))
             kept = {sector: dice.randrange(times) for sector, times in node.sectors().items() if dice.random() < share}

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import TypeAlias
 
@@ -127,21 +127,22 @@ class Tree:
             _set(folder.entries, name, entry)
         self.changes.append(tuple(resolved))
 
-    def sync(self, folder: Folder) -> None:
-        """Bring the changes of ``folder`` to the disk."""
-        brought = self._brought_by(folder)
+    def sync(self, folder: Folder, among: Sequence[NameChange] | None = None) -> None:
+        """Bring the changes of ``folder`` to the disk: all of them, or those ``among`` some, where others came while
+        the sync ran."""
+        brought = self._brought_by(folder, self.changes if among is None else among)
         self.changes = [change for change in self.changes if not any(change is each for each in brought)]
         for change in brought:
             for within, name, entry in change:
                 _set(within.durable, name, entry)
 
-    def _brought_by(self, folder: Folder) -> list[NameChange]:
-        """The changes that a sync of ``folder`` brings to the disk, in their order: its own, whatever came before them
-        of the same names, and in a folder from which something was moved into it."""
+    def _brought_by(self, folder: Folder, among: Sequence[NameChange]) -> list[NameChange]:
+        """The changes among some that a sync of ``folder`` brings to the disk, in their order: its own, whatever came
+        before them of the same names, and in a folder from which something was moved into it."""
         found: list[NameChange] = []
         others = set[int]()
         names = set[tuple[int, str]]()
-        for change in reversed(self.changes):
+        for change in reversed(among):
             within = {each.number for each, _, _ in change}
             named = {(each.number, name) for each, name, _ in change}
             if change[0][0] is folder or within & others or named & names:
