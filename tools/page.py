@@ -32,6 +32,9 @@ STYLES = {
     "name": "cyan",
 }
 
+PASSED_OVER = "events of unknown types were passed over"
+UPGRADE = "Upgrade ezmsg-ledger"
+
 PATIENCE_S = 1.0
 """How long somebody waits without being told what for."""
 
@@ -82,6 +85,11 @@ class Page:
         """Say something beside the answer."""
         sys.stdout.flush()
         print(f"{NAME}: {clean(text)}", file=sys.stderr, flush=True)
+
+    def note_unknown(self, unknown: bool) -> None:
+        """Say, where it is so, that an answer passed over events of a newer version."""
+        if unknown:
+            self.note(f"{PASSED_OVER}: this may be incomplete. {UPGRADE}")
 
     def progress(self, seq: int, head: int) -> None:
         """Tell a person who waits what for, once: what Timeline calls while it reads a ledger."""

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal
 
@@ -14,7 +15,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.export import arrow, json_lines, parquet
+from ezmsg.ledger.tools.export import json_lines, tables
 from ezmsg.ledger.tools.export.dot import to_dot
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import to_mermaid
@@ -42,14 +43,14 @@ DRAWN: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "do
 
 STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
     "jsonl": json_lines.write_state_lines,
-    "parquet": parquet.write_state,
-    "arrow": arrow.write_state,
+    "parquet": partial(tables.write_state, what=tables.PARQUET),
+    "arrow": partial(tables.write_state, what=tables.ARROW),
 }
 EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
     "json": json_lines.write_events_json,
     "jsonl": json_lines.write_events_lines,
-    "parquet": parquet.write_events,
-    "arrow": arrow.write_events,
+    "parquet": partial(tables.write_events, what=tables.PARQUET),
+    "arrow": partial(tables.write_events, what=tables.ARROW),
 }
 
 BINARY = ("parquet", "arrow")
@@ -81,8 +82,8 @@ def export(
     page = Page()
     chosen = _format(format_, output)
     _check(chosen, output, at, events, since, until)
-    with opened(ledger, page) as source:
-        timeline = Timeline(source, progress=page.progress)
+    with opened(ledger, page, whole=False) as timeline:
+        source = timeline.ledger
         if output is not None and output.exists() and os.path.samefile(output, source.location):
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
         if events:
@@ -101,8 +102,7 @@ def export(
         _say(page, output, f"{count(edges, 'edge')} at seq {state.seq} as {chosen}")
         if not edges:
             page.note("nothing is connected at this moment; `ezmsg-ledger show` tells where more was")
-        if state.unknown:
-            page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
+        page.note_unknown(state.unknown)
 
 
 def _counted(batches: Iterable[list[AnyEvent]], counts: list[int]) -> Iterator[list[AnyEvent]]:

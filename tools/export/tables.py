@@ -1,8 +1,11 @@
-"""Tables for pandas, polars, DuckDB and R: what Parquet and Arrow have in common."""
+"""Tables for pandas, polars, DuckDB and R: Parquet, and Arrow's own file (Feather, version 2).
+
+``pandas.read_parquet``, ``SELECT * FROM 'run.parquet'``; ``pyarrow.feather.read_table``, ``polars.read_ipc``.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import BinaryIO
 
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -15,30 +18,34 @@ ROWS_AT_ONCE = 65_536
 EXTRA = "ezmsg-ledger[frames]"
 
 
-def arrow(what: str) -> Any:
-    """The library. Raises MissingExtra."""
-    return needed("pyarrow", EXTRA, what)
+PARQUET, ARROW = "Parquet", "Arrow"
+"""The formats, by the names that people know."""
 
 
-def state_batches(state: GraphState, what: str) -> tuple[Any, Iterator[Any]]:
-    """The schema of a state's table, and its rows as record batches."""
-    return _batches(STATE_COLUMNS, state_rows(state), what)
+def write_state(state: GraphState, out: BinaryIO, what: str) -> None:
+    """The table of a state as a file in format ``what``. Raises MissingExtra. Cost: O(state)."""
+    _write(STATE_COLUMNS, state_rows(state), out, what)
 
 
-def event_batches(events: Iterable[list[AnyEvent]], what: str) -> tuple[Any, Iterator[Any]]:
-    """The schema of a table of events, and its rows as record batches. ``time``: timestamps in ns, UTC."""
-    return _batches(event_columns(), (event_row(event) for batch in events for event in batch), what)
+def write_events(events: Iterable[list[AnyEvent]], out: BinaryIO, what: str) -> None:
+    """A table of events as a file in format ``what``; ``time``: timestamps in ns, UTC. Raises MissingExtra.
+
+    Cost: O(events), with ROWS_AT_ONCE of them in memory.
+    """
+    _write(event_columns(), (event_row(event) for batch in events for event in batch), out, what)
 
 
-def _batches(columns: dict[str, type], rows: Iterator[Row], what: str) -> tuple[Any, Iterator[Any]]:
-    pyarrow = arrow(what)
+def _write(columns: dict[str, type], rows: Iterator[Row], out: BinaryIO, what: str) -> None:
+    pyarrow = needed("pyarrow", EXTRA, what)
     kinds = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_(), list: pyarrow.list_(pyarrow.string())}
     schema = pyarrow.schema(
         [(name, pyarrow.timestamp("ns", "UTC") if name == "time" else kinds[kind]) for name, kind in columns.items()]
     )
-
-    def made() -> Iterator[Any]:
+    if what == PARQUET:
+        file = needed("pyarrow.parquet", EXTRA, what).ParquetWriter(out, schema)
+    else:
+        file = pyarrow.ipc.new_file(out, schema)
+    with file as writer:
         while some := list(islice(rows, ROWS_AT_ONCE)):
-            yield pyarrow.RecordBatch.from_pydict({name: [row.get(name) for row in some] for name in columns}, schema)
-
-    return schema, made()
+            cells = {name: [row.get(name) for row in some] for name in columns}
+            writer.write_batch(pyarrow.RecordBatch.from_pydict(cells, schema))

@@ -1,4 +1,4 @@
-"""Which ledger is meant, and opening it to look."""
+"""Which ledger is meant, and asking it: how every command that looks opens one, finds a moment, and ends at damage."""
 
 import itertools
 import os
@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
+from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.questions.last_built import RUN
+from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 
@@ -51,20 +56,50 @@ def locate(path: Path | None, page: Page) -> Path:
 
 
 @contextmanager
-def opened(path: Path | None, page: Page) -> Iterator[LedgerReader]:
-    """The ledger that ``locate`` finds, open for reading. A note says where its history begins, if not with seq 1.
+def opened(path: Path | None, page: Page, whole: bool = True) -> Iterator[Timeline]:
+    """The history of the ledger that ``locate`` finds, open to be read. A note tells of a late beginning.
 
-    When something is asked for that is not there, and the ledger is damaged, DamagedLedger is raised in place of that:
-    it may be behind the damage.
+    A damaged ledger is read up to its damage. ``whole``: the answer depends on all of the history, so that damage which
+    was met on the way is raised at the end; until then a command can tell what came before. When something is asked
+    for that is not there, DamagedLedger is raised in place of that: it may be after the damage.
     """
     with Ledger.open(locate(path, page), "r") as ledger:
         tell_beginning(ledger, page)
+        timeline = Timeline(ledger, progress=page.progress)
         try:
-            yield ledger
+            yield timeline
         except (UnknownMoment, UnknownSubject) as error:
             if (damage := _damage(ledger)) is not None:
                 raise damage from error
             raise
+        if whole and timeline.damage is not None:
+            raise timeline.damage
+
+
+BEFORE_DAMAGE = "the last event before the damage"
+"""How a moment was understood that lies after the damage of a ledger."""
+
+
+def asked_moment(timeline: Timeline, text: str) -> Moment:
+    """The moment that is asked about; where it lies after the damage of a ledger, the last one before that, which is
+    kept as ``timeline.damage``."""
+    try:
+        moment = timeline.moment(text)
+    except DamagedLedger as error:
+        timeline.damage = error
+    else:
+        _ = timeline.landmarks  # looking for them meets the damage, wherever it lies
+        if timeline.damage is None or moment.seq <= timeline.damage.seq:
+            return moment
+    return replace(timeline.moment(timeline.damage.seq), text=text, how=BEFORE_DAMAGE)
+
+
+def sound_events(timeline: Timeline, after: int = 0) -> Iterator[AnyEvent]:
+    """The events after seq ``after``, up to the damage of a ledger, which is kept as ``timeline.damage``."""
+    try:
+        yield from timeline.ledger.entries(after)
+    except DamagedLedger as error:
+        timeline.damage = error
 
 
 def tell_beginning(ledger: LedgerReader, page: Page) -> None:

@@ -70,10 +70,10 @@ def reenact(
       ezmsg-ledger reenact run.ledger --to 127.0.0.1:25978 --until mark:baseline --hold
     """
     page = Page()
-    with opened(ledger, page) as source, Line(to, Command.SESSION) as observer:
+    with opened(ledger, page, whole=False) as timeline, Line(to, Command.SESSION) as observer:
+        source = timeline.ledger
         if source.first > 1:
             raise HistoryDropped(f"{ledger} begins with seq {source.first}, and a graph is issued from its first event")
-        timeline = Timeline(source)
         end = timeline.moment(until)
         _refuse_unless_empty(observer, to)
         looks = {*last_built_of_runs(source, end.seq), end.seq}

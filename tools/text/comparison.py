@@ -1,6 +1,6 @@
-"""Two states side by side, in people's words and as a document."""
+"""Two states side by side, by ids or by names, in people's words and as a document."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -9,12 +9,18 @@ from ezmsg.ledger.projections.graph.diff import same_fact
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.page import listed
+from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
+from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
 from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, value_text
 
 CAME, WENT, CHANGED = "+", "-", "~"
+
+_TONES = {CAME: "add", WENT: "drop", CHANGED: "change"}
+
+ROWS_MAX = 40
+"""Lines of one group, unless all are wanted."""
 
 LISTED_MAX = 6
 """Units or fields that one line names."""
@@ -28,29 +34,18 @@ class Change(msgspec.Struct, frozen=True):
     document: Document
 
 
-class Comparison:
-    """What differs from ``a`` to ``b``, by groups. Cost: O(both states)."""
+class Changes:
+    """Changes in groups, told to people and to programs. Groups come in a fixed order; an empty one is kept."""
 
-    def __init__(self, a: GraphState, b: GraphState) -> None:
-        self._a = a
-        self._b = b
-        self._groups: dict[str, list[Change]] = {
-            "graph": self._graph(),
-            "edges": self._edges(),
-            "sessions": self._records("session", a.sessions, b.sessions, self._session),
-            "components": self._components(),
-            "settings": self._settings(),
-            "processes": self._records("process", a.processes, b.processes, self._process),
-            "endpoints": self._records("endpoint", a.endpoints, b.endpoints, self._endpoint),
-            "requests": self._records("request", a.requests, b.requests, self._request),
-        }
+    def __init__(self, groups: dict[str, list[Change]]) -> None:
+        self._groups = groups
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
         return any(self._groups.values())
 
     def groups(self) -> list[tuple[str, list[Change]]]:
-        """The groups in which something changed that has words, each with a title."""
+        """The groups in which something changed that has words, each with a title such as ``edges (+2 -1)``."""
         worded = {name: [change for change in changes if change.text] for name, changes in self._groups.items()}
         return [(f"{name} ({_tally(changes)})", changes) for name, changes in worded.items() if changes]
 
@@ -60,6 +55,45 @@ class Comparison:
             name: [{"change": change.sign, **change.document} for change in changes]
             for name, changes in self._groups.items()
         }
+
+
+def print_changes(page: Page, changes: Changes, most: int | None, more: str) -> None:
+    """Every group below its title; at most ``most`` lines of one (None: all), then how to get the others (``more``)."""
+    for title, lines in changes.groups():
+        page.line()
+        page.line(("head", title))
+        shown = lines if most is None or len(lines) <= most + 1 else lines[:most]
+        for change in shown:
+            page.line("  ", (_TONES[change.sign], f"{change.sign} {change.text}"))
+        if len(shown) < len(lines):
+            page.line(("dim", f"  ... {len(lines) - len(shown)} more ({more})"))
+
+
+class NamedComparison(Changes):
+    """The differences by names: two runs of a system, in one ledger or in two. Cost: O(difference)."""
+
+    def __init__(self, diff: NamedDiff) -> None:
+        super().__init__({group: list(map(_named_change, diff.of(group))) for group in GROUPS})
+
+
+class Comparison(Changes):
+    """The differences from state ``a`` to state ``b`` by ids, within one ledger. Cost: O(both states)."""
+
+    def __init__(self, a: GraphState, b: GraphState) -> None:
+        self._a = a
+        self._b = b
+        super().__init__(
+            {
+                "graph": self._graph(),
+                "edges": self._edges(),
+                "sessions": self._records(a.sessions, b.sessions, self._session),
+                "components": self._components(),
+                "settings": self._settings(),
+                "processes": self._records(a.processes, b.processes, self._process),
+                "endpoints": self._records(a.endpoints, b.endpoints, self._endpoint),
+                "requests": self._records(a.requests, b.requests, self._request),
+            }
+        )
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
@@ -101,14 +135,11 @@ class Comparison:
         return Change(CHANGED, f"{names.edge(edge)}  (held by: {', '.join(parts)}{stay})", document)
 
     def _records(
-        self, what: str, before: dict[int, Any], after: dict[int, Any], tell: Callable[[int, Any, Any], Change | None]
+        self, before: dict[int, Any], after: dict[int, Any], tell: Callable[[int, Any, Any], Change]
     ) -> list[Change]:
-        changes = []
-        for key in sorted({*before, *after}):
-            old, new = before.get(key), after.get(key)
-            if not same_fact(old, new) and (change := tell(key, old, new)) is not None:
-                changes.append(change)
-        return changes
+        keys = sorted({*before, *after})
+        pairs = ((key, before.get(key), after.get(key)) for key in keys)
+        return [tell(key, old, new) for key, old, new in pairs if not same_fact(old, new)]
 
     def _session(self, key: int, old: Any, new: Any) -> Change:
         record = new or old
@@ -140,9 +171,7 @@ class Comparison:
         parts = []
         if old[0] != new[0]:
             parts.append(f"registered by {names.session(self._b, new[0])}, was by {names.session(self._a, old[0])}")
-        fields = [
-            name for name in dict.fromkeys((*old[1], *new[1])) if not same_fact(old[1].get(name), new[1].get(name))
-        ]
+        fields = _changed_fields(old[1], new[1])
         parts += [f"changed: {listed(fields, LISTED_MAX)}"] if fields else []
         return "; ".join(parts)
 
@@ -157,7 +186,7 @@ class Comparison:
                 "component": address,
                 "before": old and documents.setting_document(self._a, old),
                 "after": new and documents.setting_document(self._b, new),
-                "fields": _fields(old, new),
+                "fields": _field_documents([] if old is None or new is None else settings_change(old.value, new.value)),
             }
             if old is None or new is None:
                 record = new or old
@@ -168,11 +197,9 @@ class Comparison:
         return changes
 
     def _setting(self, old: SettingRecord, new: SettingRecord) -> str:
-        fields = [f"{name} {value_text(was)} -> {value_text(now)}".strip()
-                  for name, was, now in settings_change(old.value, new.value)]  # fmt: skip
-        parts = fields or ["the same values"]
+        parts = _fields_text(settings_change(old.value, new.value)) or ["the same values"]
         if (old.process, old.session) != (new.process, new.session):
-            now, was = _source(self._b, new), _source(self._a, old)
+            now, was = names.source(self._b, new), names.source(self._a, old)
             if now != was:
                 parts.append(f"now {now} (was {was})")
         if not same_fact(old.value.settings_schema, new.value.settings_schema):
@@ -236,13 +263,75 @@ def _in_force(setting: SettingRecord | None) -> Any:
     return None if setting is None else (setting.value, setting.session, setting.process)
 
 
-def _fields(old: SettingRecord | None, new: SettingRecord | None) -> list[Document]:
-    if old is None or new is None:
-        return []
-    return [{"field": name, "before": was, "after": now} for name, was, now in settings_change(old.value, new.value)]
+def _changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The fields of a component's metadata that are not the same."""
+    return [name for name in dict.fromkeys((*old, *new)) if not same_fact(old.get(name), new.get(name))]
 
 
-def _source(state: GraphState, setting: SettingRecord) -> str:
-    if setting.process is not None:
-        return f"reported by {names.process(state, setting.process)}"
-    return "initial"
+def _fields_text(fields: Iterable[tuple[str, Any, Any]]) -> list[str]:
+    return [f"{name} {value_text(was)} -> {value_text(now)}".strip() for name, was, now in fields]
+
+
+def _field_documents(fields: Iterable[tuple[str, Any, Any]]) -> list[Document]:
+    return [{"field": name, "before": was, "after": now} for name, was, now in fields]
+
+
+# --- by names ---------------------------------------------------------------------------------------------------------
+
+_SINGULAR = {"sessions": "session ", "processes": "process ", "endpoints": ""}
+
+
+def _named_change(change: NamedChange) -> Change:
+    sign = CAME if change.before is None else WENT if change.after is None else CHANGED
+    match change.group:
+        case "edges":
+            return _named_edge(change, sign)
+        case "components":
+            return _named_component(change, sign)
+        case "settings":
+            return _named_setting(change, sign)
+        case _:
+            return _counted(change, sign)
+
+
+def _named_edge(change: NamedChange, sign: str) -> Change:
+    old, new = change.before or [], change.after or []
+    document = {**documents.edge_document(change.name), "before": old, "after": new}
+    if sign == CHANGED:
+        words = f"(held by {', '.join(old)}, then by {', '.join(new)})"
+    else:
+        words = f"({', '.join(new)})" if new else f"(held by {', '.join(old)})"
+    return Change(sign, f"{names.edge(change.name)}  {words}", document)
+
+
+def _named_component(change: NamedChange, sign: str) -> Change:
+    old, new = change.before, change.after
+    text = str(change.name)
+    if sign == CHANGED:
+        text += f"  changed: {listed(_changed_fields(old, new), LISTED_MAX)}"
+    return Change(sign, text, {"component": change.name, "before": old, "after": new})
+
+
+def _named_setting(change: NamedChange, sign: str) -> Change:
+    old, new = change.before, change.after
+    fields: list[tuple[str, Any, Any]] = []
+    if sign == CHANGED:
+        fields = settings_change(old, new)
+        text = "; ".join(_fields_text(fields))
+    else:
+        text = settings_text(new or old)
+    document = {
+        "component": change.name,
+        "before": old and documents.value_document(old),
+        "after": new and documents.value_document(new),
+        "fields": _field_documents(fields),
+    }
+    return Change(sign, f"{change.name}  {text}".rstrip(), document)
+
+
+def _counted(change: NamedChange, sign: str) -> Change:
+    """Things without a name of their own: how many of each kind there are."""
+    old, new = change.before or 0, change.after or 0
+    number = f"  ({old}, then {new})" if old + new > 1 else ""
+    document = {"what": change.name, "before": old, "after": new}
+    return Change(sign, f"{_SINGULAR[change.group]}{change.name}{number}", document)

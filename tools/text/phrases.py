@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
+from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names
 
@@ -30,6 +31,11 @@ class Told(msgspec.Struct, frozen=True):
     burst: tuple[Any, ...] | None = None
 
 
+def how_text(moment: Moment) -> str:
+    """The way in which a moment was understood, in brackets; "" when it was asked for by its seq."""
+    return "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
+
+
 def span_text(ns: int) -> str:
     """A length of time in the unit that fits it."""
     seconds = abs(ns) / 1e9
@@ -43,13 +49,14 @@ def span_text(ns: int) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d {minutes // 60 % 24} h"
 
 
+def breaks_off(run: int) -> str:
+    """What to say of a run that is not going on, and that has no end in the ledger."""
+    return f"run {run} breaks off here: no clean shutdown was recorded"
+
+
 def seqs_text(first: int, last: int) -> str:
     """``seq 7``, ``seqs 7 to 9``."""
     return f"seq {first}" if first == last else f"seqs {first} to {last}"
-
-
-def observed(event: Any) -> str:
-    return " (found so; it happened before)" if event.observed else ""
 
 
 def edges_text(edges: list[EdgeKey], most: int, after: str = "") -> str:

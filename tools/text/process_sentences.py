@@ -4,49 +4,35 @@ from collections.abc import Callable
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.records import ProcessRecord, initial_settings
+from ezmsg.ledger.projections.graph.records import initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.page import listed
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, observed, span_text
-from ezmsg.ledger.tools.text.value_text import change_text, settings_change, settings_text
+from ezmsg.ledger.tools.text.deeds import deed, end_text, end_tone, observed
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, span_text
+from ezmsg.ledger.tools.text.value_text import change_text, settings_change
 
 # --- processes and settings ------------------------------------------------------------------------------------------
 
 
 def _process_opened(state: GraphState, event: ev.ProcessOpened, most: int) -> Told:
-    where = f" from {event.peer}" if event.peer else ""
-    return Told(f"process {event.seq} opened{where}{observed(event)}", "add", burst=("process", event.seq))
+    return Told(deed(state, event) + observed(event), "add", burst=("process", event.seq))
 
 
 def _process_registered(state: GraphState, event: ev.ProcessRegistered, most: int) -> Told:
-    record = ProcessRecord("", None, event.pid, event.host, (), 0)
-    who = names.process_of(state, event.process, record)
-    units = (
-        f"runs {count(len(event.units), 'unit')}: {listed(list(event.units), most)}" if event.units else "runs nothing"
-    )
-    return Told(f"{who} {units}", "add", (), event.units, ("process", event.process))
+    return Told(deed(state, event, most), "add", (), event.units, ("process", event.process))
 
 
 def _process_ownership_changed(state: GraphState, event: ev.ProcessOwnershipChanged, most: int) -> Told:
-    parts = [f"took on {listed(list(event.added), most)}"] if event.added else []
-    parts += [f"gave up {listed(list(event.removed), most)}"] if event.removed else []
-    what = " and ".join(parts) or "changed no unit"
-    return Told(f"{names.process(state, event.process)} {what}", "change", (), (*event.added, *event.removed))
+    return Told(deed(state, event, most), "change", (), (*event.added, *event.removed))
 
 
 def _process_closed(state: GraphState, event: ev.ProcessClosed, most: int) -> Told:
     record = state.processes[event.process]
-    how, tone = {
-        "closed": ("ended", "gone"),
-        "lost": ("was lost", "bad"),
-        "server_stopped": ("ended with the server", "gone"),
-    }.get(event.reason, (f"ended ({event.reason})", "warn"))
-    detail = f" ({event.detail})" if event.detail and event.detail != "eof" else ""
     units = f"; it ran {listed(list(record.units), most)}" if record.units else ""
     back = _fallbacks(state, event.process)
     falls = f"; settings fall back: {listed(back, most, '; ')}" if back else ""
-    return Told(f"{names.process(state, event.process)} {how}{detail}{units}{falls}", tone, (), record.units)
+    return Told(f"{deed(state, event)}{units}{falls}", end_tone(event.reason), (), record.units)
 
 
 def _fallbacks(state: GraphState, process: int) -> list[str]:
@@ -65,13 +51,11 @@ def _fallbacks(state: GraphState, process: int) -> list[str]:
 
 
 def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -> Told:
-    who = names.process(state, event.process)
     before = state.settings.get(event.component)
     words = (event.component,)
     if before is None:
-        shown = settings_text(event.value)
-        text = f"{who} has {shown} on {event.component}" if shown else f"{who} has no settings on {event.component}"
-        return Told(text + observed(event), "change", (), words)
+        return Told(deed(state, event) + observed(event), "change", (), words)
+    who = names.process(state, event.process)
     changes = settings_change(before.value, event.value)
     if not changes:
         text = f"{who} reported the settings of {event.component}: as they were"
@@ -81,11 +65,9 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
 
 
 def _request_routed(state: GraphState, event: ev.RequestRouted, most: int) -> Told:
-    whose = (
-        f", run by {names.process(state, event.process)}" if event.process is not None else ", which no process runs"
-    )
-    who = names.session(state, event.session)
-    return Told(f"{who} sent {event.operation} to {event.unit}{whose}", "", (event.session,), (event.unit,))
+    process = event.process
+    whose = ", which no process runs" if process is None else f", run by {names.process(state, process)}"
+    return Told(deed(state, event) + whose, "", (event.session,), (event.unit,))
 
 
 def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -> Told:
@@ -99,44 +81,34 @@ def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -
 # --- endpoints --------------------------------------------------------------------------------------------------------
 
 
-def _publisher_opened(state: GraphState, event: ev.PublisherOpened, most: int) -> Told:
-    at = f" at {event.advertised}" if event.advertised else ""
-    text = f"publisher {event.seq} of {event.topic} is ready{at}{observed(event)}"
-    return Told(text, "add", (), (event.topic,), ("endpoints", "opened", "publisher"))
-
-
-def _subscriber_opened(state: GraphState, event: ev.SubscriberOpened, most: int) -> Told:
-    where = f" from {event.peer}" if event.peer else ""
-    text = f"subscriber {event.seq} of {event.topic} opened{where}{observed(event)}"
-    return Told(text, "add", (), (event.topic,), ("endpoints", "opened", "subscriber"))
+def _endpoint_opened(state: GraphState, event: ev.PublisherOpened | ev.SubscriberOpened, most: int) -> Told:
+    kind = "publisher" if isinstance(event, ev.PublisherOpened) else "subscriber"
+    return _opened(state, event, kind, event.topic)
 
 
 def _channel_opened(state: GraphState, event: ev.ChannelOpened, most: int) -> Told:
-    publisher = state.endpoints.get(event.publisher)
-    topic = publisher.topic if publisher is not None else None
-    where = f" from {event.peer}" if event.peer else ""
-    text = f"channel {event.seq} to {names.endpoint(state, event.publisher)} opened{where}{observed(event)}"
-    return Told(text, "add", (), (topic,) if topic else (), ("endpoints", "opened", "channel"))
+    return _opened(state, event, "channel", names.topic_at(state, event.publisher))
+
+
+def _opened(state: GraphState, event: Any, kind: str, topic: str | None) -> Told:
+    words = (topic,) if topic else ()
+    return Told(deed(state, event) + observed(event), "add", (), words, ("endpoints", "opened", kind))
 
 
 def _endpoint_closed(state: GraphState, event: ev.EndpointClosed, most: int) -> Told:
     record = state.endpoints[event.endpoint]
     topic = names.topic_of(state, record)
-    how = {"closed": "closed", "lost": "was lost", "server_stopped": "ended with the server"}.get(
-        event.reason, f"ended ({event.reason})"
-    )
-    words = (topic,) if topic else ()
     tone = "warn" if event.reason == "lost" else "gone"
-    return Told(f"{names.endpoint(state, event.endpoint)} {how}", tone, (), words, ("endpoints", how, record.kind))
+    burst = ("endpoints", end_text(event.reason), record.kind)
+    return Told(deed(state, event), tone, (), (topic,) if topic else (), burst)
 
 
 def _subscriber_stalled(state: GraphState, event: ev.SubscriberStalled, most: int) -> Told:
-    text = f"{names.endpoint(state, event.endpoint)} did not take a change of its publishers in time"
-    return Told(text, "warn", (), (event.topic,))
+    return Told(deed(state, event), "warn", (), (event.topic,))
 
 
 def _subscriber_recovered(state: GraphState, event: ev.SubscriberRecovered, most: int) -> Told:
-    return Told(f"{names.endpoint(state, event.endpoint)} has caught up", "add", (), (event.topic,))
+    return Told(deed(state, event), "add", (), (event.topic,))
 
 
 TELLERS: dict[type, Callable[[GraphState, Any, int], Told]] = {
@@ -147,8 +119,8 @@ TELLERS: dict[type, Callable[[GraphState, Any, int], Told]] = {
     ev.SettingsUpdated: _settings_updated,
     ev.RequestRouted: _request_routed,
     ev.RequestAnswered: _request_answered,
-    ev.PublisherOpened: _publisher_opened,
-    ev.SubscriberOpened: _subscriber_opened,
+    ev.PublisherOpened: _endpoint_opened,
+    ev.SubscriberOpened: _endpoint_opened,
     ev.ChannelOpened: _channel_opened,
     ev.EndpointClosed: _endpoint_closed,
     ev.SubscriberStalled: _subscriber_stalled,

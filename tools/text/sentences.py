@@ -1,4 +1,4 @@
-"""What an event means, in a sentence: with the names that were in force, and with what followed from it.
+"""Sentences about events: the words of ``deeds``, with the names that were in force, and what followed from it.
 
 A sentence needs the state just before its event: which edges a lost session held, what a setting was.
 """
@@ -14,9 +14,9 @@ from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names, process_sentences
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, observed, seqs_text, span_text, topics
+from ezmsg.ledger.tools.text.deeds import deed, end_tone, holder, let_go, observed
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, span_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
-from ezmsg.ledger.tools.text.value_text import value_text
 
 
 class Sentence(msgspec.Struct, frozen=True):
@@ -54,27 +54,18 @@ class Story:
 
 def _server_started(state: GraphState, event: ev.ServerStarted, most: int) -> Told:
     where = f", listening on {event.address}" if event.address else ""
-    versions = ", ".join(f"{name} {number}" for name, number in event.versions.items())
-    kind = {"server": "graph server", "embedded": "embedded graph"}.get(event.kind, event.kind)
     keeps = f", durability {event.durability}" if event.durability else ""
-    return Told(
-        f'{kind} "{event.name}" started on {event.host} (pid {event.pid}){where}{keeps}'
-        + (f"; {versions}" if versions else ""),
-        "head",
-    )
+    versions = ", ".join(f"{name} {number}" for name, number in event.versions.items())
+    return Told(f"{deed(state, event)}{where}{keeps}{'; ' if versions else ''}{versions}", "head")
 
 
 def _server_stopped(state: GraphState, event: ev.ServerStopped, most: int) -> Told:
-    by = f", asked by {event.by}" if event.by else ""
-    why = "" if event.reason == "stopped" else f" ({event.reason})"
-    return Told(f"server stopped{why}{by}", "head")
+    return Told(deed(state, event), "head")
 
 
 def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
-    run = state.runs.get(event.server)
-    who = f'server "{run.name}" (pid {run.pid} on {run.host})' if run else "the server before"
-    how, then = "it died without a word", " this start"
-    if event.time == state.time:  # behind others in one commit: said by `repair`; the end may be in what it left out
+    how, then = "no clean shutdown was recorded", " this start"
+    if event.time == state.time:  # after others in one commit: said by `repair`; the end may be in what it left out
         how, then = "nobody knows how it ended", ""
     seen = ""
     if event.last_seen is not None and event.last_seen <= event.time:  # else a clock was set back
@@ -91,36 +82,25 @@ def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
     )
     with_it = f"; with it ended {ended}" if ended else ""
     edges = f"; gone with it: {edges_text(gone, most)}" if gone else ""
-    return Told(f"{who} was lost: {how}{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone))
+    return Told(f"{deed(state, event)}: {how}{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone))
 
 
 # --- sessions and edges ----------------------------------------------------------------------------------------------
 
 
 def _session_opened(state: GraphState, event: ev.SessionOpened, most: int) -> Told:
-    label = f' "{event.label}"' if event.label else ""
-    where = f" from {event.peer}" if event.peer else ""
-    return Told(f"session {event.seq}{label} opened{where}{observed(event)}", "add", (event.seq,))
+    return Told(deed(state, event) + observed(event), "add", (event.seq,))
 
 
 def _session_cleared(state: GraphState, event: ev.SessionCleared, most: int) -> Told:
     held, words = _holdings(state, event.session, most)
-    who = names.session(state, event.session)
-    return Told(f"{who} gave up all it held: {held or 'nothing'}", "gone", (event.session,), words)
+    return Told(f"{deed(state, event)}: {held or 'nothing'}", "gone", (event.session,), words)
 
 
 def _session_closed(state: GraphState, event: ev.SessionClosed, most: int) -> Told:
     held, words = _holdings(state, event.session, most)
-    detail = f" ({event.detail})" if event.detail and event.detail != "eof" else ""
-    how, tone = {
-        "closed": ("closed", "gone"),
-        "lost": ("was lost", "bad"),
-        "server_stopped": ("ended with the server", "gone"),
-        "error": ("ended with an error", "bad"),
-        "unseen": ("ended while nobody recorded", "warn"),
-    }.get(event.reason, (f"ended ({event.reason})", "warn"))
     what = f" while it held {held}" if held and event.reason == "lost" else f": it held {held}" if held else ""
-    return Told(f"{names.session(state, event.session)} {how}{detail}{what}", tone, (event.session,), words)
+    return Told(deed(state, event) + what, end_tone(event.reason), (event.session,), words)
 
 
 def _holdings(state: GraphState, session: int, most: int) -> tuple[str, tuple[str, ...]]:
@@ -154,46 +134,37 @@ def _edge_connected(state: GraphState, event: ev.EdgeConnected, most: int) -> To
     edge = (event.from_topic, event.to_topic)
     holders = state.ownership.owners(edge)
     also = f", already held by {names.owners(state, holders)}" if holders else ""
-    who = names.owner(state, event.owner) if event.owner is not None else event.by or "somebody"
-    kept = " (persistent)" if event.owner is None else ""
-    return Told(
-        f"{who} connected {names.edge(edge)}{kept}{also}{observed(event)}",
-        "add",
-        () if event.owner is None else (event.owner,),
-        edge,
-        ("edges", f"{who} connected", kept, also != ""),
-    )
+    text = f"{deed(state, event)}{also}{observed(event)}"
+    return _of_edge(event, text, "add", (f"{holder(state, event)} connected", _kept(event), also != ""))
 
 
 def _edge_disconnected(state: GraphState, event: ev.EdgeDisconnected, most: int) -> Told:
-    edge = (event.from_topic, event.to_topic)
-    others = state.ownership.owners(edge) - {event.owner}
-    what = f"still held by {names.owners(state, others)}" if others else "now gone"
-    who = names.owner(state, event.owner) if event.owner is not None else event.by or "somebody"
-    verb = "disconnected" if event.reason is None else f"no longer holds ({event.reason})"
-    kept = " (persistent)" if event.owner is None else ""
-    return Told(
-        f"{who} {verb} {names.edge(edge)}{kept}, {what}",
-        "gone",
-        () if event.owner is None else (event.owner,),
-        edge,
-        ("edges", f"{who} {verb}", f"{kept}, {what}", False),
-    )
+    others = state.ownership.owners((event.from_topic, event.to_topic)) - {event.owner}
+    what = f", still held by {names.owners(state, others)}" if others else ", now gone"
+    burst = (f"{holder(state, event)} {let_go(event)}", _kept(event) + what, False)
+    return _of_edge(event, deed(state, event) + what, "gone", burst)
+
+
+def _of_edge(event: Any, text: str, tone: str, burst: tuple[Any, ...]) -> Told:
+    sessions = () if event.owner is None else (event.owner,)
+    return Told(text, tone, sessions, (event.from_topic, event.to_topic), ("edges", *burst))
+
+
+def _kept(event: Any) -> str:
+    return " (persistent)" if event.owner is None else ""
 
 
 def _graph_cleared(state: GraphState, event: ev.GraphCleared, most: int) -> Told:
     edges = state.ownership.held(None)
     held = _released(state, edges, None, most) if edges else "there were none"
-    by = f" by {event.by}" if event.by else ""
-    return Told(f"all persistent edges were dropped{by}: {held}", "gone", (), topics(edges))
+    return Told(f"{deed(state, event)}: {held}", "gone", (), topics(edges))
 
 
 def _metadata_registered(state: GraphState, event: ev.MetadataRegistered, most: int) -> Told:
     new = Registration(event.metadata, event.raw).components
     before = state.registrations.get(event.session)
     old = before.components if before is not None else {}
-    who = names.session(state, event.session)
-    text = f"{who} registered {count(len(new), 'component')}"
+    text = deed(state, event)
     if before is None:
         text += f": {listed(list(new), most)}" if new else ""
     else:
@@ -208,22 +179,15 @@ def _metadata_registered(state: GraphState, event: ev.MetadataRegistered, most: 
 # --- endpoints and the graph as a whole ------------------------------------------------------------------------------
 
 
-def _graph_paused(state: GraphState, event: ev.GraphPaused, most: int) -> Told:
-    return Told(f"the graph was paused by {event.by or 'somebody'}", "change")
-
-
-def _graph_resumed(state: GraphState, event: ev.GraphResumed, most: int) -> Told:
-    return Told(f"the graph was resumed by {event.by or 'somebody'}", "change")
+def _graph_changed(state: GraphState, event: ev.GraphPaused | ev.GraphResumed, most: int) -> Told:
+    return Told(deed(state, event), "change")
 
 
 def _graph_synced(state: GraphState, event: ev.GraphSynced, most: int) -> Told:
-    how = {"complete": "done", "timeout": "timed out", "asker_left": "the asker left"}.get(event.outcome, event.outcome)
     silent = listed([names.endpoint(state, key) for key in event.silent], most)
-    text = f"the graph was synced for {event.by or 'somebody'}: {how} after {span_text(event.took)}"
+    text = deed(state, event) + (f"; silent: {silent}" if silent else "")
     words = tuple(topic for key in event.silent if (topic := names.topic_at(state, key)))
-    return Told(
-        text + (f"; silent: {silent}" if silent else ""), "" if event.outcome == "complete" else "warn", (), words
-    )
+    return Told(text, "" if event.outcome == "complete" else "warn", (), words)
 
 
 def _command_rejected(state: GraphState, event: ev.CommandRejected, most: int) -> Told:
@@ -234,17 +198,15 @@ def _command_rejected(state: GraphState, event: ev.CommandRejected, most: int) -
 
 
 def _mark(state: GraphState, event: ev.Mark, most: int) -> Told:
-    by = f" ({event.author})" if event.author else ""
-    return Told(f'mark "{event.name}"{": " + event.note if event.note else ""}{by}', "name", (), (event.name,))
+    return Told(deed(state, event), "name", (), (event.name,))
 
 
 def _gap(state: GraphState, event: ev.Gap, most: int) -> Told:
-    what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
-    return Told(f"gap in the recording, {what} ({event.reason})", "bad" if event.lost else "warn")
+    return Told(deed(state, event), "bad" if event.lost else "warn")
 
 
 def _unknown(state: GraphState, event: ev.UnknownEvent, most: int) -> Told:
-    return Told(f"unknown event {event.tag}, of a newer version: {value_text(event.raw.decode())}", "warn")
+    return Told(deed(state, event), "warn")
 
 
 _TELLERS: dict[type, Callable[[GraphState, Any, int], Told]] = {
@@ -259,8 +221,8 @@ _TELLERS: dict[type, Callable[[GraphState, Any, int], Told]] = {
     ev.EdgeDisconnected: _edge_disconnected,
     ev.GraphCleared: _graph_cleared,
     ev.MetadataRegistered: _metadata_registered,
-    ev.GraphPaused: _graph_paused,
-    ev.GraphResumed: _graph_resumed,
+    ev.GraphPaused: _graph_changed,
+    ev.GraphResumed: _graph_changed,
     ev.GraphSynced: _graph_synced,
     ev.CommandRejected: _command_rejected,
     ev.Mark: _mark,

@@ -11,7 +11,7 @@ from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import sound_events
+from ezmsg.ledger.tools.input.location import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document

@@ -75,14 +75,14 @@ def test_a_stop_says_who_asked() -> None:
 def test_a_lost_server_takes_along_what_its_clients_owned() -> None:
     text = last(SYSTEM, edge("A", "B", 2), edge("C", "D", None), ev.ServerLost(server=1, last_seen=4 * SECOND))
     assert text == (
-        'server "rig" (pid 7 on lab-3) was lost: it died without a word, last seen 1 s before this start; '
+        'server "rig" (pid 7 on lab-3) was lost: no clean shutdown was recorded, last seen 1 s before this start; '
         "with it ended 1 session; gone with it: 1 edge: A -> B"
     )
 
 
 def test_a_lost_server_of_a_clock_that_was_set_back_was_seen_nobody_knows_when() -> None:
     text = last(ev.ServerLost(server=1, last_seen=99 * SECOND))
-    assert text == 'server "rig" (pid 7 on lab-3) was lost: it died without a word'
+    assert text == 'server "rig" (pid 7 on lab-3) was lost: no clean shutdown was recorded'
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_a_setting_says_what_it_was_before() -> None:
     assert last(*story, changed) == 'process 4 (pid 4711) now has gain=2.0 (was 1.0), mode="fast" (was None) on U'
     assert last(*story, changed, changed) == "process 4 (pid 4711) reported the settings of U: as they were"
     assert last(PROCESS, ev.SettingsUpdated(process=2, component="X", value=value(a=1))) == (
-        "process 2 (127.0.0.1:5) has a=1 on X"
+        "process 2 (127.0.0.1:5) now has a=1 on X"
     )
 
 

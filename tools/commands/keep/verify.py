@@ -11,13 +11,14 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
-from ezmsg.ledger.tools.deep import Consistency, check_each_step
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.page import Page, count
 
@@ -84,6 +85,37 @@ def verify(
     if consistency is not None and consistency.seq is not None:
         code = exits.DAMAGED
     return max(code, exits.OK if verdict is None else verdict.code)  # the worst of them: 0, 1 or 4
+
+
+class Consistency(msgspec.Struct, frozen=True):
+    """The result of folding a ledger step by step: how many ``events`` were applied and checked; the ``seq`` of the
+    first one after which something does not hold, and the ``problem``; both None when all does."""
+
+    events: int
+    seq: int | None = None
+    problem: str | None = None
+
+
+def check_each_step(ledger: LedgerReader, step: Callable[[int], object] = lambda seq: None) -> Consistency:
+    """Fold the sound part of a ledger from where it begins, asserting every invariant of the state after every event.
+
+    ``step`` is called with each seq that was checked. Cost: O(events * state): each check looks at the whole state.
+    Raises what ``beginning`` raises where earlier segments are gone and the state before them cannot be known.
+    """
+    events = 0
+    try:
+        state = beginning(ledger)
+        for event in ledger.entries():
+            try:
+                state.apply(event)
+                state.check()
+            except (LedgerError, AssertionError) as error:
+                return Consistency(events, event.seq, str(error))
+            events += 1
+            step(event.seq)
+    except DamagedLedger:  # the other half of verify tells about the bytes
+        pass
+    return Consistency(events)
 
 
 def _report(page: Page, source: LedgerReader, found: Verification, writer: bool) -> None:

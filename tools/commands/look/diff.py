@@ -7,22 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened, shortened
-from ezmsg.ledger.tools.named import NamedComparison
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.tools.text.comparison import Change, Comparison
+from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Changes, Comparison, NamedComparison, print_changes
 from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
-
-ROWS_MAX = 40
-"""Lines of one group, unless all are wanted."""
-
-_TONES = {"+": "add", "-": "drop", "~": "change"}
+from ezmsg.ledger.tools.text.phrases import how_text
 
 
 def diff(
@@ -55,13 +49,11 @@ def diff(
     """
     page = Page()
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
-    with opened(path, page) as source, _second(other, source, page) as second:
-        timeline = Timeline(source, progress=page.progress)
-        there = Timeline(second, progress=page.progress)
+    with opened(path, page, whole=False) as timeline, _second(other, timeline, page) as there:
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
         by_name = by_name or other is not None
-        comparison: Comparison | NamedComparison
+        comparison: Changes
         if by_name:
             comparison = NamedComparison(timeline.compare(a, b, there if other is not None else None))
         else:
@@ -72,45 +64,28 @@ def diff(
             page.document({**ledger_document(timeline), **which, **ends, **comparison.document()})
         else:
             page.line(("head", f"from {_moment(a, before, timeline)}"))
-            where = "" if other is None else f" of {shortened(second.location)}"
+            where = "" if other is None else f" of {shortened(there.ledger.location)}"
             page.line(("head", f"  to {_moment(b, after, there)}{where}"))
-            _print(page, comparison, full)
-        if before.unknown or after.unknown:
-            page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
+            print_changes(page, comparison, None if full else ROWS_MAX, "--full")
+            if not comparison:
+                page.line()
+                page.line("no difference")
+        page.note_unknown(before.unknown or after.unknown)
 
 
 _USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"
 
 
 def _moment(moment: Moment, state: GraphState, timeline: Timeline) -> str:
-    how = "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
     when = f", {time_text(state.time, timeline.zone)}" if state.seq else ""
-    return f"seq {moment.seq}{when}{how}"
+    return f"seq {moment.seq}{when}{how_text(moment)}"
 
 
 @contextmanager
-def _second(path: Path | None, first: LedgerReader, page: Page) -> Iterator[LedgerReader]:
-    """The ledger that B is of."""
+def _second(path: Path | None, first: Timeline, page: Page) -> Iterator[Timeline]:
+    """The history that B is a moment of."""
     if path is None:
         yield first
     else:
-        with opened(path, page) as ledger:
-            yield ledger
-
-
-def _print(page: Page, comparison: Comparison | NamedComparison, full: bool) -> None:
-    if not comparison:
-        page.line()
-        page.line("no difference")
-    for title, changes in comparison.groups():
-        page.line()
-        page.line(("head", title))
-        shown = changes if full or len(changes) <= ROWS_MAX + 1 else changes[:ROWS_MAX]
-        for change in shown:
-            page.line("  ", (_TONES[change.sign], _line(change)))
-        if len(shown) < len(changes):
-            page.line(("dim", f"  ... {len(changes) - len(shown)} more (--full)"))
-
-
-def _line(change: Change) -> str:
-    return f"{change.sign} {change.text}"
+        with opened(path, page, whole=False) as timeline:
+            yield timeline

@@ -6,13 +6,13 @@ import typer
 
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Explanation, Upstream
-from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import ledger_document
-from ezmsg.ledger.tools.text.span_lines import how_text, tell_cause
+from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.span_lines import SpanLines
 
 LISTED_MAX = 5
 """Subscribers or publishers that a line names."""
@@ -43,23 +43,24 @@ def explain(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a topic is needed", _USAGE)
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.explain(asked[0], moment)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
-            _print(page, timeline, answer)
+            _print(SpanLines(page, timeline), answer)
 
 
-def _print(page: Page, timeline: Timeline, answer: Explanation) -> None:
+def _print(lines: SpanLines, answer: Explanation) -> None:
+    page, timeline = lines.page, lines.timeline
     state = timeline.at(answer.moment)
     moment = answer.moment
     page.line(("head", f"{answer.topic} at seq {moment.seq}{how_text(moment)}"))
     for reason in answer.reasons:
-        page.line("  ", ("bad", reason))
+        page.line("  ", ("bad", _reworded(reason, answer, lines)))
     for life in [*answer.stalled, *([answer.paused] if answer.paused is not None else [])]:
-        tell_cause(page, timeline, life.came)
+        lines.cause(life.came)
     if not answer.reasons:
         page.line("  ", ("add", "nothing in the graph is in the way"), ": see whether the publishers publish")
     shown = listed([names.endpoint(state, key) for key in answer.subscribers], LISTED_MAX)
@@ -68,13 +69,23 @@ def _print(page: Page, timeline: Timeline, answer: Explanation) -> None:
     for each in answer.upstream[:UPSTREAM_MAX]:
         page.line(f"  {_upstream(each, state)}")
         if each.cut is not None:
-            tell_cause(page, timeline, each.cut)
+            lines.cause(each.cut)
     if len(answer.upstream) > UPSTREAM_MAX:
         page.line(("dim", f"  ... {len(answer.upstream) - UPSTREAM_MAX} more (--json)"))
     if answer.moment.seq < timeline.ledger.head:
         now = timeline.explain(answer.topic)
         leads = [each.topic for each in now.upstream if each.reaches and each.publishers]
         page.line(f"now, at seq {now.moment.seq}, messages can come from: {listed(leads, LISTED_MAX) or 'nowhere'}")
+
+
+def _reworded(reason: str, answer: Explanation, lines: SpanLines) -> str:
+    """A reason, with the event in it in the words of all other commands; ``--json`` keeps those of the library."""
+    causes = [each.cut for each in answer.upstream if each.cut is not None]
+    causes += [answer.paused.came] if answer.paused is not None else []
+    for cause in causes:
+        for before, after in ((f"seq {cause.seq}: ", ""), (f"seq {cause.seq} (", ")")):
+            reason = reason.replace(f"{before}{cause.text}{after}", f"{before}{lines.past.tell(cause)}{after}")
+    return reason
 
 
 def _upstream(each: Upstream, state: GraphState) -> str:

@@ -5,14 +5,13 @@ from typing import Annotated
 import typer
 
 from ezmsg.ledger.projections.questions.answers import Placement, Stay
-from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.commands.look.why import subject_text, tell
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import ledger_document
 from ezmsg.ledger.tools.text.phrases import span_text
-from ezmsg.ledger.tools.text.span_lines import tell_cause, tell_some
+from ezmsg.ledger.tools.text.span_lines import SpanLines
 
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"
 
@@ -34,7 +33,7 @@ def history(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         end = asked_moment(timeline, "end")
         subject = subject_text(asked)
         answer = timeline.history(subject)
@@ -44,23 +43,24 @@ def history(
             stays = None if placement is None else placement.to_dict()
             page.document({**ledger_document(timeline), **answer.to_dict(), "placement": stays})
             return
+        lines = SpanLines(page, timeline)
         times = count(len(answer.spans), "time")
         page.line(("head", answer.subject), f" was there {times}, for {span_text(answer.ns)} in all")
         if placement is not None:
-            _print_stays(page, timeline, placement)
+            _print_stays(lines, placement)
         else:
-            tell_some(page, answer.lives, lambda life: tell(page, timeline, life, end.seq, end.time, answer.subject))
+            lines.some(answer.lives, lambda life: tell(lines, life, end, answer.subject))
 
 
-def _print_stays(page: Page, timeline: Timeline, placement: Placement) -> None:
-    page.line(f"it moved {count(placement.moves, 'time')}")
-    tell_some(page, placement.stays, lambda stay: _print_stay(page, timeline, stay))
+def _print_stays(lines: SpanLines, placement: Placement) -> None:
+    lines.page.line(f"it moved {count(placement.moves, 'time')}")
+    lines.some(placement.stays, lambda stay: _print_stay(lines, stay))
 
 
-def _print_stay(page: Page, timeline: Timeline, stay: Stay) -> None:
+def _print_stay(lines: SpanLines, stay: Stay) -> None:
     where = f" on {stay.host}" if stay.host is not None else ""
     pid = f" (pid {stay.pid})" if stay.pid is not None else ""
-    page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
+    lines.page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
     for cause in (stay.came, stay.went):
         if cause is not None:
-            tell_cause(page, timeline, cause)
+            lines.cause(cause)

@@ -22,9 +22,9 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.known import known
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.page import PASSED_OVER, UPGRADE, Page
 from ezmsg.ledger.tools.text.bursts import QUIET_NS, Bursts, Line
-from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
+from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
 
 REFUSED = "command.rejected"
@@ -85,8 +85,8 @@ def log(
     page = Page()
     if follow and until is not None:
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
-    with opened(ledger, page) as source:
-        timeline = Timeline(source, progress=page.progress)
+    with opened(ledger, page, whole=False) as timeline:
+        source = timeline.ledger
         types = [*(type_ or []), *([REFUSED] if refused else [])]
         wanted = Filter(timeline, types, session, topic, component)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
@@ -325,7 +325,7 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
     """Say what the lines could not."""
     if reading.unknown:
         kinds = ", ".join(f"{tag} ({number})" for tag, number in reading.unknown.items())
-        page.note(f"events of unknown types were passed over: {kinds}. Upgrade ezmsg-ledger: what follows may be wrong")
+        page.note(f"{PASSED_OVER}: {kinds}. {UPGRADE}: what follows may be wrong")
     if not reading.matched and not json:
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
 
@@ -346,4 +346,4 @@ def _refuse_unknown(ledger: LedgerReader, topic: str | None, component: str | No
 def _say_open_end(page: Page, timeline: Timeline) -> None:
     runs = timeline.landmarks.runs
     if runs and runs[-1].end is None and not timeline.ledger.being_written:
-        page.note(f"run {runs[-1].number} breaks off here: its server never said that it ended")
+        page.note(breaks_off(runs[-1].number))

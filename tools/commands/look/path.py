@@ -7,12 +7,12 @@ import typer
 from ezmsg.ledger.projections.questions.answers import Path
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import ledger_document
 from ezmsg.ledger.tools.text.phrases import span_text
-from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, tell_spans
+from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
 
 _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 
@@ -39,7 +39,7 @@ def path(
     """
     page = Page()
     path_, asked = taken_apart(words, 2, 2, "two topics are needed", _USAGE)
-    with asked_timeline(path_, page) as timeline:
+    with opened(path_, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.path(asked[0], asked[1], moment, through_units=through_units)
         if json:
@@ -54,7 +54,7 @@ def _print(page: Page, timeline: Timeline, answer: Path) -> None:
     if answer.spans:
         times, breaks = count(len(answer.spans), "time"), count(answer.broken, "time")
         page.line(f"it was there {times}, broke {breaks}, for {span_text(answer.ns)} in all")
-    tell_spans(page, timeline, answer.spans, lambda span: " -> ".join(span.topics))
+    SpanLines(page, timeline).spans(answer.spans, lambda span: " -> ".join(span.topics))
     if answer.cut_edges:
         page.line(f"what went last: {listed(answer.cut_edges, SHOWN_MAX)}")
     if not answer.spans:

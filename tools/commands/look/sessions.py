@@ -17,6 +17,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.page import Page, table
+from ezmsg.ledger.tools.text.deeds import end_text
 from ezmsg.ledger.tools.text.documents import ledger_document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
 from ezmsg.ledger.tools.text.session_story import SessionStory, find_session, print_session, session_document
@@ -136,9 +137,6 @@ _HANDLERS: dict[type, Callable[[Sessions, Any], None]] = {
 
 _USAGE = "ezmsg-ledger sessions [LEDGER] [ID], such as: ezmsg-ledger sessions run.ledger 21"
 
-_HOW = {"server_stopped": "ended with the server", "server_lost": "lost with the server", None: "still open"}
-
-
 def sessions(
     words: Annotated[
         list[str] | None,
@@ -163,16 +161,14 @@ def sessions(
     """
     page = Page()
     path, named = taken_apart(words or [], 0, 1, "one session at most", _USAGE)
-    with opened(path, page) as source:
-        timeline = Timeline(source, progress=page.progress)
+    with opened(path, page) as timeline:
         wanted = find_session(timeline, named[0]).seq if named else None
         found = Sessions()
-        damage: DamagedLedger | None = None
         try:
-            found.begin(beginning(source))
-            fold(source.read(), found)
+            found.begin(beginning(timeline.ledger))
+            fold(timeline.ledger.read(), found)
         except DamagedLedger as error:
-            damage = error
+            timeline.damage = error
         if wanted is not None:
             story = SessionStory(timeline, wanted, EVERYTHING if full else LISTED_MAX)
             if json:
@@ -185,8 +181,6 @@ def sessions(
             page.document({**ledger_document(timeline), "sessions": list(found.lives.values())})
         else:
             _print(page, timeline, found)
-        if damage is not None:
-            raise damage
 
 
 def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
@@ -228,8 +222,7 @@ def _row(life: SessionLife, when: Callable[[int], str]) -> list[str]:
 
 
 def _how(life: SessionLife) -> str:
-    detail = f" ({life.detail})" if life.detail and life.detail != "eof" else ""
-    return _HOW.get(life.reason, life.reason or "") + detail
+    return "still open" if life.reason is None else end_text(life.reason, life.detail).removeprefix("was ")
 
 
 def _held(most: int, last: int, life: SessionLife) -> str:

@@ -9,14 +9,14 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import ledger_document, moment_document, setting_document
-from ezmsg.ledger.tools.text.span_lines import how_text, tell_some
+from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import settings_text, value_text
 
 LIKELY_MAX = 3
@@ -48,7 +48,7 @@ def settings(
     path, named = taken_apart(words or [], 0, 1, "one component at most", _USAGE)
     if field is not None and not named:
         raise Misuse("--field is one of a component", hint=_USAGE)
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         component = named[0] if named else None
@@ -66,7 +66,7 @@ def settings(
         elif answer is None:
             _print_all(page, moment, state)
         else:
-            _print_one(page, timeline, state, answer)
+            _print_one(SpanLines(page, timeline), state, answer)
 
 
 def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
@@ -78,8 +78,7 @@ def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
         if not text:
             plain += 1
             continue
-        source = "initial" if setting.process is None else f"reported by {names.process(state, setting.process)}"
-        rows.append([address, text, source, f"since seq {setting.since}"])
+        rows.append([address, text, names.source(state, setting), f"since seq {setting.since}"])
     for line in table(rows):
         page.line(f"  {line}")
     if plain:
@@ -88,7 +87,8 @@ def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
         page.line("  none: no component is registered at this moment")
 
 
-def _print_one(page: Page, timeline: Timeline, state: GraphState, answer: SettingHistory) -> None:
+def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory) -> None:
+    page = lines.page
     setting, changes = state.settings.get(answer.unit), answer.changes
     text = "nothing is in force" if setting is None else settings_text(setting.value, None) or "no settings"
     page.line(("head", f"{answer.unit} at seq {state.seq}: {text}"))
@@ -96,26 +96,35 @@ def _print_one(page: Page, timeline: Timeline, state: GraphState, answer: Settin
     how = Counter(change.how for change in changes)
     tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
     page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
-    tell_some(page, changes, lambda change: _tell_change(page, timeline, change, answer))
+    lines.some(changes, lambda change: _tell_change(lines, change, answer))
 
 
-def _tell_change(page: Page, timeline: Timeline, change: SettingChange, answer: SettingHistory) -> None:
-    _tell(page, timeline, change.came, _values(change, answer.field))
+def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory) -> None:
+    page = lines.page
+    _tell(lines, change.came, _values(change, answer.field), _origin(lines, change))
     if change.asked_by is not None:
         page.line(f"           asked for by session {change.label} (request {change.request})")
     elif change.likely:
         page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
     if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
-        _tell(page, timeline, change.went, "no longer in force")
+        _tell(lines, change.went, "no longer in force", f": {lines.past.tell(change.went)}")
 
 
 REPLACED = ("replaced", "registered anew")
 """What ends a value with another one in its place, which is told itself."""
 
 
-def _tell(page: Page, timeline: Timeline, cause: Cause, what: str) -> None:
-    when = f"{cause.seq:>7}  {time_text(cause.time, timeline.zone)}  "
-    page.line("  ", ("dim", when), ("change", what), f", {cause.text}")
+def _tell(lines: SpanLines, cause: Cause, what: str, why: str) -> None:
+    when = f"{cause.seq:>7}  {time_text(cause.time, lines.timeline.zone)}  "
+    lines.page.line("  ", ("dim", when), ("change", what), why)
+
+
+def _origin(lines: SpanLines, change: SettingChange) -> str:
+    """Where a value comes from: a report of the process that runs the unit, or the event that left it with this one."""
+    if change.how == "updated" and change.process is not None:
+        return f", reported by {names.process(lines.past, change.process)}"
+    said = lines.past.tell(change.came)
+    return f", {said}" if change.how == "earlier" else f", {change.how}: {said}"
 
 
 def _values(change: SettingChange, field: str | None) -> str:

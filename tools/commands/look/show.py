@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
 
-from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -16,11 +14,11 @@ from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.input.location import opened, shortened
+from ezmsg.ledger.tools.input.location import BEFORE_DAMAGE, asked_moment, opened, shortened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
-from ezmsg.ledger.tools.text.phrases import span_text
+from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, span_text
 from ezmsg.ledger.tools.text.value_text import settings_text
 
 EDGES_MAX = 60
@@ -55,24 +53,16 @@ def show(
       ezmsg-ledger show --at 42 --json | jq .settings
     """
     page = Page()
-    with opened(ledger, page) as source:
-        timeline = Timeline(source, progress=page.progress)
-        damage: DamagedLedger | None = None
-        try:
-            moment = timeline.moment(at)
-            state = timeline.at(moment)
-        except DamagedLedger as error:
-            damage = error
-            moment = replace(timeline.moment(error.seq), text=at, how="the last event before the damage")
-            state = timeline.at(moment)
+    with opened(ledger, page, whole=False) as timeline:
+        moment = asked_moment(timeline, at)
+        state = timeline.at(moment)
         if json:
             page.document(state_document(timeline, moment, state))
         else:
             Picture(page, timeline, state, full).draw(moment)
-        if state.unknown:
-            page.note("events of unknown types were passed over: this may be incomplete. Upgrade ezmsg-ledger")
-        if damage is not None:
-            raise damage
+        page.note_unknown(state.unknown)
+        if moment.how == BEFORE_DAMAGE and timeline.damage is not None:
+            raise timeline.damage
 
 
 class Picture:
@@ -99,8 +89,7 @@ class Picture:
     def _head(self, moment: Moment) -> None:
         state, timeline = self._state, self._timeline
         when = f", {self._time(state.time)}" if state.seq else ""
-        how = "" if moment.how == f"seq {state.seq}" else f" ({moment.how})"
-        self._page.line(("head", f"{shortened(timeline.ledger.location)} at seq {state.seq}{when}"), how)
+        self._page.line(("head", f"{shortened(timeline.ledger.location)} at seq {state.seq}{when}"), how_text(moment))
         run = timeline.landmarks.run_at(state.seq)
         if run is None:
             return
@@ -115,8 +104,8 @@ class Picture:
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
         if state.seq == timeline.ledger.head:
-            self._page.line(("dim", "the recording goes on") if timeline.ledger.being_written else
-                            ("warn", "the recording breaks off here: its server never said that it ended"))  # fmt: skip
+            goes_on = timeline.ledger.being_written
+            self._page.line(("dim", "the recording goes on") if goes_on else ("warn", breaks_off(run.number)))
 
     def _section(self, title: str, rows: Iterable[str], more: str = "") -> None:
         lines = list(rows)
@@ -221,9 +210,7 @@ class Picture:
         self._section("settings in force", table(rows), more)
 
     def _source(self, setting: SettingRecord) -> str:
-        if setting.process is None:
-            return f"initial, seq {setting.since}"
-        return f"reported by {names.process(self._state, setting.process)} at seq {setting.since}"
+        return f"{names.source(self._state, setting)}{',' if setting.process is None else ' at'} seq {setting.since}"
 
     def _endpoints(self) -> None:
         state = self._state
@@ -260,8 +247,6 @@ class Picture:
             self._page.line()
             self._page.line(f"before it was torn down, the graph had {count(then, 'edge')}:")
             self._page.line(f"  ezmsg-ledger show {shlex.quote(shortened(ledger.location))} --at {built}")
-
-    # --- times -------------------------------------------------------------------------------------------------------
 
     def _time(self, time: int) -> str:
         return time_text(time, self._timeline.zone)

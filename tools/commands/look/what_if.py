@@ -9,18 +9,15 @@ from ezmsg.ledger.projections.lifetimes.spans import densest
 from ezmsg.ledger.projections.questions.answers import Without
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
-from ezmsg.ledger.tools.commands.look.diff import ROWS_MAX
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.tools.text.comparison import CAME, CHANGED, WENT, Comparison
+from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Comparison, print_changes
 from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.session_story import find_session
-from ezmsg.ledger.tools.text.span_lines import how_text
 
 _USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if run.ledger viewer"
-
-TONES = {CAME: "add", WENT: "drop", CHANGED: "change"}
 
 
 def what_if(
@@ -44,7 +41,7 @@ def what_if(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a session is needed", _USAGE)
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         session = find_session(timeline, asked[0]).seq
         moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
         answer = timeline.without(session, moment)
@@ -73,17 +70,12 @@ def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparis
     moment = answer.moment
     when = f"{time_text(moment.time, timeline.zone)}{chosen or how_text(moment)}"
     page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {when}"))
-    for title, changes in comparison.groups():
-        page.line(("head", title))
-        shown = changes if len(changes) <= ROWS_MAX + 1 else changes[:ROWS_MAX]
-        for change in shown:
-            page.line("  ", (TONES[change.sign], f"{change.sign} {change.text}"))
-        if len(shown) < len(changes):
-            page.line(("dim", f"  ... {len(changes) - len(shown)} more (--json)"))
+    print_changes(page, comparison, ROWS_MAX, "--json")
     if not comparison:
         why = "had let go of all by then" if answer.events else f"connected only later, at seq {answer.session}"
         page.line(f"the graph would be the same: this session {why}; leave --at out for when it held most")
     if answer.doubts:
+        page.line()
         page.line(("head", "might have gone otherwise"))
     for doubt in answer.doubts:
         page.line(("dim", f"  {doubt.seq:>6}  "), doubt.text)

@@ -9,12 +9,12 @@ from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
 from ezmsg.ledger.projections.questions.settings.history import leaves
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import ledger_document
-from ezmsg.ledger.tools.text.phrases import span_text
-from ezmsg.ledger.tools.text.span_lines import how_text, tell_spans
+from ezmsg.ledger.tools.text.phrases import how_text, span_text
+from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import value_text
 
 VALUES_MAX = 5
@@ -45,7 +45,7 @@ def when(
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a predicate is needed, as one argument", _USAGE)
     predicate = parse(asked[0])
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         answer = timeline.when(predicate, asked_moment(timeline, at), causes=True)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
@@ -64,7 +64,7 @@ def _print(page: Page, timeline: Timeline, answer: When, predicate: Predicate) -
     changed = f"; last changed at seq {answer.last}" if answer.last is not None else ""
     page.line(f"first true at seq {first.born}, {time_text(first.born_time, timeline.zone)}{changed}")
     page.line(f"true {count(len(answer.spans), 'time')}, for {span_text(answer.ns)} in all")
-    tell_spans(page, timeline, answer.spans, lambda span: "true")
+    SpanLines(page, timeline).spans(answer.spans, lambda span: "true")
 
 
 def _never(timeline: Timeline, answer: When, predicate: Predicate) -> str:

@@ -7,14 +7,14 @@ import typer
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions import predicates
 from ezmsg.ledger.projections.questions.answers import Life, Why
+from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.subjects import KINDS
-from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.asked import asked_moment, asked_timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.documents import ledger_document
-from ezmsg.ledger.tools.text.phrases import span_text
-from ezmsg.ledger.tools.text.span_lines import how_text, tell_cause
+from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import settings_text
 
 _USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
@@ -52,41 +52,40 @@ def why(
     """
     page = Page()
     path, asked = taken_apart(words, 1, 2, "an edge, or a kind and a name, is needed", _USAGE)
-    with asked_timeline(path, page) as timeline:
+    with opened(path, page) as timeline:
         moment = asked_moment(timeline, at)
         answer = timeline.why(subject_text(asked), moment)
         if json:
             page.document({**ledger_document(timeline), **answer.to_dict()})
         else:
-            _print(page, timeline, answer)
+            _print(SpanLines(page, timeline), answer)
 
 
-def _print(page: Page, timeline: Timeline, answer: Why) -> None:
-    moment = answer.moment
+def _print(lines: SpanLines, answer: Why) -> None:
+    page, moment = lines.page, answer.moment
     state = "is" if answer.holds else "is not"
     page.line(("head", answer.subject), f" {state} there at seq {moment.seq}{how_text(moment)}")
     if answer.lives and not answer.holds:
         page.line("before that it was:")
     for life in answer.lives:
-        tell(page, timeline, life, moment.seq, moment.time, answer.subject)
+        tell(lines, life, moment, answer.subject)
     if answer.next is not None:
         page.line(("dim", "  it came again later:" if answer.lives else "  nor was it before; it came later:"))
-        tell_cause(page, timeline, answer.next)
+        lines.cause(answer.next)
     elif not answer.lives:
         page.line("  nor was it ever")
         if predicates.pair(answer.subject) is not None:
             page.line("  (both topics are known; whether a way led over others: ezmsg-ledger path FROM TO)")
 
 
-def tell(page: Page, timeline: Timeline, life: Life, seq: int, time: int, subject: str) -> None:
-    """A life as it was at event ``seq``: what, for how long, and the events at its two ends."""
-    gone = life.ended is not None and life.died is not None and life.died <= seq
-    ended = life.ended if gone and life.ended is not None else time
-    length = f"{'for' if gone else 'so far'} {span_text(max(0, ended - life.came.time))}"
-    page.line("  ", ("dim" if gone else "add", title(life, subject)), f", {length}")
-    tell_cause(page, timeline, life.came)
+def tell(lines: SpanLines, life: Life, moment: Moment, subject: str) -> None:
+    """A life as it was at a moment: what, for how long, and the events at its two ends."""
+    gone = life.ended is not None and life.died is not None and life.died <= moment.seq
+    ended = life.ended if gone and life.ended is not None else moment.time
+    lines.stretch(title(life, subject), max(0, ended - life.came.time), gone)
+    lines.cause(life.came)
     if gone and life.went is not None:
-        tell_cause(page, timeline, life.went, life.ended)
+        lines.cause(life.went, life.ended)
 
 
 def title(life: Life, subject: str) -> str:

@@ -16,7 +16,7 @@ from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep import verify as command
-from ezmsg.ledger.tools.deep import check_each_step
+from ezmsg.ledger.tools.commands.keep.verify import check_each_step
 
 Run = Callable[..., Any]
 

@@ -45,7 +45,7 @@ def test_a_night_is_told_run_by_run(run: Run, night: Any) -> None:
         "SYSTEM/FILTER/OUT -> VIEWER/IN (gone)"
     )
     [dead] = [line for line in lines if line.startswith("   42")]
-    assert "it died without a word, last seen 35 s before this start; with it ended 1 session, 1 process" in dead
+    assert "no clean shutdown was recorded, last seen 35 s before this start; with it ended 1 session, 1 proc" in dead
 
 
 def test_every_event_has_its_line_when_nothing_is_folded(run: Run, night: Any) -> None:
@@ -153,7 +153,7 @@ def test_a_recording_that_breaks_off_says_so(run: Run, tmp_path: Path) -> None:
         ledger.append([ev.ServerStarted(uuid="r", kind="server", name="n", host="h", pid=1)])
         assert run("log", tmp_path / "x.ledger").err == ""
     assert run("log", tmp_path / "x.ledger").err == (
-        "ezmsg-ledger: run 1 breaks off here: its server never said that it ended\n"
+        "ezmsg-ledger: run 1 breaks off here: no clean shutdown was recorded\n"
     )
     assert run("log", tmp_path / "x.ledger", "--until", "1").err == ""
 
@@ -316,7 +316,7 @@ def test_what_comes_is_shown_as_it_comes(tmp_path: Path, follow: Callable[..., F
             ev.ServerLost(server=1),
             ev.ServerStarted(uuid="r2", kind="server", name="again", host="h", pid=1),
         ])  # fmt: skip
-        assert "was lost: it died without a word" in follower.line()
+        assert "was lost: no clean shutdown was recorded" in follower.line()
         assert follower.line() == ""
         assert follower.line().startswith("run 2, ")
         assert 'server "again" started' in follower.line()

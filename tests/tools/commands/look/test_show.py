@@ -108,7 +108,7 @@ def test_a_recording_that_goes_on_and_one_that_broke_off(run: Run, tmp_path: Pat
     with Ledger.open(path) as ledger:
         ledger.append([ev.ServerStarted(uuid="r", kind="server", name="n", host="h", pid=1)])
         assert "the recording goes on" in run("show", path).out
-    assert "the recording breaks off here" in run("show", path).out
+    assert "run 1 breaks off here" in run("show", path).out
 
 
 def test_full_shows_every_endpoint_and_every_field(run: Run, night: Any) -> None:

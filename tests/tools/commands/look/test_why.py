@@ -21,9 +21,9 @@ def test_an_edge_that_is_there_has_its_holders(run: Run, night: Any) -> None:
     assert answer.out.splitlines() == [
         "SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN is there at seq 39",
         '  held by session 2 "SYSTEM", so far 17 s',
-        '         3  2026-11-24 13:03:20.151+00:00  connected by session 2 "SYSTEM"',
+        '         3  2026-11-24 13:03:20.151+00:00  session 2 "SYSTEM" connected SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN',
         '  held by session 21 "viewer", so far 0 ms',
-        '        24  2026-11-24 13:03:37.156+00:00  connected by session 21 "viewer"',
+        '        24  2026-11-24 13:03:37.156+00:00  session 21 "viewer" connected SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN',
     ]
 
 
@@ -34,7 +34,7 @@ def test_an_edge_that_is_gone_has_whoever_ended_it(run: Run, night: Any) -> None
         "before that it was:",
         '  held by session 21 "viewer", for 1 s',
     ]
-    assert '        40  2026-11-24 13:03:38.156+00:00  session 21 "viewer" ended: lost (reset)' in out
+    assert '        40  2026-11-24 13:03:38.156+00:00  session 21 "viewer" was lost (reset)' in out
     document = json.loads(run("why", night.path, "SYSTEM/FILTER/OUT", "VIEWER/IN", "--json").out)
     [life] = document["lives"]
     assert (document["holds"], life["born"], life["died"], life["went"]["kind"]) == (False, 23, 40, "session lost")
@@ -43,7 +43,7 @@ def test_an_edge_that_is_gone_has_whoever_ended_it(run: Run, night: Any) -> None
 def test_an_edge_before_it_ever_was_has_what_began_it(run: Run, night: Any) -> None:
     out = run("why", night.path, "SYSTEM/FILTER/OUT", "VIEWER/IN", "--at", "3").out
     assert "  nor was it before; it came later:\n" in out
-    assert out.endswith('        23  2026-11-24 13:03:37.156+00:00  connected by session 21 "viewer"\n')
+    assert out.endswith('  session 21 "viewer" connected SYSTEM/FILTER/OUT -> VIEWER/IN\n')
     never = run("why", night.path, "SYSTEM/FILTER/OUT", "SCOPE").out.splitlines()
     assert never[1:] == [
         "  nor was it ever",
@@ -55,7 +55,8 @@ def test_what_a_lost_run_held_lasted_until_it_was_last_alive(run: Run, night: An
     """And not until the next start, which may be the next morning."""
     [hold, _, lost] = run("why", night.path, *SHARED, "--at", "43").out.splitlines()[2:5]
     assert hold == '  held by session 2 "SYSTEM", for 24 s'
-    assert lost.endswith("the run was lost, last known to be alive at 2026-11-24 13:03:44.156+00:00")
+    assert " server \"rig 3\" (pid " in lost
+    assert lost.endswith(") was lost, last known to be alive at 2026-11-24 13:03:44.156+00:00")
     assert "held by session 2 \"SYSTEM\", for 24 s" in run("history", night.path, *SHARED).out
     [life] = json.loads(run("why", night.path, *SHARED, "--at", "43", "--json").out)["lives"]
     assert life["went"]["time"] - life["ended"] == 35 * 10**9
@@ -86,7 +87,7 @@ def test_of_many_lives_the_first_and_the_last_are_told(run: Run, tmp_path: Path)
     for command, asked in (("history", ["A", "B"]), ("path", ["A", "B"]), ("when", ["A -> B"])):
         told = run(command, path, *asked).out.splitlines()
         assert [line for line in told if "..." in line] == ["  ... 30 more between them (--json)"]
-        assert [line.split()[0] for line in told if "connected by" in line and "dis" not in line] == [
+        assert [line.split()[0] for line in told if " connected A -> B" in line] == [
             str(seq) for seq in (*range(2, 21, 2), *range(82, 101, 2))
         ]
 
@@ -109,15 +110,18 @@ def test_everything_that_has_a_kind_can_be_asked_about(run: Run, night: Any, sub
 
 
 @pytest.mark.parametrize(
-    ("end", "kind"),
+    ("end", "kind", "said"),
     [
-        (lambda live, session: live.disconnect("A", "B", owner=session), "disconnected"),
-        (lambda live, session: live.clear(session), "session cleared"),
-        (lambda live, session: live.close_session(session, "error"), "session error"),
-        (lambda live, session: live.close(), "session server_stopped"),
+        (lambda live, session: live.disconnect("A", "B", owner=session), "disconnected", "disconnected A -> B"),
+        (lambda live, session: live.clear(session), "session cleared", "gave up all it held"),
+        (lambda live, session: live.close_session(session, "error"), "session error", "ended with an error"),
+        (lambda live, session: live.close(), "session server_stopped", "ended with the server"),
     ],
 )
-def test_every_end_of_a_hold_is_told(run: Run, tmp_path: Path, end: Callable[[Any, int], Any], kind: str) -> None:
+def test_every_end_of_a_hold_is_told(
+    run: Run, tmp_path: Path, end: Callable[[Any, int], Any], kind: str, said: str
+) -> None:
+    """In the words in which `log` tells of the same event."""
     path = tmp_path / "x.ledger"
     with Ledger.open(path) as ledger:
         live = LiveGraph(ledger)
@@ -126,7 +130,8 @@ def test_every_end_of_a_hold_is_told(run: Run, tmp_path: Path, end: Callable[[An
         end(live, session)
     [life] = json.loads(run("why", path, "A", "B", "--json").out)["lives"]
     assert life["went"]["kind"] == kind
-    assert life["went"]["text"] in run("why", path, "A", "B").out
+    assert f'session 2 "S" {said}\n' in run("why", path, "A", "B").out
+    assert f'session 2 "S" {said}' in run("log", path, "--all").out
 
 
 def test_a_history_has_every_hold_and_how_long_there_was_any(run: Run, night: Any) -> None:
