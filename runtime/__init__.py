@@ -10,14 +10,14 @@ from ezmsg.ledger.runtime.session import Session
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.recorder.recording import record
-    from ezmsg.ledger.runtime.server import GraphServer
+    from ezmsg.ledger.runtime.server.server import GraphServer
 
 __all__ = ["GraphServer", "LiveGraph", "Session", "record"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "GraphServer":
-        from ezmsg.ledger.runtime.server import GraphServer
+        from ezmsg.ledger.runtime.server.server import GraphServer
 
         return GraphServer
     if name == "record":

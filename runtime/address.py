@@ -4,12 +4,8 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ezmsg.ledger.errors import LedgerError
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.server import GraphServer
 
 PORT_MAX = 65535
 
@@ -53,19 +49,6 @@ def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | No
         f"LISTENING ON {where}: {who} can change the graph at port {port}, and read all settings. "
         "Nothing is encrypted, and nobody is asked who they are."
     )
-
-
-def start_at(server: "GraphServer", text: str) -> None:
-    """Start ``server`` at ``HOST:PORT``. Raises CannotListen, LedgerError, and OSError for a file."""
-    host, port = parse_address(text)
-    try:
-        server.start((host, port))
-    except UnicodeError as error:  # a host name that cannot even be asked for
-        raise cannot_listen(host, port, socket.gaierror(str(error))) from error
-    except OSError as error:
-        if error.filename is not None:  # of the ledger, not of the socket
-            raise
-        raise cannot_listen(host, port, error) from error
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:

@@ -20,7 +20,6 @@ from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.bridge import Bridge
-from ezmsg.ledger.runtime.growth import Growth
 from ezmsg.ledger.runtime.references import check_references
 from ezmsg.ledger.runtime.spool import Degraded, Journal
 
@@ -37,7 +36,6 @@ class RecordedGraph:
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
         self.journal = Journal(ledger, wait=not served, keep_going=served)
-        self.growth = Growth()
         self._renamed: dict[int, int] = {}
         self.beginning = Checkpoint(beginning(ledger))
         self.state = state_at(ledger)
@@ -100,7 +98,6 @@ class RecordedGraph:
         Costs next to nothing when all is well, and one small write while the disk is full; ``at_once`` does not wait
         for the time of the next attempt. Where events were lost and there is room: a replay from the last checkpoint.
         """
-        self.growth.note(time.monotonic(), self.ledger.appended)
         self.journal.look()
         if not self.journal.resume(at_once=at_once):
             return

@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import start_at
 from ezmsg.ledger.runtime.recorder.process import UNWRITTEN
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
@@ -57,7 +56,7 @@ def main() -> int:
 def _start(server: GraphServer, address: str) -> bool:
     """Start it, and say where it listens or why it does not."""
     try:
-        start_at(server, address)
+        server.start_at(address)
     except LedgerError as error:
         _say(error=str(error), hint=error.hint, kind=type(error).__name__)
         return False

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from ezmsg.core.netprotocol import (
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.address import beyond_loopback
+from ezmsg.ledger.runtime.address import beyond_loopback, cannot_listen, parse_address
 from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server.clients import commands, endpoints, streams
@@ -160,6 +161,21 @@ class GraphServer(threading.Thread):
             if self.ledger is not None and self.ledger is not self._given:
                 self.ledger.close()
             raise
+
+    def start_at(self, text: str) -> None:
+        """Start at ``HOST:PORT``; port 0 takes a free one.
+
+        Raises CannotListen, saying who listens there already, and what ``start`` raises of the ledger.
+        """
+        host, port = parse_address(text)
+        try:
+            self.start((host, port))
+        except UnicodeError as error:  # a host name that cannot even be asked for
+            raise cannot_listen(host, port, socket.gaierror(str(error))) from error
+        except OSError as error:
+            if error.filename is not None:  # of the ledger, not of the socket
+                raise
+            raise cannot_listen(host, port, error) from error
 
     def _open_ledger(self) -> Ledger:
         if isinstance(self._given, Ledger):

@@ -1,7 +1,7 @@
 """How a server is, for whoever asks: put together when asked, from what is there anyway."""
 
 from collections import Counter
-from time import monotonic, time_ns
+from time import time_ns
 from typing import Any
 
 import msgspec
@@ -26,14 +26,14 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "ledger": live.ledger.location,
         "id": live.ledger.id,
         "bytes": live.ledger.bytes_on_disk,
-        "bytes_per_hour": live.growth.per_hour(monotonic(), live.ledger.appended),
+        "bytes_per_hour": hub.pulse.bytes_per_hour,
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
         "lag": live.journal.lag(now),
         "started": state.runs[live.run].started,
         "now": now,
-        "rate": round(hub.pulse.rate, 3),
+        "rate": round(hub.pulse.events_per_second, 3),
         "sessions": len(state.sessions),
         "processes": len(state.processes),
         "publishers": kinds["publisher"],

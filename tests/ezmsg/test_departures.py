@@ -8,7 +8,7 @@ from ezmsg.core.graphcontext import GraphContext
 from ezmsg.core.graphserver import GraphServer as StockServer
 from ezmsg.core.messagecache import CacheMiss
 
-from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.runtime import GraphServer
 
 PATIENCE_S = 5.0
 

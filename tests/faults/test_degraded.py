@@ -17,8 +17,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
-from ezmsg.ledger.runtime import LiveGraph, spool
-from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.runtime import GraphServer, LiveGraph, spool
 from ezmsg.ledger.runtime.server import feed_history as history_module
 from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.storage.disk import Disk

@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.runtime import GraphServer
-from ezmsg.ledger.runtime.address import CannotListen, beyond_loopback, cannot_listen, parse_address, start_at
+from ezmsg.ledger.runtime.address import CannotListen, beyond_loopback, cannot_listen, parse_address
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_who_says_nothing_is_another_program() -> None:
 def test_a_server_is_started_where_it_was_told_to() -> None:
     ledger = Ledger.memory()
     server = GraphServer(ledger)
-    start_at(server, "127.0.0.1:0")
+    server.start_at("127.0.0.1:0")
     try:
         with pytest.raises(CannotListen, match=r"a graph server of ezmsg .* is there already"):
-            start_at(GraphServer(ledger), str(server.address))
+            GraphServer(ledger).start_at(str(server.address))
     finally:
         server.stop()
 
 
 def test_a_host_that_is_no_name_is_said_so() -> None:
     with pytest.raises(CannotListen, match=r"no host is known as 'a\.\.b'"):
-        start_at(GraphServer(Ledger.memory()), "a..b:0")
+        GraphServer(Ledger.memory()).start_at("a..b:0")

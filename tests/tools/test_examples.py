@@ -13,7 +13,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.server import GraphServer
+from ezmsg.ledger.runtime import GraphServer
 from ezmsg.ledger.tools import cli, exits
 
 Run = Callable[..., Any]

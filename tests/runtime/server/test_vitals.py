@@ -10,11 +10,8 @@ import pytest
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder.control_client import ask
-from ezmsg.ledger.runtime.server import pulse as pulse_module
 from ezmsg.ledger.runtime.server import routing as routing_module
-from ezmsg.ledger.runtime.server.pulse import SPAN_S, Pulse
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
@@ -157,21 +154,3 @@ def test_a_fault_of_the_server_is_the_last_error(server: GraphServer) -> None:
     assert answer["last_error"]["error"] == "ValueError: nonsense"
     assert answer["started"] < answer["last_error"]["time"] <= answer["now"]
     assert json.dumps(answer)
-
-
-def test_the_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(pulse_module, "monotonic", lambda: now[0])
-    live = LiveGraph(Ledger.memory())
-    pulse = Pulse(live)
-    assert pulse.rate == 0.0
-    for _ in range(20):
-        for _ in range(3):
-            live.open_session()
-        now[0] += 1.0
-        pulse.beat()
-    assert pulse.rate == pytest.approx(3.0)
-    now[0] += 2 * SPAN_S
-    pulse.beat()
-    assert pulse.rate == 0.0
-    assert len(pulse._beats) < 2 * SPAN_S

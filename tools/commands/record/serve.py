@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ezmsg.ledger.projections.questions import clock
-from ezmsg.ledger.runtime.address import EVERYWHERE, CannotListen, start_at
+from ezmsg.ledger.runtime.address import EVERYWHERE, CannotListen
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import sizes
@@ -22,7 +22,7 @@ from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.keeper import Rotation
-    from ezmsg.ledger.runtime.server import GraphServer
+    from ezmsg.ledger.runtime.server.server import GraphServer
 
 SIZE_MIN = 4000
 """Bytes of a segment below which there would be more beginnings than events."""
@@ -84,8 +84,8 @@ def serve(
     rotation = rotation_of(rotate or [], keep, compress)
     wanted = address_or_default(address)
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
-    from ezmsg.ledger.runtime.server import GraphServer
     from ezmsg.ledger.runtime.server.metrics import NoMetrics
+    from ezmsg.ledger.runtime.server.server import GraphServer
     from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
@@ -103,7 +103,7 @@ def serve(
             metrics_port=metrics,
             rotation=rotation,
         )
-        start_at(server, wanted)
+        server.start_at(wanted)
     except CannotListen as error:
         raise no_listening(error, address) from error
     except NoMetrics as error:

@@ -26,7 +26,7 @@ def test_a_process_without_descriptors_goes_on_and_serves_those_who_waited(tmp_p
     """A real one: its own connections stay below the limit, but what else it has open takes the last descriptors."""
     program = (
         "import os, resource, sys, threading\n"
-        "from ezmsg.ledger.runtime.server import GraphServer\n"
+        "from ezmsg.ledger.runtime import GraphServer\n"
         f"server = GraphServer({str(tmp_path / 'x.ledger')!r})\n"
         "server.start(('127.0.0.1', 0))\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({FILES}, {FILES}))\n"

@@ -15,8 +15,8 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
+from ezmsg.ledger.runtime import GraphServer
 from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
-from ezmsg.ledger.runtime.server import GraphServer
 from ezmsg.ledger.runtime.spool import Degraded
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
