@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import msgspec
 
@@ -24,6 +25,13 @@ SUFFIX = ".lock"
 
 HOLDER_MAX = 4096
 """Bytes of a lock file that are read: three short fields."""
+
+LET_GO_S = 2.0
+"""How long a successor waits for the lock of a writer that is gone. A process that the writer was just starting has the
+lock until it has closed what it inherited, which on a busy machine takes a while."""
+
+POLL_S = 0.005
+"""How often it looks meanwhile."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "ncpfs"]
@@ -46,6 +54,16 @@ class WriterLock:
         self.forked = False
         self._disk = disk
         self._guarded: list[int] = []
+        for last in _attempts():
+            try:
+                self._acquire()
+                break
+            except LedgerLocked as refusal:
+                if last or self._identity in _held or not _is_gone(refusal.holder):
+                    raise
+
+    def _acquire(self) -> None:
+        disk = self._disk
         with _registry:
             existed = self._existed()
             self._handle = self._open()
@@ -108,11 +126,15 @@ class WriterLock:
     def hold(self, handle: int) -> None:
         """Guard and lock the ledger file itself: people delete lock files. Raises LedgerLocked.
 
-        Readers are not kept out; on Windows they would be, so it is not done there.
+        Readers are not kept out; on Windows they would be, so it is not done there. A writer that just died may have
+        lost its lock file a moment before this one.
         """
         self.guard(handle)
-        if sys.platform != "win32" and not self._disk.lock(handle):
-            raise LedgerLocked(f"{self.path} is being written by another process, whose lock file was removed")
+        for last in _attempts():
+            if sys.platform == "win32" or self._disk.lock(handle):
+                return
+            if last or self.previous_seen is None:
+                raise LedgerLocked(f"{self.path} is being written by another process, whose lock file was removed")
 
     def let_go(self, handle: int) -> None:
         """Close a handle that was guarded, and with it the lock of its file."""
@@ -157,8 +179,7 @@ def is_written(disk: Disk, path: str, file: str) -> bool:
         if _is_locked(disk, path + SUFFIX):
             return True
     except OSError:  # there never was a writer, its file cannot be read, or there are no locks to ask
-        holder = _holder_of(disk, path)
-        if holder is not None and (holder.host != socket.gethostname() or _runs(holder.pid)):
+        if not _is_gone(_holder_of(disk, path)):
             return True
     try:
         return _is_locked(disk, file)
@@ -168,8 +189,12 @@ def is_written(disk: Disk, path: str, file: str) -> bool:
 
 def refuse_written(disk: Disk, path: str) -> None:
     """Raise LedgerLocked when somebody writes the ledger at ``path`` now."""
-    if is_written(disk, path, path):
-        raise _written_by(path, _holder_of(disk, path), hint="Stop that writer first.")
+    for last in _attempts():
+        if not is_written(disk, path, path):
+            return
+        holder = _holder_of(disk, path)
+        if last or not _is_gone(holder):
+            raise _written_by(path, holder, hint="Stop that writer first.")
 
 
 def _is_locked(disk: Disk, path: str) -> bool:
@@ -208,6 +233,20 @@ def _read_holder(disk: Disk, handle: int) -> Holder | None:
         return None
 
 
+def _attempts() -> Iterator[bool]:
+    """One attempt now and more for LET_GO_S, at pauses of POLL_S; True for the last one."""
+    deadline = time.monotonic() + LET_GO_S
+    while time.monotonic() < deadline:
+        yield False
+        time.sleep(POLL_S)
+    yield True
+
+
+def _is_gone(holder: Holder | None) -> bool:
+    """Whether a lock file names no process, or one of this machine that has ended."""
+    return holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid))
+
+
 def _runs(pid: int) -> bool:
     if sys.platform == "win32":  # signal 0 is Ctrl-C there
         return True
@@ -217,7 +256,11 @@ def _runs(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")  # ended, and nobody has asked how
+    except (OSError, IndexError):  # not Linux
+        return True
 
 
 _registry = threading.RLock()

@@ -16,6 +16,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import ForkedWriter, LedgerLocked
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.storage import lock
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.lock import is_written, network_file_system
 
@@ -204,6 +205,43 @@ def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
     os.kill(child, 0)
     for end in (read_end, write_end, gate, gate_opener):
         os.close(end)
+
+
+SLOW_CHILD = """
+import os, sys, time
+os.register_at_fork(after_in_child=lambda: time.sleep(0.3))  # before ours, as on a machine that is busy
+from ezmsg.ledger import Ledger, events
+ledger = Ledger.open(sys.argv[1], durability="none")
+ledger.append([events.Mark(name="of the parent")])
+if os.fork() == 0:
+    sys.stdin.readline()
+    os._exit(0)
+os.kill(os.getpid(), 9)
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "not waited for"])
+def test_a_successor_waits_for_the_child_that_a_killed_writer_was_starting(path: Path, reaped: bool) -> None:
+    """The child has the lock until it has closed what it inherited: nobody is refused because of that."""
+    with subprocess.Popen([sys.executable, "-c", SLOW_CHILD, str(path)], stdin=subprocess.PIPE) as parent:
+        os.waitid(os.P_PID, parent.pid, os.WEXITED | (0 if reaped else os.WNOWAIT))
+        with Ledger.open(path) as ledger:
+            assert ledger.head == 1
+
+
+@needs_fork
+def test_a_lock_that_outlives_its_writer_is_refused_in_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    monkeypatch.setattr(lock, "LET_GO_S", 0.1)
+    Ledger.open(path).close()
+    with open(f"{path}.lock", "r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        began = time.monotonic()
+        with pytest.raises(LedgerLocked, match="is being written by another process"):
+            Ledger.open(path)
+        assert time.monotonic() - began >= 0.1
 
 
 @needs_fork
