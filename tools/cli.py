@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from inspect import cleandoc
+from inspect import cleandoc, get_annotations
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -238,6 +238,9 @@ def _named(command: Command) -> Any:
 def _loaded(command: Command) -> Any:
     """The command itself."""
     function = command.load()
+    for annotation in get_annotations(function).values():
+        for parameter in getattr(annotation, "__metadata__", ()):
+            parameter.readable = False  # a file that may not be read is the system's refusal, not a misuse
     return _command(command, _guarded(function), _help_text(command, function.__doc__ or ""))
 
 

@@ -201,9 +201,20 @@ class Answer:
         return f"exit code {self.code}\n{self.out}{self.err}"
 
 
+@pytest.fixture(scope="session")
+def far_away(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder so deep that every path from there is longer than in full: commands print the shorter of the two."""
+    folder = tmp_path_factory.mktemp("far").joinpath(*"x" * 64)
+    folder.mkdir(parents=True)
+    return folder
+
+
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Answer]]:
-    """Runs one command line through the program's entry point, in this process, as seen from UTC."""
+def run(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, far_away: Path
+) -> Iterator[Callable[..., Answer]]:
+    """Runs one command line through the program's entry point, in this process, far away and as seen from UTC."""
+    monkeypatch.chdir(far_away)
     monkeypatch.setenv("TZ", "UTC")
     for name in ("EZMSG_LEDGER", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
