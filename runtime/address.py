@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from ezmsg.ledger.errors import LedgerError
 
@@ -23,11 +24,27 @@ class CannotListen(LedgerError):
     """An address is malformed, taken, or none of this machine's."""
 
 
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """Host and port of ``HOST:PORT``, split at the first colon as ezmsg does it; None for another text."""
+    host, _, port = text.partition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or len(port) > len(str(PORT_MAX)) or int(port) > PORT_MAX:
+        return None
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one of the loopback interface."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # not an address: the system could not say who it is
+        return False
+
+
 def parse_address(text: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT``. Raises CannotListen. ezmsg splits at the colon, so that IPv6 has no place."""
-    host, _, port = text.strip().partition(":")
-    if host and port.isascii() and port.isdecimal() and int(port) <= PORT_MAX:
-        return host, int(port)
+    address = host_and_port(text.strip())
+    if address is not None:
+        return address
     if text.count(":") > 1 or text.lstrip().startswith("["):
         raise CannotListen(
             f"{text!r} is not an address: host, colon, and a port; IPv6 has no place in ezmsg's addresses",
@@ -41,7 +58,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | None:
     """What to warn of when a server listens at this address (as the system has it); None at the loopback interface."""
-    if ipaddress.ip_address(host).is_loopback:
+    if is_loopback(host):
         return None
     where = "EVERY ADDRESS OF THIS MACHINE" if host == EVERYWHERE else f"{host}, BEYOND THIS MACHINE"
     who = f"hosts of {', '.join(allow)}" if allow else "anybody who reaches it (there is no --allow)"
@@ -75,12 +92,25 @@ def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
     return CannotListen(f"cannot listen on {host}:{port}: {why}", hint=hint)
 
 
+def read_counted(replies: BinaryIO, most: int) -> bytes:
+    """What a graph server sends with its length in eight bytes before it.
+
+    Raises EOFError when it ends too soon, ValueError when it announces more than ``most`` bytes.
+    """
+    size = int.from_bytes(replies.read(8), "little")
+    if size > most:
+        raise ValueError(f"{size} bytes are too many for a reply")
+    data = replies.read(size)
+    if not data or len(data) < size:
+        raise EOFError
+    return data
+
+
 def _graph_server_at(host: str, port: int) -> str | None:
     """The version with which a graph server at this address greets; None when it is none, or says nothing."""
     try:
-        with socket.create_connection((host, port), PROBE_TIMEOUT_S) as probe, probe.makefile("rb") as said:
-            size = int.from_bytes(said.read(8), "little")
-            version = said.read(size).decode("ascii") if 0 < size <= VERSION_MAX else ""
-    except (OSError, UnicodeDecodeError):
+        with socket.create_connection((host, port), PROBE_TIMEOUT_S) as probe, probe.makefile("rb") as replies:
+            version = read_counted(replies, VERSION_MAX).decode("ascii")
+    except (OSError, EOFError, ValueError):
         return None
     return version if version.isprintable() and version else None

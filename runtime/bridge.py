@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.closings import UNSEEN, closings
-from ezmsg.ledger.projections.graph.records import EndpointRecord, Registration
+from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.values import same
 
@@ -14,7 +14,7 @@ from ezmsg.ledger.values import same
 class Bridge:
     """The events that lead from ``logged`` to a state like ``lived``.
 
-    ``events`` are stamped with seqs behind ``logged.seq`` and ``time``; ``logged`` itself is folded on by each of them.
+    ``events`` are stamped with ``time`` and the seqs after ``logged.seq``; ``logged`` itself is folded on by each.
     ``ids`` gives the new id of each thing that was opened while nothing could be written: its old one is the seq of an
     event that is lost. Closings have the reason ``unseen``, openings ``observed``. What no event can say again stays
     lost: the label that a session had from a registration which is lost and was given up. Cost: O(both states).
@@ -50,19 +50,7 @@ class Bridge:
     def _start(self) -> None:
         for key, run in self._lived.runs.items():
             if key not in self._state.runs:  # the file itself was lost
-                self.ids[key] = self._emit(
-                    ev.ServerStarted(
-                        uuid=run.uuid,
-                        kind=run.kind,
-                        name=run.name,
-                        host=run.host,
-                        pid=run.pid,
-                        address=run.address,
-                        versions=run.versions,
-                        rules=run.rules,
-                        durability=run.durability,
-                    )
-                )
+                self.ids[key] = self._emit(_event(ev.ServerStarted, run))
 
     # --- what has ended, and what has come ---------------------------------------------------------------------------
 
@@ -78,47 +66,22 @@ class Bridge:
         state, lived = self._state, self._lived
         for key, session in lived.sessions.items():
             if key not in state.sessions:
-                self.ids[key] = self._emit(
-                    ev.SessionOpened(uuid=session.uuid, peer=session.peer, label=session.label, observed=True)
-                )
+                self.ids[key] = self._emit(_event(ev.SessionOpened, session, observed=True))
         for key, process in lived.processes.items():
             if key not in state.processes:
-                self.ids[key] = self._emit(ev.ProcessOpened(uuid=process.uuid, peer=process.peer, observed=True))
+                self.ids[key] = self._emit(_event(ev.ProcessOpened, process, observed=True))
         for key, endpoint in lived.endpoints.items():
             if key not in state.endpoints:
-                self.ids[key] = self._emit(self._opening(endpoint))
+                leads_to = {} if endpoint.publisher is None else {"publisher": self._new(endpoint.publisher)}
+                self.ids[key] = self._emit(_event(_OPENINGS[endpoint.kind], endpoint, **leads_to, observed=True))
             if endpoint.stalled != state.endpoints[self._new(key)].stalled:
                 kind = ev.SubscriberStalled if endpoint.stalled else ev.SubscriberRecovered
                 self._emit(kind(endpoint=self._new(key), topic=endpoint.topic or ""))
         for key, request in lived.requests.items():
             if key not in state.requests:
                 asked = None if request.process is None else self._new(request.process)
-                self.ids[key] = self._emit(
-                    ev.RequestRouted(
-                        uuid=request.uuid,
-                        session=self._new(request.session),
-                        unit=request.unit,
-                        operation=request.operation,
-                        process=asked,
-                    )
-                )
-
-    def _opening(self, record: EndpointRecord) -> ev.Event:
-        if record.kind == "channel":
-            assert record.publisher is not None
-            publisher = self._new(record.publisher)
-            return ev.ChannelOpened(uuid=record.uuid, publisher=publisher, peer=record.peer, observed=True)
-        topic = record.topic or ""
-        if record.kind == "subscriber":
-            return ev.SubscriberOpened(uuid=record.uuid, topic=topic, peer=record.peer, observed=True)
-        return ev.PublisherOpened(
-            uuid=record.uuid,
-            topic=topic,
-            declared=record.declared,
-            advertised=record.advertised,
-            peer=record.peer,
-            observed=True,
-        )
+                routed = _event(ev.RequestRouted, request, session=self._new(request.session), process=asked)
+                self.ids[key] = self._emit(routed)
 
     # --- edges, units, components, settings --------------------------------------------------------------------------
 
@@ -150,17 +113,13 @@ class Bridge:
             if gone:
                 self._emit(ev.ProcessOwnershipChanged(process=key, added=(), removed=gone))
         for key, record in differing.items():
-            self._emit(ev.ProcessRegistered(process=key, pid=record.pid, host=record.host, units=record.units))
+            self._emit(_event(ev.ProcessRegistered, record, process=key))
 
     def _register(self) -> None:
         for key, registration in self._lived.registrations.items():
             session = self._new(key)
             if not _same_registration(registration, self._state.registrations.get(session)):
-                self._emit(
-                    ev.MetadataRegistered(
-                        session=session, metadata=registration.metadata, raw=registration.raw, observed=True
-                    )
-                )
+                self._emit(_event(ev.MetadataRegistered, registration, session=session, observed=True))
 
     def _set(self) -> None:
         for component, setting in self._lived.settings.items():
@@ -170,6 +129,19 @@ class Bridge:
             before = self._state.settings.get(component)
             if before is None or before.process != process or not same(before.value, setting.value):
                 self._emit(ev.SettingsUpdated(process=process, component=component, value=setting.value, observed=True))
+
+
+_OPENINGS: dict[str, type[ev.Event]] = {
+    "publisher": ev.PublisherOpened,
+    "subscriber": ev.SubscriberOpened,
+    "channel": ev.ChannelOpened,
+}
+
+
+def _event(kind: type[ev.Event], record: Any, **fields: Any) -> ev.Event:
+    """The event of which ``record`` is what a state knows: its fields are those of the same names, and ``fields``."""
+    known = {name: getattr(record, name) for name in kind.__struct_fields__ if hasattr(record, name)}
+    return kind(**known | fields)
 
 
 def _order(hold: tuple[tuple[str, str], int | None]) -> tuple[tuple[str, str], int]:

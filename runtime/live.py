@@ -323,7 +323,7 @@ class LiveGraph(RecordedGraph):
         )
         if process is not None:
             return int(self._commit(routed)[0].seq), self.state.processes[process].uuid
-        answer = ev.RequestAnswered(request=self.journal.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
+        answer = ev.RequestAnswered(request=self.spool.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
         return int(self._commit(routed, answer)[0].seq), None
 
     def answer_request(self, request: int, ok: bool, error_code: str | None, took: int) -> None:
@@ -383,7 +383,7 @@ class LiveGraph(RecordedGraph):
         self.dag.check()
         live, kept = set(self.dag.edges()), {edge for edge, _ in self.state.ownership.edges()}
         assert live == kept, f"the cycle test and the state differ in {live ^ kept}"
-        assert self.state.seq == self.journal.head, f"state at {self.state.seq}, journal at {self.journal.head}"
+        assert self.state.seq == self.spool.head, f"state at {self.state.seq}, spool at {self.spool.head}"
         if self.degraded is None:
             assert self.state.seq == self.ledger.head, f"state at {self.state.seq}, ledger at {self.ledger.head}"
 

@@ -21,7 +21,7 @@ from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.bridge import Bridge
 from ezmsg.ledger.runtime.references import check_references
-from ezmsg.ledger.runtime.spool import Degraded, Journal
+from ezmsg.ledger.runtime.spool import Degraded, Spool
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -35,7 +35,7 @@ class RecordedGraph:
     """
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
-        self.journal = Journal(ledger, wait=not served, keep_going=served)
+        self.spool = Spool(ledger, wait=not served, keep_going=served)
         self._renamed: dict[int, int] = {}
         self.beginning = Checkpoint(beginning(ledger))
         self.state = state_at(ledger)
@@ -64,11 +64,11 @@ class RecordedGraph:
         """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone."""
         if self.run not in self.state.runs:
             raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
-        check_references(events, self.state, self.journal.next_seq)
+        check_references(events, self.state, self.spool.next_seq)
         return self._store(list(events))
 
     def _store(self, events: list[ev.Event]) -> list[Any]:
-        stored = self.journal.append(events)
+        stored = self.spool.append(events)
         self.state.apply_batch(stored)
         if self._watch:
             self._report()
@@ -85,12 +85,12 @@ class RecordedGraph:
     @property
     def ledger(self) -> Ledger:
         """The ledger that is written. It can be another one after a failure: see ``Ledger.reopen``."""
-        return self.journal.ledger
+        return self.spool.ledger
 
     @property
     def degraded(self) -> Degraded | None:
         """Why nothing is written at the moment; None when all is well."""
-        return self.journal.degraded
+        return self.spool.degraded
 
     def tend(self, *, at_once: bool = False) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
@@ -98,41 +98,32 @@ class RecordedGraph:
         Costs next to nothing when all is well, and one small write while the disk is full; ``at_once`` does not wait
         for the time of the next attempt. Where events were lost and there is room: a replay from the last checkpoint.
         """
-        self.journal.look()
-        if not self.journal.resume(at_once=at_once):
+        self.spool.look()
+        if not self.spool.resume(at_once=at_once):
             return
-        degraded, missing = self.journal.degraded, self.journal.missing
+        degraded, late = self.spool.degraded, self.spool.late
         assert degraded is not None
-        if missing is None:
-            late = self.journal.late
-            if late:
-                first, last = self.journal.head - late + 1, self.journal.head
-                gap = ev.Gap(first=first, last=last, lost=0, late=late, reason=degraded.error)
-                gap = replace(gap, seq=self.journal.next_seq, time=time.time_ns())
-                self._write_over_gap([gap], self.state, gap)
-        else:
-            self._bridge(missing, degraded.error)
-
-    def _bridge(self, missing: tuple[int, int], reason: str) -> None:
-        """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
-        first, last = missing
-        now = time.time_ns()
-        logged = state_at(self.ledger)
-        topology, settings = self.state.topology, self.state.settings_changes
+        first, last = self.spool.missing or (self.spool.head - late + 1, self.spool.head)
         gap = ev.Gap(
-            seq=last + 1,
-            time=now,
-            first=first,
-            last=last,
-            lost=last - first + 1,
-            late=self.journal.late,
-            reason=reason,
-            topology=topology,
-            settings=settings,
+            seq=last + 1, time=time.time_ns(), first=first, last=last, lost=0, late=late, reason=degraded.error
+        )
+        if self.spool.missing is not None:
+            self._bridge(gap)
+        elif late:
+            self._write_over_gap([gap], self.state, gap)
+
+    def _bridge(self, gap: ev.Gap) -> None:
+        """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
+        logged = state_at(self.ledger)
+        gap = replace(
+            gap,
+            lost=gap.last - gap.first + 1,
+            topology=self.state.topology,
+            settings=self.state.settings_changes,
         )
         logged.watch = self._watch
         logged.apply(gap)
-        bridge = Bridge(logged, self.state, now)
+        bridge = Bridge(logged, self.state, gap.time)
         if not self._write_over_gap([gap, *bridge.events], logged, gap):
             return  # the ids of the bridge are those of events that do not exist
         self.run = bridge.ids.get(self.run, self.run)
@@ -155,13 +146,13 @@ class RecordedGraph:
         try:
             self.ledger.append_late(events)
         except LedgerError as error:  # it works for a moment and fails again: nothing was written, all is as before
-            self.journal.in_vain(error, len(codec.encode(events)))
+            self.spool.in_vain(error, len(codec.encode(events)))
             self._watch.clear()
             return False
         if state is self.state:
             state.apply_batch(events)
         self.state = state
-        self.journal.resumed(gap.lost)
+        self.spool.resumed(gap.lost)
         if gap.lost:
             if self.opening.seq >= gap.first:
                 self.opening = self.beginning

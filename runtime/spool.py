@@ -45,7 +45,7 @@ class _Batch(NamedTuple):
     size: int
 
 
-class Journal:
+class Spool:
     """Appends to a ledger and, if ``keep_going``, never fails for the disk's sake.
 
     While the ledger cannot be written, events are numbered as ever and kept. ``resume`` writes them when that works

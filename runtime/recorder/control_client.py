@@ -5,10 +5,10 @@ import socket
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import parse_address
+from ezmsg.ledger.runtime.address import VERSION_MAX, parse_address, read_counted
+from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob
 
 TIMEOUT_S = 5.0
-PRIVATE = b"\xf0"
 REPLY_MAX = 16 * 2**20
 
 
@@ -24,11 +24,10 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     host, port = parse_address(address)
     hint = "Start one with `ezmsg-ledger run` or `serve`, or give its address."
     try:
-        with socket.create_connection((host, port), TIMEOUT_S) as connection:
-            _receive_counted(connection)  # the version, which every ezmsg server says first
-            request = json.dumps({"do": do, **words}).encode()
-            connection.sendall(PRIVATE + len(request).to_bytes(8, "little") + request)
-            reply = json.loads(_receive_counted(connection))
+        with socket.create_connection((host, port), TIMEOUT_S) as connection, connection.makefile("rb") as replies:
+            read_counted(replies, VERSION_MAX)  # every ezmsg server says its version first
+            connection.sendall(Command.PRIVATE + encode_blob(json.dumps({"do": do, **words}).encode()))
+            reply = json.loads(read_counted(replies, REPLY_MAX))
     except EOFError as error:
         raise NoAnswer(f"the graph server at {address} is no recorder: it knows no {do}", hint=hint) from error
     except (OSError, ValueError, OverflowError) as error:
@@ -36,20 +35,3 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     if "error" in reply:
         raise NoAnswer(f"the recorder at {address} refused: {reply['error']}")
     return dict(reply)
-
-
-def _receive_counted(connection: socket.socket) -> bytes:
-    size = int.from_bytes(_receive(connection, 8), "little")
-    if size > REPLY_MAX:
-        raise ValueError(f"{size} bytes are no reply")
-    return _receive(connection, size)
-
-
-def _receive(connection: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = connection.recv(size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data

@@ -8,15 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice, pairwise
 from time import perf_counter
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from ezmsg.core.graphmeta import (
-    SettingsChangedEvent,
-    SettingsEventType,
-    TopologyChangedEvent,
-    TopologyEventType,
-)
+from ezmsg.core.graphmeta import SettingsChangedEvent, SettingsEventType, TopologyChangedEvent, TopologyEventType
 from sortedcontainers import SortedDict
 
 from ezmsg.ledger.errors import OutOfOrder
@@ -58,28 +54,23 @@ _KINDS: tuple[Kind, ...] = (TopologyChanged, SettingsChanged)
 _encode = msgspec.json.Encoder().encode
 
 
-def topology_event(entry: TopologyChanged) -> TopologyChangedEvent:
-    """An entry of the topology feed as ezmsg's class."""
-    return TopologyChangedEvent(
-        seq=entry.number,
-        event_type=TopologyEventType(entry.kind),
-        timestamp=entry.time / NS_PER_S,
-        changed_topics=list(entry.topics),
-        source_session_id=entry.session,
-        source_process_id=None if entry.process is None else UUID(entry.process),
-    )
-
-
-def settings_event(entry: SettingsChanged) -> SettingsChangedEvent:
-    """An entry of the settings feed as ezmsg's class."""
+def ezmsg_event(entry: FeedEntry) -> TopologyChangedEvent | SettingsChangedEvent:
+    """An entry of a feed as ezmsg's class."""
+    common: dict[str, Any] = {
+        "seq": entry.number,
+        "timestamp": entry.time / NS_PER_S,
+        "source_session_id": entry.session,
+        "source_process_id": None if entry.process is None else UUID(entry.process),
+    }
+    if isinstance(entry, TopologyChanged):
+        return TopologyChangedEvent(
+            event_type=TopologyEventType(entry.kind), changed_topics=list(entry.topics), **common
+        )
     return SettingsChangedEvent(
-        seq=entry.number,
         event_type=SettingsEventType(entry.kind),
         component_address=entry.component,
-        timestamp=entry.time / NS_PER_S,
-        source_session_id=entry.session,
-        source_process_id=None if entry.process is None else UUID(entry.process),
         value=translate.settings_to_ezmsg(entry.value),
+        **common,
     )
 
 
@@ -102,8 +93,7 @@ class Chunk:
 
     def add(self, entry: FeedEntry) -> None:
         """Add the next entry. Cost: that of its pickle, 10 us for an ordinary one."""
-        event: object = topology_event(entry) if isinstance(entry, TopologyChanged) else settings_event(entry)
-        self.data += encode_blob(dumps(event, parts.PROTOCOL))
+        self.data += encode_blob(dumps(ezmsg_event(entry), parts.PROTOCOL))
         self.last = entry.number
         self._numbers.append(entry.number)
         self._ends.append(len(self.data))
@@ -301,7 +291,7 @@ class History:
         start = self._checkpoints.before(kind, number)
         near = [each for each in self._replays if each.kind is kind and start.number(kind) <= each.number <= number]
         if not near:
-            return Replay(kind, start, self._live.journal.read)
+            return Replay(kind, start, self._live.spool.read)
         replay = max(near, key=lambda each: each.number)
         self._replays.remove(replay)
         return replay

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,13 +20,17 @@ from ezmsg.ledger.runtime.server.traces import Traces
 from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.pressure import Pressure
-from ezmsg.ledger.runtime.server.wire.protocol import command_name
-from ezmsg.ledger.runtime.server.wire.waiters import release
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed, command_name
+from ezmsg.ledger.runtime.server.wire.waiters import Waiters
 
 logger = logging.getLogger("ezmsg.ledger")
 
 SHOWN_MAX = 200
 """Characters of a refused command's arguments that the log shows; the ledger keeps more."""
+
+
+MALFORMED = (Malformed, InvalidEvent, InvalidValue)
+"""What a command raises that makes no sense; it is refused, and the connection goes on where it can."""
 
 
 class Hub:
@@ -61,11 +64,11 @@ class Hub:
         self.history = History(live)
         self.snapshots = Snapshots(live)
         self._loop = asyncio.get_running_loop()
-        self._durable_waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._durable_waiters = Waiters()
         self._waits = live.ledger.durability == "commit"
         if self._waits:
-            live.journal.on_durable(
-                lambda seq: self._from_any_thread(self._release_durable, seq),
+            live.spool.on_durable(
+                lambda seq: self._from_any_thread(self._durable_waiters.reached, seq),
                 lambda error: self._from_any_thread(self._fail_durable, error),
             )
 
@@ -76,8 +79,8 @@ class Hub:
             logger.debug("the ledger reports %r to a server that has stopped", argument)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that was decided so far has reached the ledger's durability level.
+    def is_durable(self) -> bool:
+        """Whether all that was decided so far is on the disk, as far as the ledger's durability level promises it.
 
         At the weaker levels that is always so; and while the ledger cannot be written no level is promised, for the
         pipeline goes on.
@@ -86,21 +89,24 @@ class Hub:
             return True
         return self.live.degraded is not None or self.live.ledger.durable_seq >= self.live.state.seq
 
-    async def settled(self) -> None:
-        """Return when all that was decided so far is settled. Replies that acknowledge or show state wait for this."""
-        if not self.is_settled:
-            waiter: asyncio.Future[None] = self._loop.create_future()
-            self._durable_waiters.append((self.live.state.seq, waiter))
-            await waiter
+    async def durable(self) -> None:
+        """Return when all that was decided so far is durable."""
+        if not self.is_durable:
+            await self._durable_waiters.until(self.live.state.seq)
 
-    def _release_durable(self, seq: int) -> None:
-        while self._durable_waiters and self._durable_waiters[0][0] <= seq:
-            release(self._durable_waiters.popleft()[1])
+    async def reply(self, connection: Connection, answer: bytes, topics: Iterable[str] = ()) -> None:
+        """Send an answer that acknowledges or shows state, as every such answer is sent.
+
+        It waits until all that was decided so far is durable, and until the subscribers that ``topics`` concern have
+        applied their new list of publishers.
+        """
+        await self.durable()
+        await self.router.notify(topics)
+        await connection.send(answer)
 
     def _fail_durable(self, error: LedgerError) -> None:
         self.live.tend()  # takes notice
-        while self._durable_waiters:
-            release(self._durable_waiters.popleft()[1])
+        self._durable_waiters.release()
 
     @contextmanager
     def reading(self, stream: Stream) -> Iterator[Stream]:
@@ -117,16 +123,14 @@ class Hub:
         self.pressure.relieve()
         self.traces.tend()
 
-    def reject(self, actor: int | None, peer: str, command: bytes, reason: str, arguments: Any = None) -> None:
-        """Record and log that something a client sent was refused. Of many like it, most are only counted."""
-        self._reject(actor, peer, command_name(command), reason, arguments)
-
     def turn_away(self, peer: str, reason: str) -> None:
         """Record and log that a connection was not let in."""
-        self._reject(None, peer, AT_THE_DOOR, reason, None)
+        self.reject(None, peer, AT_THE_DOOR, reason)
 
-    def _reject(self, actor: int | None, peer: str, name: str, reason: str, arguments: Any) -> None:
+    def reject(self, actor: int | None, peer: str, command: bytes | str, reason: str, arguments: Any = None) -> None:
+        """Record and log that something a client sent was refused. Of many like it, most are only counted."""
         self.refused += 1
+        name = command_name(command) if isinstance(command, bytes) else command
         try:
             recorded = self.live.reject(actor, peer, name, arguments, reason)
         except (InvalidEvent, InvalidValue):

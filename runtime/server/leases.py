@@ -5,6 +5,8 @@ import os
 from collections import Counter
 from multiprocessing.shared_memory import SharedMemory
 
+import msgspec
+
 from ezmsg.ledger.runtime.server.wire.admission import Admission
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -28,16 +30,13 @@ class LeaseRefused(ValueError):
     """A segment of that size, or one more, cannot be made."""
 
 
-class _Segment:
-    """One segment, with how many hold it and who asked for it."""
+class _Segment(msgspec.Struct, eq=False):
+    """One segment, with how many hold it and which host asked for it."""
 
-    __slots__ = ("host", "leases", "memory", "size")
-
-    def __init__(self, memory: SharedMemory, size: int, host: str) -> None:
-        self.memory = memory
-        self.size = size
-        self.host = host
-        self.leases = 1
+    memory: SharedMemory
+    size: int
+    host: str
+    leases: int = 1
 
 
 class Leases:

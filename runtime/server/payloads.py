@@ -196,16 +196,13 @@ _CHECKS: dict[type, dict[str, Check]] = {
 }
 
 
-def _default(cls: Any, name: str) -> Any:
-    for field in fields(cls):
-        if field.name == name and field.default_factory is MISSING:
-            return field.default
-    return MISSING
-
-
+_DEFAULTS = {cls: {field.name: field.default for field in fields(cls)} for cls in _CHECKS}
 _FIELDS = {
-    cls: {name: (check, _default(cls, name)) for name, check in checks.items()} for cls, checks in _CHECKS.items()
+    cls: {name: (check, _DEFAULTS[cls].get(name, MISSING)) for name, check in checks.items()}
+    for cls, checks in _CHECKS.items()
 }
+"""By class and field: its check, and its value where a client's ezmsg has no such field."""
+
 _AS_THEY_ARE = frozenset({GraphMetadata, SettingsSnapshotValue})
 
 _SAMPLE_FIELDS = tuple(_CHECKS[ProfilingTraceSample])

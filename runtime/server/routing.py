@@ -5,14 +5,11 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_str
-from ezmsg.ledger.runtime.server.wire.waiters import release
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.server.wire.waiters import Waiters
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -40,7 +37,8 @@ class PublisherLink:
         self.address = address
         self._ready = False
         self._early = b""
-        self._syncs: deque[asyncio.Future[None]] = deque()
+        self._syncs = Waiters()
+        self._asked = self._answered = 0
 
     def tell(self, command: bytes) -> None:
         """Pass SYNC, PAUSE or RESUME on. Until ``ready`` it is kept: the publisher would take it for its own answer."""
@@ -60,20 +58,19 @@ class PublisherLink:
 
     def sync(self) -> "asyncio.Future[None]":
         """Ask it to pause and release its buffers; the future is done when it has, or is gone."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._syncs.append(future)
+        self._asked += 1
+        answer = self._syncs.until(self._asked)
         self.tell(Command.SYNC)
-        return future
+        return answer
 
     def acknowledged(self) -> None:
         """It answered the oldest SYNC."""
-        if self._syncs:
-            release(self._syncs.popleft())
+        self._answered = min(self._answered + 1, self._asked)
+        self._syncs.reached(self._answered)
 
     def gone(self) -> None:
         """It will answer no more."""
-        while self._syncs:
-            release(self._syncs.popleft())
+        self._syncs.release()
 
 
 class SubscriberLink:
@@ -93,7 +90,7 @@ class SubscriberLink:
         self._written = 0
         self._applied = 0
         self._sent: deque[tuple[int, float]] = deque()
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiters = Waiters()
         self._closed = False
         self._told: int | None = None
         self.slowest_ack_s = 0.0
@@ -108,8 +105,7 @@ class SubscriberLink:
         if self._closed:
             return
         self._wanted += 1
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append((self._wanted, waiter))
+        waiter = self._waiters.until(self._wanted)
         self._send_when_free()
         try:
             async with asyncio.timeout(UPDATE_TIMEOUT_S):
@@ -118,7 +114,7 @@ class SubscriberLink:
             self._stall()
         finally:
             if waiter.cancelled():
-                self._waiters = deque(pair for pair in self._waiters if pair[1] is not waiter)
+                self._waiters.forget(waiter)
 
     def tell(self) -> None:
         """Have it apply today's list, while nobody waits for that; one that does not in time is stalled all the same.
@@ -166,8 +162,7 @@ class SubscriberLink:
             return
         self._applied, sent = self._sent.popleft()
         self.slowest_ack_s = max(self.slowest_ack_s, asyncio.get_running_loop().time() - sent)
-        while self._waiters and self._waiters[0][0] <= self._applied:
-            release(self._waiters.popleft()[1])
+        self._waiters.reached(self._applied)
         self._send_when_free()
         if not self._sent:
             self._router.live.set_stalled(self.endpoint, False)
@@ -175,14 +170,13 @@ class SubscriberLink:
     def gone(self) -> None:
         """It will answer no more; whoever waits goes on."""
         self._closed = True
-        while self._waiters:
-            release(self._waiters.popleft()[1])
+        self._waiters.release()
 
 
 class Router:
     """The connected publishers and subscribers, and what the graph means for them."""
 
-    def __init__(self, live: "LiveGraph") -> None:
+    def __init__(self, live: LiveGraph) -> None:
         self.live = live
         self.publishers: dict[str, PublisherLink] = {}
         self.subscribers: dict[str, set[SubscriberLink]] = {}

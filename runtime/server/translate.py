@@ -13,31 +13,16 @@ from typing import Any, TypeAlias, get_origin, get_type_hints
 
 import msgspec
 from ezmsg.core import graphmeta
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
-from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.runtime.server.payloads import WrongType, is_text, load, nanoseconds
+from ezmsg.ledger.runtime.server.payloads import WrongType, is_text
 from ezmsg.ledger.runtime.server.pickles import RECORDS
 from ezmsg.ledger.runtime.server.pickles.stand_ins import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 from ezmsg.ledger.values import MODELS, TAG, Form, Model, freeze, model_fields, thaw
-
-__all__ = [
-    "Malformed",
-    "WrongType",
-    "form_to_ezmsg",
-    "graph_metadata",
-    "load",
-    "nanoseconds",
-    "settings_to_ezmsg",
-    "settings_value",
-    "to_ezmsg",
-    "to_form",
-    "to_model",
-]
 
 FORM_MAX = LINE_MAX - 64 * 1024
 """Bytes that the form of metadata or settings may take in its event's line; the rest is for the other fields."""
@@ -81,11 +66,6 @@ def to_form(value: object) -> Form:
     return _Inward().whole(value)
 
 
-def to_model(value: object) -> Value:
-    """The same as a thawed value: Models, UnknownModels, Opaques, plain values."""
-    return thaw(to_form(value))
-
-
 def graph_metadata(value: object, raw_size: int = 0) -> tuple[Form, bool]:
     """The form of a GraphMetadata, and whether its pickle (of ``raw_size`` bytes) should be kept beside it.
 
@@ -110,10 +90,10 @@ def graph_metadata(value: object, raw_size: int = 0) -> tuple[Form, bool]:
     return form, False
 
 
-def settings_value(value: object, schema_in_force: Form | UnsetType = UNSET) -> SettingsValue:
+def settings_value(value: object) -> SettingsValue:
     """A SettingsSnapshotValue as what a ``settings.updated`` event holds.
 
-    The schema is UNSET when it is the one in force. Values too large for a line are left out, and a text says so.
+    Values too large for a line are left out, and a text says so.
     Raises Malformed when it is not a settings value, or its fields are not of its shape.
     """
     if type(value) is not graphmeta.SettingsSnapshotValue:
@@ -125,9 +105,7 @@ def settings_value(value: object, schema_in_force: Form | UnsetType = UNSET) -> 
     if type(structured) not in (dict, type(None)):
         raise WrongType("SettingsSnapshotValue.structured_value is neither a dict nor None")
     inward = _Inward()
-    schema: Form | UnsetType = inward.whole(had.get("settings_schema"))
-    if schema_in_force is not UNSET and values.same(schema, schema_in_force):
-        schema = UNSET
+    schema = inward.whole(had.get("settings_schema"))
     taken = SettingsValue(
         serialized, inward.whole(had.get("repr_value", "")), inward.whole(structured), settings_schema=schema
     )
@@ -342,14 +320,6 @@ def form_to_ezmsg(form: Form) -> Any:
     """
     made = _outward(form)
     return None if made is _LeftOut else made
-
-
-def to_ezmsg(value: Value) -> Any:
-    """The same for a thawed value."""
-    try:
-        return form_to_ezmsg(freeze(value))
-    except InvalidValue as error:
-        raise Malformed(str(error), hint=error.hint) from error
 
 
 def settings_to_ezmsg(value: SettingsValue, schema_in_force: Form = None) -> graphmeta.SettingsSnapshotValue:

@@ -30,7 +30,7 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
-        "lag": live.journal.lag(now),
+        "lag": live.spool.lag(now),
         "started": state.runs[live.run].started,
         "now": now,
         "rate": round(hub.pulse.events_per_second, 3),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from time import monotonic_ns
 from uuid import UUID
 
@@ -16,7 +16,8 @@ from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.leases import LeaseRefused
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.wire.connection import Connection
-from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.protocol import TEXT, U64, Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.waiters import first
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -26,25 +27,20 @@ SYNC_TIMEOUT_S = 30.0
 
 async def connect(hub: Hub, connection: Connection) -> None:
     """CONNECT: an edge for the persistent owner; acknowledged once those downstream have applied it."""
-    from_topic, to_topic = await connection.reader.texts(2)
+    from_topic, to_topic = await connection.reader.arguments(TEXT, TEXT)
     try:
-        outcome = hub.live.connect(from_topic, to_topic, None, by=connection.peer)
+        outcome = hub.live.connect(from_topic, to_topic, by=connection.peer)
     except CycleError:
-        await hub.settled()
-        await connection.send(Command.CYCLIC)
-        return
-    await hub.settled()
-    await hub.router.notify(outcome.topics)
-    await connection.send(Command.COMPLETE)
+        await hub.reply(connection, Command.CYCLIC)
+    else:
+        await hub.reply(connection, Command.COMPLETE, outcome.topics)
 
 
 async def disconnect(hub: Hub, connection: Connection) -> None:
     """DISCONNECT: the persistent owner gives an edge up."""
-    from_topic, to_topic = await connection.reader.texts(2)
-    outcome = hub.live.disconnect(from_topic, to_topic, None, by=connection.peer)
-    await hub.settled()
-    await hub.router.notify(outcome.topics)
-    await connection.send(Command.COMPLETE)
+    from_topic, to_topic = await connection.reader.arguments(TEXT, TEXT)
+    outcome = hub.live.disconnect(from_topic, to_topic, by=connection.peer)
+    await hub.reply(connection, Command.COMPLETE, outcome.topics)
 
 
 async def pause(hub: Hub, connection: Connection) -> None:
@@ -65,30 +61,22 @@ async def sync(hub: Hub, connection: Connection) -> None:
     """SYNC: ask every publisher to pause and release its buffers; acknowledged when all have, or time is up."""
     started = monotonic_ns()
     answers = {link.endpoint: link.sync() for link in hub.router.publishers.values()}
-    asker = asyncio.create_task(_until_gone(connection))
-    waiting = asyncio.create_task(_all(answers.values()))
-    try:
-        await asyncio.wait({waiting, asker}, timeout=SYNC_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-        silent = tuple(hub.live.current(endpoint) for endpoint, answer in answers.items() if not answer.done())
-        outcome = "complete" if not silent else "asker_left" if asker.done() else "timeout"
-    finally:
-        asker.cancel()
-        waiting.cancel()
+    done = await first(_all(answers.values()), _until_gone(connection), timeout=SYNC_TIMEOUT_S)
+    silent = tuple(hub.live.current(endpoint) for endpoint, answer in answers.items() if not answer.done())
+    outcome = "complete" if not silent else "asker_left" if done else "timeout"
     hub.live.note(GraphSynced(by=connection.peer, outcome=outcome, took=monotonic_ns() - started, silent=silent))
-    await hub.settled()
     if outcome != "asker_left":
-        await connection.send(Command.COMPLETE if outcome == "complete" else Command.ERROR)
+        await hub.reply(connection, Command.COMPLETE if outcome == "complete" else Command.ERROR)
 
 
-async def _all(answers: Iterable["asyncio.Future[None]"]) -> None:
-    for answer in answers:
-        await answer
+async def _all(answers: Collection["asyncio.Future[None]"]) -> None:
+    if answers:
+        await asyncio.wait(answers)  # unlike awaiting each, this leaves them as they are when it is cancelled
 
 
 async def dag(hub: Hub, connection: Connection) -> None:
     """DAG: the graph as ezmsg's own class."""
-    await hub.settled()
-    await connection.send(Command.DAG + encode_blob(dumps(ezmsg_dag(hub.live.state))) + Command.COMPLETE)
+    await hub.reply(connection, Command.DAG + encode_blob(dumps(ezmsg_dag(hub.live.state))) + Command.COMPLETE)
 
 
 def ezmsg_dag(state: GraphState) -> DAG:
@@ -112,7 +100,7 @@ async def shutdown(hub: Hub, connection: Connection) -> None:
 
 async def create_segment(hub: Hub, connection: Connection) -> None:
     """SHM_CREATE: a shared-memory segment and a lease on it, which lasts as long as the connection."""
-    num_buffers, buf_size = await connection.reader.integers(2)
+    num_buffers, buf_size = await connection.reader.arguments(U64, U64)
     try:
         name = hub.leases.create(num_buffers, buf_size, connection.host)
     except LeaseRefused as error:
@@ -123,7 +111,7 @@ async def create_segment(hub: Hub, connection: Connection) -> None:
 
 async def attach_segment(hub: Hub, connection: Connection) -> None:
     """SHM_ATTACH: one more lease on a segment; an end of file when there is none of that name."""
-    name = await connection.reader.text()
+    [name] = await connection.reader.arguments(TEXT)
     if hub.leases.attach(name):
         await _hold_lease(hub, connection, name)
     else:

@@ -10,9 +10,9 @@ from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire.connection import Connection
-from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode_blob
+from ezmsg.ledger.runtime.server.wire.protocol import Argument, Command, Malformed, encode_blob
 
-REQUEST_MAX = 64 * 1024
+REQUEST = Argument(64 * 1024, bytes)
 
 
 class Request(msgspec.Struct):
@@ -33,14 +33,14 @@ async def serve_private(hub: Hub, connection: Connection) -> None:
     if not hub.admission.is_local(connection.host):
         hub.reject(None, connection.peer, Command.PRIVATE, "not_local")
         return
-    raw = await connection.reader.blob(REQUEST_MAX)
+    [raw] = await connection.reader.arguments(REQUEST)
     try:
         reply = _answer(hub, raw)
     except BadRequest as error:
         hub.reject(None, connection.peer, Command.PRIVATE, "malformed", str(error))
         reply = {"error": str(error)}
     if "durable_seq" not in reply:  # that one says itself what is on the disk, and is asked when the disk hangs
-        await hub.settled()
+        await hub.durable()
     await connection.send(encode_blob(msgspec.json.encode(reply)))
 
 
@@ -61,7 +61,7 @@ def _mark(hub: Hub, request: Request) -> dict[str, Any]:
         hub.live.note(Mark(name=request.name, note=request.note, author=request.author))
     except (InvalidEvent, InvalidValue) as error:
         raise BadRequest(f"not a mark: {error}") from error
-    return {"seq": hub.live.state.seq, "time": hub.live.state.time, "ledger": hub.live.ledger.location}
+    return _head(hub, request)
 
 
 def _head(hub: Hub, request: Request) -> dict[str, Any]:
@@ -70,21 +70,12 @@ def _head(hub: Hub, request: Request) -> dict[str, Any]:
 
 def _receipt(hub: Hub, request: Request) -> dict[str, Any]:
     ledger = hub.live.ledger
-    return {
-        "ledger": ledger.location,
-        "id": ledger.id,
-        "receipt": ledger.receipt,
-        "durable_seq": ledger.durable_seq,
-    }
-
-
-def _status(hub: Hub, request: Request) -> dict[str, Any]:
-    return vitals(hub)
+    return {"ledger": ledger.location, "id": ledger.id, "receipt": ledger.receipt, "durable_seq": ledger.durable_seq}
 
 
 _ANSWERS: dict[str, Callable[[Hub, Request], dict[str, Any]]] = {
     "head": _head,
     "mark": _mark,
     "receipt": _receipt,
-    "status": _status,
+    "status": lambda hub, request: vitals(hub),
 }

@@ -11,7 +11,7 @@ from ezmsg.ledger.events import ChannelOpened, PublisherOpened, SubscriberOpened
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.routing import PublisherLink, SubscriberLink
 from ezmsg.ledger.runtime.server.wire.connection import Connection
-from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_str
+from ezmsg.ledger.runtime.server.wire.protocol import ADDRESS, TEXT, UUID_TEXT, Command, encode_str
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -21,13 +21,13 @@ ADDRESS_TIMEOUT_S = 10.0
 
 async def serve_subscriber(hub: Hub, connection: Connection) -> None:
     """SUBSCRIBE: tell it its publishers, acknowledge once it has applied that, and keep it told until it leaves."""
-    topic = await connection.reader.text()
+    [topic] = await connection.reader.arguments(TEXT)
     uuid = str(uuid1())
     endpoint = hub.live.open_endpoint(SubscriberOpened(uuid=uuid, topic=topic, peer=connection.peer))
     link = SubscriberLink(hub.router, connection, endpoint, topic)
     with _open(hub, endpoint):
         try:
-            await hub.settled()
+            await hub.durable()
             connection.write(encode_str(uuid))
             hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
             await _follow(connection, link, link.update(), lambda: connection.write(Command.COMPLETE))
@@ -40,10 +40,10 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
 
 async def serve_publisher(hub: Hub, connection: Connection) -> None:
     """PUBLISH: name it, learn its address, tell those downstream, acknowledge; then pass SYNC, PAUSE, RESUME to it."""
-    topic = await connection.reader.text()
+    [topic] = await connection.reader.arguments(TEXT)
     uuid = str(uuid1())
     await connection.send(encode_str(uuid))
-    declared_host, port = await connection.reader.address(ADDRESS_TIMEOUT_S)
+    [(declared_host, port)] = await connection.reader.arguments(ADDRESS, timeout=ADDRESS_TIMEOUT_S)
     address = f"{connection.host}:{port}"
     endpoint = hub.live.open_endpoint(
         PublisherOpened(
@@ -54,7 +54,7 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
     with _open(hub, endpoint):
         hub.router.add_publisher(link)
         try:
-            await hub.settled()
+            await hub.durable()
             await _follow(connection, link, hub.router.notify((topic,)), link.ready)
         finally:
             hub.router.remove_publisher(link)
@@ -64,7 +64,7 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:
     """CHANNEL: say where a publisher is; an end of file for a UUID that is none. The channel lasts until it leaves."""
-    wanted = str(await connection.reader.uuid())
+    wanted = str((await connection.reader.arguments(UUID_TEXT))[0])
     publisher = hub.router.publishers.get(wanted)
     address = hub.router.departed(wanted) if publisher is None else publisher.address
     if address is None:
@@ -80,8 +80,7 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
         ChannelOpened(uuid=uuid, publisher=publisher.endpoint, peer=connection.peer)
     )
     with _open(hub, endpoint):
-        await hub.settled()
-        await connection.send(reply)
+        await hub.reply(connection, reply)
         await connection.until_gone()
 
 

@@ -1,21 +1,21 @@
-"""Session connections: commands one after the other, each decided, settled, acknowledged."""
+"""Session connections: commands one after the other, each decided, then acknowledged when that is durable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from time import monotonic
 from typing import Any
 
 from ezmsg.core.graphmeta import GraphMetadata, ProcessControlErrorCode, ProcessControlResponse
 
-from ezmsg.ledger.errors import AddressCollision, CycleError, InvalidEvent, InvalidValue
+from ezmsg.ledger.errors import AddressCollision, CycleError
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.clients.streams import settings_events
-from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.hub import MALFORMED, Hub
+from ezmsg.ledger.runtime.server.payloads import load
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.wire.connection import Connection, CutOff
 from ezmsg.ledger.runtime.server.wire.protocol import (
-    METADATA_MAX,
+    METADATA,
     NUMBER,
     PAYLOAD,
     SECONDS,
@@ -26,17 +26,10 @@ from ezmsg.ledger.runtime.server.wire.protocol import (
     encode_blob,
     encode_str,
 )
-from ezmsg.ledger.runtime.server.wire.reader import TURN_S
 from ezmsg.ledger.runtime.server.wire.waiters import Overtaken, unless
-
-TURN = 100
-"""Commands that a session which sends them all at once may have decided before others get their turn; fewer when they
-take longer than TURN_S."""
 
 Later = Callable[[], Awaitable[bytes]]
 """Gives an answer for which something has to be waited for."""
-
-_REFUSED = (WireError, translate.Malformed, InvalidEvent, InvalidValue)
 
 
 class SessionOver(Exception):
@@ -64,8 +57,7 @@ class SessionConnection:
         """Answer commands until the client leaves; then everything that the session owned goes at once."""
         uuid = self._live.state.sessions[self._id].uuid
         try:
-            await self._hub.settled()
-            await self._connection.send(encode_str(uuid) + Command.COMPLETE)
+            await self._hub.reply(self._connection, encode_str(uuid) + Command.COMPLETE)
             while True:
                 wait = await self._reader.until(self._advance)
                 await wait()
@@ -98,15 +90,15 @@ class SessionConnection:
 
         Returns what waits for whatever the next one has to wait for; None: for more bytes.
         """
-        began = monotonic()
-        for _ in range(TURN):
+        self._reader.begin_turn()
+        while True:
             if self._command is None:
                 self._command = self._reader.next()
                 if self._command is None:
                     return None
             command = self._command
-            if command and monotonic() - began > TURN_S:
-                break
+            if command and self._reader.turn_is_over:
+                return partial(asyncio.sleep, 0)
             answer = self._answer(command)
             if answer is None:
                 return None
@@ -116,7 +108,6 @@ class SessionConnection:
             self._connection.write(answer)
             if not self._connection.keeps_up:
                 return self._connection.drain
-        return partial(asyncio.sleep, 0)
 
     def _answer(self, command: bytes) -> bytes | Later | None:
         """The answer to a command; None while some of its arguments are missing."""
@@ -130,7 +121,7 @@ class SessionConnection:
         try:
             arguments = self._reader.ready(kinds)
             return None if arguments is None else handler(self, *arguments)
-        except _REFUSED as error:
+        except MALFORMED as error:
             return self._refuse(command, error)
 
     async def _send_later(self, command: bytes, later: Later) -> None:
@@ -139,7 +130,7 @@ class SessionConnection:
         except Overtaken:
             self._reader.check()
             raise SessionOver("eof") from None
-        except _REFUSED as error:
+        except MALFORMED as error:
             answer = self._refuse(command, error)
         await self._connection.send(answer)
 
@@ -169,7 +160,7 @@ class SessionConnection:
 
     def _register(self, raw: bytes) -> bytes | Later:
         try:
-            metadata = translate.load(raw, GraphMetadata)
+            metadata = load(raw, GraphMetadata)
             form, keep_raw = translate.graph_metadata(metadata, len(raw))
             self._live.register(self._id, form, raw if keep_raw else None)
         except AddressCollision:
@@ -196,13 +187,13 @@ class SessionConnection:
         return await self._in_time(encode_blob(dumps(value)) + Command.COMPLETE)
 
     def _done(self, topics: tuple[str, ...] = (), answer: bytes = Command.COMPLETE) -> bytes | Later:
-        """``answer``, given once all is settled and the subscribers that ``topics`` concern have applied it."""
-        if self._hub.is_settled and not self._hub.router.downstream(topics):
+        """``answer``, given once all is durable and the subscribers that ``topics`` concern have applied it."""
+        if self._hub.is_durable and not self._hub.router.downstream(topics):
             return answer
         return partial(self._in_time, answer, topics)
 
     async def _in_time(self, answer: bytes, topics: tuple[str, ...] = ()) -> bytes:
-        await self._hub.settled()
+        await self._hub.durable()
         await self._hub.router.notify(topics)
         return answer
 
@@ -243,7 +234,7 @@ _HANDLERS: dict[bytes, tuple[tuple[Argument, ...], Callable[..., bytes | Later]]
     Command.SESSION_CONNECT: ((TEXT, TEXT), SessionConnection._connect),
     Command.SESSION_DISCONNECT: ((TEXT, TEXT), SessionConnection._disconnect),
     Command.SESSION_CLEAR: ((), SessionConnection._clear),
-    Command.SESSION_REGISTER: ((Argument(METADATA_MAX, bytes),), SessionConnection._register),
+    Command.SESSION_REGISTER: ((METADATA,), SessionConnection._register),
     Command.SESSION_SNAPSHOT: ((), _later(SessionConnection._snapshot)),
     Command.SESSION_SETTINGS_SNAPSHOT: ((), _later(SessionConnection._settings_snapshot)),
     Command.SESSION_SETTINGS_EVENTS: ((NUMBER,), _later(SessionConnection._settings_events)),

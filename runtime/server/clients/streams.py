@@ -8,20 +8,21 @@ from ezmsg.core.graphmeta import ProfilingStreamControl
 
 from ezmsg.ledger.projections.feeds import Kind
 from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
-from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.feed_history import listed
 from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.payloads import load
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.traces import TraceStream
 from ezmsg.ledger.runtime.server.wire.connection import Connection
-from ezmsg.ledger.runtime.server.wire.protocol import NUMBER, Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.protocol import NUMBER, Argument, Command, encode_blob, encode_str
+from ezmsg.ledger.runtime.server.wire.waiters import first
 
 INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""
 
-CONTROL_MAX = 64 * 1024
-"""Bytes of what a profiling stream asks for: a thousand processes by name. Each tick goes through all of them."""
+CONTROL = Argument(64 * 1024, bytes)
+"""What a profiling stream asks for: a thousand processes by name. Each tick goes through all of them."""
 
 
 async def settings_events(hub: Hub, after: int) -> bytes:
@@ -50,9 +51,8 @@ async def _serve_feed(hub: Hub, connection: Connection, kind: Kind) -> None:
     number = hub.history.place(kind, after)
     name = "topology" if kind is TopologyChanged else "settings"
     with hub.history.reading(), hub.reading(Stream(name, connection.peer, number)) as stream:
-        await hub.settled()
-        await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
-        await _until_either(connection, asyncio.create_task(_send_feed(hub, connection, kind, stream)))
+        await hub.reply(connection, encode_str(str(uuid1())) + Command.COMPLETE)
+        await first(connection.until_gone(), _send_feed(hub, connection, kind, stream))
 
 
 async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Stream) -> None:
@@ -62,21 +62,20 @@ async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Strea
         if chunk is None:
             await hub.history.grown()
         else:
-            await hub.settled()
-            await connection.send(chunk.behind(stream.number))
+            await hub.reply(connection, chunk.behind(stream.number))
             stream.number = chunk.last
 
 
 async def serve_profiling(hub: Hub, connection: Connection) -> None:
     """SESSION_PROFILING_SUBSCRIBE: what the processes' traces have gained, each interval."""
-    control = translate.load(await connection.reader.blob(CONTROL_MAX), ProfilingStreamControl)
+    control = load((await connection.reader.arguments(CONTROL))[0], ProfilingStreamControl)
     await connection.send(encode_str(str(uuid1())) + Command.COMPLETE)
     stream = hub.traces.stream(control)
     interval = float(control.interval)
     interval = max(INTERVAL_MIN_S, interval) if math.isfinite(interval) else INTERVAL_MIN_S
     try:
         with hub.reading(Stream("profiling", connection.peer)):
-            await _until_either(connection, asyncio.create_task(_send_traces(connection, stream, interval)))
+            await first(connection.until_gone(), _send_traces(connection, stream, interval))
     finally:
         stream.close()
 
@@ -87,15 +86,3 @@ async def _send_traces(connection: Connection, stream: TraceStream, interval: fl
         batch = await stream.collect()
         if batch.batches:
             await connection.send(encode_blob(dumps(batch)))
-
-
-async def _until_either(connection: Connection, sender: "asyncio.Task[None]") -> None:
-    """Wait until the client leaves or the sender ends; what a client sends on a stream means nothing."""
-    leaving = asyncio.create_task(connection.until_gone())
-    try:
-        done, _ = await asyncio.wait({leaving, sender}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        leaving.cancel()
-        sender.cancel()

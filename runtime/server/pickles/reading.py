@@ -29,13 +29,6 @@ def loads(data: bytes) -> Any:
     return _run(Machine(data))
 
 
-def references(data: bytes) -> set[str]:
-    """The names that a pickle refers to, as ``module:qualname``: what whoever loads it must have."""
-    machine = Machine(data)
-    _run(machine)
-    return {reference.ref for reference in machine.globals.values()}
-
-
 def _run(machine: Machine) -> Any:
     try:
         end = _interpret(machine)

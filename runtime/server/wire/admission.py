@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.address import is_loopback
 
 try:
     import resource
@@ -66,14 +67,6 @@ def parse_network(text: str) -> ipaddress.IPv4Network:
             hint=f"The network is {interface.network}, the host {interface.ip}.",
         )
     return interface.network
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is one of the loopback interface."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # the system could not say who it is
-        return False
 
 
 class TurnedAway(Exception):

@@ -2,10 +2,8 @@
 
 import logging
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.server.wire.connection import Connection
+from ezmsg.ledger.runtime.server.wire.connection import Connection
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -20,7 +18,7 @@ class Pressure:
     Each connection is bounded by itself as well.
     """
 
-    def __init__(self, connections: "Collection[Connection]", most: int) -> None:
+    def __init__(self, connections: Collection[Connection], most: int) -> None:
         self._connections = connections
         self._most = most
         self._room = most

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.address import host_and_port
 
 TEXT_MAX = 64 * 1024
 """Bytes of a topic, unit, address or number. Real ones are below a hundred; generated names still find room."""
@@ -133,16 +134,6 @@ def encode_str(text: str) -> bytes:
 # --- arguments -------------------------------------------------------------------------------------------------------
 
 
-class Address(NamedTuple):
-    """Where something listens: IPv4 or a name, as ezmsg's addresses have no room for IPv6."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
 class Argument(NamedTuple):
     """A kind of argument: the most bytes it may have, and what makes a value of them. ``most`` None: eight bytes, no
     length before them."""
@@ -165,11 +156,11 @@ def _uuid(data: bytes) -> UUID:
         raise BadText(f"not a UUID: {excerpt(data)}") from error
 
 
-def _address(data: bytes) -> Address:
-    host, separator, port = _text(data).partition(":")
-    if not separator or not host or not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65535:
+def _address(data: bytes) -> tuple[str, int]:
+    address = host_and_port(_text(data))
+    if address is None:
         raise BadText(f"not an address of the form host:port: {excerpt(data)}")
-    return Address(host, int(port))
+    return address
 
 
 def _number(data: bytes) -> int:
@@ -194,5 +185,6 @@ NUMBER = Argument(64, _number)
 SECONDS = Argument(64, _seconds)
 ADDRESS = Argument(1024, _address)
 UUID_TEXT = Argument(64, _uuid)
+METADATA = Argument(METADATA_MAX, bytes)
 PAYLOAD = Argument(PAYLOAD_MAX, bytes)
 U64 = Argument(None, lambda data: int.from_bytes(data, "little"))

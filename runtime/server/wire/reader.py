@@ -5,21 +5,8 @@ from collections.abc import Callable
 from struct import Struct
 from time import monotonic
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
-from ezmsg.ledger.runtime.server.wire.protocol import (
-    ADDRESS,
-    TEXT,
-    TEXT_MAX,
-    U64,
-    UUID_TEXT,
-    Address,
-    Argument,
-    Late,
-    TooLong,
-    Truncated,
-    WireError,
-)
+from ezmsg.ledger.runtime.server.wire.protocol import Argument, Late, TooLong, Truncated, WireError
 from ezmsg.ledger.runtime.server.wire.waiters import release
 
 T = TypeVar("T")
@@ -87,7 +74,7 @@ class Reader:
         # whoever waits
         self._step: Callable[[], Any] | None = None
         self._waiter: asyncio.Future[Any] | None = None
-        self._began = monotonic()  # the turn of whoever takes commands
+        self.begin_turn()
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -100,6 +87,15 @@ class Reader:
     def pending(self) -> int:
         """Bytes that have come and are not read yet. Cost: O(pieces in which they came)."""
         return len(self._buffer) - self._at + sum(map(len, self._pieces))
+
+    def begin_turn(self) -> None:
+        """This client's commands are taken from now on, until others shall have a turn."""
+        self._began = monotonic()
+
+    @property
+    def turn_is_over(self) -> bool:
+        """Whether commands have been taken for TURN_S."""
+        return monotonic() - self._began > TURN_S
 
     # --- what comes --------------------------------------------------------------------------------------------------
 
@@ -166,7 +162,7 @@ class Reader:
         self._start_clock()
         try:
             answer: T = await waiter
-            self._began = monotonic()
+            self.begin_turn()
             return answer
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
@@ -320,9 +316,9 @@ class Reader:
         Waits as long as it takes, or raises Late after ``timeout`` seconds. Where commands come faster than they are
         done, others have their turn in between.
         """
-        if monotonic() - self._began > TURN_S:
+        if self.turn_is_over:
             await asyncio.sleep(0)
-            self._began = monotonic()
+            self.begin_turn()
         self._deadline = None if timeout is None else self._loop.time() + timeout
         await self.until(self._next_is_there)
         self._deadline = None
@@ -338,34 +334,6 @@ class Reader:
         """
         self._deadline = None if timeout is None else self._loop.time() + timeout
         return await self.until(lambda: self.ready(kinds))
-
-    async def text(self, most: int = TEXT_MAX, timeout: float | None = None) -> str:
-        """A text of at most ``most`` bytes."""
-        value: str = (await self.arguments(TEXT._replace(most=most), timeout=timeout))[0]
-        return value
-
-    async def texts(self, count: int, timeout: float | None = None) -> list[str]:
-        """``count`` texts, one after the other."""
-        return await self.arguments(*(TEXT,) * count, timeout=timeout)
-
-    async def blob(self, most: int, timeout: float | None = None) -> bytes:
-        """At most ``most`` bytes that carry their length before them."""
-        value: bytes = (await self.arguments(Argument(most, bytes), timeout=timeout))[0]
-        return value
-
-    async def integers(self, count: int, timeout: float | None = None) -> list[int]:
-        """``count`` unsigned 64-bit integers."""
-        return await self.arguments(*(U64,) * count, timeout=timeout)
-
-    async def uuid(self, timeout: float | None = None) -> UUID:
-        """A UUID, sent as text."""
-        value: UUID = (await self.arguments(UUID_TEXT, timeout=timeout))[0]
-        return value
-
-    async def address(self, timeout: float | None = None) -> Address:
-        """An address, sent as ``host:port``; the port is 0 to 65535."""
-        value: Address = (await self.arguments(ADDRESS, timeout=timeout))[0]
-        return value
 
     async def until_gone(self) -> None:
         """Return when the client has left; what it sends until then means nothing."""

@@ -378,7 +378,7 @@ class World:
         """Ours tells of metadata as well, see faults.py: numbers are those that stock gives to the same entries."""
         place = max(0, after)
         if self.ours is not None:
-            entries = [entry for entry in feed(self.ours.journal.read()) if isinstance(entry, TopologyChanged)]
+            entries = [entry for entry in feed(self.ours.spool.read()) if isinstance(entry, TopologyChanged)]
             common = [entry.number for entry in entries if entry.topics or entry.session is None]
             place = min(place, len(common))
             after = ([0, *common] if place < len(common) else [len(entries)] * (place + 1))[place]

@@ -144,13 +144,13 @@ def kept(server: GraphServer) -> dict[str, int]:
         "settings": len(state.settings) + len(state.components),
         "edges": len(state.ownership.nodes) + len(state.ownership.known()),
         "links": len(hub.router.publishers) + sum(map(len, hub.router.subscribers.values())),
-        "syncs": sum(len(link._syncs) for link in hub.router.publishers.values()),
+        "syncs": sum(len(link._syncs._waiting) for link in hub.router.publishers.values()),
         "processes": len(hub.requests.processes) + len(hub.traces.connected),
         "streams": len(hub.streams) + len(hub.traces.streams) + history._readers,
         "history": len(history._replays) + len(history._made),
         "refusals": len(hub.live._refusals._windows),
         "segments": len(hub.leases._segments) + hub.leases.bytes,
-        "waiting": len(hub._durable_waiters) + len(history._waiters),
+        "waiting": len(hub._durable_waiters._waiting) + len(history._waiters),
     }
 
 

@@ -72,7 +72,7 @@ def test_a_reader_that_keeps_up_costs_no_replay(live: LiveGraph, monkeypatch: py
     async def run() -> None:
         told = History(live)
         with told.reading():
-            monkeypatch.setattr(live.journal, "read", None)
+            monkeypatch.setattr(live.spool, "read", None)
             for place in range(100):
                 live.connect("A", f"{place}")
                 chunk = await told.after(TopologyChanged, place)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger.runtime.server.feed_history import NS_PER_S
 from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
-from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps, references
+from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps
 from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 from .conftest import BY_NAME
+from .pickled import references
 
 PROCESS = UUID("967f1bc6-e7f5-11f1-8b62-02fc00000001")
 VALUE = gm.SettingsSnapshotValue(b"\x80\x04N.", "repr")

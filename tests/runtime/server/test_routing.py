@@ -262,7 +262,7 @@ def test_nothing_is_kept_of_a_subscriber_that_is_gone_or_never_answers(
     subscriber = RawSubscriber(server.address, "B")
     for number in range(50):
         session.connect(f"{number}", "B")
-    assert in_loop(server, lambda: len(links[0]._waiters)) == 0
+    assert in_loop(server, lambda: len(links[0]._waiters._waiting)) == 0
     router = links[0]._router
     assert in_loop(server, lambda: list(router.subscribers)) == ["B"]
     subscriber.end()

@@ -14,10 +14,11 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.runtime import LiveGraph
 from ezmsg.ledger.runtime.server import snapshots
-from ezmsg.ledger.runtime.server.pickles import parts, references
+from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.translate import graph_metadata
 
+from .pickled import references
 from .raw import metadata
 
 

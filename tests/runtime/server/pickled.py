@@ -1,0 +1,11 @@
+"""What stands in a pickle."""
+
+from ezmsg.ledger.runtime.server.pickles import reading
+from ezmsg.ledger.runtime.server.pickles.machine import Machine
+
+
+def references(data: bytes) -> set[str]:
+    """The names that a pickle refers to, as ``module:qualname``: what a program that loads it must have."""
+    machine = Machine(data)
+    reading._run(machine)
+    return {reference.ref for reference in machine.globals.values()}
