@@ -32,8 +32,8 @@ class Case(NamedTuple):
 FREE = "-a 127.0.0.1:0"
 
 SCRIPTS = [
-    Case("run nosuch.py", 2, "no such script: nosuch.py", "path of a Python script"),
-    Case("run scrpt.py", 2, "no such script: scrpt.py", "Did you mean script.py?"),
+    Case("run nosuch.py", 2, "there is no script nosuch.py", "path of a Python script"),
+    Case("run scrpt.py", 2, "there is no script scrpt.py", "Did you mean script.py?"),
     Case("run a_folder", 2, "a_folder is a folder", "path of a Python script"),
     Case("run", 2, "missing argument", "ezmsg-ledger run --help"),
     Case("run --durability strong script.py", 2, "'strong' is not one of", "ezmsg-ledger run --help"),

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -16,6 +15,7 @@ from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.questions.last_built import RUN
 from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
@@ -151,14 +151,11 @@ def _existing(path: Path, which: str) -> Path:
     else:
         return path
     beside = [each.name for each in _ledgers(path.parent)]
-    near = get_close_matches(path.name, beside, 1) or [name for name in beside if name.startswith(path.name)]
-    if near:
-        hint = f"Did you mean {path.parent / near[0]}?"
-    elif beside:
+    begun = [name for name in beside if name.startswith(path.name)]
+    hint = did_you_mean(begun[0] if begun else path.name, beside, before=f"{path.parent / '_'}"[:-1])
+    if not hint and beside:
         hint = f"There is {path.parent / beside[0]}" + (f", and {len(beside) - 1} more." if beside[1:] else ".")
-    else:
-        hint = "Record one: ezmsg-ledger run SCRIPT.py"
-    raise NoSuchLedger(f"there is no file {path}{which}", hint=hint)
+    raise NoSuchLedger(f"there is no file {path}{which}", hint=hint or "Record one: ezmsg-ledger run SCRIPT.py")
 
 
 def _is_of_nobody(path: Path) -> bool:

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.moments import sessions_named
-from ezmsg.ledger.projections.questions.name_hints import near
+from ezmsg.ledger.projections.questions.name_hints import did_you_mean, near
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import opened
@@ -161,8 +160,8 @@ def _check_type(text: str) -> None:
     if text == UNKNOWN or any(_is_of(kind, text) for kind in ev.EVENT_TYPES):
         return
     groups = [kind.partition(".")[0] for kind in ev.EVENT_TYPES]
-    near = get_close_matches(text, [*ev.EVENT_TYPES, *dict.fromkeys(groups)], 2)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Types are: {', '.join(ev.EVENT_TYPES)}, {UNKNOWN}."
+    hint = did_you_mean(text, [*ev.EVENT_TYPES, *dict.fromkeys(groups)], 2)
+    hint = hint or f"Types are: {', '.join(ev.EVENT_TYPES)}, {UNKNOWN}."
     raise Misuse(f"there is no type of events {text!r}", hint=hint)
 
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.runtime.address import CannotListen
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
@@ -87,10 +87,9 @@ def _refuse_unless_runnable(script: str) -> None:
     if path.is_dir() and not (path / "__main__.py").is_file():
         raise CannotRun(f"{script} is a folder", hint=WANTED)
     if not path.exists():
-        near = get_close_matches(path.name, [each.name for each in path.parent.glob("*.py")], 1)
-        raise CannotRun(
-            f"no such script: {script}", hint=f"Did you mean {path.with_name(near[0])}?" if near else WANTED
-        )
+        beside = [each.name for each in path.parent.glob("*.py")]
+        hint = did_you_mean(path.name, beside, before=script[: -len(path.name)])
+        raise CannotRun(f"there is no script {script}", hint=hint or WANTED)
 
 
 class Signals:
