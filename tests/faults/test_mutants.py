@@ -323,7 +323,7 @@ MUTANTS = (
         Patch(rotation, "        disk.sync_folder(folder)\n        numbers", "        numbers"),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"))),
     Mutant("index trusted blindly", indexed(another_history), (
-        Patch(archive, "            if self._ledger.holds(index.head.place):\n", "            if True:\n"),)),
+        Patch(archive, "            if self.ledger.holds(index.head.place):\n", "            if True:\n"),)),
     Mutant("index with changed bytes trusted", indexed(changed_letter), (
         Patch(index, "            if zlib.crc32(view) != found.crc:\n", "            if False:\n"),)),
 )  # fmt: skip
