@@ -168,10 +168,21 @@ def _freeze_list(value: Collection[Any], depth: int, scale: _Scale) -> list[Form
     return [_freeze(item, depth + 1, scale) for item in value]
 
 
-def _freeze_set(value: set[Any] | frozenset[Any], depth: int, scale: _Scale) -> Form:
-    items = _freeze_list(value, depth, scale)
-    items.sort(key=msgspec.json.encode)  # a set has no order of its own; bytes give one that never changes
-    return {TAG: "set" if type(value) is set else "frozenset", "v": items}
+def _freeze_sequence(value: Collection[Any], depth: int, scale: _Scale) -> Form:
+    return sequence(type(value), _freeze_list(value, depth, scale))
+
+
+SEQUENCES: dict[type, str] = {list: "", tuple: "t", set: "set", frozenset: "frozenset"}
+"""What has items in the value form, and its tag."""
+
+
+def sequence(cls: type, items: list[Form]) -> Form:
+    """The form of a list, tuple or set of the forms ``items``."""
+    if cls is list:
+        return items
+    if cls is not tuple:
+        items.sort(key=msgspec.json.encode)  # a set has no order of its own; bytes give one that never changes
+    return {TAG: SEQUENCES[cls], "v": items}
 
 
 def _freeze_dict(value: dict[Any, Any], depth: int, scale: _Scale) -> Form:
@@ -179,8 +190,8 @@ def _freeze_dict(value: dict[Any, Any], depth: int, scale: _Scale) -> Form:
     if TAG not in value and all(type(key) is str and (key.isascii() or _is_text(key)) for key in value):
         scale.add(sum(map(len, value)))
         return {key: _freeze(item, depth + 1, scale) for key, item in value.items()}
-    pairs = [[_freeze(key, depth + 1, scale), _freeze(item, depth + 1, scale)] for key, item in value.items()]
-    return {TAG: "m", "v": pairs}
+    pairs = ((_freeze(key, depth + 1, scale), _freeze(item, depth + 1, scale)) for key, item in value.items())
+    return map_of(pairs, tagged=True)
 
 
 def _freeze_model(value: Model, depth: int, scale: _Scale) -> Form:
@@ -225,9 +236,9 @@ _FREEZERS: dict[type, Callable[[Any, int, _Scale], Form]] = {
     float: _freeze_float,
     list: _freeze_list,
     dict: _freeze_dict,
-    tuple: lambda value, depth, scale: {TAG: "t", "v": _freeze_list(value, depth, scale)},
-    set: _freeze_set,
-    frozenset: _freeze_set,
+    tuple: _freeze_sequence,
+    set: _freeze_sequence,
+    frozenset: _freeze_sequence,
     bytes: _freeze_bytes,
     Opaque: _freeze_opaque,
     UnknownModel: _freeze_unknown,
@@ -357,6 +368,77 @@ def _is(cls: type[T], form: Form) -> T:
     if type(form) is not cls:
         raise TypeError(f"{cls.__name__} was expected, not {type(form).__name__}")
     return form
+
+
+# --- look: a form's parts, without making values of them ------------------------------------------------------------
+
+
+def tag_of(form: Form) -> str:
+    """What kind of value a form stands for: the tag in the table of docs/FORMAT.md, or the name of a structured value's
+    class; "" for what JSON says by itself.
+
+    >>> tag_of(freeze((1, 2))), tag_of(freeze([1, 2]))
+    ('t', '')
+    """
+    return _is(str, form[TAG]) if type(form) is dict and TAG in form else ""
+
+
+def is_structured(form: Form) -> bool:
+    """Whether a form stands for an object with named fields: its tag is the name of a class then."""
+    return _is_model_name(tag_of(form))
+
+
+def items_of(form: Form) -> list[Form]:
+    """The items of a list, tuple or set. Raises TypeError for any other form."""
+    tag = tag_of(form)
+    return _is(list, form["v"] if tag and tag in SEQUENCES.values() else form)
+
+
+def is_map(form: Form) -> bool:
+    """Whether a form stands for a dict, whatever its keys are."""
+    return type(form) is dict and form.get(TAG, "m") == "m"
+
+
+def pairs_of(form: Form) -> list[tuple[Form, Form]]:
+    """The keys and items of a map. Raises TypeError for any other form."""
+    if not is_map(form):
+        raise TypeError(f"a map was expected, not {type(form).__name__} {tag_of(form)[:40]}")
+    return [(key, item) for key, item in _is(list, form["v"])] if TAG in form else list(form.items())
+
+
+def map_of(pairs: Iterable[tuple[Form, Form]], *, tagged: bool) -> Form:
+    """The form of a map: ``tagged`` when one of its keys is not a text, or is ``"$"``."""
+    return {TAG: "m", "v": [list(pair) for pair in pairs]} if tagged else dict(pairs)
+
+
+def fields_of(form: Form) -> dict[str, Form]:
+    """The named parts of a form: what a map has under keys that are texts, or the fields of a structured value.
+
+    Empty for any other form.
+
+    >>> fields_of(freeze({"gain": 2.0, 7: "not named"}))
+    {'gain': 2.0}
+    """
+    if tag_of(form) == "m":
+        return {name: item for name, item in pairs_of(form) if type(name) is str}
+    if is_structured(form):
+        return {name: item for name, item in form.items() if name != TAG}
+    return form if type(form) is dict and TAG not in form else {}
+
+
+def plain_of(form: Form) -> Form:
+    """Of an opaque object's form: that of the plain value behind it. Raises KeyError for any other form."""
+    return form["as"]
+
+
+def text_map(form: Form) -> dict[str, Form]:
+    """A map whose keys are texts, each once. Raises TypeError for any other form. Cost: O(1) unless a key is "$"."""
+    if type(form) is dict and TAG not in form:
+        return form
+    pairs = pairs_of(form)
+    if len(fields := fields_of(form)) != len(pairs):
+        raise TypeError("the keys of a map are not texts, each once")
+    return fields
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 from ezmsg.ledger.projections.graph.ownership import Node
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.tables import RECORDS, AnyTables, GraphTables
+from ezmsg.ledger.values import map_of, tag_of
 
 Key: TypeAlias = tuple[Any, ...]
 """First the kind of the fact, then what it is about: ``("edge", from, to, owner)``, ``("session", id)``, ..."""
@@ -54,7 +55,7 @@ def facts(state: GraphTables) -> dict[Key, Any]:
 def _put_registration(out: dict[Key, Any], session: int, registration: Registration) -> None:
     rest = {name: item for name, item in registration.metadata.items() if name != "components"}
     names = list(registration.metadata)
-    tagged = registration.metadata.get("components", {}).get("$") == "m"
+    tagged = tag_of(registration.metadata.get("components")) == "m"
     out["registration", session] = (rest, names, tagged, registration.raw)
     for place, (key, component) in enumerate(registration.components.items()):
         out["component", session, key] = (place, component)
@@ -95,7 +96,7 @@ def _restore_registrations(state: GraphTables, kinds: dict[str, list[tuple[Key, 
         components.setdefault(key[1], []).append((place, key[2], form))
     for key, (rest, names, tagged, raw) in sorted(kinds.get("registration", ()), key=lambda item: item[0][1]):
         pairs = [(name, form) for _, name, form in sorted(components.get(key[1], ()), key=lambda item: item[0])]
-        whole: Any = {"$": "m", "v": [list(pair) for pair in pairs]} if tagged else dict(pairs)
+        whole = map_of(pairs, tagged=tagged)
         metadata = {name: whole if name == "components" else rest[name] for name in names}
         state.registrations[key[1]] = Registration(metadata, raw)
         state.components.update((name, key[1]) for name, _ in pairs)

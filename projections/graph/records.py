@@ -1,11 +1,10 @@
 """The frozen records of a graph state, one for each thing that it knows: an event replaces a record, never edits it."""
 
-from typing import Any
 
 import msgspec
 
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.values import Form, thaw
+from ezmsg.ledger.values import Form, is_map, items_of, text_map, thaw
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -101,7 +100,7 @@ class Registration(msgspec.Struct, frozen=True):
 
         Raises TypeError when they are not a map with texts as keys. Cost: O(1), or O(n) when a key is ``"$"``.
         """
-        return _as_dict(self.metadata.get("components", {}))
+        return text_map(self.metadata.get("components", {}))
 
     @property
     def label(self) -> str | None:
@@ -117,17 +116,6 @@ class Registration(msgspec.Struct, frozen=True):
         return [(_address(component), initial_settings(component)) for component in self.components.values()]
 
 
-def _as_dict(form: Form) -> dict[str, Any]:
-    """A map of the value form as a dict: plain, or the pairs of ``m`` when a key is ``"$"``."""
-    if type(form) is dict and "$" not in form:
-        return form
-    if type(form) is dict and form["$"] == "m" and all(type(key) is str for key, _ in form["v"]):
-        components = dict(form["v"])
-        if len(components) == len(form["v"]):
-            return components
-    raise TypeError("the components are not a map with texts, each once, as keys")
-
-
 def _address(component: Form) -> str:
     address = component["address"]
     if type(address) is not str:
@@ -137,20 +125,13 @@ def _address(component: Form) -> str:
 
 def initial_settings(component: Form) -> SettingsValue:
     """The settings that a component's metadata begins with: a tuple (or list) of serialized and readable."""
-    initial = component["initial_settings"]
-    if type(initial) is dict and initial["$"] == "t":
-        initial = initial["v"]
-    serialized, shown = initial
+    serialized, shown = items_of(component["initial_settings"])
     serialized = thaw(serialized)
     if serialized is not None and type(serialized) is not bytes:
         raise TypeError(f"serialized initial settings are {type(serialized).__name__}, not bytes")
     return SettingsValue(
         serialized=serialized,
         repr_value=shown,
-        structured_value=shown if _is_map(shown) else None,
+        structured_value=shown if is_map(shown) else None,
         settings_schema=component.get("settings_schema"),
     )
-
-
-def _is_map(form: Form) -> bool:
-    return isinstance(form, dict) and form.get("$", "m") == "m"

@@ -14,7 +14,7 @@ from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.reach import path_spans
-from ezmsg.ledger.values import TAG, Form, same, thaw
+from ezmsg.ledger.values import Form, fields_of, same, thaw
 
 _NONE = object()
 
@@ -139,7 +139,7 @@ _SINGULAR = {"sessions": "session", "processes": "process", "components": "compo
 def field_of(form: Form, path: tuple[str, ...]) -> Any:
     """What a value form has at ``path``: of maps and structured values. A mark of its own where it has nothing."""
     for name in path:
-        items = _items(form)
+        items = fields_of(form)
         if name not in items:
             return _NONE
         form = items[name]
@@ -148,21 +148,10 @@ def field_of(form: Form, path: tuple[str, ...]) -> Any:
 
 def fields(form: Form, before: str = "") -> dict[str, Form]:
     """The leaves of a value form by their dotted paths; maps and structured values branch."""
-    items = _items(form)
+    items = fields_of(form)
     if not items:
         return {before: form} if before else {}
     out: dict[str, Form] = {}
     for name, item in items.items():
         out |= fields(item, f"{before}.{name}" if before else name)
     return out
-
-
-def _items(form: Form) -> dict[str, Form]:
-    if type(form) is not dict:
-        return {}
-    tag = form.get(TAG)
-    if tag == "m":
-        return {name: item for name, item in form["v"] if type(name) is str}
-    if tag is not None and not "A" <= tag[:1] <= "Z":
-        return {}
-    return {name: item for name, item in form.items() if name != TAG}

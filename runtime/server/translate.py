@@ -22,7 +22,20 @@ from ezmsg.ledger.runtime.server.payloads import WrongType, is_text
 from ezmsg.ledger.runtime.server.pickles import RECORDS
 from ezmsg.ledger.runtime.server.pickles.stand_ins import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
-from ezmsg.ledger.values import MODELS, TAG, Form, Model, freeze, model_fields, thaw
+from ezmsg.ledger.values import (
+    MODELS,
+    TAG,
+    Form,
+    Model,
+    freeze,
+    is_structured,
+    items_of,
+    model_fields,
+    pairs_of,
+    plain_of,
+    tag_of,
+    thaw,
+)
 
 FORM_MAX = LINE_MAX - 64 * 1024
 """Bytes that the form of metadata or settings may take in its event's line; the rest is for the other fields."""
@@ -130,16 +143,16 @@ def _check_components(form: dict[str, Any]) -> None:
     if not isinstance(form.get("root_name"), str | None):
         raise WrongType("GraphMetadata.root_name is not a text")
     components = form.get("components", {})
-    if TAG in components:  # not a plain map: its keys are not texts, not valid UTF-8, or "$"
+    if tag_of(components):  # not a plain map: its keys are not texts, not valid UTF-8, or "$"
         raise WrongType("the components of a GraphMetadata are not all keyed by addresses")
     for key, component in components.items():
-        if type(component) is not dict or not component.get(TAG, "")[:1].isupper():
+        if not is_structured(component):
             raise WrongType(f"{key} is not a component")
         if type(component.get("address")) is not str or not component["address"]:
             raise WrongType(f"{key} has no address")
         initial = component.get("initial_settings")
-        pair: list[Any] = initial["v"] if type(initial) is dict and initial.get(TAG) == "t" else []
-        if len(pair) != 2 or not (pair[0] is None or (type(pair[0]) is dict and pair[0].get(TAG) == "b")):
+        pair = items_of(initial) if tag_of(initial) == "t" else []
+        if len(pair) != 2 or not (pair[0] is None or tag_of(pair[0]) == "b"):
             raise WrongType(f"{key}: initial_settings is not (bytes or None, readable form)")
 
 
@@ -199,12 +212,9 @@ class _Inward:
         if cls is bytes:
             self._spend(len(value) * 4 // 3)
             return freeze(value)
-        if cls in _TAGS:
+        if cls in values.SEQUENCES:
             self._spend(PART_ROOM + ITEM_ROOM * len(value))
-            items = [self.form(item, depth + 1) for item in value]
-            if cls is set or cls is frozenset:
-                items.sort(key=_encode)  # as values.freeze has it: bytes give an order that never changes
-            return items if cls is list else {TAG: _TAGS[cls], "v": items}
+            return values.sequence(cls, [self.form(item, depth + 1) for item in value])
         return self._foreign(value, depth)
 
     def _spend(self, size: int) -> None:
@@ -220,7 +230,8 @@ class _Inward:
         if TAG not in value and all(map(is_text, value)):
             self._room -= sum(map(len, value))
             return {key: self.form(item, depth + 1) for key, item in value.items()}
-        return {TAG: "m", "v": [[self.form(key, depth + 1), self.form(item, depth + 1)] for key, item in value.items()]}
+        pairs = ((self.form(key, depth + 1), self.form(item, depth + 1)) for key, item in value.items())
+        return values.map_of(pairs, tagged=True)
 
     def _record(self, name: str, had: dict[str, Any], depth: int) -> Form:
         self._spend(PART_ROOM + 2 * ITEM_ROOM * len(had))
@@ -271,9 +282,6 @@ def _check_names(name: str, had: dict[Any, Any]) -> None:
     for field in had:
         if not is_text(field) or not field.isidentifier():
             raise WrongType(f"a {name} with a field whose name is no identifier")
-
-
-_TAGS: dict[type, str] = {list: "", tuple: "t", set: "set", frozenset: "frozenset"}
 
 
 def _ezmsg_object(value: Inert) -> tuple[str, dict[str, Any]] | None:
@@ -339,28 +347,27 @@ def _outward(form: Form) -> Any:
         return [item for item in map(_outward, form) if item is not _LeftOut]
     if cls is not dict:
         return form
-    tag = form.get(TAG)
-    if tag is None:
+    if TAG not in form:
         out = {key: item if type(item) in _PLAIN else _outward(item) for key, item in form.items()}
         return {key: item for key, item in out.items() if item is not _LeftOut} if _LeftOut in out.values() else out
-    if tag[:1].isupper():
-        return _object(tag, form)
+    if is_structured(form):
+        return _object(form)
+    tag = tag_of(form)
     if tag == "o":
-        return _outward(form["as"])
+        return _outward(plain_of(form))
     if tag == "t":
-        return tuple(form_to_ezmsg(item) for item in form["v"])
+        return tuple(map(form_to_ezmsg, items_of(form)))
     if tag == "m":
-        pairs = ((_outward(key), _outward(item)) for key, item in form["v"])
+        pairs = ((_outward(key), _outward(item)) for key, item in pairs_of(form))
         return {key: item for key, item in pairs if key is not _LeftOut and item is not _LeftOut}
-    if tag == "set":
-        return {item for item in map(_outward, form["v"]) if item is not _LeftOut}
-    if tag == "frozenset":
-        return frozenset(item for item in map(_outward, form["v"]) if item is not _LeftOut)
+    if tag in ("set", "frozenset"):
+        items = (item for item in map(_outward, items_of(form)) if item is not _LeftOut)
+        return set(items) if tag == "set" else frozenset(items)
     return thaw(form)
 
 
-def _object(name: str, form: dict[str, Any]) -> Any:
-    installed = _INSTALLED.get(name)
+def _object(form: dict[str, Any]) -> Any:
+    installed = _INSTALLED.get(tag_of(form))
     if installed is None:
         return _LeftOut
     cls, default = installed

@@ -442,6 +442,43 @@ def test_plain_reaches_everything() -> None:
 
 
 @given(any_value)
+@example({"$": 1, "a": 2})
+@example({7: 1, "a": 2})
+@relaxed
+def test_the_parts_of_a_form_are_those_of_its_value(value: Any) -> None:
+    """What is read off a form, and what is made of the whole of it, say the same."""
+    form = through_json(freeze(value))
+    cls, tag = type(value), values.tag_of(form)
+    assert values.is_map(form) == (cls is dict)
+    assert values.is_structured(form) == isinstance(value, Model | UnknownModel)
+    if cls is dict:
+        pairs = values.pairs_of(form)
+        assert exact([(thaw(key), thaw(item)) for key, item in pairs]) == exact(list(value.items()))
+        assert values.map_of(pairs, tagged=tag == "m") == form
+        named = {key: item for key, item in value.items() if type(key) is str and values.freeze(key) == key}
+        assert exact({name: thaw(item) for name, item in values.fields_of(form).items()}) == exact(named)
+        if len(named) == len(value):
+            assert values.text_map(form) == values.fields_of(form)
+        else:
+            with pytest.raises(TypeError):
+                values.text_map(form)
+    elif cls in values.SEQUENCES:
+        items = values.items_of(form)
+        assert exact(cls(thaw(item) for item in items)) == exact(value)
+        assert values.sequence(cls, list(items)) == form
+    elif isinstance(value, Model | UnknownModel):
+        assert tag == (value.name if isinstance(value, UnknownModel) else cls.__name__)
+        assert values.fields_of(form) == {name: item for name, item in form.items() if name != "$"}
+    else:
+        assert values.fields_of(form) == {}
+        assert cls is not Opaque or exact(thaw(values.plain_of(form))) == exact(value.plain)
+    for verb, fits in ((values.items_of, cls in values.SEQUENCES), (values.pairs_of, cls is dict)):
+        if not fits:
+            with pytest.raises(TypeError):
+                verb(form)
+
+
+@given(any_value)
 @relaxed
 def test_plain_leaves_no_opaque_and_changes_nothing_else(value: Any) -> None:
     if "Opaque(" in repr(value):

@@ -1,10 +1,10 @@
 """Values and settings as people would write them, from the forms in which the ledger keeps them."""
 
 import json
-from typing import Any
 
+from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.values import Form, same
+from ezmsg.ledger.values import Form, fields_of, is_map, is_structured, items_of, pairs_of, plain_of, same, tag_of, thaw
 
 TEXT_MAX = 60
 """Characters of one value in a sentence; `--json` has all of it."""
@@ -20,41 +20,34 @@ def value_text(form: Form, most: int = TEXT_MAX) -> str:
     """A value form in a few words, cut at ``most`` characters. Cost: O(what is shown)."""
     try:
         text = _text(form, 0)
-    except (AttributeError, KeyError, TypeError, ValueError):  # no value form, of a tag that this version does not know
+    except (KeyError, TypeError, ValueError, InvalidValue):  # not a value form, or of a tag of a newer version
         text = json.dumps(form)
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _text(form: Form, depth: int) -> str:
+    tag = tag_of(form)
     if isinstance(form, str):
         shown = form if len(form) <= TEXT_MAX else form[:TEXT_MAX] + "..."
         return json.dumps(shown, ensure_ascii=False)
-    if isinstance(form, list):
-        return f"[{_items(form, depth)}]"
-    if isinstance(form, dict):
-        return _tagged(form, depth) if "$" in form else _fields(form, depth, "{", ": ", "}")
-    return repr(form)
-
-
-def _tagged(form: dict[str, Any], depth: int) -> str:
-    tag = form["$"]
-    value: Any = form.get("v")
     if tag in ("f", "i"):
-        return str(int(value, 16)) if tag == "i" else str(value)
+        return str(thaw(form))
     if tag == "b":
-        return f"<{len(value) * 3 // 4 - value.count('=')} bytes>"
+        return f"<{len(thaw(form))} bytes>"
     if tag == "s":
         return "<text that is no Unicode>"
-    if tag == "t":
-        return f"({_items(value, depth)})"
-    if tag in ("set", "frozenset"):
-        return f"{{{_items(value, depth)}}}"
-    if tag == "m":
-        return _fields({_text(key, depth + 1): item for key, item in value}, depth, "{", ": ", "}")
     if tag == "o":
-        plain = form.get("as")
+        plain = plain_of(form)
         return plain if isinstance(plain, str) else _text(plain, depth)
-    return _fields({name: item for name, item in form.items() if name != "$"}, depth, f"{tag}(", "=", ")")
+    if is_map(form):
+        keys = ((key if tag == "" else _text(key, depth + 1), item) for key, item in pairs_of(form))
+        return _fields(dict(keys), depth, "{", ": ", "}")
+    if is_structured(form):
+        return _fields(fields_of(form), depth, f"{tag}(", "=", ")")
+    if tag or isinstance(form, list):
+        begin, end = {"": "[]", "t": "()"}.get(tag, "{}")
+        return f"{begin}{_items(items_of(form), depth)}{end}"
+    return repr(form)
 
 
 def _items(items: list[Form], depth: int) -> str:
@@ -78,8 +71,8 @@ def _fields(fields: dict[str, Form], depth: int, begin: str, joint: str, end: st
 def settings_fields(value: SettingsValue) -> dict[str, Form] | None:
     """The fields of a settings value by name; None when it has no such structure."""
     for form in (value.structured_value, value.repr_value):
-        if isinstance(form, dict) and "$" not in form:
-            return form
+        if is_map(form) and not tag_of(form):
+            return fields_of(form)
     return None
 
 

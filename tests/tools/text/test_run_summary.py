@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools.text.run_summary import summarise
@@ -34,13 +34,13 @@ def test_it_is_that_of_the_last_run_alone(tmp_path: Path, monkeypatch: pytest.Mo
     recorded(path, "B", "C", "D")
     run = recorded(path, "E")
     read = []
-    entries = Ledger.entries
+    entries = LedgerReader.entries
 
-    def noted(ledger: Ledger, after: int = 0, until: int | None = None) -> object:
+    def noted(ledger: LedgerReader, after: int = 0, until: int | None = None) -> object:
         read.append(after)
         return entries(ledger, after, until)
 
-    monkeypatch.setattr(Ledger, "entries", noted)
+    monkeypatch.setattr(LedgerReader, "entries", noted)
     assert "recorded 1 session, 1 edge, 0 processes," in said(path, run)
     assert read == [run - 1]
 

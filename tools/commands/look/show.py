@@ -20,6 +20,7 @@ from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, span_text
 from ezmsg.ledger.tools.text.value_text import settings_text
+from ezmsg.ledger.values import tag_of
 
 EDGES_MAX = 60
 """Edges that are shown one per line; of a larger graph, one line per source topic."""
@@ -183,7 +184,7 @@ class Picture:
             for key, component in registration.components.items():
                 process = state.units.get(component["address"])
                 kind = str(component.get("component_type", "")).rpartition(".")[2]
-                what = "unit" if component.get("$") == "UnitMetadata" else "collection"
+                what = "unit" if tag_of(component) == "UnitMetadata" else "collection"
                 where = names.process(state, process) if process is not None else "no process" if what == "unit" else ""
                 rows.append([key, f"{kind} ({what})", where])
         known = {row[0] for row in rows}
