@@ -45,7 +45,7 @@ def _text(form: Form, depth: int) -> str:
     if is_structured(form):
         return _fields(fields_of(form), depth, f"{tag}(", "=", ")")
     if tag or isinstance(form, list):
-        begin, end = {"": "[]", "t": "()"}.get(tag, "{}")
+        begin, end = {"": ("[", "]"), "t": ("(", ")")}.get(tag, ("{", "}"))
         return f"{begin}{_items(items_of(form), depth)}{end}"
     return repr(form)
 
