@@ -3,14 +3,15 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 
-from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
+from ezmsg.ledger.errors import LedgerClosed, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import check_begins
 from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import Disk, sync_file
-from ezmsg.ledger.storage.files import create, explained
+from ezmsg.ledger.storage.files import closing_handle, create, explained
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
@@ -30,17 +31,48 @@ class OnDisk(LedgerReader):
     _disk: Disk
     _reader: Reader | FolderReader
 
+    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+        self._check_usable()
+        return self._explained(self._reader.read(after, until))
+
+    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
+        self._check_usable()
+        return self._explained(self._reader.tail(after, stop, self._waiter(stop, poll)))
+
+    def _explained(self, batches: Iterator[list[AnyEvent]]) -> Iterator[list[AnyEvent]]:
+        with self._reading():
+            yield from batches
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return explained(self.location, "read")
+
+    def _check_usable(self) -> None:
+        """Raise LedgerClosed after ``close``, ForkedWriter in a forked child of the writer."""
+        raise NotImplementedError
+
+    def _waiter(self, stop: Stop, poll: float) -> Callable[[Place], None]:
+        """What a tail waits with: a function that returns when there may be more after the place it is given."""
+        raise NotImplementedError
+
     @property
     def first(self) -> int:
-        return self._reader.first
+        with self._reading():
+            return self._reader.first
 
     @property
     def hole(self) -> str:
-        return self._reader.hole
+        with self._reading():
+            return self._reader.hole
+
+    def start(self, seq: int | None = None) -> Start | None:
+        self._check_usable()
+        with self._reading():
+            return self._reader.start(seq)
 
     @property
     def bytes_on_disk(self) -> int:
-        return self._reader.size_on_disk()
+        with self._reading():
+            return self._reader.size_on_disk()
 
 
 class DiskReader(OnDisk):
@@ -50,29 +82,32 @@ class DiskReader(OnDisk):
         super().__init__()
         self.location = path
         self._disk = disk
-        with explained(path, "read"):
+        with self._reading():
             self.segmented = disk.kind(path) == "folder"
-        self._reader = FolderReader(disk, path) if self.segmented else Reader(LedgerFile(disk, path))
+            self._reader = FolderReader(disk, path) if self.segmented else Reader(LedgerFile(disk, path))
         self.header = self._reader.header
         self._seen: Place | None = None
         self._mark = (0, 0)
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
-        return self._reader.read(after, until)
+    def _check_usable(self) -> None:
+        if self._reader.closed:
+            raise LedgerClosed(f"{self.location} is closed", hint="Open it again to read.")
 
-    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
-        return self._reader.tail(after, stop, lambda place: pause(stop, poll))
+    def _waiter(self, stop: Stop, poll: float) -> Callable[[Place], None]:
+        return lambda place: pause(stop, poll)
 
     @property
     def place(self) -> Place:
         if self._reader.closed:
             return self._seen or Place(0, 0, b"")
-        if (mark := self._reader.mark()) != self._mark or self._seen is None:
-            self._seen, self._mark = self._reader.last(), mark
-        return self._seen
+        with self._reading():
+            if (mark := self._reader.mark()) != self._mark or self._seen is None:
+                self._seen, self._mark = self._reader.last(), mark
+            return self._seen
 
     def holds(self, place: Place) -> bool:
-        return self._reader.holds(place)
+        with self._reading():
+            return self._reader.holds(place)
 
     @property
     def tail_bytes(self) -> int:
@@ -81,7 +116,8 @@ class DiskReader(OnDisk):
 
     @property
     def tip(self) -> str:
-        return self._reader.tip
+        with self._reading():
+            return self._reader.tip
 
     @property
     def in_place(self) -> bool:
@@ -93,15 +129,14 @@ class DiskReader(OnDisk):
         sealed = commit is not None and commit.seals
         return not sealed and is_written(self._disk, self.location, self.tip)
 
-    def start(self, seq: int | None = None) -> Start | None:
-        return self._reader.start(seq)
-
     def verify(self) -> Verification:
-        return self._reader.verify()
+        self._check_usable()
+        with self._reading():
+            return self._reader.verify()
 
     def check(self) -> None:
         place = self.place
-        assert self._reader.closed or self._reader.holds(place), f"no commit line ends at offset {place.offset}"
+        assert self._reader.closed or self.holds(place), f"no commit line ends at offset {place.offset}"
 
     def close(self) -> None:
         self._reader.close()
@@ -129,7 +164,8 @@ class FileLedger(OnDisk, Ledger):
             with explained(path, "made ready for writing", "Nothing of it is lost. Check the disk."):
                 ready = self._make_ready()
             opened = open_for_append(disk, lock, ready, clock)
-            self._reader = self._make_reader(lock)
+            with self._reading():
+                self._reader = self._make_reader(lock)
         except BaseException:
             lock.release()
             raise
@@ -174,11 +210,8 @@ class FileLedger(OnDisk, Ledger):
                 raise LogError(f"{folder} is no longer there: it was removed")
             return
         try:
-            handle = self._disk.open(self.location, write=True)
-            try:
+            with closing_handle(self._disk, self._disk.open(self.location, write=True)) as handle:
                 sync_file(self._disk, handle)
-            finally:
-                self._disk.close(handle)
         except OSError as error:
             raise LogError(f"{self.location} cannot be synced: {error.strerror or error}") from error
 
@@ -224,23 +257,18 @@ class FileLedger(OnDisk, Ledger):
 
     tail_bytes = 0
 
-    def read(self, after: int = 0, until: int | None = None) -> Iterator[list[AnyEvent]]:
+    def _check_usable(self) -> None:
         self._writer.check_usable()
-        return self._reader.read(after, until)
 
-    def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
-        self._writer.check_usable()
-        return self._reader.tail(after, stop, self._writer.waiter(poll))
+    def _waiter(self, stop: Stop, poll: float) -> Callable[[Place], None]:
+        return self._writer.waiter(poll)
 
     def verify(self) -> Verification:
-        self._writer.check_usable()
+        self._check_usable()
         with self._writer.lock:
             path, place = self._writer.path, self._writer.place
-        return self._reader.verify_up_to(place, path)
-
-    def start(self, seq: int | None = None) -> Start | None:
-        self._writer.check_usable()
-        return self._reader.start(seq)
+        with self._reading():
+            return self._reader.verify_up_to(place, path)
 
     @property
     def tip(self) -> str:

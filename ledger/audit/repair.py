@@ -113,11 +113,12 @@ def _survey_folder(segments: Segments, numbers: range) -> Survey:
 
 def _look(file: LedgerFile, before: Verification | None) -> tuple[_End, str, Verification]:
     """Where the sound part of a file ends, what is wrong behind it ("" for nothing), and what was found in all."""
-    disk, size, unreadable = file.disk, file.size, ""
+    unreadable = ""
     try:
-        found = verify_file(disk, file.handle, file.path, file.start, size)
+        found = verify_file(file, file.size)
     except DamagedLedger as error:  # a compressed one, which cannot be unpacked from there on
-        found = verify_file(_Clipped(disk, error.offset), file.handle, file.path, file.start, error.offset)
+        file.disk = _Clipped(file.disk, error.offset)
+        found = verify_file(file, error.offset)
         unreadable = str(error)
     if before is not None and (unjoined := next(joins(file, before), "")):
         return _End(0, 0, 0, ""), unjoined, found  # nothing in it is a part of this history
@@ -137,6 +138,9 @@ class _Clipped(Disk):
 
     def size(self, handle: int) -> int:
         return self._end
+
+    def close(self, handle: int) -> None:
+        self._disk.close(handle)
 
 
 def _surveyed(

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerClosed, LedgerError, LogError
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerError, LogError
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import explained
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
 from ezmsg.ledger.storage.scan import Place, stands
@@ -29,9 +28,8 @@ class FolderReader:
         self.closed = False
         self._named = named
         self._segments = Segments(disk, path)
-        with explained(path, "read"):
-            self.header = self._segments.header()
-        self._last: tuple[int, LedgerFile] | None = None
+        self.header = self._segments.header()
+        self._last: LedgerFile | None = None
         self._lock = threading.Lock()  # of `_last`, which is closed when another one follows it
 
     # --- where it begins and ends ---
@@ -39,28 +37,21 @@ class FolderReader:
     @property
     def first(self) -> int:
         """The seq of the first event that is there."""
-        with explained(self.path, "read"):
-            return self._segments.first(self._segments.numbers())
+        return self._segments.first(self._segments.numbers())
 
     @property
     def hole(self) -> str:
-        """See ``Ledger.hole``."""
-        with explained(self.path, "read"):
-            return self._segments.hole(self._segments.numbers())
+        """See ``LedgerReader.hole``."""
+        return self._segments.hole(self._segments.numbers())
 
     @property
     def began(self) -> int:
         """When the last segment was begun: ns since the epoch, UTC."""
-        with explained(self.path, "read"):
-            opening = self._segments.opening(self._segments.numbers()[-1])
+        opening = self._segments.opening(self._segments.numbers()[-1])
         return opening.header.created if opening.segment is None else opening.segment.opened
 
     def start(self, seq: int | None) -> Start | None:
-        """See ``Ledger.start``."""
-        with explained(self.path, "read"):
-            return self._start(seq)
-
-    def _start(self, seq: int | None) -> Start | None:
+        """See ``LedgerReader.start``."""
         numbers = self._segments.numbers()
         last = numbers[-1] if seq is None else self._segments.containing(seq, numbers)
         for number in reversed(range(numbers[0], last + 1)):
@@ -72,30 +63,26 @@ class FolderReader:
     @property
     def tip(self) -> str:
         """The file of the last segment."""
-        with explained(self.path, "read"):
-            return self._segments.path_of(self._segments.numbers()[-1]) or self.path
+        return self._segments.path_of(self._segments.numbers()[-1]) or self.path
 
     def last(self) -> Place:
-        """The place behind the last commit of the last segment that looks sound, now."""
-        with self._lock, explained(self.path, "read"):
+        """The place after the last commit of the last segment that looks sound, now."""
+        with self._lock:
             return Reader(self._current()).last()
 
     def mark(self) -> tuple[int, int]:
         """What changes whenever something was written: the number of the last segment, and its bytes."""
-        with self._lock, explained(self.path, "read"):
+        with self._lock:
             file = self._current()
-            assert self._last is not None
-            return self._last[0], file.size
+            return file.number, file.size
 
     def _current(self) -> LedgerFile:
         if self._last is None:
-            number = self._segments.numbers()[-1]
-            self._last = number, self._segments.open(number)
-        while self._last[0] + 1 in self._segments:
-            number, file = self._last
-            self._last = number + 1, self._segments.open(number + 1)
-            file.close()
-        return self._last[1]
+            self._last = self._segments.open(self._segments.numbers()[-1])
+        while (number := self._last.number + 1) in self._segments:
+            before, self._last = self._last, self._segments.open(number)
+            before.close()
+        return self._last
 
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
@@ -117,30 +104,24 @@ class FolderReader:
         """Whether the folder is still there, with the segment that was the last one."""
         with self._lock:
             if self._last is not None:
-                return self._is_in_place(*self._last)
+                return self._is_in_place(self._last)
         try:
             return bool(self._segments.numbers())
         except LogError:  # the folder is gone, or empty
             return False
 
-    def _is_in_place(self, number: int, file: LedgerFile) -> bool:
+    def _is_in_place(self, file: LedgerFile) -> bool:
         disk = self._segments.disk
-        return number + 1 in self._segments or disk.identity_at(file.path) == disk.identity(file.handle)
+        return file.number + 1 in self._segments or disk.identity_at(file.path) == disk.identity(file.handle)
 
     def size_on_disk(self) -> int:
         """Bytes of all segments, compressed ones as they are."""
-        with explained(self.path, "read"):
-            return self._segments.size()
+        return self._segments.size()
 
     # --- reading ---
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
-        """See ``Ledger.read``."""
-        with explained(self.path, "read"):
-            yield from self._read(after, until)
-
-    def _read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
-        self._check_open()
+        """See ``LedgerReader.read``."""
         numbers = self._segments.numbers()
         reached: Place | None = None
         for number in range(self._segments.containing(after, numbers), numbers[-1] + 1):
@@ -158,12 +139,7 @@ class FolderReader:
                     self._check_whole(file, reached)
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
-        """See ``Ledger.tail``."""
-        with explained(self.path, "read"):
-            yield from self._tail(after, stop, wait)
-
-    def _tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
-        self._check_open()
+        """See ``LedgerReader.tail``."""
         number = self._segments.containing(after, self._segments.numbers())
         reached: Place | None = None
         while True:
@@ -175,7 +151,7 @@ class FolderReader:
                         return
                     closed = self.closed
                     # looked for before reading: a segment is whole before the next one has its name
-                    followed = self._is_followed(number, file, cursor)
+                    followed = self._is_followed(file, cursor)
                     batch = cursor.next()
                     if batch is None:
                         if followed:
@@ -189,20 +165,17 @@ class FolderReader:
                 self._check_whole(file, reached)
             number += 1
 
-    def _is_followed(self, number: int, file: LedgerFile, cursor: Cursor) -> bool:
+    def _is_followed(self, file: LedgerFile, cursor: Cursor) -> bool:
+        number = file.number
         if number + 1 in self._segments:
             return True
-        if not self._is_in_place(number, file):
+        if not self._is_in_place(file):
             if any(other > number for other in self._segments.listed()):
                 raise HistoryDropped(f"segment {number + 1} is no longer in {self.path}")
             if self._named:
                 raise HistoryChanged(f"{file.path} was removed or replaced while it was followed")
         cursor.check_place()
         return False
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
 
     def _check_joined(self, file: LedgerFile, reached: Place | None) -> None:
         if reached is not None and file.start.seq != reached.seq:
@@ -225,8 +198,7 @@ class FolderReader:
 
     def verify(self) -> Verification:
         """Check every segment and that each goes on where the one before ended."""
-        numbers = self._segments.numbers()
-        return self._verify(numbers, None)
+        return self._verify(self._segments.numbers(), None)
 
     def verify_up_to(self, place: Place, path: str) -> Verification:
         """The same, up to a place of the segment at ``path``: what a writer knows to be whole."""
@@ -235,10 +207,6 @@ class FolderReader:
         return self._verify(range(self._segments.numbers()[0], number + 1), place)
 
     def _verify(self, numbers: range, place: Place | None) -> Verification:
-        with explained(self.path, "read"):
-            return self._verified_all(numbers, place)
-
-    def _verified_all(self, numbers: range, place: Place | None) -> Verification:
         parts: list[Verification] = []
         problems = [f"{hole}: none before it is read"] if (hole := self._segments.hole(numbers)) else []
         reach = len(numbers)  # how many, from the first one on, the sound part can be in
@@ -257,7 +225,7 @@ class FolderReader:
             except LedgerError as error:
                 first_now = self._segments.numbers()[0]
                 if number < first_now:  # dropped since: what remains is all of it now
-                    return self._verified_all(range(first_now, max(numbers[-1], first_now) + 1), place)
+                    return self._verify(range(first_now, max(numbers[-1], first_now) + 1), place)
                 problems.append(f"{name}: {error}")
                 reach = min(reach, max(1, len(parts)))
                 parts.append(_NOTHING)
@@ -282,18 +250,16 @@ class FolderReader:
         )
 
     def _verified(self, file: LedgerFile, place: Place | None, last: bool) -> Verification:
-        if place is not None:
-            return verify_file(file.disk, file.handle, file.path, file.start, place.offset)
-        if last:
+        if last and place is None:
             return Reader(file).verify(self.path)
-        return verify_file(file.disk, file.handle, file.path, file.start, file.size)
+        return verify_file(file, file.size if place is None else place.offset)
 
     def close(self) -> None:
         """Let the files go. Iterators that are under way have their own."""
         self.closed = True
         with self._lock:
             if self._last is not None:
-                self._last[1].close()
+                self._last.close()
                 self._last = None
 
 

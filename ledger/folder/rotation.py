@@ -13,9 +13,10 @@ from ezmsg.ledger.errors import LedgerLocked, LogError
 from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import create, explained, open_file, write_new
+from ezmsg.ledger.storage.files import NEW, closing_handle, create, explained, open_file, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
 from ezmsg.ledger.storage.ledger_file import FIRST
+from ezmsg.ledger.storage.lock import SUFFIX as LOCK
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun
@@ -37,11 +38,11 @@ def begin_segment(
     data, place, hashed = segment_bytes(header, number, opened, end.seq, digest, states)
     path = os.path.join(folder, segment_name(number))
     try:
-        write_new(disk, f"{path}.new", (data,))
-        disk.link(f"{path}.new", path)
+        write_new(disk, path + NEW, (data,))
+        disk.link(path + NEW, path)
     except OSError:
         if disk.kind(path) is None:
-            _remove_if_there(disk, f"{path}.new")
+            _remove_if_there(disk, path + NEW)
             raise
         logger.warning("%s has its name, though the system says that it could not be given", path)
     return Begun(path, place, hashed)
@@ -73,7 +74,7 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
             _refuse_strangers(disk, folder)
             create(disk, os.path.join(folder, segment_name(FIRST)), first_bytes(new_header(clock())))
         for name in disk.names(folder):
-            if name.endswith(".new") and number_of(name.removesuffix(".new")) is not None:
+            if name.endswith(NEW) and number_of(name.removesuffix(NEW)) is not None:
                 disk.remove(os.path.join(folder, name))
         disk.sync_folder(folder)
         numbers = segments.numbers()
@@ -117,32 +118,26 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
 
 def check_begins(disk: Disk, path: str) -> None:
     """Raise LogError when the file is a segment that others lead to or follow."""
-    handle = open_file(disk, path)
-    try:
+    with closing_handle(disk, open_file(disk, path)) as handle:
         folder, name = os.path.split(path)
         alone = number_of(name) is None or len(Segments(disk, folder).listed()) == 1
         if not alone or (disk.size(handle) and read_header(disk, handle, path).header.format != FORMAT):
             raise LogError(
                 f"{path} is a segment: nothing is added to it by itself", hint="Name the folder that it is in."
             )
-    finally:
-        disk.close(handle)
 
 
 def _check_free_and_sound(disk: Disk, path: str) -> None:
     """Raise LedgerLocked or DamagedLedger when the file could not be gone on with: then it stays where it is."""
-    handle = open_file(disk, path)
-    try:
+    with closing_handle(disk, open_file(disk, path)) as handle:
         if sys.platform != "win32" and not disk.lock(handle):
             raise LedgerLocked(f"{path} is being written by another process, whose lock file was removed")
         if disk.size(handle):
             sound_end(disk, handle, path, read_header(disk, handle, path).start)
-    finally:
-        disk.close(handle)
 
 
 def _refuse_strangers(disk: Disk, folder: str) -> None:
-    strangers = [name for name in disk.names(folder) if not name.endswith((".new", ".lock"))]
+    strangers = [name for name in disk.names(folder) if not name.endswith((NEW, LOCK))]
     if strangers:
         raise LogError(
             f"{folder} holds other things than a ledger, such as {min(strangers)}",
@@ -164,11 +159,11 @@ def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: Fals
             continue
         target = path + compression.SUFFIX
         try:
-            compression.pack(disk, path, f"{target}.new", stop)
+            compression.pack(disk, path, target + NEW, stop)
         except BaseException:
-            _remove_if_there(disk, f"{target}.new")
+            _remove_if_there(disk, target + NEW)
             raise
-        disk.replace(f"{target}.new", target)
+        disk.replace(target + NEW, target)
         disk.sync_folder(folder)
         disk.remove(path)
         disk.sync_folder(folder)

@@ -4,12 +4,13 @@ import os
 import re
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from ezmsg.ledger.errors import HistoryDropped, LogError, NotALedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.files import explained, size_of
 from ezmsg.ledger.storage.header import Opening
 from ezmsg.ledger.storage.ledger_file import LedgerFile
 from ezmsg.ledger.structural import Header
@@ -165,12 +166,8 @@ class Segments:
         total = 0
         for names in self.listed().values():
             for name in names:
-                try:
-                    handle = self.disk.open(os.path.join(self.path, name))
-                except FileNotFoundError:  # compressed or dropped since
-                    continue
-                total += self.disk.size(handle)
-                self.disk.close(handle)
+                with suppress(FileNotFoundError):  # compressed or dropped since
+                    total += size_of(self.disk, os.path.join(self.path, name))
         return total
 
 

@@ -9,12 +9,13 @@ import os
 import struct
 import tempfile
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.storage.disk import Disk, Identity, sync_file, write_all
+from ezmsg.ledger.storage.disk import Disk, Identity
+from ezmsg.ledger.storage.files import closing_handle, write_new
 from ezmsg.ledger.storage.scan import hash_file, read_at
 
 SUFFIX = ".zst"
@@ -36,39 +37,30 @@ def pack(disk: Disk, source: str, target: str, stop: Callable[[], bool]) -> None
     Raises OSError; InterruptedError when ``stop`` says so; LogError without the library, or when what was written
     differs. Cost: some hundred MB/s.
     """
-    compressor = library().ZstdCompressor(level=LEVEL, write_checksum=True)
-    reading = disk.open(source)
-    try:
-        size = disk.size(reading)
-        if disk.kind(target) is not None:
-            disk.remove(target)
-        writing = disk.create(target)
-        try:
-            offset, entries = 0, []
-            for begin in range(0, size, FRAME):
-                if stop():
-                    raise InterruptedError(f"{target} is not finished")
-                piece = read_at(disk, reading, begin, min(FRAME, size - begin))
-                frame = compressor.compress(piece)
-                write_all(disk, writing, frame, offset)
-                entries.append(_ENTRY.pack(len(frame), len(piece)))
-                offset += len(frame)
-            body = b"".join(entries) + _FOOTER.pack(len(entries), 0, _FOOTER_MAGIC)
-            write_all(disk, writing, struct.pack("<II", _TABLE_MAGIC, len(body)) + body, offset)
-            sync_file(disk, writing)
-        finally:
-            disk.close(writing)
-        wanted = hash_file(disk, reading, size).digest()
-    finally:
-        disk.close(reading)
+    with closing_handle(disk, disk.open(source)) as handle:
+        size = disk.size(handle)
+        write_new(disk, target, _frames(disk, handle, size, stop))
+        wanted = hash_file(disk, handle, size).digest()
     packed = PackedDisk(disk)
-    handle = packed.open(target)
-    try:
+    with closing_handle(packed, packed.open(target)) as handle:
         found = hash_file(packed, handle, packed.size(handle)).digest()
-    finally:
-        packed.close(handle)
     if found != wanted:
         raise LogError(f"{target} does not give back {source}", hint="Check the disk. The segment stays as it is.")
+
+
+def _frames(disk: Disk, handle: int, size: int, stop: Callable[[], bool]) -> Iterator[bytes]:
+    """The compressed frames of a file, and the table of them."""
+    compressor = library().ZstdCompressor(level=LEVEL, write_checksum=True)
+    entries = []
+    for begin in range(0, size, FRAME):
+        if stop():
+            raise InterruptedError("compressing was stopped")
+        piece = read_at(disk, handle, begin, min(FRAME, size - begin))
+        frame = compressor.compress(piece)
+        entries.append(_ENTRY.pack(len(frame), len(piece)))
+        yield frame
+    body = b"".join(entries) + _FOOTER.pack(len(entries), 0, _FOOTER_MAGIC)
+    yield struct.pack("<II", _TABLE_MAGIC, len(body)) + body
 
 
 def library() -> Any:

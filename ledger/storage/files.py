@@ -8,7 +8,7 @@ from ezmsg.ledger.errors import LogError, NotALedger
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 
 NEW = ".new"
-"""Behind a ledger's name while it is being made."""
+"""At the end of a file's name while it is being made."""
 
 MAKE_HINT = "Check the name. A ledger comes into being when it is opened for writing: `ezmsg-ledger run` does that."
 
@@ -36,15 +36,27 @@ def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
     """Make a file of ``blocks`` and sync it; one that died on the way to its own name goes. Raises OSError."""
     if disk.kind(path) is not None:
         disk.remove(path)  # the writer's lock says that it is nobody's now
-    handle = disk.create(path)
-    try:
+    with closing_handle(disk, disk.create(path)) as handle:
         offset = 0
         for block in blocks:
             write_all(disk, handle, block, offset)
             offset += len(block)
         sync_file(disk, handle)
+
+
+@contextmanager
+def closing_handle(disk: Disk, handle: int) -> Iterator[int]:
+    """Close ``handle`` at the end."""
+    try:
+        yield handle
     finally:
         disk.close(handle)
+
+
+def size_of(disk: Disk, path: str) -> int:
+    """The bytes of the file at ``path``. Raises OSError."""
+    with closing_handle(disk, disk.open(path)) as handle:
+        return disk.size(handle)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import MAKE_HINT, explained, open_file
+from ezmsg.ledger.storage.files import MAKE_HINT, closing_handle, explained, open_file
 from ezmsg.ledger.storage.scan import Hash, Place, fill
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
@@ -103,12 +103,9 @@ def refuse_foreign(disk: Disk, path: str) -> None:
     with explained(path, "read"):
         if disk.kind(path) in (None, "folder"):
             return
-        handle = open_file(disk, path)
-        try:
+        with closing_handle(disk, open_file(disk, path)) as handle:
             if disk.size(handle) > 0:
                 read_header(disk, handle, path)
-        finally:
-            disk.close(handle)
 
 
 def read_header(disk: Disk, handle: int, path: str) -> Opening:

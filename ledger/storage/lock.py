@@ -18,6 +18,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerLocked, LogError
 from ezmsg.ledger.holder import Holder
 from ezmsg.ledger.storage.disk import Disk, Identity
+from ezmsg.ledger.storage.files import closing_handle
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -198,14 +199,11 @@ def refuse_written(disk: Disk, path: str) -> None:
 
 
 def _is_locked(disk: Disk, path: str) -> bool:
-    handle = disk.open(path)
-    try:
+    with closing_handle(disk, disk.open(path)) as handle:
         free = disk.lock(handle)
         if free:
             disk.unlock(handle)
         return not free
-    finally:
-        disk.close(handle)
 
 
 def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: str | None = None) -> LedgerLocked:
@@ -215,11 +213,8 @@ def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: s
 
 def _holder_of(disk: Disk, path: str) -> Holder | None:
     try:
-        handle = disk.open(path + SUFFIX)
-        try:
+        with closing_handle(disk, disk.open(path + SUFFIX)) as handle:
             return _read_holder(disk, handle)
-        finally:
-            disk.close(handle)
     except OSError:  # there never was a writer, or its file cannot be read
         return None
 

@@ -4,15 +4,14 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from operator import attrgetter
 from typing import TypeAlias
 
-from msgspec.structs import replace
-
-from ezmsg.ledger.errors import HistoryChanged, LedgerClosed
+from ezmsg.ledger.errors import HistoryChanged
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.storage.cursor import Cursor, fits
-from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.files import closing_handle
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.lock import is_written
 from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
@@ -86,7 +85,7 @@ class Reader:
     hole = ""
 
     def start(self, seq: int | None) -> Start | None:
-        """See ``Ledger.start``."""
+        """See ``LedgerReader.start``."""
         return self._file.checkpoint() if seq is None or self._start.seq <= seq else None
 
     @property
@@ -95,11 +94,7 @@ class Reader:
         return self.path
 
     def last(self) -> Place:
-        """The place behind the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
-        with explained(self.path, "read"):
-            return self._last()
-
-    def _last(self) -> Place:
+        """The place after the last commit that looks sound, now. Cost: O(bytes of that commit and of the tail)."""
         size = self._disk.size(self._handle)
         while (place := last_commit(self._disk, self._handle, size, self._start.offset)) is not None:
             if fits(self._disk, self._handle, self._start, place):
@@ -109,8 +104,7 @@ class Reader:
 
     def mark(self) -> tuple[int, int]:
         """What changes whenever something was written: the number of the segment, and its bytes."""
-        with explained(self.path, "read"):
-            return 1, self._disk.size(self._handle)
+        return 1, self._disk.size(self._handle)
 
     @property
     def in_place(self) -> bool:
@@ -119,35 +113,28 @@ class Reader:
 
     def size_on_disk(self) -> int:
         """The bytes of the file now."""
-        with explained(self.path, "read"):
-            return self._disk.size(self._handle)
+        return self._disk.size(self._handle)
 
     def holds(self, place: Place) -> bool:
         """True when the commit that ended at ``place`` still stands there."""
         return stands(self._disk, self._handle, place)
 
     def verify(self, written: str | None = None) -> Verification:
-        """Check the file up to the last commit line of now, and what is behind it, unless it is being written.
+        """Check the file up to the last commit line of now, and what is after it, unless it is being written.
 
         ``written``: the path of the ledger whose lock says so, where that is not the file itself.
         """
-        with explained(self.path, "read"):
-            return replace(self._verify(written or self.path), segment=self._file.number)
-
-    def _verify(self, written: str) -> Verification:
-        size, end = self._disk.size(self._handle), self.last().offset
-        found = verify_file(self._disk, self._handle, self.path, self._start, size)
-        if found.tail_bytes and is_written(self._disk, written, self.path):
+        size, end = self._file.size, self.last().offset
+        found = verify_file(self._file, size)
+        if found.tail_bytes and is_written(self._disk, written or self.path, self.path):
             time.sleep(SETTLE_S)
             if self.last().offset > end:  # not torn: it was in the middle of being written
-                return verify_file(self._disk, self._handle, self.path, self._start, end)
+                return verify_file(self._file, end)
         return found
 
     def verify_up_to(self, place: Place, path: str) -> Verification:
         """Check the file up to ``place``: what a writer knows to be whole."""
-        with explained(self.path, "read"):
-            found = verify_file(self._disk, self._handle, self.path, self._start, place.offset)
-            return replace(found, segment=self._file.number)
+        return verify_file(self._file, place.offset)
 
     def cursor(self, handle: int, after: int = 0) -> Cursor:
         """A cursor at the last commit that ends at or before seq ``after``.
@@ -165,26 +152,13 @@ class Reader:
         return Cursor(self._disk, handle, self.path, low)
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
-        """See ``Ledger.read``."""
-        with explained(self.path, "read"):
-            yield from self._read(after, until)
-
-    def _read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
-        handle = self._second_handle()
-        try:
-            size = self._disk.size(handle)
-            yield from batches(self.cursor(handle, after), size, after, until)
-        finally:
-            self._disk.close(handle)
+        """See ``LedgerReader.read``."""
+        with self._second_handle() as handle:
+            yield from batches(self.cursor(handle, after), self._disk.size(handle), after, until)
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
-        """See ``Ledger.tail``. ``wait`` returns when there may be more behind the place that it is given."""
-        with explained(self.path, "read"):
-            yield from self._tail(after, stop, wait)
-
-    def _tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
-        handle = self._second_handle()
-        try:
+        """See ``LedgerReader.tail``. ``wait`` returns when there may be more after the place that it is given."""
+        with self._second_handle() as handle:
             cursor = self.cursor(handle, after)
             while not is_set(stop):
                 self._check_same(handle, cursor)
@@ -196,18 +170,14 @@ class Reader:
                     wait(cursor.place)
                 elif batch := clip(batch, after, None):
                     yield batch
-        finally:
-            self._disk.close(handle)
 
     def _check_same(self, handle: int, cursor: Cursor) -> None:
         if self._named and self._disk.identity_at(self.path) != self._disk.identity(handle):
             raise HistoryChanged(f"{self.path} was removed or replaced while it was followed")
         cursor.check_place()
 
-    def _second_handle(self) -> int:
-        if self.closed:
-            raise LedgerClosed(f"{self.path} is closed", hint="Open it again to read.")
-        return self._disk.duplicate(self._handle, self.path)
+    def _second_handle(self) -> AbstractContextManager[int]:
+        return closing_handle(self._disk, self._disk.duplicate(self._handle, self.path))
 
     def close(self) -> None:
         """Let the file go. Iterators that are under way have their own handle."""

@@ -11,11 +11,10 @@ import msgspec
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.files import explained, forget_creation, open_file
+from ezmsg.ledger.storage.files import NEW, closing_handle, explained, forget_creation, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import read_header
 from ezmsg.ledger.storage.lock import WriterLock
 from ezmsg.ledger.storage.scan import (
-    PIECE,
     Hash,
     Place,
     Window,
@@ -23,7 +22,7 @@ from ezmsg.ledger.storage.scan import (
     hash_file,
     hash_range,
     last_commit,
-    read_at,
+    pieces,
     stated_durable,
 )
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
@@ -64,11 +63,7 @@ def is_missing_or_empty(disk: Disk, path: str) -> bool:
     kind = disk.kind(path)
     if kind != "file":
         return kind is None
-    handle = open_file(disk, path)
-    try:
-        return disk.size(handle) == 0
-    finally:
-        disk.close(handle)
+    return size_of(disk, path) == 0
 
 
 def sound_end(disk: Disk, handle: int, path: str, start: Place) -> tuple[Place, Hash, int]:
@@ -136,7 +131,7 @@ def _recover(
         saved = _save_tail(disk, handle, path, place.offset, size)
         disk.truncate(handle, place.offset)
     elif disk.kind(saved) is not None:  # a recovery was cut short between the truncation and its note
-        tail = _size_of(disk, saved)
+        tail = size_of(disk, saved)
     _write_again(disk, handle, synced, place.offset)
     sync_file(disk, handle)
     if not tail:
@@ -163,17 +158,9 @@ def _text_of(name: str) -> str:
 
 def _save_tail(disk: Disk, handle: int, path: str, begin: int, end: int) -> str:
     """Copy what is about to be cut into a file of its own, durably; returns its name. An equal copy serves too."""
-    temporary = f"{path}.tail.new"
-    if disk.kind(temporary) is not None:
-        disk.remove(temporary)
-    copy = disk.create(temporary)
-    try:
-        for offset in range(begin, end, PIECE):
-            write_all(disk, copy, read_at(disk, handle, offset, min(PIECE, end - offset)), offset - begin)
-        sync_file(disk, copy)
-        wanted = hash_file(disk, copy, end - begin).digest()
-    finally:
-        disk.close(copy)
+    temporary = f"{path}.tail{NEW}"
+    write_new(disk, temporary, pieces(disk, handle, begin, end))
+    wanted = _hash_of(disk, temporary)
     number = 1
     name = f"{path}.tail-{begin}"
     while disk.kind(name) is not None:
@@ -189,21 +176,11 @@ def _save_tail(disk: Disk, handle: int, path: str, begin: int, end: int) -> str:
 
 def _write_again(disk: Disk, handle: int, begin: int, end: int) -> None:
     """Write the bytes that are not known to be durable over themselves: a sync may have failed in the run before."""
-    for offset in range(begin, end, PIECE):
-        write_all(disk, handle, read_at(disk, handle, offset, min(PIECE, end - offset)), offset)
-
-
-def _size_of(disk: Disk, path: str) -> int:
-    handle = disk.open(path)
-    try:
-        return disk.size(handle)
-    finally:
-        disk.close(handle)
+    for piece in pieces(disk, handle, begin, end):
+        write_all(disk, handle, piece, begin)
+        begin += len(piece)
 
 
 def _hash_of(disk: Disk, path: str) -> bytes:
-    handle = disk.open(path)
-    try:
+    with closing_handle(disk, disk.open(path)) as handle:
         return hash_file(disk, handle, disk.size(handle)).digest()
-    finally:
-        disk.close(handle)

@@ -84,6 +84,12 @@ def stands(disk: Disk, handle: int, place: Place) -> bool:
     return read_at(disk, handle, place.at, len(place.line)) == place.line
 
 
+def pieces(disk: Disk, handle: int, begin: int, end: int) -> Iterator[bytes]:
+    """The bytes from ``begin`` to ``end``, a PIECE at a time."""
+    for offset in range(begin, end, PIECE):
+        yield read_at(disk, handle, offset, min(PIECE, end - offset))
+
+
 def piece_of(disk: Disk, handle: int, offset: int) -> int:
     """How much to read at ``offset``: a PIECE, or one page more than what is left, so that small files cost little."""
     return min(PIECE, max(0, disk.size(handle) - offset) + FIRST_PIECE)

@@ -9,7 +9,7 @@ import msgspec
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.header import read_header
+from ezmsg.ledger.storage.ledger_file import LedgerFile
 from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at, stated_durable
 from ezmsg.ledger.structural import Commit
 
@@ -56,6 +56,12 @@ class BytesDisk(Disk):
     def __init__(self, data: bytes) -> None:
         self._data = data
 
+    def kind(self, path: str) -> str:
+        return "file"
+
+    def open(self, path: str, *, write: bool = False) -> int:
+        return 0
+
     def read_into(self, handle: int, view: memoryview, offset: int) -> int:
         piece = self._data[offset : offset + len(view)]
         view[: len(piece)] = piece
@@ -67,27 +73,25 @@ class BytesDisk(Disk):
 
 def verify_bytes(data: bytes, name: str) -> Verification:
     """``verify_file`` for what a file would hold."""
-    disk = BytesDisk(data)
-    start = read_header(disk, 0, name).start
-    return verify_file(disk, 0, name, start, len(data))
+    return verify_file(LedgerFile(BytesDisk(data), name), len(data))
 
 
-def verify_file(disk: Disk, handle: int, path: str, start: Place, size: int) -> Verification:
-    """Check the first ``size`` bytes of an open file whose header ends at ``start``.
+def verify_file(file: LedgerFile, size: int) -> Verification:
+    """Check the first ``size`` bytes of a file.
 
     Two passes: one reads every line, one hashes, commit by commit. Cost: about 1 us per event.
     """
-    formed, problems = _check_lines(disk, handle, path, start, size)
+    disk, handle, start = file.disk, file.handle, file.start
+    formed, problems = _check_lines(disk, handle, file.path, start, size)
     end, last, events, count, digest, mismatch = _check_hashes(disk, handle, start, min(size, formed))
     if mismatch:
         problems.insert(0, mismatch)
-    shown = last_commit(disk, handle, size, start.offset)
-    tail = size - (shown.offset if shown is not None else start.offset)
+    shown = last_commit(disk, handle, size, start.offset) or start
+    tail = size - shown.offset
     if tail:
-        seq = shown.seq if shown is not None else start.seq
         problems.append(
-            f"offset {size - tail}: {tail} bytes behind seq {seq} are no whole commit; opening the ledger for append "
-            "puts them aside"
+            f"offset {size - tail}: {tail} bytes behind seq {shown.seq} are no whole commit; opening the ledger for "
+            "append puts them aside"
         )
     elif end.offset < size and not problems:
         problems.append(f"offset {end.offset}, seq {end.seq}: no commit line proves what follows")
@@ -103,6 +107,7 @@ def verify_file(disk: Disk, handle: int, path: str, start: Place, size: int) -> 
         sha256=digest,
         problems=problems,
         first=start.seq + 1,
+        segment=file.number,
         torn=bool(problems) and 0 < end.offset >= stated_durable(disk, handle, end.offset),
     )
 

@@ -256,7 +256,7 @@ MUTANTS = (
     Mutant("orphan bytes adopted", torn, (
         Patch(recovery, "        saved = _save_tail(disk, handle, path, place.offset, size)\n"
               "        disk.truncate(handle, place.offset)\n",
-              "        digest.update(read_at(disk, handle, place.offset, tail))\n"
+              "        digest.update(b''.join(pieces(disk, handle, place.offset, size)))\n"
               "        place, tail = Place(size, place.seq, place.line), 0\n"),)),
     Mutant("the tail is not kept", torn, (
         Patch(recovery, "        saved = _save_tail(disk, handle, path, place.offset, size)\n", ""),)),
@@ -304,8 +304,8 @@ MUTANTS = (
         Patch(segmented, "since(end.seq) if", "since(end.seq - 1) if"),)),
     Mutant("a segment removed before the compressed one lasts",
            histories("none", "append 1", "rotate", "compress"), (
-        Patch(rotation, "        disk.replace(f\"{target}.new\", target)\n        disk.sync_folder(folder)\n",
-              "        disk.replace(f\"{target}.new\", target)\n"),)),
+        Patch(rotation, "        disk.replace(target + NEW, target)\n        disk.sync_folder(folder)\n",
+              "        disk.replace(target + NEW, target)\n"),)),
     Mutant("segments dropped that no checkpoint stands for", histories("none", "append 1", "rotate", "drop"), (
         Patch(rotation, "    for number in segments.numbers()[:-1]:\n        following = segments.opening(number + 1)",
               "    for number in segments.numbers():\n        following = segments.opening(segments.numbers()[-1])"),)),
