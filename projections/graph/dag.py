@@ -38,6 +38,7 @@ class DAG:
     O(sqrt(m) log m) each on average, in whatever order they come (Haeupler et al. 2012); with removals among
     them no such bound is known. Removing an edge costs O(1).
 
+    >>> from ezmsg.ledger.projections import DAG
     >>> dag = DAG()
     >>> dag.add("B", "C"), dag.add("A", "B"), dag.add("A", "B")
     (True, True, False)
