@@ -11,7 +11,7 @@ INTRODUCTION = """\
 Made by `python -m benchmarks --write docs/benchmarks.md`; do not edit. `make bench` prints the same for your machine.
 
 Contenders take turns, in one run (A B A B ...). A figure is the median of its rounds, with the lowest and the highest
-behind it; a ratio is that of two runs of the same round. Hold on to the ratios: absolute figures drift with the machine
+after it; a ratio is that of two runs of the same round. Hold on to the ratios: absolute figures drift with the machine
 and the hour.
 "Our speed beside it" is how many times as fast ezmsg-ledger is: above 1, it is faster.
 
