@@ -96,7 +96,7 @@ ROWS = (
         "changes of ledgers with events of up to 1 MB: bytes flipped, cuts, lines removed, doubled, swapped, put in",
         tuple(map(_damage, (0, 1000, 2**17, 2**20))),
         "{bytes flipped:,} bytes flipped, {cuts:,} cuts, {lines changed:,} changes of lines; of "
-        f"{{{damage.SEAL}}} cuts just behind a commit the missing seal tells, of {{{damage.RECEIPT}}} just behind an "
+        f"{{{damage.SEAL}}} cuts right after a commit the missing seal tells, of {{{damage.RECEIPT}}} right after an "
         "earlier seal a receipt alone",
     ),
     Row(
