@@ -11,6 +11,7 @@ class Projection(Protocol):
     """Anything that is built by applying events in order. ``seq`` is that of the last event applied, 0 at first.
 
     >>> from ezmsg.ledger import events
+    >>> from ezmsg.ledger.projections import fold
     >>> class Last:
     ...     seq, event = 0, None
     ...     def apply(self, event):

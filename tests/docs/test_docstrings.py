@@ -1,6 +1,7 @@
 """The examples in docstrings: every public name and every command's library call has one, and all of them run.
 
-An example is run as a stranger would type it: in an empty folder, with nothing imported that it does not import.
+An example is run as a stranger would type it: in an empty folder, with nothing imported but the name that it
+explains and what it imports itself.
 """
 
 import doctest
@@ -80,7 +81,11 @@ def modules_with_examples() -> Iterator[ModuleType]:
 def examples() -> Iterator[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
     for module in modules_with_examples():
-        yield from finder.find(module, globs={"__name__": "__main__"})
+        for example in finder.find(module, globs={"__name__": "__main__"}):
+            name = example.name.removeprefix(module.__name__).lstrip(".").partition(".")[0]
+            if name:
+                example.globs[name] = getattr(module, name)
+            yield example
 
 
 @pytest.mark.parametrize("example", [pytest.param(each, id=each.name) for each in examples() if each.examples])
