@@ -111,6 +111,8 @@ class RecordedGraph:
             self._bridge(gap)
         elif late:
             self._write_over_gap([gap], self.state, gap)
+        else:  # all of it was in the file already: a sync failed, and the new writer made it good
+            self.spool.resumed(0)
 
     def _bridge(self, gap: ev.Gap) -> None:
         """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""

@@ -42,7 +42,7 @@ def pytest_runtest_makereport() -> Iterator[Any]:
     return report
 
 
-LIMITS_S = {"environments": 1500, "ezmsg_suite": 1500, "faults_full": 3600}
+LIMITS_S = {"environments": 1500, "ezmsg_suite": 1500, "long": 3600}
 """How long a test with such a marker may take, set-up included."""
 
 
