@@ -10,6 +10,9 @@ from ezmsg.ledger.errors import LedgerError
 
 PORT_MAX = 65535
 
+ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
+"""The variable that tells ezmsg programs where their graph server is."""
+
 EVERYWHERE = "0.0.0.0"
 """The address that stands for all of a machine's. It is none to connect to."""
 

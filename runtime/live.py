@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid1
 
-import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import (
     AddressCollision,
-    CommandRefused,
     CycleError,
     InvalidEvent,
     InvalidValue,
@@ -34,13 +32,8 @@ LISTED_MAX = 100
 """Items of a list that the record of a refusal names: a cycle may run through a hundred thousand topics."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What a command changed. ``topics``: those whose downstream subscribers now hear other publishers."""
-
-    topics: tuple[str, ...] = ()
-
-
-NOTHING = Outcome()
+Rerouted: TypeAlias = tuple[str, ...]
+"""The topics, sorted, whose downstream subscribers hear other publishers because of a command."""
 
 
 class LiveGraph(RecordedGraph):
@@ -106,7 +99,7 @@ class LiveGraph(RecordedGraph):
         """A new session; returns its id."""
         return int(self._commit(ev.SessionOpened(uuid=str(uuid1()), peer=peer, label=label))[0].seq)
 
-    def close_session(self, session: int, reason: str | None = None, detail: str | None = None) -> Outcome:
+    def close_session(self, session: int, reason: str | None = None, detail: str | None = None) -> Rerouted:
         """End a session and all it owns. ``reason`` is found when not given: lost if it held something, else closed."""
         session = self.current(session)
         self._session(session)
@@ -120,13 +113,13 @@ class LiveGraph(RecordedGraph):
         self._commit(*counted, *pending, ev.SessionClosed(session=session, reason=reason, detail=detail))
         return self._gone(vanished)
 
-    def clear(self, session: int) -> Outcome:
+    def clear(self, session: int) -> Rerouted:
         """Take all that a session owns away from it, at once. Nothing is recorded when it owns nothing."""
         session = self.current(session)
         self._session(session)
         held = self.state.ownership.held(session)
         if not held and session not in self.state.registrations:
-            return NOTHING
+            return ()
         vanished = self._alone(held)
         self._commit(ev.SessionCleared(session=session))
         return self._gone(vanished)
@@ -141,14 +134,14 @@ class LiveGraph(RecordedGraph):
         """Those of an owner's edges that nobody else holds."""
         return [edge for edge in held if len(self.state.ownership.owners(edge)) == 1]
 
-    def _gone(self, vanished: Sequence[tuple[str, str]]) -> Outcome:
+    def _gone(self, vanished: Sequence[tuple[str, str]]) -> Rerouted:
         for from_topic, to_topic in vanished:
             self.dag.remove(from_topic, to_topic)
-        return Outcome(tuple(sorted({to_topic for _, to_topic in vanished})))
+        return tuple(sorted({to_topic for _, to_topic in vanished}))
 
     # --- edges -------------------------------------------------------------------------------------------------------
 
-    def connect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
+    def connect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Rerouted:
         """Give ``owner`` (None: the persistent one) the edge. A second connect by the same owner changes nothing.
 
         Raises CycleError when the edge would close a cycle. Cost: O(1), plus the cycle test for a new edge.
@@ -159,7 +152,7 @@ class LiveGraph(RecordedGraph):
             self._session(owner)
         owners = self.state.ownership.owners(edge)
         if owner in owners:
-            return NOTHING
+            return ()
         if not owners:
             self._add_edge(edge, owner, by)
         try:
@@ -168,7 +161,7 @@ class LiveGraph(RecordedGraph):
             if edge not in self.state.ownership:
                 self.dag.remove(from_topic, to_topic)
             raise
-        return NOTHING if owners else Outcome((to_topic,))
+        return () if owners else (to_topic,)
 
     def _add_edge(self, edge: tuple[str, str], owner: int | None, by: str | None) -> None:
         try:
@@ -184,7 +177,7 @@ class LiveGraph(RecordedGraph):
             self.reject(owner, peer, "CONNECT" if owner is None else "SESSION_CONNECT", list(edge), "cycle", cause)
             raise
 
-    def disconnect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Outcome:
+    def disconnect(self, from_topic: str, to_topic: str, owner: int | None = None, by: str | None = None) -> Rerouted:
         """Take the edge from ``owner``. Nothing changes when it does not hold it."""
         owner = None if owner is None else self.current(owner)
         edge = (from_topic, to_topic)
@@ -192,15 +185,15 @@ class LiveGraph(RecordedGraph):
             self._session(owner)
         owners = self.state.ownership.owners(edge)
         if owner not in owners:
-            return NOTHING
+            return ()
         self._commit(ev.EdgeDisconnected(from_topic=from_topic, to_topic=to_topic, owner=owner, by=by))
-        return self._gone([edge]) if len(owners) == 1 else NOTHING
+        return self._gone([edge]) if len(owners) == 1 else ()
 
-    def clear_persistent(self, by: str | None = None) -> Outcome:
+    def clear_persistent(self, by: str | None = None) -> Rerouted:
         """Drop all persistent edges at once."""
         held = self.state.ownership.held(None)
         if not held:
-            return NOTHING
+            return ()
         vanished = self._alone(held)
         self._commit(ev.GraphCleared(by=by))
         return self._gone(vanished)
@@ -394,5 +387,3 @@ _METADATA_HINT = "A component has a text as its address, and bytes or None besid
 def _unique(units: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(units))
 
-
-__all__ = ["NOTHING", "CommandRefused", "LiveGraph", "Outcome"]

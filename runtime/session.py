@@ -26,11 +26,11 @@ class Session:
 
     def connect(self, from_topic: str, to_topic: str) -> bool:
         """Own the edge; returns whether it is new to the graph. Raises CycleError when it would close a cycle."""
-        return bool(self._graph().connect(from_topic, to_topic, self.id).topics)
+        return bool(self._graph().connect(from_topic, to_topic, self.id))
 
     def disconnect(self, from_topic: str, to_topic: str) -> bool:
         """Give the edge up; returns whether it vanished from the graph."""
-        return bool(self._graph().disconnect(from_topic, to_topic, self.id).topics)
+        return bool(self._graph().disconnect(from_topic, to_topic, self.id))
 
     def register(self, metadata: GraphMetadata) -> None:
         """Register components and their initial settings, in place of what this session registered before.

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.storage.flusher import Durability
 
 LEVELS = get_args(Durability)
@@ -18,9 +19,6 @@ STOP_TIMEOUT_S = 10.0
 
 UNWRITTEN = 6
 """The exit code of its process when it could not write its last events; that has said on stderr how many are lost."""
-
-FOR_CLIENTS = ("EZMSG_GRAPHSERVER_ADDR",)
-"""Variables that are no business of the recorder's: ezmsg cannot even be imported when the address is malformed."""
 
 
 class RecorderFailed(LedgerError):
@@ -73,7 +71,8 @@ class Recorder:
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
-        environment = {name: value for name, value in os.environ.items() if name not in FOR_CLIENTS}
+        environment = {**os.environ}
+        environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
         process = subprocess.Popen(
             command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **apart
         )

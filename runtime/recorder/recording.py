@@ -8,9 +8,8 @@ from typing import Any
 
 from ezmsg.core import channelmanager, netprotocol
 
+from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.process import Recorder
-
-ADDRESS_ENV = netprotocol.GRAPHSERVER_ADDR_ENV
 
 _READ_AT_IMPORT: tuple[Any, ...] = (netprotocol, channelmanager)
 

@@ -21,6 +21,7 @@ from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChang
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
+from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 from ezmsg.ledger.runtime.server.pickles import dumps, parts
 from ezmsg.ledger.runtime.server.wire.protocol import encode_blob
 from ezmsg.ledger.runtime.server.wire.waiters import release
@@ -42,9 +43,6 @@ CHUNKS_BYTES, CHUNKS_MAX = 2 * 2**20, 256
 REPLAYS_MAX = 4
 """Places in the log that are kept for readers that lag, each with a state of the graph. Without one, the next chunk of
 a reader is searched from a checkpoint on."""
-
-NS_PER_S = 10**9
-"""An int, for only the division of ints gives back the very float that a client sent."""
 
 LENGTH_BYTES = 8
 """What stands before each pickle on the wire."""

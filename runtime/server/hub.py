@@ -17,7 +17,7 @@ from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
-from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits
+from ezmsg.ledger.runtime.server.wire.admission import Admission
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.pressure import Pressure
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed, command_name
@@ -44,14 +44,14 @@ class Hub:
         live: LiveGraph,
         version: str,
         stop: Callable[[str, str | None], None],
-        admission: Admission | None = None,
-        remote_shutdown: bool = False,
+        admission: Admission,
+        remote_shutdown: bool,
     ) -> None:
         self.live = live
         self.version = version
         self.stop = stop
         self.router = Router(live)
-        self.admission = Admission(Limits()) if admission is None else admission
+        self.admission = admission
         self.remote_shutdown = remote_shutdown
         self.connections: set[Connection] = set()
         self.pressure = Pressure(self.connections, self.admission.limits.pending_bytes)

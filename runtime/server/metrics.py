@@ -7,6 +7,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import cannot_listen
+from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
 HOST = "127.0.0.1"
 """Whoever is to see more than this machine can has a proxy in front of it, which asks who they are."""
@@ -15,8 +16,6 @@ POLL_S = 0.05
 """How soon it notices that it is to stop."""
 
 PREFIX = "ezmsg_ledger_"
-
-NS_PER_S = 1e9
 
 
 class NoMetrics(LedgerError):

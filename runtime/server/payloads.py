@@ -36,6 +36,9 @@ Check: TypeAlias = Callable[[Any], Any]
 INT_MAX = 2**63 - 1
 """The largest integer in any message: what JSON lines and floats can take."""
 
+NS_PER_S = 10**9
+"""An int, for only the division of ints gives back the very float that a client sent."""
+
 TIME_MAX_S = 9_223_372_036
 """Seconds since the epoch whose nanoseconds still fit in 64 bits: the year 2262."""
 
@@ -63,12 +66,12 @@ def load(data: bytes, cls: type[T]) -> T:
 def nanoseconds(seconds: float) -> int | None:
     """A client's ``time.time()`` in ns; None when it is no time.
 
-    ``result / 10**9`` gives back the float of a time in whole ns. (``/ 1e9`` would round twice, beyond 2^53 ns.)
+    ``result / NS_PER_S`` gives back the float of a time in whole ns. (``/ 1e9`` would round twice, beyond 2^53 ns.)
     """
     if not math.isfinite(seconds) or abs(seconds) > TIME_MAX_S:
         return None
     numerator, denominator = seconds.as_integer_ratio()
-    return (numerator * 10**9 + denominator // 2) // denominator  # a product of floats would be off by 128 ns
+    return (numerator * NS_PER_S + denominator // 2) // denominator  # a product of floats would be off by 128 ns
 
 
 def _what(value: Any) -> str:

@@ -8,11 +8,10 @@ import msgspec
 
 from ezmsg.ledger.projections.graph.records import EndpointRecord
 from ezmsg.ledger.runtime.server.hub import Hub
+from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
 SLOWEST = 5
 """Subscribers that are named with their slowest acknowledgements."""
-
-NS_PER_S = 10**9
 
 
 def vitals(hub: Hub) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from ezmsg.ledger.projections.feeds import feed
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.runtime.live import LISTED_MAX, NOTHING, PAYLOAD_KEPT, LiveGraph, Outcome
+from ezmsg.ledger.runtime.live import LISTED_MAX, PAYLOAD_KEPT, LiveGraph
 from ezmsg.ledger.runtime.refusals import Refusals
 from ezmsg.ledger.values import freeze, thaw
 
@@ -290,7 +290,7 @@ class Machine(RuleBasedStateMachine):
 
     def does_nothing(self, command: Callable[[], Any]) -> None:
         head = self.ledger.head
-        assert command() == NOTHING
+        assert command() == ()
         assert self.ledger.head == head
 
     @initialize()
@@ -320,7 +320,7 @@ class Machine(RuleBasedStateMachine):
         kept = [name for name, (_, owner, process) in self.model.settings.items() if owner == session and process]
         holds = bool(edges) or self.model.metadata[session] is not None
         topics = self.model.end_session(session)
-        assert self.live.close_session(session) == Outcome(topics)
+        assert self.live.close_session(session) == topics
         assert {edge[1] for edge in self.ezmsg.remove_owner(session)} == set(topics)
         (*_, last) = self.ledger.entries()
         assert isinstance(last, ev.SessionClosed)
@@ -339,7 +339,7 @@ class Machine(RuleBasedStateMachine):
             return
         self.cleared |= {(edge, session) for edge in edges if len(self.model.owners[edge]) == 1}
         topics = self.model.clear(session)
-        assert self.live.clear(session) == Outcome(topics)
+        assert self.live.clear(session) == topics
         self.ezmsg.remove_owner(session)
 
     @rule(pair=PAIRS, number=NUMBER)
@@ -360,7 +360,7 @@ class Machine(RuleBasedStateMachine):
             self.check_cycle(refusal, a, b, owner)
             REACHED["self-edge" if a == b else "longer cycle"] += 1
             return
-        assert self.live.connect(a, b, owner, by) == (Outcome((b,)) if changed else NOTHING)
+        assert self.live.connect(a, b, owner, by) == ((b,) if changed else ())
         assert self.ezmsg.add_edge(a, b, owner) == changed
         REACHED["shared edge"] += not changed
         REACHED["edge again after clear"] += changed and ((a, b), owner) in self.cleared
@@ -396,7 +396,7 @@ class Machine(RuleBasedStateMachine):
             assert not self.ezmsg.remove_edge(a, b, owner)
             return
         gone = self.model.disconnect(a, b, owner)
-        assert self.live.disconnect(a, b, owner) == (Outcome((b,)) if gone else NOTHING)
+        assert self.live.disconnect(a, b, owner) == ((b,) if gone else ())
         assert self.ezmsg.remove_edge(a, b, owner) == gone
         REACHED["second owner gave up, edge stays"] += not gone
 
@@ -408,7 +408,7 @@ class Machine(RuleBasedStateMachine):
             self.does_nothing(self.live.clear_persistent)
             return
         topics = self.model.release(None)
-        assert self.live.clear_persistent(by="127.0.0.1:9") == Outcome(topics)
+        assert self.live.clear_persistent(by="127.0.0.1:9") == topics
         self.ezmsg.remove_owner(None)
 
     # --- metadata, settings, processes ---

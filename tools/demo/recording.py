@@ -15,6 +15,7 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.process import Recorder
 
 HERE = Path(__file__).parent
@@ -87,7 +88,7 @@ class Cast:
     """The programs of the demonstration, each in a process group of its own. As a context manager it ends them all."""
 
     def __init__(self, address: str) -> None:
-        self._environment = {**os.environ, "EZMSG_GRAPHSERVER_ADDR": address, "EZMSG_LOGLEVEL": "WARNING"}
+        self._environment = {**os.environ, ADDRESS_ENV: address, "EZMSG_LOGLEVEL": "WARNING"}
         self._playing: list[subprocess.Popen[bytes]] = []
         self._before: Any = None
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the cast

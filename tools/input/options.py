@@ -6,12 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import PORT_MAX, CannotListen, parse_address
+from ezmsg.ledger.runtime.address import ADDRESS_ENV, PORT_MAX, CannotListen, parse_address
 from ezmsg.ledger.tools import exits
 
-ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
 ADDRESS_DEFAULT = "127.0.0.1:25978"
-"""ezmsg's own variable and default, so that dashboards and other terminals see the same graph."""
+"""ezmsg's own default, so that dashboards and other terminals see the same graph."""
 
 Address: TypeAlias = Annotated[
     str | None,

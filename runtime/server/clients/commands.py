@@ -29,18 +29,18 @@ async def connect(hub: Hub, connection: Connection) -> None:
     """CONNECT: an edge for the persistent owner; acknowledged once those downstream have applied it."""
     from_topic, to_topic = await connection.reader.arguments(TEXT, TEXT)
     try:
-        outcome = hub.live.connect(from_topic, to_topic, by=connection.peer)
+        rerouted = hub.live.connect(from_topic, to_topic, by=connection.peer)
     except CycleError:
         await hub.reply(connection, Command.CYCLIC)
     else:
-        await hub.reply(connection, Command.COMPLETE, outcome.topics)
+        await hub.reply(connection, Command.COMPLETE, rerouted)
 
 
 async def disconnect(hub: Hub, connection: Connection) -> None:
     """DISCONNECT: the persistent owner gives an edge up."""
     from_topic, to_topic = await connection.reader.arguments(TEXT, TEXT)
-    outcome = hub.live.disconnect(from_topic, to_topic, by=connection.peer)
-    await hub.reply(connection, Command.COMPLETE, outcome.topics)
+    rerouted = hub.live.disconnect(from_topic, to_topic, by=connection.peer)
+    await hub.reply(connection, Command.COMPLETE, rerouted)
 
 
 async def pause(hub: Hub, connection: Connection) -> None:

@@ -72,7 +72,7 @@ class SessionConnection:
     def _close(self, error: BaseException) -> None:
         """The session is over, because of ``error``. Nothing when that is known already, or the run has ended."""
         if self._live.is_open(self._id):
-            self._bereaved = self._live.close_session(self._id, detail=_why(error)).topics
+            self._bereaved = self._live.close_session(self._id, detail=_why(error))
 
     def _advance(self) -> Callable[[], Awaitable[None]] | None:
         """Take commands; when that shows that the session is over, close it.
@@ -147,16 +147,16 @@ class SessionConnection:
 
     def _connect(self, from_topic: str, to_topic: str) -> bytes | Later:
         try:
-            outcome = self._live.connect(from_topic, to_topic, self._id)
+            rerouted = self._live.connect(from_topic, to_topic, self._id)
         except CycleError:
             return self._done(answer=Command.CYCLIC)
-        return self._done(outcome.topics)
+        return self._done(rerouted)
 
     def _disconnect(self, from_topic: str, to_topic: str) -> bytes | Later:
-        return self._done(self._live.disconnect(from_topic, to_topic, self._id).topics)
+        return self._done(self._live.disconnect(from_topic, to_topic, self._id))
 
     def _clear(self) -> bytes | Later:
-        return self._done(self._live.clear(self._id).topics)
+        return self._done(self._live.clear(self._id))
 
     def _register(self, raw: bytes) -> bytes | Later:
         try:

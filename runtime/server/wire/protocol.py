@@ -9,14 +9,14 @@ from struct import Struct
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from ezmsg.ledger.codec import excerpt
+from ezmsg.ledger.codec import LINE_MAX, excerpt
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import host_and_port
 
 TEXT_MAX = 64 * 1024
 """Bytes of a topic, unit, address or number. Real ones are below a hundred; generated names still find room."""
 
-METADATA_MAX = 16 * 2**20
+METADATA_MAX = LINE_MAX
 """Bytes of a pickled registration, settings value or trace batch. As much as a ledger's line: what does not fit there
 after translation is left out or refused, but up to here the sender is told so instead of being cut off."""
 
