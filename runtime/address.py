@@ -1,4 +1,4 @@
-"""Where a graph server listens: reading an address, and saying why one cannot be had."""
+"""Addresses of graph servers: read from a text, and explained when a server cannot listen there."""
 
 import errno
 import ipaddress
@@ -14,17 +14,17 @@ ADDRESS_ENV = "EZMSG_GRAPHSERVER_ADDR"
 """The variable that tells ezmsg programs where their graph server is."""
 
 EVERYWHERE = "0.0.0.0"
-"""The address that stands for all of a machine's. It is none to connect to."""
+"""The address that stands for all addresses of a machine. Clients cannot connect to it by that name."""
 
 PROBE_TIMEOUT_S = 0.5
-"""How long whoever listens there already gets to say what it is: a graph server speaks first, and at once."""
+"""Time that the program which listens there already has to say what it is: a graph server speaks first, and at once."""
 
 VERSION_MAX = 64
 """Bytes of the text with which a graph server greets; what announces more is something else."""
 
 
 class CannotListen(LedgerError):
-    """An address is malformed, taken, or none of this machine's."""
+    """An address is malformed or taken, or belongs to another machine."""
 
 
 def host_and_port(text: str) -> tuple[str, int] | None:
@@ -60,7 +60,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | None:
-    """What to warn of when a server listens at this address (as the system has it); None at the loopback interface."""
+    """A warning for a server that listens at this address (as the system has it); None at the loopback interface."""
     if is_loopback(host):
         return None
     where = "EVERY ADDRESS OF THIS MACHINE" if host == EVERYWHERE else f"{host}, BEYOND THIS MACHINE"
@@ -72,12 +72,13 @@ def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | No
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
-    """What to raise when ``error`` came of binding. Looks who listens there already; takes PROBE_TIMEOUT_S at most."""
+    """The error to raise when binding failed with ``error``. A program that listens there already is asked what it
+    is, which takes PROBE_TIMEOUT_S at most."""
     hint = "Choose another address; port 0 takes a free one."
     if isinstance(error, socket.gaierror):
         why = f"no host is known as {host!r}"
     elif error.errno == errno.EADDRNOTAVAIL:
-        why = "it is no address of this machine"
+        why = "this machine does not have that address"
         hint = "Listen on 127.0.0.1, or on an address that this machine has."
     elif error.errno == errno.EACCES:
         why = "the system does not allow it"
@@ -96,7 +97,7 @@ def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
 
 
 def read_counted(replies: BinaryIO, most: int) -> bytes:
-    """What a graph server sends with its length in eight bytes before it.
+    """The bytes of a message that carries its length in eight bytes before it, as graph servers send it.
 
     Raises EOFError when it ends too soon, ValueError when it announces more than ``most`` bytes.
     """
@@ -110,7 +111,7 @@ def read_counted(replies: BinaryIO, most: int) -> bytes:
 
 
 def _graph_server_at(host: str, port: int) -> str | None:
-    """The version with which a graph server at this address greets; None when it is none, or says nothing."""
+    """The version of ezmsg that a graph server at this address greets with; None when no graph server answers."""
     try:
         with socket.create_connection((host, port), PROBE_TIMEOUT_S) as probe, probe.makefile("rb") as replies:
             version = read_counted(replies, VERSION_MAX).decode("ascii")

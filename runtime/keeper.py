@@ -15,10 +15,10 @@ from ezmsg.ledger.storage import compression
 logger = logging.getLogger("ezmsg.ledger")
 
 RETRY_S = 10.0
-"""How long to wait after a rotation that could not be done: the segment goes on meanwhile, and nothing is lost."""
+"""Pause after a rotation that failed: the segment goes on meanwhile, and nothing is lost."""
 
 HOUSEWORK_S = 60.0
-"""How often it is looked whether a segment has become too old, when none was sealed meanwhile."""
+"""Time between two looks for segments that are too old, when none was sealed meanwhile."""
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +72,7 @@ class Keeper:
     # --- in the thread -----------------------------------------------------------------------------------------------
 
     def _work(self, ledger: Ledger, due: bool) -> None:
-        """What fails now is tried again in a while: the segment goes on meanwhile, and nothing is lost."""
+        """Do what is due; a failure is logged, and the work tried again after RETRY_S."""
         try:
             if due:
                 rotate(ledger)

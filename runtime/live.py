@@ -37,7 +37,15 @@ Rerouted: TypeAlias = tuple[str, ...]
 
 
 class LiveGraph(RecordedGraph):
-    """A ledger, the state that is the fold of it, and the decisions that extend both.
+    """A live graph: a ledger, the state that is the fold of it, and the decisions that extend both.
+
+        >>> from ezmsg.ledger import Ledger
+        >>> live = LiveGraph(Ledger.memory())
+        >>> live.connect("SOURCE", "SINK")
+        ('SINK',)
+        >>> live.state.seq  # the event before it is the beginning of the run
+        2
+        >>> live.close()
 
     Every method decides without waiting and without a lock: it checks the command against ``state``, appends what was
     decided, applies it, and returns. A refused command raises a CommandRefused, which is recorded too; one that names
@@ -131,7 +139,7 @@ class LiveGraph(RecordedGraph):
         return record
 
     def _alone(self, held: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Those of an owner's edges that nobody else holds."""
+        """The edges of an owner that no other owner holds."""
         return [edge for edge in held if len(self.state.ownership.owners(edge)) == 1]
 
     def _gone(self, vanished: Sequence[tuple[str, str]]) -> Rerouted:

@@ -1,4 +1,4 @@
-"""What the ids in an event must name for the fold of it to hold."""
+"""The ids in an event must name things that are open, or no fold could pass the event."""
 
 from collections.abc import Sequence
 
@@ -30,8 +30,7 @@ _REFERENCES: dict[type, tuple[str, str]] = {
 def check_references(events: Sequence[ev.Event], state: GraphState, next_seq: int) -> None:
     """Raise InvalidEvent unless what ``events`` name is open in ``state``, or opened by one of them.
 
-    An event that names what is not there would be stored for ever, and no fold could pass it. ``next_seq`` is the seq
-    that the first of them will get. Cost: O(events).
+    ``next_seq`` is the seq that the first of them will get. Cost: O(events).
     """
     for place, event in enumerate(events):
         field, table = _REFERENCES.get(type(event), _NONE)

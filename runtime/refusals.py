@@ -13,8 +13,8 @@ BURST = 10
 WINDOW_S = 1.0
 
 RECORDED_MAX, RECORDED_S = 256, 30.0
-"""Refusals of all kinds together that are recorded one by one, and within which time: whoever thinks of ever new ones
-gets no more. Enough for every byte that could be a command; in the long run below 200 MB a day."""
+"""Refusals of all kinds together that are recorded one by one, and within which time: a client that thinks of ever
+new ones gets no more. Enough for every byte that could be a command; in the long run below 200 MB a day."""
 
 AT_THE_DOOR = "accept"
 """The command of a connection that is not let in: its client did not come to send one."""
@@ -72,7 +72,7 @@ class Refusals:
 
 
 class _Window:
-    """What is remembered of one kind of refusal."""
+    """The refusals of one kind within the current window, counted."""
 
     __slots__ = ("held_back", "last", "recorded", "start")
 
@@ -89,7 +89,7 @@ class _Window:
         return self.recorded >= most
 
     def rest(self) -> list[CommandRejected]:
-        """What was only counted so far, as an event."""
+        """An event for the refusals that were only counted so far."""
         if self.last is None or not self.held_back:
             return []
         return [replace(self.last, repeated=self.held_back)]

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Owns the edges and components that it connects and registers, until it clears or closes.
+    """A session of a live graph owns the edges and components that it connects and registers, until it closes.
+
+        >>> from ezmsg.ledger import Ledger
+        >>> from ezmsg.ledger.runtime import LiveGraph
+        >>> live = LiveGraph(Ledger.memory())
+        >>> with live.session("demo") as session:
+        ...     session.connect("SOURCE", "SINK")
+        ...     session.edges
+        True
+        [Edge(from_topic='SOURCE', to_topic='SINK')]
 
     As a context manager it clears and closes at the end, as ezmsg's contexts do; after an exception it closes with
     reason ``error``. Made by ``LiveGraph.session``.

@@ -1,4 +1,4 @@
-"""The ledger as the live graph sees it: when it cannot be written, the pipeline goes on and the events wait."""
+"""The spool before a ledger: when the ledger cannot be written, the pipeline goes on and its events wait here."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ QUEUE_MAX = 64 * 2**20
 """Bytes of events that wait for a disk: hours of ordinary life, and no burden for the server."""
 
 RETRY_S = 0.5
-"""How often writing is tried again. A full disk is freed by people, so there is no hurry."""
+"""Time between two attempts to write. A full disk is freed by people, so there is no hurry."""
 
 RETRY_SHARE = 20
 """An attempt in vain that took long (a long ledger was replayed, or hashed) is followed by a pause of so many times as
@@ -83,7 +83,7 @@ class Spool:
 
     @property
     def degraded(self) -> Degraded | None:
-        """What is wrong while nothing is written; None when all is well."""
+        """The reason why nothing is written at the moment; None when all is well."""
         if self._error is None:
             return None
         written = 0 if self._broken else self.ledger.head  # kept for fear of a sync that fails, but in the file
@@ -116,7 +116,7 @@ class Spool:
     def lag(self, now: int) -> int | None:
         """For how long (ns, at time ``now``) the oldest event that is not known to be on the disk has waited for it.
 
-        0 when all are; None at level ``none``, where nobody looks.
+        0 when all are; None at level ``none``, where the disk is not asked.
         """
         if not self._keeps:
             return None

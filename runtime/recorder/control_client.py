@@ -1,4 +1,4 @@
-"""Asks a running recorder: the client's side of its private opener."""
+"""The client of a running recorder's own protocol: ``ask`` sends one request and returns the reply."""
 
 import json
 import socket
@@ -13,13 +13,13 @@ REPLY_MAX = 16 * 2**20
 
 
 class NoAnswer(LedgerError):
-    """There is no recorder at that address, or it does not answer."""
+    """No recorder answers at an address."""
 
 
 def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     """The reply of the recorder at ``address`` (``host:port``) to a request: head, mark, receipt or status.
 
-    Raises CannotListen when this is no address, NoAnswer when nobody listens there, or whoever does is no recorder.
+    Raises CannotListen when ``address`` is malformed, NoAnswer when no program listens there or it is not a recorder.
     """
     host, port = parse_address(address)
     hint = "Start one with `ezmsg-ledger run` or `serve`, or give its address."
@@ -29,7 +29,7 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
             connection.sendall(Command.PRIVATE + encode_blob(json.dumps({"do": do, **words}).encode()))
             reply = json.loads(read_counted(replies, REPLY_MAX))
     except EOFError as error:
-        raise NoAnswer(f"the graph server at {address} is no recorder: it knows no {do}", hint=hint) from error
+        raise NoAnswer(f"the graph server at {address} is not a recorder: no answer to {do}", hint=hint) from error
     except (OSError, ValueError, OverflowError) as error:
         raise NoAnswer(f"no recorder answers at {address}: {error}", hint=hint) from error
     if "error" in reply:

@@ -15,14 +15,14 @@ from ezmsg.ledger.storage.flusher import Durability
 LEVELS = get_args(Durability)
 
 STOP_TIMEOUT_S = 10.0
-"""How long it may take to drain, stop and seal the ledger before it is killed (which loses nothing but the seal)."""
+"""Time that a recorder has to drain, stop and seal the ledger; then it is killed, which loses nothing but the seal."""
 
 UNWRITTEN = 6
 """The exit code of its process when it could not write its last events; that has said on stderr how many are lost."""
 
 
 class RecorderFailed(LedgerError):
-    """The recorder's process could not start. ``kind`` names the error behind it, such as LedgerLocked or OSError."""
+    """The recorder's process could not start. ``kind`` names the cause, such as LedgerLocked or OSError."""
 
     def __init__(self, message: str, *, hint: str, kind: str) -> None:
         super().__init__(message, hint=hint)
@@ -54,14 +54,14 @@ class Recorder:
         """Whether the last events are lost, because they could not be written when it stopped."""
 
     def start(self) -> "Recorder":
-        """Start it and return when it accepts connections; raises RecorderFailed when it does not, or is on already."""
+        """Start it and return when it accepts connections. Raises RecorderFailed when it cannot, or runs already."""
         if self._process is not None:
             raise RecorderFailed(
                 f"{self.location} is being recorded to by this recorder already",
                 hint="Stop it first, or make another one.",
                 kind="LedgerLocked",
             )
-        # -P: a json.py in the folder where a pipeline is started is the pipeline's, and none of ours
+        # -P: a json.py in the folder where a pipeline is started belongs to the pipeline
         command = [sys.executable, "-P", "-m", "ezmsg.ledger.runtime.server"]
         command += [self._ledger, "--durability", self._durability]
         if self._address is not None:
@@ -91,12 +91,12 @@ class Recorder:
 
     @property
     def pid(self) -> int | None:
-        """Its process; None before ``start`` and after ``stop``."""
+        """The id of the recorder's process; None before ``start`` and after ``stop``."""
         return None if self._process is None else self._process.pid
 
     @property
     def ended(self) -> int | None:
-        """The exit code of its process (-N: signal N), when that has ended before ``stop``; None while it runs."""
+        """The exit code of the recorder's process (-N: signal N), if that ended before ``stop``; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def stop(self) -> None:

@@ -15,10 +15,13 @@ _READ_AT_IMPORT: tuple[Any, ...] = (netprotocol, channelmanager)
 
 
 class record:
-    """Record every ezmsg program that runs inside the ``with`` (or ``async with``), its child processes too.
+    """A recorder around every ezmsg program that runs inside the ``with`` (or ``async with``), and its child processes.
 
-        with record("session.ledger"):
-            ez.run(SYSTEM=MySystem())
+        >>> from ezmsg.ledger import Ledger
+        >>> with record("session.ledger") as recorder:
+        ...     pass  # ez.run(SYSTEM=MySystem())
+        >>> Ledger.open("session.ledger", "r").head
+        2
 
     A graph server in a process of its own takes the place of ezmsg's. ``address``: ``host:port`` to listen on, a free
     loopback port when not given. Raises RecorderFailed when the ledger cannot be written or the address not be bound.
@@ -68,7 +71,7 @@ def _renew_forkserver() -> None:
 
     Python keeps one server that forks, with the environment that it was started in: a second recording would send its
     processes to the first one's address, where they hang. It is started again on demand. One that has children at work
-    stays: they would be orphans, whose exit codes nobody learns.
+    stays: they would be orphans, whose exit codes are lost.
     """
     module: Any = sys.modules.get("multiprocessing.forkserver")
     if module is not None and not multiprocessing.active_children():

@@ -1,8 +1,8 @@
-"""The recorder's own process: a graph server that says when it is ready and ends when whoever started it lets go.
+"""The recorder's own process: a graph server that says when it is ready and ends when its parent lets go.
 
 Started by ``ezmsg.ledger.runtime.recorder``; people use ``ezmsg-ledger serve``. One JSON line on standard output says
 where it listens or why it does not. The end of standard input is the sign to stop: it comes even when the parent is
-killed, so that no server is ever left behind.
+killed, so that no server outlives its pipeline.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
 DRAIN_TIMEOUT_S = 2.0
-"""How long clients that are still connected get to leave by themselves, so that their last words are recorded."""
+"""Time that clients which are still connected have to leave, so that their last commands are recorded."""
 
 DRAIN_POLL_S = 0.01
 
@@ -42,7 +42,7 @@ def main() -> int:
         if not _start(server, options.address or "127.0.0.1:0"):
             return 1
         sys.stdin.buffer.read()
-    except BrokenPipeError:  # whoever started it is gone already
+    except BrokenPipeError:  # the parent has ended already
         pass
     except _Ended:
         reason = "signal"

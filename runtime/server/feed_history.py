@@ -32,20 +32,20 @@ CHUNK_BYTES = 128 * 1024
 CHUNK_ENTRIES = 1024
 
 SLICE_S = 0.001
-"""How long history is worked on before everybody else has a turn."""
+"""Time that is spent on history before other tasks have a turn."""
 
 RECENT_ENTRIES, RECENT_BYTES = 4096, 4 * 2**20
-"""What is kept of each feed for the streams that keep up, while there are any. Those that lag read the log."""
+"""Entries and bytes kept of each feed for the streams that keep up, while there are any. Others read the log."""
 
 CHUNKS_BYTES, CHUNKS_MAX = 2 * 2**20, 256
-"""What is kept of chunks made a moment ago, for tools that join together read the same ones."""
+"""Bytes and number of the chunks that are kept, for tools that join together read the same ones."""
 
 REPLAYS_MAX = 4
 """Places in the log that are kept for readers that lag, each with a state of the graph. Without one, the next chunk of
 a reader is searched from a checkpoint on."""
 
 LENGTH_BYTES = 8
-"""What stands before each pickle on the wire."""
+"""Bytes of the length that stands before each pickle on the wire."""
 
 _KINDS: tuple[Kind, ...] = (TopologyChanged, SettingsChanged)
 
@@ -78,13 +78,13 @@ def listed(pickles: list[bytes]) -> bytes:
 
 
 class Chunk:
-    """Entries of a feed, one after the other: all that it has after number ``after`` up to number ``last``.
+    """Entries of a feed, one after the other: all that it has after number ``begin`` up to number ``last``.
 
     ``data`` has each as the stream sends it, a pickle with its length before it.
     """
 
     def __init__(self, after: int) -> None:
-        self.after = self.last = after
+        self.begin = self.last = after
         self.data = bytearray()
         self._numbers: list[int] = []
         self._ends = array("q", (0,))
@@ -96,7 +96,7 @@ class Chunk:
         self._numbers.append(entry.number)
         self._ends.append(len(self.data))
 
-    def behind(self, number: int) -> bytes:
+    def after(self, number: int) -> bytes:
         """The bytes of the entries after ``number``."""
         return bytes(memoryview(self.data)[self._ends[bisect_right(self._numbers, number)] :])
 
@@ -107,7 +107,7 @@ class Chunk:
 
 
 class _Feed:
-    """What is in memory of one feed: the last entries for those that keep up, and chunks for those that read along."""
+    """A feed in memory: the last entries for streams that keep up, and chunks for those that read history."""
 
     def __init__(self) -> None:
         self.recent: deque[tuple[FeedEntry, int]] = deque()
@@ -165,7 +165,7 @@ class History:
         return state.topology if kind is TopologyChanged else state.settings_changes
 
     def place(self, kind: Kind, after: int) -> int:
-        """Where a client begins that asks for what comes after ``after``; 0 or less asks for this run in full.
+        """The number after which a client begins to read that asks for ``after``; 0 or less asks for this run in full.
 
         A number that the feed has not reached comes from another server: what happens from now on is told all the same.
         """
@@ -173,7 +173,7 @@ class History:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """As long as somebody reads, things are kept that make reading cheap."""
+        """Keep what makes reading cheap for as long as the block runs."""
         self._readers += 1
         try:
             yield
@@ -200,7 +200,7 @@ class History:
     async def after(self, kind: Kind, number: int) -> Chunk | None:
         """A chunk with the entry after ``number`` and perhaps more; None when there is none yet.
 
-        Cost: nothing when another reader has just had it; else its pickles, and behind the recent entries a replay:
+        Cost: nothing when another reader has just had it; else its pickles, and before the recent entries a replay:
         from the place of the last chunk, or from a checkpoint.
         """
         feed = self._feeds[kind]
@@ -222,7 +222,7 @@ class History:
             release(waiter)
 
     def _cut(self, seq: int) -> None:
-        """What followed event ``seq`` is lost: no replay can go on from there."""
+        """Forget what was made of events after ``seq``: they are lost, and no replay can go on from there."""
         self._losses += 1
         self._checkpoints.cut(seq)
         self._replays = [replay for replay in self._replays if replay.state.seq <= seq]
@@ -275,8 +275,8 @@ class History:
         return chunk
 
     def _keep(self, kind: Kind, chunk: Chunk) -> None:
-        self._feeds[kind].chunks[chunk.after] = chunk
-        self._made.append((kind, chunk.after, len(chunk.data)))
+        self._feeds[kind].chunks[chunk.begin] = chunk
+        self._made.append((kind, chunk.begin, len(chunk.data)))
         self._made_bytes += len(chunk.data)
         while self._made_bytes > CHUNKS_BYTES or len(self._made) > CHUNKS_MAX:
             old, after, size = self._made.popleft()

@@ -1,4 +1,4 @@
-"""What the connections of one server share: the live graph, who is connected, and what is under way."""
+"""The hub of a server: the live graph, the clients, and all else that its connections share."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ SHOWN_MAX = 200
 
 
 MALFORMED = (Malformed, InvalidEvent, InvalidValue)
-"""What a command raises that makes no sense; it is refused, and the connection goes on where it can."""
+"""The errors of a command that makes no sense; it is refused, and the connection goes on where it can."""
 
 
 class Hub:
@@ -75,7 +75,7 @@ class Hub:
     def _from_any_thread(self, act: Callable[[Any], None], argument: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(act, argument)
-        except RuntimeError:  # the loop is closed: the ledger may outlive the server, and nobody waits any more
+        except RuntimeError:  # the loop is closed: the ledger may outlive the server, which has no client any more
             logger.debug("the ledger reports %r to a server that has stopped", argument)
 
     @property
@@ -110,7 +110,7 @@ class Hub:
 
     @contextmanager
     def reading(self, stream: Stream) -> Iterator[Stream]:
-        """A client reads a stream for as long as the block runs; whoever sends to it moves its ``number`` on."""
+        """Count a stream as read for as long as the block runs; its sender moves ``number`` on."""
         self.streams.add(stream)
         try:
             yield stream
@@ -118,7 +118,7 @@ class Hub:
             self.streams.discard(stream)
 
     def tend(self) -> None:
-        """Look after what no connection looks after, now and then. Cost: O(connections), see ``Pressure.relieve``."""
+        """Do the regular work that belongs to no connection. Cost: O(connections), see ``Pressure.relieve``."""
         self.pulse.beat()
         self.pressure.relieve()
         self.traces.tend()

@@ -31,7 +31,7 @@ class LeaseRefused(ValueError):
 
 
 class _Segment(msgspec.Struct, eq=False):
-    """One segment, with how many hold it and which host asked for it."""
+    """A segment, with how many hold it and which host asked for it."""
 
     memory: SharedMemory
     size: int
@@ -101,7 +101,7 @@ class Leases:
             del self._of_host[host], self._bytes_of_host[host]
 
     def attach(self, name: str) -> bool:
-        """One more lease on a segment; False when there is none of that name."""
+        """Add a lease to a segment; False when no segment has that name."""
         segment = self._segments.get(name)
         if segment is None:
             return False
@@ -109,7 +109,7 @@ class Leases:
         return True
 
     def release(self, name: str) -> None:
-        """One lease less; the last one unlinks the segment."""
+        """Take a lease from a segment; the last one unlinks it."""
         segment = self._segments.get(name)
         if segment is None:
             return
@@ -123,11 +123,11 @@ class Leases:
         segment.memory.close()
         try:
             segment.memory.unlink()
-        except FileNotFoundError:  # whoever tidied the folder up spared us the work; the others must still go
+        except FileNotFoundError:  # somebody tidied the folder up; the other segments must still go
             logger.warning("the shared-memory segment %s was already gone", name)
 
     def close(self) -> None:
-        """Unlink every segment, whoever holds it."""
+        """Unlink every segment, even those that are held."""
         for name in list(self._segments):
             self._unlink(name)
 
@@ -136,7 +136,7 @@ class Leases:
 
 
 def _refuse_beyond_free_memory(size: int) -> None:
-    """A segment larger than what is free is made without complaint and kills whoever touches its pages: refuse it."""
+    """A segment larger than what is free is made without complaint and kills the process that touches its pages."""
     try:
         free = os.statvfs(SHM_FOLDER)
     except (OSError, AttributeError):  # not Linux: the system itself refuses

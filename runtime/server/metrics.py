@@ -1,4 +1,4 @@
-"""How a server is, as Prometheus asks for it: over HTTP, on this machine, by the extra ``metrics``."""
+"""Metrics of a server for Prometheus: over HTTP, on this machine, by the extra ``metrics``."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,16 +10,16 @@ from ezmsg.ledger.runtime.address import cannot_listen
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
 HOST = "127.0.0.1"
-"""Whoever is to see more than this machine can has a proxy in front of it, which asks who they are."""
+"""Other machines need a proxy in front of it, which asks who they are."""
 
 POLL_S = 0.05
-"""How soon it notices that it is to stop."""
+"""Time between two looks of the HTTP server whether it is to stop."""
 
 PREFIX = "ezmsg_ledger_"
 
 
 class NoMetrics(LedgerError):
-    """The library for metrics is not installed, or their port cannot be had."""
+    """The library for metrics is not installed, or their port is not free."""
 
 
 class Gauge(NamedTuple):
@@ -66,7 +66,7 @@ CLIENTS = ("sessions", "processes", "publishers", "subscribers", "channels")
 
 
 class Metrics:
-    """An HTTP server of its own thread, which asks the graph server only when it is asked itself.
+    """An HTTP server in a thread of its own, which asks the graph server only when it is asked itself.
 
     ``port`` 0 takes a free one. Raises NoMetrics.
     """
@@ -85,7 +85,7 @@ class Metrics:
 
     @property
     def url(self) -> str:
-        """Where it is asked. AssertionError before ``start``."""
+        """The URL of the metrics. AssertionError before ``start``."""
         assert self._server is not None, "the metrics have not been started"
         return f"http://{HOST}:{self._server.server_port}/metrics"
 
@@ -128,7 +128,7 @@ class _Silent(WSGIRequestHandler):
 
 
 class _Collector:
-    """What the registry asks: the names, help texts and values of all that is told."""
+    """The collector that the registry asks for names, help texts and values."""
 
     def __init__(self, vitals: Callable[[], dict[str, Any]]) -> None:
         self._vitals = vitals
@@ -153,8 +153,8 @@ class _Collector:
             PREFIX + "stream_backlog_entries", "The longest backlog of a stream's readers.", labels=["stream"]
         )
         for kind in ("topology", "settings"):
-            behind = [each["entries"] for each in now["backlogs"] if each["stream"] == kind]
-            backlog.add_metric([kind], max(behind, default=0))
+            entries = [each["entries"] for each in now["backlogs"] if each["stream"] == kind]
+            backlog.add_metric([kind], max(entries, default=0))
         yield backlog
         yield CounterMetricFamily(PREFIX + "refused_commands", "Commands that were refused.", value=now["refused"])
         away = CounterMetricFamily(

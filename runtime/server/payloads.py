@@ -48,7 +48,7 @@ class WrongType(Malformed):
 
 
 class _Wrong:
-    """Says that a check failed."""
+    """The result of a check that failed."""
 
 
 def load(data: bytes, cls: type[T]) -> T:
@@ -64,7 +64,7 @@ def load(data: bytes, cls: type[T]) -> T:
 
 
 def nanoseconds(seconds: float) -> int | None:
-    """A client's ``time.time()`` in ns; None when it is no time.
+    """A client's ``time.time()`` in ns; None for a number that is not a time.
 
     ``result / NS_PER_S`` gives back the float of a time in whole ns. (``/ 1e9`` would round twice, beyond 2^53 ns.)
     """

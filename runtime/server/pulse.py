@@ -1,4 +1,4 @@
-"""What a server notes as it happens, so that it can say later how fast it works and what went wrong last."""
+"""The pulse of a server: how fast it works, and its last error, noted as they happen."""
 
 from collections import deque
 from time import monotonic, time_ns
@@ -19,7 +19,7 @@ GROWTH_MIN_S = 5.0
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """What went wrong, and when (ns)."""
+    """An error, and when it happened (ns)."""
 
     time: int
     error: str
@@ -34,7 +34,7 @@ class Stream(msgspec.Struct, eq=False):
 
 
 class Speed:
-    """How fast a count grows, measured over the last ``window`` seconds; one sample is kept in every ``step`` of them.
+    """The speed at which a count grows over the last ``window`` seconds; a sample is kept in every ``step`` of them.
 
     ``now`` is the time of a monotonic clock in seconds. Cost of ``note``: O(1).
     """
@@ -61,7 +61,7 @@ class Speed:
 
 
 class Pulse:
-    """How fast the events and the bytes of a live graph's ledger grow, and its last error.
+    """The speed at which a live graph's events and the bytes of its ledger grow, and the last error.
 
     ``beat`` is called whenever the server looks after itself. A beat costs an append to two short queues.
     """

@@ -1,4 +1,4 @@
-"""Who hears whom: tells subscribers which publishers are upstream of them, and knows when they have applied it."""
+"""Routing: subscribers are told which publishers are upstream of them, and say when they have applied it."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from ezmsg.ledger.runtime.server.wire.waiters import Waiters
 logger = logging.getLogger("ezmsg.ledger")
 
 UPDATE_TIMEOUT_S = float(os.environ.get("EZMSG_SUBSCRIBER_UPDATE_TIMEOUT_SEC", "1.0"))
-"""How long a command waits for a subscriber to apply its update; ezmsg's variable and default."""
+"""Time that a command waits for a subscriber to apply its update; ezmsg's variable and default."""
 
 DEPARTURE_S = 1.0
-"""How long after a publisher has left its subscribers are told. When a whole pipeline ends they are gone by then. One
-that is itself about to end, and gets an update in that moment, can hang in ezmsg 3.9: at the demo's Ctrl-C 2 of 70
+"""Time after which the subscribers of a publisher that left are told. When a whole pipeline ends they are gone by then.
+One that is itself about to end, and gets an update in that moment, can hang in ezmsg 3.9: at the demo's Ctrl-C 2 of 70
 times, and not once in 70 without."""
 
 DEPARTED_MAX = 1024
@@ -47,7 +47,7 @@ class PublisherLink:
             return
         try:
             self.connection.write(command)
-        except ConnectionError as error:  # its own fault, and no reason for the others not to be told
+        except ConnectionError as error:  # its own fault: the others are told all the same
             logger.warning("publisher of %s is lost: %s", self.topic, error)
             self.gone()
 
@@ -64,12 +64,12 @@ class PublisherLink:
         return answer
 
     def acknowledged(self) -> None:
-        """It answered the oldest SYNC."""
+        """The publisher answered the oldest SYNC."""
         self._answered = min(self._answered + 1, self._asked)
         self._syncs.reached(self._answered)
 
     def gone(self) -> None:
-        """It will answer no more."""
+        """The publisher will not answer any more."""
         self._syncs.release()
 
 
@@ -96,7 +96,7 @@ class SubscriberLink:
         self.slowest_ack_s = 0.0
 
     @property
-    def behind(self) -> bool:
+    def is_behind(self) -> bool:
         """Whether there is an update that it has not answered."""
         return bool(self._sent)
 
@@ -117,10 +117,10 @@ class SubscriberLink:
                 self._waiters.forget(waiter)
 
     def tell(self) -> None:
-        """Have it apply today's list, while nobody waits for that; one that does not in time is stalled all the same.
+        """Have it apply today's list without waiting for that; one that does not in time is stalled all the same.
 
         What is to be written anyway will say it: a hundred departures at once cost an update or two. One that has been
-        told already, or never heard whoever left, is told nothing.
+        told already, or never heard the publisher that left, is told nothing.
         """
         if self._closed or self._wanted > self._written or hash(self._list()) == self._told:
             return
@@ -149,7 +149,7 @@ class SubscriberLink:
         self._told = hash(uuids)  # the text is long, and there are many of them
         try:
             self._connection.write(Command.UPDATE + encode_str(uuids))
-        except ConnectionError as error:  # its own fault, and no reason for whoever changed the graph to fail
+        except ConnectionError as error:  # its own fault: the command that changed the graph must not fail
             logger.warning("subscriber of %s is lost: %s", self.topic, error)
             self.gone()
 
@@ -157,7 +157,7 @@ class SubscriberLink:
         return ",".join(self._router.upstream(self.topic))
 
     def acknowledged(self) -> None:
-        """It applied the oldest update that it had not answered yet."""
+        """The subscriber applied the oldest update that it had not answered yet."""
         if not self._sent:
             return
         self._applied, sent = self._sent.popleft()
@@ -168,7 +168,7 @@ class SubscriberLink:
             self._router.live.set_stalled(self.endpoint, False)
 
     def gone(self) -> None:
-        """It will answer no more; whoever waits goes on."""
+        """The subscriber will not answer any more; those who wait for it go on."""
         self._closed = True
         self._waiters.release()
 

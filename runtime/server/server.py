@@ -39,10 +39,10 @@ from ezmsg.ledger.storage.flusher import Durability
 logger = logging.getLogger("ezmsg.ledger")
 
 LEDGER_ENV = "EZMSG_LEDGER"
-"""Where a server records that was given no ledger."""
+"""The variable that names the ledger of a server which was given none."""
 
 OPENER_TIMEOUT_S = 60.0
-"""How long a connection may stay silent before it says what it is: ezmsg's publishers take a few round trips."""
+"""Time that a connection may stay silent before it says what it is: ezmsg's publishers take a few round trips."""
 
 SIBLINGS_MAX = 1000
 
@@ -50,18 +50,25 @@ BACKLOG = 1024
 """Connections that may wait to be accepted: a system of many units starts all at once."""
 
 TEND_S = 0.25
-"""How often the server looks after its ledger: whether the disk still takes what it is given, and the time of the lock
+"""Time between two looks after the ledger: whether the disk still takes what it is given, and the time of the lock
 file, which is what the next server takes for this one's last moment."""
 
 VITALS_TIMEOUT_S = 5.0
-"""How long other threads wait for the server's own to say how it is."""
+"""Time that other threads wait for the server's own thread to say how it is."""
 
 STOP_TIMEOUT_S = 0.5
-"""How long connections may take to end when the server stops; after that they are cut off, their last bytes unread."""
+"""Time that connections have to end when the server stops; then they are cut off, their last bytes unread."""
 
 
 class GraphServer(threading.Thread):
     """A drop-in for ezmsg's graph server that records all it decides.
+
+        >>> from ezmsg.ledger import Ledger
+        >>> server = GraphServer("rig.ledger")
+        >>> server.start_at("127.0.0.1:0")
+        >>> server.stop()
+        >>> [type(event).__name__ for event in Ledger.open("rig.ledger", "r").entries()]
+        ['ServerStarted', 'ServerStopped']
 
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
@@ -112,13 +119,13 @@ class GraphServer(threading.Thread):
 
     @property
     def address(self) -> Address:
-        """Where it listens. AssertionError before ``start``."""
+        """The address at which the server listens. AssertionError before ``start``."""
         assert self._address is not None, "the graph server has not been started"
         return self._address
 
     @property
     def clients(self) -> int:
-        """How many sessions and backend processes are connected. May be read from any thread."""
+        """The number of sessions and backend processes that are connected. May be read from any thread."""
         return 0 if self.live is None else len(self.live.state.sessions) + len(self.live.state.processes)
 
     def start(self, address: AddressType | None = None) -> None:
@@ -221,7 +228,7 @@ class GraphServer(threading.Thread):
                 logger.debug("the graph server had stopped before it was asked to")
 
     def _vitals(self) -> dict[str, Any]:
-        """How the server is, for other threads. Raises TimeoutError when its own does not answer."""
+        """The vitals of the server, for other threads. Raises TimeoutError when its own thread does not answer."""
 
         async def ask() -> dict[str, Any]:
             assert self._hub is not None

@@ -18,10 +18,10 @@ from ezmsg.ledger.runtime.server.payloads import load
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 BUFFER_LIMIT = int(os.environ.get("EZMSG_PROFILE_TRACE_BUFFER_LIMIT", "200000"))
-"""Samples kept per process for streams that lag behind; ezmsg's variable and default."""
+"""Samples kept per process for streams that lag; ezmsg's variable and default."""
 
 UNOPENED_BYTES = 16 * 2**20
-"""Bytes of batches kept per process that nobody has asked for: about as many samples as are kept of opened ones."""
+"""Bytes of unread batches kept per process: about as many samples as are kept of opened ones."""
 
 UNOPENED_ALL = 256 * 2**20
 """Bytes of such batches of all processes together: beyond, each keeps its part of them."""
@@ -69,7 +69,7 @@ class TraceBuffer:
 
 
 class Trace:
-    """What one process sent: batches as they came, then, as far as somebody reads, their samples.
+    """The trace of one process: batches as they came and, as far as a stream reads them, their samples.
 
     Opening a batch takes 7 us per sample, and most are never looked at. ``bytes``: what the unopened ones take.
     """
@@ -123,7 +123,7 @@ class Trace:
 
 
 class TraceStream:
-    """One reader of the traces. What a process left behind when it ended is still read, by those who read it before."""
+    """A reader of the traces. A trace whose process has ended is still read to its end by those who read it before."""
 
     def __init__(self, traces: "Traces", control: ProfilingStreamControl) -> None:
         self._traces = traces
@@ -152,7 +152,7 @@ class TraceStream:
         self._read.pop(uuid, None)
 
     async def collect(self) -> ProfilingTraceStreamBatch:
-        """What it has not read yet, of each process at most as many samples as it asked for."""
+        """The samples that this stream has not read yet, of each process at most as many as it asked for."""
         now = time()
         traces = {**self._traces.connected, **self._left}
         batches: dict[UUID, ProcessProfilingTraceBatch] = {}
@@ -178,7 +178,7 @@ class TraceStream:
         return ProfilingTraceStreamBatch(timestamp=now, batches=batches)
 
     def close(self) -> None:
-        """It reads no more."""
+        """End the stream."""
         self._traces.streams.discard(self)
 
 
@@ -208,7 +208,7 @@ class Traces:
         trace.host = host or ""
 
     def add(self, uuid: str, data: bytes, refuse: Refuse) -> None:
-        """A process sent a batch. Raises Malformed for what is none at a glance; ``refuse`` is told when it shows."""
+        """A process sent a batch. Raises Malformed when it plainly is none; ``refuse`` is told if that shows later."""
         if ProcessProfilingTraceBatch.__name__.encode() not in data:
             load(data, ProcessProfilingTraceBatch)
         self.connected[uuid].add(data, refuse)

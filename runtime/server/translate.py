@@ -45,14 +45,14 @@ ROOM = 4 * LINE_MAX
 so often that it stands for a value of any size."""
 
 ITEM_ROOM = 16
-"""What one value inside another is estimated at, beside its text."""
+"""The estimate for a value inside another, beside its text."""
 
 PART_ROOM = 256
-"""What a container or object is estimated at, beside its items: a quarter of a million of them is all that fits. A
+"""The estimate for a container or object, beside its items: a quarter of a million of them is all that fits. A
 component of a real system has about 20."""
 
 EMIT_ROOM = 64
-"""What a byte of a foreign object's pickle is estimated at: the time it takes to write one is worth as much."""
+"""The estimate for a byte of a foreign object's pickle: the time that it takes to write one is worth as much."""
 
 SETTINGS_KEPT = 64 * 1024
 """Bytes of one component's settings that are kept whatever happens; see ``graph_metadata``."""
@@ -70,7 +70,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def to_form(value: object) -> Form:
-    """What ``pickles.loads`` returned, as a form.
+    """The form of a value that ``pickles.loads`` returned.
 
     ezmsg's dataclasses, also those that only another ezmsg has, become structured values with all their fields; all
     else that is foreign becomes opaque. Raises Malformed when the value is too deep or too large, or a metadata object
@@ -139,7 +139,7 @@ def _leave_out_large_settings(component: dict[str, Any]) -> None:
 
 
 def _check_components(form: dict[str, Any]) -> None:
-    """What every fold relies on: addresses are texts, and settings begin with (bytes or None, readable form)."""
+    """Check what every fold relies on: addresses are texts, settings begin with (bytes or None, readable form)."""
     if not isinstance(form.get("root_name"), str | None):
         raise WrongType("GraphMetadata.root_name is not a text")
     components = form.get("components", {})
@@ -157,10 +157,10 @@ def _check_components(form: dict[str, Any]) -> None:
 
 
 class _Plan(msgspec.Struct):
-    """How objects of one of ezmsg's classes are taken apart.
+    """A plan for taking apart the objects of one of ezmsg's classes.
 
     ``shapes``: the fields that must be a text, a dict or a list. ``exact``: the fields of the installed class, which
-    come back as they were; None when there is no such class.
+    come back as they were; None when the class is missing here.
     """
 
     shapes: tuple[tuple[str, type], ...]
@@ -281,7 +281,7 @@ class _Inward:
 def _check_names(name: str, had: dict[Any, Any]) -> None:
     for field in had:
         if not is_text(field) or not field.isidentifier():
-            raise WrongType(f"a {name} with a field whose name is no identifier")
+            raise WrongType(f"a {name} with a field whose name is not an identifier")
 
 
 def _ezmsg_object(value: Inert) -> tuple[str, dict[str, Any]] | None:

@@ -1,4 +1,4 @@
-"""How a server is, for whoever asks: put together when asked, from what is there anyway."""
+"""The vitals of a server, as ``status`` and the metrics show them: put together when they are asked for."""
 
 from collections import Counter
 from time import time_ns
@@ -59,12 +59,12 @@ def vitals(hub: Hub) -> dict[str, Any]:
 def _backlogs(hub: Hub) -> list[dict[str, Any]]:
     """The streams whose clients have not been sent all that there is, the longest backlog first."""
     last = {"topology": hub.live.state.topology, "settings": hub.live.state.settings_changes}
-    behind = [
+    backlogs = [
         {"stream": stream.kind, "peer": stream.peer, "entries": last[stream.kind] - stream.number}
         for stream in hub.streams
         if stream.number < last.get(stream.kind, 0)
     ]
-    return sorted(behind, key=lambda backlog: -backlog["entries"])
+    return sorted(backlogs, key=lambda backlog: -backlog["entries"])
 
 
 def _slowest_acks(hub: Hub) -> list[dict[str, Any]]:

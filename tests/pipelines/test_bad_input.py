@@ -70,7 +70,7 @@ elif sys.platform.startswith("linux"):  # nobody is kept out by permissions, but
 
 RUN_ONLY = [
     Case("-a 127.0.0.1:99999", 2, "'127.0.0.1:99999' is not an address", "port 0"),
-    Case("-a 203.0.113.1:0", 2, "203.0.113.1:0: it is no address of this machine", "127.0.0.1"),
+    Case("-a 203.0.113.1:0", 2, "203.0.113.1:0: this machine does not have that address", "127.0.0.1"),
     Case("-a {other}", 2, "{other}: another program has it", "another address; port 0 takes a free one"),
 ]
 

@@ -65,7 +65,7 @@ def test_a_server_warns_when_it_listens_beyond_the_loopback_interface(caplog: py
 @pytest.mark.parametrize(
     ("error", "says", "hint"),
     [
-        (OSError(errno.EADDRNOTAVAIL, "x"), "it is no address of this machine", "127.0.0.1"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "this machine does not have that address", "127.0.0.1"),
         (PermissionError(errno.EACCES, "x"), "the system does not allow it", "above 1023"),
         (socket.gaierror(socket.EAI_NONAME, "x"), "no host is known as 'rig'", "another address"),
         (OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS)), os.strerror(errno.ENOBUFS), "another address"),

@@ -1,1 +1,1 @@
-"""One file for each kind of client."""
+"""The clients of a graph server, one file for each kind."""

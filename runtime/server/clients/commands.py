@@ -22,7 +22,7 @@ from ezmsg.ledger.runtime.server.wire.waiters import first
 logger = logging.getLogger("ezmsg.ledger")
 
 SYNC_TIMEOUT_S = 30.0
-"""How long SYNC waits for publishers to release their buffers; one that never answers delays only the asker."""
+"""Time that publishers have to release their buffers after SYNC; one that never answers delays only the asker."""
 
 
 async def connect(hub: Hub, connection: Connection) -> None:
@@ -110,7 +110,7 @@ async def create_segment(hub: Hub, connection: Connection) -> None:
 
 
 async def attach_segment(hub: Hub, connection: Connection) -> None:
-    """SHM_ATTACH: one more lease on a segment; an end of file when there is none of that name."""
+    """SHM_ATTACH: one more lease on a segment; an end of file when no segment has that name."""
     [name] = await connection.reader.arguments(TEXT)
     if hub.leases.attach(name):
         await _hold_lease(hub, connection, name)

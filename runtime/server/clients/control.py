@@ -1,4 +1,4 @@
-"""The one opener that is ours alone: questions about the recording, and a person's mark in it, as JSON."""
+"""The control protocol, which ezmsg does not have: questions about the recording, and a person's mark, as JSON."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ REQUEST = Argument(64 * 1024, bytes)
 
 
 class Request(msgspec.Struct):
-    """What is asked: ``do`` is head, mark, receipt or status; the rest belongs to mark."""
+    """A request: ``do`` is head, mark, receipt or status; the other fields belong to mark."""
 
     do: str
     name: str = ""
@@ -29,7 +29,7 @@ class BadRequest(Malformed):
 
 
 async def serve_private(hub: Hub, connection: Connection) -> None:
-    """One request and its reply, both as JSON with their length before them. For programs of this machine only."""
+    """Serve one request and reply, both as JSON with the length before it. For programs of this machine only."""
     if not hub.admission.is_local(connection.host):
         hub.reject(None, connection.peer, Command.PRIVATE, "not_local")
         return
@@ -50,7 +50,7 @@ def _answer(hub: Hub, raw: bytes) -> dict[str, Any]:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest(f"not a request: {error}") from error
     if request.do not in _ANSWERS:
-        raise BadRequest(f"a recorder knows {', '.join(_ANSWERS)}, but no {request.do[:40]!r}")
+        raise BadRequest(f"a recorder knows {', '.join(_ANSWERS)}, but not {request.do[:40]!r}")
     return _ANSWERS[request.do](hub, request)
 
 

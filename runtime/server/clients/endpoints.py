@@ -16,7 +16,7 @@ from ezmsg.ledger.runtime.server.wire.protocol import ADDRESS, TEXT, UUID_TEXT, 
 logger = logging.getLogger("ezmsg.ledger")
 
 ADDRESS_TIMEOUT_S = 10.0
-"""How long a publisher may take to open its own socket and say where; it scans ports for a free one."""
+"""Time that a publisher has to open its own socket and say where; it scans ports for a free one."""
 
 
 async def serve_subscriber(hub: Hub, connection: Connection) -> None:
@@ -32,7 +32,7 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
             hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
             await _follow(connection, link, link.update(), lambda: connection.write(Command.COMPLETE))
         except ConnectionResetError:
-            if not link.behind:  # else it may have left in good order: a system resets what has something unread
+            if not link.is_behind:  # else it may have left in good order: a system resets what has something unread
                 raise
         finally:
             hub.router.remove_subscriber(link)
@@ -58,12 +58,12 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
             await _follow(connection, link, hub.router.notify((topic,)), link.ready)
         finally:
             hub.router.remove_publisher(link)
-            if hub.live.is_open(endpoint):  # else it ended with the run, and nobody is left to be told
+            if hub.live.is_open(endpoint):  # else it ended with the run, and no subscriber is left
                 hub.router.tell_later(topic)
 
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:
-    """CHANNEL: say where a publisher is; an end of file for a UUID that is none. The channel lasts until it leaves."""
+    """CHANNEL: say where a publisher is; an end of file for an unknown UUID. The channel ends with its client."""
     wanted = str((await connection.reader.arguments(UUID_TEXT))[0])
     publisher = hub.router.publishers.get(wanted)
     address = hub.router.departed(wanted) if publisher is None else publisher.address

@@ -96,7 +96,7 @@ class ProcessConnection:
         self._hub.traces.add(self._uuid, data, self._refuse_trace)
 
     def _refuse_trace(self, error: str) -> None:
-        actor = self._id if self._live.is_open(self._id) else None  # it may have ended before somebody looked
+        actor = self._id if self._live.is_open(self._id) else None  # it may have ended before its batch was opened
         self._hub.reject(actor, self._connection.peer, Command.PROCESS_PROFILING_TRACE_UPDATE, "malformed", error)
 
     def _answer(self, data: bytes) -> None:
@@ -112,7 +112,7 @@ _HANDLERS: dict[bytes, tuple[Argument, Callable[[ProcessConnection, bytes], None
     Command.PROCESS_PROFILING_TRACE_UPDATE: (METADATA, ProcessConnection._add_trace),
     Command.PROCESS_ROUTE_RESPONSE: (PAYLOAD, ProcessConnection._answer),
 }
-"""What follows each command, and what decides it."""
+"""By command: the argument that follows it, and the method that decides it."""
 
 _ACKNOWLEDGED = frozenset(
     (Command.PROCESS_REGISTER, Command.PROCESS_UPDATE_OWNERSHIP, Command.PROCESS_SETTINGS_UPDATE)

@@ -41,7 +41,7 @@ class SessionConnection:
 
     A command is decided when its last byte comes, if the one before it is answered; and answered at once, unless there
     is something to wait for: the disk, a subscriber, a process, or the client itself, which does not read. When the
-    client leaves meanwhile, nobody waits any longer.
+    client leaves meanwhile, the waiting ends.
     """
 
     def __init__(self, hub: Hub, connection: Connection) -> None:
@@ -75,9 +75,9 @@ class SessionConnection:
             self._bereaved = self._live.close_session(self._id, detail=_why(error))
 
     def _advance(self) -> Callable[[], Awaitable[None]] | None:
-        """Take commands; when that shows that the session is over, close it.
+        """Take commands; when that shows that the session is over, close it at once.
 
-        At once, for a command of another session that comes behind the end of this one may be decided at once too.
+        A command of another session that comes after the end of this one may be decided at once, too.
         """
         try:
             return self._take_commands()
@@ -167,7 +167,7 @@ class SessionConnection:
             return self._done(answer=Command.ERROR)
         return self._done()
 
-    # What shows the state of processes too is left for the task: its turn comes behind theirs if they ended before.
+    # Replies that show the state of processes are left for the task: it runs after theirs, if they ended before.
 
     async def _snapshot(self) -> bytes:
         return await self._in_time(encode_blob(self._hub.snapshots.pickled()) + Command.COMPLETE)
@@ -199,7 +199,7 @@ class SessionConnection:
 
 
 def _why(error: BaseException) -> str:
-    """What the record says about the end of a session."""
+    """The end of a session as its event says it."""
     match error:
         case SessionOver():
             return str(error)
@@ -240,4 +240,4 @@ _HANDLERS: dict[bytes, tuple[tuple[Argument, ...], Callable[..., bytes | Later]]
     Command.SESSION_SETTINGS_EVENTS: ((NUMBER,), _later(SessionConnection._settings_events)),
     Command.SESSION_PROCESS_REQUEST: ((TEXT, TEXT, SECONDS, PAYLOAD), _later(SessionConnection._process_request)),
 }
-"""What follows each command, and what decides it."""
+"""By command: the arguments that follow it, and the method that decides it."""

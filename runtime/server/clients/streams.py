@@ -22,7 +22,7 @@ INTERVAL_MIN_S = 0.01
 """Shortest tick of a profiling stream, as ezmsg has it."""
 
 CONTROL = Argument(64 * 1024, bytes)
-"""What a profiling stream asks for: a thousand processes by name. Each tick goes through all of them."""
+"""The wishes of a profiling stream: a thousand processes by name. Each tick goes through all of them."""
 
 
 async def settings_events(hub: Hub, after: int) -> bytes:
@@ -56,13 +56,13 @@ async def _serve_feed(hub: Hub, connection: Connection, kind: Kind) -> None:
 
 
 async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Stream) -> None:
-    """Whatever a feed has after the stream's number, as it comes and as fast as this client reads."""
+    """Send the entries of a feed after the stream's number, as they come and as fast as this client reads."""
     while True:
         chunk = await hub.history.after(kind, stream.number)
         if chunk is None:
             await hub.history.grown()
         else:
-            await hub.reply(connection, chunk.behind(stream.number))
+            await hub.reply(connection, chunk.after(stream.number))
             stream.number = chunk.last
 
 

@@ -1,4 +1,4 @@
-"""What a pickle may have made for real: the allow-list, and how each of its objects is made.
+"""The allow-list of pickles: the classes of which real objects are made, and how each is made.
 
 A maker returns the object, or the class Inert where the arguments are not those that Python's pickler writes:
 ``bytearray`` of a number, for one, would allocate as much as the number says.
@@ -17,7 +17,7 @@ from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert
 MODULE = graphmeta.__name__
 
 HOOKS = ("__slots__", "__new__", "__setstate__", "__getattr__", "__setattr__", "__reduce__", "__reduce_ex__")
-"""What a class could have that runs, or stores elsewhere, when one of its objects is rebuilt."""
+"""Attributes with which a class could run code, or store elsewhere, when one of its objects is rebuilt."""
 
 
 def _is_plain(cls: type) -> bool:

@@ -147,7 +147,7 @@ class Machine:
         self.stack.append(Inert(maker, args, new=new, kwargs=kwargs) if made is Inert else made)
 
     def _count_copy(self, size: int) -> None:
-        """What is copied from an argument is as long as its bytes, unless one argument is copied again and again."""
+        """Refuse more copied bytes than the pickle has: only one argument that is copied again and again makes them."""
         self._copied += size
         if self._copied > len(self.data):
             raise BadPickle("one argument is copied into many objects")
@@ -155,7 +155,7 @@ class Machine:
     def build(self, target: Any, state: Any) -> None:
         """Give a new object its state. What else is on the stack, classes and enum members above all, takes none.
 
-        A record's ``__dict__`` may end up with any keys: whoever goes through it looks at them.
+        A record's ``__dict__`` may end up with any keys: code that goes through it must look at them.
         """
         cls = type(target)
         if cls in RECORDS and type(state) is dict:

@@ -2,8 +2,8 @@
 
 A part is the body of a pickle: what pushes one value, without the opcodes that begin and end a pickle. In protocol 3
 the memo's places are written out, so a part refers to places that it filled itself, wherever it stands: parts may
-follow each other, though whoever puts them together may use the memo only up to the next of them (``naming``). Nothing
-else is shared between two parts.
+follow each other, though code that puts them together may use the memo only up to the next of them (``naming``).
+Nothing else is shared between two parts.
 """
 
 import struct

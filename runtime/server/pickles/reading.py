@@ -1,4 +1,4 @@
-"""One pickle read from its first opcode to its last."""
+"""The reading of a pickle, from its first opcode to its last."""
 
 import struct
 from typing import Any
@@ -17,7 +17,7 @@ _u32 = struct.Struct("<I").unpack_from
 _f64 = struct.Struct(">d").unpack_from
 
 _FAULTS = (IndexError, ValueError, TypeError, struct.error)
-"""What reading past the end, taking from an empty stack, and ill-formed numbers, texts and keys raise."""
+"""The errors of reading past the end, taking from an empty stack, and ill-formed numbers, texts and keys."""
 
 
 def loads(data: bytes) -> Any:

@@ -104,7 +104,7 @@ _CLASS_OF_FUNCTION = {
 """Functions that make objects of one class."""
 
 _NUMPY_SCALAR = frozenset({"numpy.core.multiarray:scalar", "numpy._core.multiarray:scalar"})
-"""What numpy's scalars are rebuilt with, before and since numpy 2."""
+"""The functions that rebuild numpy's scalars, before and since numpy 2."""
 
 _NUMPY_NAMES = {
     "f2": ("float16", "e"),
@@ -153,7 +153,7 @@ def _named(value: "Global | Inert", depth: int = REPR_DEPTH) -> Global:
 
 
 def plain(value: "Global | Inert") -> int | float | str | bool:
-    """What a program without the class can use: the scalar behind it, else a short text such as ``my.mod:C(1, 2)``."""
+    """A value for programs without the class: the scalar that it stands for, else a short text: ``my.mod:C(1, 2)``."""
     found = scalar(value)
     return brief(value) if found is None else found
 
@@ -289,7 +289,7 @@ _BRACKETS: dict[Any, str] = {list: "[]", tuple: "()", dict: "{}", set: "{}", fro
 
 
 def opaque(value: Any) -> Opaque:
-    """A stand-in, or another object that is no plain value, as an Opaque.
+    """A stand-in, or another object that is not a plain value, as an Opaque.
 
     It has the object's class, a pickle of exactly this object, and what stands for it. There is no pickle (b"") when it
     would take more than OPAQUE_MAX bytes or nests too deeply to be written.

@@ -32,10 +32,10 @@ OLDEST = frozenset(
 """The dataclasses of ezmsg 3.9, the oldest whose clients are served."""
 
 PROTOCOL = 4
-"""What every Python knows that runs ezmsg."""
+"""The protocol that every Python knows which runs ezmsg."""
 
 _reconstructor: Any = copyreg._reconstructor  # type: ignore[attr-defined]
-"""What old pickles make objects with: ``object.__new__``, and no more, for a class that is only known to the reader."""
+"""The function with which old pickles make objects: ``object.__new__`` of a class that only the reader knows."""
 
 
 class _Module:

@@ -1,4 +1,4 @@
-"""Who is let in: which hosts, how many connections of each, and how much of what is everybody's they may take."""
+"""Admission: which hosts are let in, with how many connections, and how much of what all share they may take."""
 
 import ipaddress
 import logging
@@ -26,13 +26,13 @@ CONNECTIONS_MIN = 32
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is enough. Programs of this machine are bound by the totals alone: they can fill its memory anyhow.
+    """Limits on what clients take. Programs of this machine are bound by the totals alone: they can fill it anyhow.
 
     ``connections``: a unit with two publishers and two subscribers takes about ten (one per publisher, subscriber,
     channel and memory lease), so a system of 1,500 units fits. An idle one costs the server about 8 KiB.
     ``connections_per_host``: of another machine: 400 such units, and a quarter of the room at most.
-    ``pending_bytes``: received without an end, or not taken by whoever they were sent to, of all connections: room for
-    64 of the largest arguments at once, and no harm to a machine that records.
+    ``pending_bytes``: received without an end, or sent and not taken, of all connections together: room for 64 of the
+    largest arguments at once, and no harm to a machine that records.
     ``segments``, ``segment_bytes``: of shared memory. One per publisher, 2 MiB with ezmsg's defaults; pages that nobody
     writes to cost nothing, so the bytes are a bound on madness: 16 of the largest segments.
     ``segments_per_host``, ``segment_bytes_per_host``: of another machine, which cannot even use them: as many as its
@@ -58,7 +58,7 @@ def parse_network(text: str) -> ipaddress.IPv4Network:
     try:
         interface = ipaddress.ip_interface(text.strip())
     except ValueError as error:
-        raise NoNetwork(f"{text!r} is no network and no address", hint=example) from error
+        raise NoNetwork(f"{text!r} is neither a network nor an address", hint=example) from error
     if not isinstance(interface, ipaddress.IPv4Interface):
         raise NoNetwork(f"{text!r} is IPv6, for which ezmsg's addresses have no room", hint=example)
     if interface.ip != interface.network.network_address:
@@ -78,7 +78,7 @@ class TurnedAway(Exception):
 
 
 class Place:
-    """That of one connection, until it leaves."""
+    """The place that one connection takes until it leaves."""
 
     def __init__(self, admission: "Admission", host: str) -> None:
         self._admission: Admission | None = admission
@@ -110,7 +110,7 @@ class Admission:
 
     @property
     def room(self) -> int:
-        """How many connections there may be: the limit, or fewer if the process may not open that many files."""
+        """The number of connections that there may be: the limit, or fewer if the process may open fewer files."""
         if resource is None:
             return self.limits.connections
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -155,7 +155,7 @@ class Admission:
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files as the system allows it: often 1,024 at first, far fewer than it could have.
+    """Let this process open as many files as the system allows: often 1,024 at first, far fewer than it could have.
 
     For a server that is a process of its own. Where the system refuses, the limit stays as it is.
     """
@@ -169,5 +169,5 @@ def raise_descriptor_limit() -> None:
         return
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (ValueError, OSError) as error:  # macOS has a second limit behind the first
+    except (ValueError, OSError) as error:  # macOS has a second limit beside the first
         logger.debug("the limit of file descriptors stays at %d: %s", soft, error)

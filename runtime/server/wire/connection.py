@@ -1,4 +1,4 @@
-"""One TCP connection as the server sees it: bounded reads, whole writes, a quiet end."""
+"""A TCP connection as the server sees it: bounded reads, whole writes, a quiet end."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ from ezmsg.ledger.runtime.server.wire.reader import Reader
 logger = logging.getLogger("ezmsg.ledger")
 
 PENDING_MAX = 64 * 2**20
-"""Bytes that may wait for a client that does not read; beyond this it is cut off, for the memory is everybody's."""
+"""Bytes that may wait for a client that does not read; beyond this it is cut off, for all clients share the memory."""
 
 CLOSE_TIMEOUT_S = 1.0
-"""How long a closing connection may take to hand over its last bytes before it is aborted."""
+"""Time that a closing connection has to hand over its last bytes before it is aborted."""
 
 
 class CutOff(ConnectionError):
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
     # --- what the transport reports ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It can be read and written."""
+        """The connection can be read and written."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.reader = Reader(transport, grew=self._grew)
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is over, for whatever reason."""
+        """The connection is over, for any reason."""
         self.reader.end(error or self._cut_off)
         self._lost.set()
         self._keeps_up.set()
@@ -67,7 +67,7 @@ class Connection(asyncio.Protocol):
         self._keeps_up.clear()
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client keeps up again."""
         self._keeps_up.set()
 
     # --- what the server does ----------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         await self.reader.until_gone()
 
     def cut_off(self, why: str) -> CutOff:
-        """End the connection now. Its reader raises what this returns, so nobody takes it for the client's wish."""
+        """End the connection now. Its reader raises what this returns, lest it be taken for the client's wish."""
         if self._cut_off is None:
             self._cut_off = CutOff(why)
         self._abort()

@@ -10,17 +10,17 @@ from ezmsg.ledger.runtime.server.wire.admission import Admission, Place, TurnedA
 logger = logging.getLogger("ezmsg.ledger")
 
 RETRY_S = 0.1
-"""How long to wait when the system has no descriptor or memory left for another connection. That one stays in the
+"""Pause when the system has no descriptor or memory left for another connection. That one stays in the
 backlog and the socket readable: without a pause, accepting would be all that the server does."""
 
 AT_ONCE = 64
-"""Connections that are accepted before everybody else has a turn."""
+"""Connections that are accepted before other tasks have a turn."""
 
 
 class Door:
     """Accepts from ``listening`` and gives every connection that is let in a ``protocol``, which leaves its place.
 
-    One that is not let in is closed without a word, and ``turned_away`` is called with its peer and the reason.
+    One that is not let in is closed at once, and ``turned_away`` is called with its peer and the reason.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Door:
         self._accepting = asyncio.create_task(self._accept())
 
     async def close(self) -> None:
-        """Let nobody in any more, and return when those that were on the threshold are in."""
+        """Let no connection in any more, and return when those that were being let in are in."""
         self._accepting.cancel()
         await asyncio.wait({self._accepting, *self._entering})
         self._listening.close()

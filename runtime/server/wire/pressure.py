@@ -8,12 +8,12 @@ from ezmsg.ledger.runtime.server.wire.connection import Connection
 logger = logging.getLogger("ezmsg.ledger")
 
 STEP = 64
-"""What is looked after again when another such part of the bound has come, however close to it all is: a look at many
+"""The bound is looked at again when another such part of it has come, however close to it all is: a look at many
 connections takes a while."""
 
 
 class Pressure:
-    """What ``connections`` leave pending together, kept to ``most`` bytes and a STEPth of it.
+    """The bound on the bytes that ``connections`` leave pending together: ``most``, and a STEPth of it.
 
     Each connection is bounded by itself as well.
     """
@@ -24,7 +24,7 @@ class Pressure:
         self._room = most
 
     def grew(self, size: int) -> None:
-        """So many bytes more wait, sent or received. Costs next to nothing while there is surely room for them."""
+        """Count ``size`` more bytes that wait, sent or received. Costs next to nothing while there is room."""
         self._room -= size
         if self._room < 0:
             self.relieve()

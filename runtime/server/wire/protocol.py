@@ -27,7 +27,7 @@ _U64 = Struct("<Q")
 
 
 class Command:
-    """The command bytes. The values are those of ezmsg 3.9; the last one is ours alone."""
+    """The command bytes. The values are those of ezmsg 3.9; PRIVATE, the control protocol, is not ezmsg's."""
 
     COMPLETE: Final = b"\x00"
     PUBLISH: Final = b"\x01"
@@ -71,7 +71,7 @@ _NAMES = {value: name for name, value in vars(Command).items() if isinstance(val
 
 
 def command_name(command: bytes) -> str:
-    """What ezmsg calls a command byte, such as ``SESSION_CONNECT``; ``0x2a`` for one that a client may not send.
+    """The name that ezmsg gives a command byte: ``SESSION_CONNECT``; ``0x2a`` for one that a client may not send.
 
     ``opener`` for none at all: that of a client which never said what it is.
     """
@@ -82,7 +82,7 @@ def command_name(command: bytes) -> str:
 
 
 class Malformed(LedgerError):
-    """What a client sent is not what the protocol says.
+    """A client sent something else than the protocol says.
 
     ``in_sync``: whether the next byte of the connection is a command again, so that it can go on after an error answer.
     """

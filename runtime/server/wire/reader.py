@@ -1,4 +1,10 @@
-"""A reader of commands and their arguments that trusts no length, and takes what is whole when its last byte comes."""
+"""A reader of commands and their arguments that trusts no length, and takes what is whole when its last byte comes.
+
+A task that awaits one field after the other is woken for each of them, and a command whose last byte has come still
+waits for its task's turn. Here the task hands in a function, the *step*, which takes all that is whole; it is called
+where the bytes arrive, in the transport's own callback, and the task is woken only when the step has a result.
+``_missing`` says how many bytes the step lacks: with fewer, a piece is put aside and counted; all are joined once.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +22,7 @@ SKIP_MAX = 256 * 2**20
 with it, survive one oversized value. A larger claim ends the connection."""
 
 ARGUMENT_TIMEOUT_S = 5.0
-"""How long the arguments of a command may take once its first byte is there: as long as clients wait for an answer."""
+"""Time that the arguments of a command have once its first byte is there: as long as clients wait for an answer."""
 
 RATE_MIN = 2**20
 """Bytes per second that a sender of a large argument must keep up: its deadline moves back by the length over this."""
@@ -28,8 +34,8 @@ AHEAD_MAX = 128 * 1024
 """Bytes that are taken from a client while what it sent before is not answered; the rest waits on its side."""
 
 TURN_S = 0.002
-"""How long commands that a client sends all at once are taken before everybody else has a turn. One that takes longer
-by itself is followed by a turn of the others."""
+"""Time for which the commands of one client are taken before the others have a turn. A command that takes longer by
+itself is followed by a turn of the others."""
 
 _LENGTH: Final = Struct("<Q").unpack_from
 _COMMANDS: Final = [bytes((value,)) for value in range(256)]
@@ -59,7 +65,7 @@ class Reader:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._error: Exception | None = None
-        # the bytes: those that can be read, and behind them pieces that nobody has had a need for yet
+        # the bytes: those that can be read, and after them pieces that were not needed yet
         self._buffer = b""
         self._at = 0
         self._pieces: list[bytes] = []
@@ -71,7 +77,7 @@ class Reader:
         self._large = False  # whether its deadline was put off for the one under way
         self._skip = 0  # what is still to come of one that is thrown away
         self._missing = 0  # with fewer bytes than these nothing more can be read
-        # whoever waits
+        # the task that waits
         self._step: Callable[[], Any] | None = None
         self._waiter: asyncio.Future[Any] | None = None
         self.begin_turn()
@@ -80,7 +86,7 @@ class Reader:
 
     @property
     def is_gathering(self) -> bool:
-        """Whether there is more than a little that nobody can read yet, or has read."""
+        """Whether more than a little has come that is not read yet."""
         return bool(self._pieces) or len(self._buffer) > LARGE
 
     @property
@@ -89,7 +95,7 @@ class Reader:
         return len(self._buffer) - self._at + sum(map(len, self._pieces))
 
     def begin_turn(self) -> None:
-        """This client's commands are taken from now on, until others shall have a turn."""
+        """Take commands of this client from now on, until the others are to have a turn."""
         self._began = monotonic()
 
     @property
@@ -139,10 +145,10 @@ class Reader:
         self._at = 0
         self._missing = self._ahead = 0
 
-    # --- whoever waits -----------------------------------------------------------------------------------------------
+    # --- the task that waits ------------------------------------------------------------------------------------------
 
     async def until(self, step: Callable[[], T | None]) -> T:
-        """What ``step`` returns, other than None: it is called now, and whenever bytes or the end have come.
+        """The first result of ``step`` that is not None: it is called now, and whenever bytes or the end have come.
 
         It is called in the very moment in which they come, so what it can do without waiting costs no change of tasks.
         Raises what it raises, Late when the deadline passes, and the ConnectionError that ended the connection. When
@@ -177,7 +183,7 @@ class Reader:
             return
         try:
             found = step()
-        except Exception as error:  # for whoever waits
+        except Exception as error:  # for the task that waits
             self._step = None
             waiter.set_exception(error)
         else:
@@ -212,7 +218,7 @@ class Reader:
     # --- what is there -----------------------------------------------------------------------------------------------
 
     def next(self) -> bytes | None:
-        """The next command byte; empty at the end of the stream, None while there is none.
+        """The next command byte; empty at the end of the stream, None while it has not come.
 
         Raises the ConnectionError that ended it, as all that looks for more does.
         """
@@ -279,7 +285,7 @@ class Reader:
         self._at = end
         if self._large:
             self._large = False
-            if end == len(buffer):  # whoever gets it may keep it for long: once is enough
+            if end == len(buffer):  # it may be kept for long: one copy is enough
                 self._buffer, self._at = b"", 0
         return buffer[start:end]
 

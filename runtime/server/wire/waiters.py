@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 
 class Overtaken(Exception):
-    """What was waited for has not come before that which ends the waiting."""
+    """The waiting was ended before its result came."""
 
 
 def release(waiter: "asyncio.Future[None]") -> None:
-    """Let whoever waits go on; nothing when it has gone on, or given up, already."""
+    """Let the task that waits go on; nothing when it has gone on, or given up, already."""
     if not waiter.done():
         waiter.set_result(None)
 
@@ -65,10 +65,10 @@ async def first(*coroutines: Coroutine[Any, Any, Any], timeout: float | None = N
 
 
 async def unless(end: "asyncio.Future[None]", awaited: Awaitable[T]) -> T:
-    """What ``awaited`` gives, unless ``end`` is done first: then that is cancelled, and Overtaken raised.
+    """The result of ``awaited``, unless ``end`` is done first: then ``awaited`` is cancelled, and Overtaken raised.
 
-    What needs not wait at all is never overtaken. It costs no task: as with ``asyncio.timeout``, the one that waits is
-    cancelled, and takes that back.
+    A result that is there at once is never overtaken. No task is made: as with ``asyncio.timeout``, the one that waits
+    is cancelled, and takes that back.
     """
     task = asyncio.current_task()
     assert task is not None

@@ -47,7 +47,7 @@ async def numbers(told: History, kind: Kind, number: int) -> list[int]:
     found = []
     while (chunk := await told.after(kind, number)) is not None:
         pickles = chunk.pickles(number)
-        assert chunk.behind(number) == b"".join(encode_blob(each) for each in pickles)
+        assert chunk.after(number) == b"".join(encode_blob(each) for each in pickles)
         found += [pickle.loads(each).seq for each in pickles]
         number = chunk.last
     return found
@@ -77,7 +77,7 @@ def test_a_reader_that_keeps_up_costs_no_replay(live: LiveGraph, monkeypatch: py
                 live.connect("A", f"{place}")
                 chunk = await told.after(TopologyChanged, place)
                 assert chunk is not None
-                assert (chunk.after, chunk.last) == (place, place + 1)
+                assert (chunk.begin, chunk.last) == (place, place + 1)
             assert await told.after(TopologyChanged, 100) is None
 
     asyncio.run(run())

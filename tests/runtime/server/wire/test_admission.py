@@ -46,7 +46,10 @@ def test_a_network(text: str, network: str) -> None:
         ("10.1.2.3/24", "is an address within a network", "The network is 10.1.2.0/24, the host 10.1.2.3."),
         ("fe80::/10", "is IPv6", "192.168.1.0/24"),
         ("::1", "is IPv6", "192.168.1.0/24"),
-        *((text, "is no network and no address", "192.168.1.0/24") for text in ("", "rig", "10.1.2.0/33", "10.1.2")),
+        *(
+            (text, "is neither a network nor an address", "192.168.1.0/24")
+            for text in ("", "rig", "10.1.2.0/33", "10.1.2")
+        ),
     ],
 )
 def test_no_network(text: str, says: str, hint: str) -> None:

@@ -67,7 +67,7 @@ def test_the_address_comes_from_ezmsgs_variable(
 
 
 def test_a_request_that_means_nothing_is_answered_and_recorded(server: GraphServer) -> None:
-    with pytest.raises(NoAnswer, match="knows head, mark, receipt, status, but no 'dance'"):
+    with pytest.raises(NoAnswer, match="knows head, mark, receipt, status, but not 'dance'"):
         ask(str(server.address), "dance")
     with pytest.raises(NoAnswer, match="needs a name"):
         ask(str(server.address), "mark")
@@ -126,7 +126,7 @@ def test_the_stock_server_is_no_recorder(capsys: pytest.CaptureFixture[str]) -> 
     stock.start(("127.0.0.1", 0))
     try:
         assert main(["mark", "here", "--address", str(stock.address)]) == 1
-        assert "is no recorder" in capsys.readouterr().err
+        assert "is not a recorder" in capsys.readouterr().err
     finally:
         stock.stop()
 
