@@ -7,6 +7,8 @@ from typing import TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
 from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.projections.drawing.births import union_of
+from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
@@ -193,6 +195,13 @@ class Timeline:
         """Why a subscriber of ``topic`` may get nothing at ``moment``: who publishes upstream, what cut the path, and
         whether it stalled or the graph was paused."""
         return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
+
+    def drawing(self) -> Drawing:
+        """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
+
+        Cost: that of the union (a piece of the ledger for each registration) and of the layout: see Drawing.
+        """
+        return self._ask(lambda evidence, at: Drawing(union_of(evidence.lifetimes, evidence.registration)), "end")
 
     def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:
         at = self.moment(moment)

@@ -1,0 +1,246 @@
+"""Everything that ever lived, as boxes in boxes with ports and the edges between these: what a drawing lays out.
+
+Components that were registered say what they are. Of the topics of programs that registered nothing the names tell:
+``A/B/OUT`` is the port ``OUT`` of a unit ``A/B``, and ``A`` is a collection when more than one thing is in it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+Address: TypeAlias = str
+
+COLLECTION, UNIT, RELAY, TOPIC = "collection", "unit", "relay", "topic"
+IN, OUT, BOTH = "in", "out", "both"
+
+_RELAY_UNIT = "_CollectionRelayUnit"
+"""The class of the units that ezmsg 3.9 puts into a collection for its relays."""
+
+_DIGITS = re.compile(r"([0-9]{1,18})")
+
+
+class Port(msgspec.Struct):
+    """Where edges meet a box. ``side``: in (left), out (right) or both; ``name``: what it is called there."""
+
+    topic: str
+    name: str
+    side: str | None
+    box: int
+
+
+class Box(msgspec.Struct):
+    """A unit, a collection, a relay, or a topic that belongs to nothing.
+
+    ``parent`` is the place of the collection that it is in, -1 for none; ``type`` the name of its class, "" when it
+    was never registered. ``ports`` are topics, those of settings last.
+    """
+
+    address: Address
+    kind: str
+    type: str
+    parent: int
+    name: str
+    ports: list[str]
+
+
+@lru_cache(65536)
+def natural(text: str) -> tuple[Any, ...]:
+    """A key that sorts as people count: BANK2 before BANK10. The same for no two texts."""
+    pieces = _DIGITS.split(text)
+    return tuple((0, int(piece), "") if place % 2 else (1, 0, piece) for place, piece in enumerate(pieces)), text
+
+
+class Union:
+    """The union of all that ever lived, which only grows.
+
+    ``components`` are the forms of registered components (as ``Registration.components`` has them), ``edges`` pairs of
+    topics by their places in the lifetimes. What is added later never changes what was there: a box keeps its kind and
+    its collection. Cost: O(components + topics + edges).
+    """
+
+    def __init__(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> None:
+        self.boxes: list[Box] = []
+        self.ports: dict[str, Port] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.places: dict[Address, int] = {}
+        self.add(components, edges)
+
+    def add(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> None:
+        """Take in what was born since, in order."""
+        found = _Found(self)
+        for component in components:
+            found.register(component)
+        for edge in edges:
+            for topic in edge:
+                found.touch(topic)
+        found.settle()
+        self.edges.extend(edges)
+        self._sides(edges)
+
+    def children(self) -> list[list[int]]:
+        """The places of the boxes in each box, in people's order; those in none are last."""
+        out: list[list[int]] = [[] for _ in range(len(self.boxes) + 1)]
+        for place, box in enumerate(self.boxes):
+            out[box.parent].append(place)
+        for found in out:
+            found.sort(key=lambda place: natural(self.boxes[place].address))
+        return out
+
+    def within(self, address: Address, box: int) -> bool:
+        """Whether what has this address is inside a box."""
+        return address.startswith(self.boxes[box].address + "/")
+
+    def _sides(self, edges: Sequence[tuple[str, str]]) -> None:
+        votes: dict[str, list[int]] = {}
+        for edge in edges:
+            for topic, other, end in ((edge[0], edge[1], OUT), (edge[1], edge[0], IN)):
+                port = self.ports[topic]
+                if self.boxes[port.box].kind == COLLECTION:
+                    if port.side is None:
+                        inside = self.within(other, port.box)
+                        votes.setdefault(topic, [0, 0])[inside == (end == IN)] += 1
+                elif port.side is None:
+                    port.side = end
+                elif port.side != end:
+                    port.side = BOTH
+        for topic, (into, out) in votes.items():
+            self.ports[topic].side = OUT if out > into else IN
+        for port in self.ports.values():
+            if port.side is None:
+                port.side = IN
+
+
+class _Found:
+    """What was found of components and topics, before it is a box."""
+
+    def __init__(self, union: Union) -> None:
+        self.union = union
+        self.kinds: dict[Address, str] = {}
+        self.types: dict[Address, str] = {}
+        self.names: dict[Address, str] = {}
+        self.ports: dict[Address, dict[str, tuple[str, str | None]]] = {}
+        self.owners: dict[str, Address] = {}
+        self.loose: list[str] = []
+
+    def register(self, component: Mapping[str, Any]) -> None:
+        address, form = component.get("address"), component.get("$")
+        if type(address) is not str or not address:
+            return
+        class_name = str(component.get("component_type") or "").rpartition(".")[2]
+        groups = [(group, component.get(group)) for group in ("topics", "relays", "streams")]
+        is_collection = form == "CollectionMetadata" or component.get("children") is not None
+        kind = COLLECTION if is_collection else RELAY if class_name == _RELAY_UNIT else UNIT
+        if self.kinds.get(address) != COLLECTION:
+            self.kinds[address] = kind
+        self.types[address] = class_name
+        name = str(component.get("name") or "")
+        if kind == RELAY:
+            name = "relay " + re.sub("^__relay_(in|out)_", "", name)
+        self.names.setdefault(address, name)
+        for _, items in groups:
+            if isinstance(items, Mapping):
+                for key, item in items.items():
+                    if isinstance(item, Mapping):
+                        self._port(address, str(key), item)
+
+    def _port(self, address: Address, key: str, item: Mapping[str, Any]) -> None:
+        topic = item.get("address")
+        if type(topic) is not str or not topic:
+            return
+        kind = str(item.get("$") or "")
+        side = IN if kind.startswith("Input") else OUT if kind.startswith("Output") else None
+        name = item.get("name")
+        self.ports.setdefault(address, {}).setdefault(topic, (name if type(name) is str and name else key, side))
+        self.owners.setdefault(topic, address)
+        group, into, out = (item.get(f"relay_{part}") for part in ("group", "input_topic", "output_topic"))
+        if type(into) is str and type(out) is str and into and out:
+            group = group if type(group) is str and group else into.rpartition("/")[0] or into
+            self.kinds.setdefault(group, RELAY)
+            self.types.setdefault(group, kind.removesuffix("Metadata"))
+            self.names.setdefault(group, f"relay {key}")
+            for end, end_side in ((into, IN), (out, OUT)):
+                self.ports.setdefault(group, {}).setdefault(end, (end.rpartition("/")[2], end_side))
+                self.owners.setdefault(end, group)
+
+    def touch(self, topic: str) -> None:
+        if topic not in self.owners and topic not in self.union.ports:
+            self.owners[topic] = ""
+            self.loose.append(topic)
+
+    def settle(self) -> None:
+        union = self.union
+        for topic in self.loose:
+            self._place(topic)
+        self._nest()
+        order = sorted(self.kinds, key=lambda address: (address.count("/"), natural(address)))
+        for address in order:
+            if address not in union.places:
+                union.places[address] = len(union.boxes)
+                name = self.names.get(address) or address
+                union.boxes.append(Box(address, self.kinds[address], self.types.get(address, ""), -1, name, []))
+                box = union.boxes[-1]
+                box.parent = self._parent(address)
+                if not self.names.get(address) and box.parent >= 0:
+                    box.name = address.removeprefix(union.boxes[box.parent].address + "/")
+        for address, ports in self.ports.items():
+            place = union.places[address]
+            for topic, (name, side) in ports.items():
+                if topic not in union.ports:
+                    union.ports[topic] = Port(topic, name or topic, side, place)
+                    union.boxes[place].ports.append(topic)
+                elif union.ports[topic].side is None:
+                    union.ports[topic].side = side
+            union.boxes[place].ports.sort(key=lambda topic: topic.endswith("SETTINGS"))
+
+    def _place(self, topic: str) -> None:
+        """Find out which component a topic is of that nobody registered."""
+        prefix, _, leaf = topic.rpartition("/")
+        address = prefix
+        while address and self._kind(address) is None:
+            address = address.rpartition("/")[0]
+        if not prefix:
+            self.kinds.setdefault(topic, TOPIC)
+            owner = topic
+        elif address and self._kind(address) != COLLECTION:
+            owner = address
+        else:
+            owner = prefix
+            if self._kind(owner) is None:
+                self.kinds[owner] = UNIT
+        name = topic.removeprefix(owner + "/") if owner != topic else topic
+        self.ports.setdefault(owner, {})[topic] = (name or leaf, None)
+
+    def _kind(self, address: Address) -> str | None:
+        place = self.union.places.get(address)
+        return self.kinds.get(address) if place is None else self.union.boxes[place].kind
+
+    def _nest(self) -> None:
+        """Units of which nobody registered anything are in collections, when these hold more than one thing."""
+        below: dict[Address, set[Address]] = {}
+        for address, kind in list(self.kinds.items()):
+            if kind == RELAY:
+                continue
+            child, parent = address, address.rpartition("/")[0]
+            while parent:
+                below.setdefault(parent, set()).add(child)
+                child, parent = parent, parent.rpartition("/")[0]
+        for address, children in below.items():
+            if address in self.union.places:
+                continue
+            guessed = not self.types.get(address)
+            if self.kinds.get(address) == UNIT and guessed:
+                self.kinds[address] = COLLECTION
+            elif address not in self.kinds and len(children) > 1 and guessed:
+                self.kinds[address] = COLLECTION
+
+    def _parent(self, address: Address) -> int:
+        parent = address.rpartition("/")[0]
+        while parent:
+            place = self.union.places.get(parent)
+            if place is not None and self.union.boxes[place].kind == COLLECTION:
+                return place
+            parent = parent.rpartition("/")[0]
+        return -1
