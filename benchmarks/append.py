@@ -93,9 +93,7 @@ def _judge(case: Case, figures: dict[str, list[float]], section: Section) -> Non
     if case.size == 1:
         section.aims.append(Aim(f"{what}: speed beside SQLite FULL", beside_table, 1.0))
     else:
-        section.aims.append(
-            Aim(f"{what}: speed beside the bare file", ratios(figures["bare"], figures["ours"]), 0.5)
-        )
+        section.aims.append(Aim(f"{what}: speed beside the bare file", ratios(figures["bare"], figures["ours"]), 0.5))
         section.aims.append(Aim(f"{what}: speed beside SQLite FULL", beside_table, 3.0))
 
 

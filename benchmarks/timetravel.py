@@ -202,9 +202,7 @@ def _check(timeline: Timeline, graph: Any, moments: list[int]) -> None:
             raise RuntimeError(f"Raphtory has other edges at {moment}")
 
 
-def _states(
-    timeline: Timeline, graph: Any, path: Path, moments: list[int], setting: Setting, section: Section
-) -> None:
+def _states(timeline: Timeline, graph: Any, path: Path, moments: list[int], setting: Setting, section: Section) -> None:
     lifetimes = timeline.lifetimes
     contenders: dict[str, Contender] = {OURS: _each(moments, lifetimes.edges_at)}
     if graph is not None:
@@ -233,9 +231,7 @@ def _states(
     )
 
 
-def _lookups(
-    timeline: Timeline, graph: Any, random: Random, number: int, setting: Setting, section: Section
-) -> None:
+def _lookups(timeline: Timeline, graph: Any, random: Random, number: int, setting: Setting, section: Section) -> None:
     lifetimes = timeline.lifetimes
     edges = lifetimes.edges()
     asked = [(random.choice(edges), random.randrange(1, number)) for _ in range(LOOKUPS)]

@@ -18,7 +18,8 @@ VERSION = 1
 
 
 class PlacedPort(msgspec.Struct, array_like=True):
-    """A port: where lines meet it. One of side ``both`` is met at the left edge of its box and left at the right one."""
+    """A port, and where lines meet it. Those of side ``both`` come in at the left edge of its box, and leave at the
+    right one."""
 
     topic: str
     side: str

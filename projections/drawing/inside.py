@@ -1,6 +1,7 @@
-"""The inside of one collection with a place for everything: the heights and layers of its nodes, its tracks and rows."""
+"""The inside of one collection with a place for everything: its rows, the heights of its nodes, its tracks."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -92,7 +93,7 @@ def laid_out(level: Level, pad: int, title: int) -> Inside:
     stacked = max((sum(nodes[node].h + heights.GAP_BOX_BEND for node in layer) for layer in layers), default=0)
     widths = [width + room for width, room in zip(inside.layer_w, rooms, strict=True)]
     begins = [0, *rows.breaks(widths, stacked, loads), len(layers)]
-    inside.rows = [Row(first, last) for first, last in zip(begins, begins[1:], strict=False)]
+    inside.rows = [Row(first, last) for first, last in pairwise(begins)]
     y = pad
     for row in inside.rows:
         if row.first:
@@ -166,7 +167,7 @@ def _tracked(level: Level, channel: int, strands: Sequence[Strand], x: int) -> i
 
 
 def _turned(level: Level, strands: Sequence[Strand], x: int, leaves: bool) -> int:
-    """Place the tracks of what turns into another row at the end of one row (``leaves``), or at the begin of the next."""
+    """Place the tracks of what turns into another row: at the end of a row (``leaves``), or where the next begins."""
     count = 0
     for strand in strands:
         assert strand.turn is not None

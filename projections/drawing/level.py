@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ezmsg.ledger.projections.drawing.borders import DECLARED, FROM_BORDER, TO_BORDER, End, Key, Links
+from ezmsg.ledger.projections.drawing.borders import DECLARED, FROM_BORDER, End, Key, Links
 from ezmsg.ledger.projections.drawing.layers import layers
 
 BOX, ENTRY, EXIT, BEND, BACK = range(5)
@@ -24,8 +24,8 @@ class Node(msgspec.Struct, gc=False):
     box: int
     w: int
     h: int
-    left: dict[Key, int]
-    right: dict[Key, int]
+    left: Mapping[Key, int]
+    right: Mapping[Key, int]
     key: Key = (DECLARED, "")
     layer: int = 0
     y: int = 0
@@ -101,7 +101,10 @@ def level_of(
         level.at[End(side, key)] = level.add(Node(kind, -1, w, PITCH, offsets, offsets, key))
     loose = set(level.loose)
     inner = [place for place, *_ in boxes if level.boxes[place] not in loose]
-    found = layers(inner, () if level.is_simple else [(a.node, b.node) for a, b in links if min(a.node, b.node) >= 0])
+    found: dict[int, int] = {}
+    if not level.is_simple:
+        arrows = [(a.node, b.node, _is_settings(b.key)) for a, b in links if a.node >= 0 and b.node >= 0]
+        found = layers(inner, arrows, {place: (w, h) for place, w, h, *_ in boxes})
     last = max(found.values(), default=0) + 1
     level.layers = [[] for _ in range(last + 1)]
     level.channels = [[] for _ in range(last)]
@@ -117,6 +120,10 @@ def level_of(
         else:
             _string(level, source, target, edges)
     return level
+
+
+def _is_settings(key: Key) -> bool:
+    return key[1].endswith("SETTINGS")
 
 
 def _string(level: Level, source: End, target: End, edges: list[int]) -> None:

@@ -1,12 +1,13 @@
 """Long levels go on in the next row, as text does."""
 
 from collections.abc import Sequence
+from math import log
 
 WIDER_THAN, LAYERS_OVER = 5.0, 7
 """A level is broken into rows when it is so many times wider than high, and has more than so many layers. Short
 pipelines stay in one line: broken ones read worse."""
 
-WANTED = 2.2
+WANTED = 1.9
 """The shape that rows are made for, width by height."""
 
 ROW_GAP = 30
@@ -22,9 +23,7 @@ def breaks(widths: Sequence[int], height: int, strands: Sequence[int]) -> list[i
     width = sum(widths)
     if len(widths) - 2 <= LAYERS_OVER or width <= WIDER_THAN * max(height, 1):
         return []
-    count = 1
-    while width / (count + 1) > WANTED * (count + 1) * (height + ROW_GAP) * 0.8:
-        count += 1
+    count = min(range(1, len(widths) // 2), key=lambda n: abs(log(width / (n * n * (height + ROW_GAP)) / WANTED)))
     if count == 1:
         return []
     begins = [0]

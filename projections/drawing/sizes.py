@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-from ezmsg.ledger.projections.drawing.union import BOTH, COLLECTION, IN, OUT, RELAY, TOPIC, Union
+from ezmsg.ledger.projections.drawing.union import IN, OUT, RELAY, TOPIC, Union
 
 NAME_PX, PORT_PX = 12, 10
 """Sizes of type: names of boxes (semibold), and those of ports."""
@@ -256,7 +256,9 @@ def size_of(union: Union, place: int) -> Size:
     name = width(shown(box.name), NAME_PX, True)
     if box.kind in (RELAY, TOPIC):
         return Size(name + 2 * PAD + 6, PILL, dict.fromkeys(box.ports, PILL // 2))
-    left, right, through = [], [], []
+    left: list[str] = []
+    right: list[str] = []
+    through: list[str] = []
     for topic in box.ports:
         side = union.ports[topic].side
         (left if side == IN else right if side == OUT else through).append(topic)

@@ -1,4 +1,4 @@
-"""What holds of every drawing: nothing overlaps, nothing sticks out, no line runs through a unit, no label is cut off."""
+"""What holds of every drawing: nothing overlaps or sticks out, no line runs through a unit, no label is cut off."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -26,8 +26,8 @@ def _check_inside(document: Document, place: int, box: PlacedBox) -> None:
         around = document.boxes[box.parent]
         assert around.kind == COLLECTION, f"{box.address} is in {around.address}, a {around.kind}"
         left, top, right, bottom = around.x, around.y + TITLE, around.x + around.w, around.y + around.h
-    assert left <= box.x and box.x + box.w <= right, f"{box.address} sticks out at a side"
-    assert top <= box.y and box.y + box.h <= bottom, f"{box.address} sticks out above or below"
+    assert left <= box.x <= right - box.w, f"{box.address} sticks out at a side"
+    assert top <= box.y <= bottom - box.h, f"{box.address} sticks out above or below"
     for port in box.ports:
         assert port.x in (box.x, box.x + box.w), f"{port.topic} is not on a side of its box"
         assert (port.x == box.x) == (port.side != OUT), f"{port.topic} is on the wrong side"

@@ -230,10 +230,9 @@ class _Found:
         for address, children in below.items():
             if address in self.union.places:
                 continue
-            guessed = not self.types.get(address)
-            if self.kinds.get(address) == UNIT and guessed:
-                self.kinds[address] = COLLECTION
-            elif address not in self.kinds and len(children) > 1 and guessed:
+            if self.types.get(address):
+                continue
+            if self.kinds.get(address) == UNIT or (address not in self.kinds and len(children) > 1):
                 self.kinds[address] = COLLECTION
 
     def _parent(self, address: Address) -> int:
