@@ -279,6 +279,14 @@ def size_of(union: Union, place: int) -> Size:
     return Size(max(WIDTH_MIN, widest), height, rows)
 
 
+def with_port(size: Size, kind: str, topic: str, name: str) -> Size:
+    """The size of a box that gets one more port: a row below all others."""
+    if kind in (RELAY, TOPIC):
+        return Size(size.w, size.h, {**size.rows, topic: PILL // 2})
+    y = size.h - FOOT + ROW // 2
+    return Size(max(size.w, width(shown(name), PORT_PX) + 2 * PAD), size.h + ROW, {**size.rows, topic: y})
+
+
 def border_width(name: str) -> int:
     """How much room the name of a port on a collection's border takes inside of it."""
     return width(shown(name), PORT_PX) + PAD

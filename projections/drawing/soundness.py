@@ -3,8 +3,9 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from ezmsg.ledger.projections.drawing.drawing import PAD, TITLE, Document, PlacedBox
-from ezmsg.ledger.projections.drawing.sizes import NAME_PX, PORT_PX, shown, width
+from ezmsg.ledger.projections.drawing.document import Document, PlacedBox
+from ezmsg.ledger.projections.drawing.layout.layout import TITLE
+from ezmsg.ledger.projections.drawing.sizes import NAME_PX, PAD, PORT_PX, shown, width
 from ezmsg.ledger.projections.drawing.union import COLLECTION, OUT
 
 

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from ezmsg.ledger.projections.drawing.drawing import Document, PlacedBox, PlacedPort, Segment
+from ezmsg.ledger.projections.drawing.document import Document, PlacedBox, PlacedPort, Segment
 from ezmsg.ledger.projections.drawing.mask import CAME, HELD, SAME, WENT, Mask
 from ezmsg.ledger.projections.drawing.sizes import NAME_PX, PAD, PORT_PX, shown
 from ezmsg.ledger.projections.drawing.union import COLLECTION, IN, OUT, UNIT

@@ -66,19 +66,44 @@ class Union:
         self.ports: dict[str, Port] = {}
         self.edges: list[tuple[str, str]] = []
         self.places: dict[Address, int] = {}
+        self.components: dict[bytes, Mapping[str, Any]] = {}
         self.add(components, edges)
 
     def add(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> None:
         """Take in what was born since, in order."""
         found = _Found(self)
         for component in components:
-            found.register(component)
+            shape = _shape(component)
+            if shape not in self.components:
+                self.components[shape] = component
+                found.register(component)
         for edge in edges:
             for topic in edge:
                 found.touch(topic)
         found.settle()
         self.edges.extend(edges)
         self._sides(edges)
+
+    def agrees(self, other: "Union", addresses: Iterable[Address]) -> bool:
+        """Whether what is at these addresses, or inside of it, is of the same kind and in the same box in ``other``."""
+        asked = set(addresses)
+        for box in self.boxes:
+            address = box.address
+            while address and address not in asked:
+                address = address.rpartition("/")[0]
+            if not address:
+                continue
+            place = other.places.get(box.address)
+            if place is None or other.boxes[place].kind != box.kind:
+                return False
+            if self._around(box) != other._around(other.boxes[place]):
+                return False
+            if any(other.boxes[other.ports[topic].box].address != box.address for topic in box.ports):
+                return False
+        return True
+
+    def _around(self, box: Box) -> Address:
+        return self.boxes[box.parent].address if box.parent >= 0 else ""
 
     def children(self) -> list[list[int]]:
         """The places of the boxes in each box, in people's order; those in none are last."""
@@ -111,6 +136,12 @@ class Union:
         for port in self.ports.values():
             if port.side is None:
                 port.side = IN
+
+
+def _shape(component: Mapping[str, Any]) -> bytes:
+    """What of a component's metadata matters here: settings do not."""
+    kept = ("$", "address", "name", "component_type", "topics", "relays", "streams", "children")
+    return msgspec.json.encode([component.get(name) for name in kept])
 
 
 class _Found:

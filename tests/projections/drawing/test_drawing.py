@@ -3,7 +3,8 @@
 import msgspec
 from hypothesis import given, settings
 
-from ezmsg.ledger.projections.drawing.drawing import Document, Drawing
+from ezmsg.ledger.projections.drawing.document import Document
+from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.drawing.soundness import check
 from ezmsg.ledger.projections.drawing.union import Union
 

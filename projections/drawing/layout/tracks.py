@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ezmsg.ledger.projections.drawing.level import LANE, Level, Strand
+from ezmsg.ledger.projections.drawing.layout.level import LANE, Level, Strand
 
 CHANNEL_MIN, MARGIN = 30, 14
 """Pixels: the width of a channel with few tracks; the space between its sides and the first and last track."""

@@ -7,7 +7,7 @@ where that alone helps.
 
 from bisect import bisect_left, bisect_right, insort
 
-from ezmsg.ledger.projections.drawing.level import Level
+from ezmsg.ledger.projections.drawing.layout.level import Level
 
 SWEEPS = 8
 """Passes over all layers. Nearly always one of the first four was the best."""

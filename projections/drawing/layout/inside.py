@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import msgspec
 
-from ezmsg.ledger.projections.drawing import heights, order, rows, tracks
-from ezmsg.ledger.projections.drawing.level import BACK, BEND, ENTRY, EXIT, LANE, Level, Strand
+from ezmsg.ledger.projections.drawing.layout import heights, order, rows, tracks
+from ezmsg.ledger.projections.drawing.layout.level import BACK, BEND, ENTRY, EXIT, LANE, Level, Strand
 
 SHELF_GAP = 16
 """Pixels between boxes that no line leads to."""
@@ -14,16 +14,32 @@ SHELF_GAP = 16
 SIMPLE_GAP = 60
 """Pixels between the boxes of a level with too many lines to route: some paper is left to see."""
 
+ASIDE = 6
+"""Pixels from the border, from a row and from a line of the shelf at which lines go round them: always free."""
+
 SHELF_SHAPE = 2.4
 """Width by height of a level of such boxes alone."""
 
 
 class Row(msgspec.Struct):
-    """Layers ``first`` to ``last`` (not included), from height ``top`` on."""
+    """Layers ``first`` to ``last`` (not included), from height ``top`` to ``bottom``."""
 
     first: int
     last: int
     top: int = 0
+    bottom: int = 0
+
+
+class Added(Strand, gc=False):
+    """A strand that came when all had its place: between any two nodes, through space that was free.
+
+    ``track`` and ``into`` are how far behind its source's layer, and before its target's, it runs up or down; ``via``
+    is the height at which it passes layers between, None when there are none; ``is_around``: it goes round the rows.
+    """
+
+    into: int = 0
+    via: int | None = None
+    is_around: bool = False
 
 
 class Inside:
@@ -36,6 +52,7 @@ class Inside:
         self.x: list[int] = []
         self.layer_w = [max((level.nodes[node].w for node in layer), default=0) for layer in level.layers]
         self.shelf: dict[int, int] = {}
+        self.added: list[Added] = []
 
     def node_x(self, number: int) -> int:
         """Where a node begins."""
@@ -49,6 +66,12 @@ class Inside:
         for channel, strands in enumerate(self.level.channels):
             for strand in strands:
                 yield self._line(channel, strand), strand.edges
+        for added in self.added:
+            yield self._added(added), added.edges
+
+    def row_of(self, layer: int) -> int:
+        """The number of the row that a layer is in."""
+        return next(number for number, row in enumerate(self.rows) if layer < row.last)
 
     def _line(self, channel: int, strand: Strand) -> list[int]:
         nodes = self.level.nodes
@@ -60,9 +83,33 @@ class Inside:
         if strand.turn is not None:
             x, y = strand.turn
             return [x1, y1, strand.track, y1, strand.track, y, x, y, x, y2, x2, y2]
-        if not strand.track:
+        if y1 == y2 and not strand.track:
             return [x1, y1, x2, y2]
-        return [x1, y1, strand.track, y1, strand.track, y2, x2, y2]
+        track = strand.track or self.x[channel] + self.layer_w[channel] + ASIDE  # growth may have bent a straight one
+        return [x1, y1, track, y1, track, y2, x2, y2]
+
+    def _added(self, strand: Added) -> list[int]:
+        source, target = self.level.nodes[strand.source], self.level.nodes[strand.target]
+        x1, y1 = self.node_x(strand.source) + source.w, source.y + strand.sy
+        x2, y2 = self.w if target.kind == EXIT else self.node_x(strand.target), target.y + strand.ty
+        out = x1 if strand.source in self.shelf else self.x[source.layer] + self.layer_w[source.layer]
+        into = x2 if strand.target in self.shelf else self.x[target.layer]
+        first, second = out + strand.track, into - strand.into
+        if source.kind == ENTRY:
+            x1 = 0
+        if strand.is_around:
+            down, up = self._beside(strand.source), self._beside(strand.target)
+            return [x1, y1, first, y1, first, down, ASIDE, down, ASIDE, up, second, up, second, y2, x2, y2]
+        if strand.via is not None:
+            return [x1, y1, first, y1, first, strand.via, second, strand.via, second, y2, x2, y2]
+        return [x1, y1, x2, y2] if y1 == y2 else [x1, y1, first, y1, first, y2, x2, y2]
+
+    def _beside(self, number: int) -> int:
+        """The height of the free space below the row that a node is in, or above its line of the shelf."""
+        node = self.level.nodes[number]
+        if number in self.shelf:
+            return node.y - ASIDE
+        return self.rows[self.row_of(node.layer)].bottom + ASIDE
 
     def _start_x(self, strand: Strand, channel: int) -> int:
         node = self.level.nodes[strand.source]
@@ -100,9 +147,12 @@ def laid_out(level: Level, pad: int, title: int) -> Inside:
             y += _turn(level, row.first - 1, y)
         row.top = y
         y += heights.settle(level, layers[row.first : row.last])
+        row.bottom = y
         for layer in layers[row.first : row.last]:
             for node in layer:
                 nodes[node].y += row.top
+    if not any(layers):  # what the shelf stands in is no row: there is free space above it
+        inside.rows[0].top = inside.rows[0].bottom = pad - 2 * ASIDE
     inside.h = y + pad
     _across(inside, pad)
     inside.w = max(inside.w, title)

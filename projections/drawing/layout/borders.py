@@ -51,28 +51,22 @@ class Borders:
         self._routed = 0
         self.extend()
 
-    def extend(self) -> list[tuple[int, tuple[End, End]]]:
-        """Route the edges that came since; returns the links that are new, each with its level.
+    def extend(self) -> list[tuple[int, tuple[End, End], int]]:
+        """Route the edges that came since; returns their links: level, both ends, and the place of the edge.
 
-        A cable stays one, and sources that cross by themselves go on doing so.
+        What crosses a border already goes on crossing it there.
         """
         ways = [self._way(place) for place in range(self._routed, len(self.union.edges))]
-        first = not self._routed
         for way in ways:
             for level, side, source in way[2]:
-                sources = self._sources.setdefault((level, side), set())
-                if first or len(sources) <= CABLE_OVER:
-                    sources.add(source)
-        fresh = []
-        for place, way in enumerate(ways, self._routed):
-            for level, link in self._links(way):
-                links = self.levels.setdefault(level, {})
-                if link not in links:
-                    links[link] = []
-                    fresh.append((level, link))
-                links[link].append(place)
+                self._sources.setdefault((level, side), set()).add(source)
+        found = [
+            (level, link, place) for place, way in enumerate(ways, self._routed) for level, link in self._links(way)
+        ]
+        for level, link, place in found:
+            self.levels.setdefault(level, {}).setdefault(link, []).append(place)
         self._routed = len(self.union.edges)
-        return fresh
+        return found
 
     def _chain(self, level: int) -> list[int]:
         """A level and all that it is in."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ezmsg.ledger.projections.drawing.borders import DECLARED, FROM_BORDER, End, Key, Links
-from ezmsg.ledger.projections.drawing.layers import layers
+from ezmsg.ledger.projections.drawing.layout.borders import DECLARED, FROM_BORDER, End, Key, Links
+from ezmsg.ledger.projections.drawing.layout.layers import layers
 
 BOX, ENTRY, EXIT, BEND, BACK = range(5)
 """Kinds of nodes: boxes, ports of the level's own border, and bends, where a line passes a layer onward or back."""
@@ -65,6 +65,7 @@ class Level:
         self.is_simple = False
         self.at: dict[End, int] = {}
         self.boxes: dict[int, int] = {}
+        self.ways: dict[tuple[End, End], list[Strand]] = {}
         self._trunks: dict[tuple[int, int, bool], dict[int, tuple[int, Strand]]] = {}
 
     def add(self, node: Node) -> int:
@@ -116,7 +117,8 @@ def level_of(
         if level.is_simple:
             a, b = level.find(source), level.find(target)
             sy, ty = level.nodes[a].right[source.key], level.nodes[b].left[target.key]
-            level.channels[0].append(Strand(a, sy, b, ty, edges))
+            level.channels[0].append(Strand(a, sy, b, ty, list(edges)))
+            level.ways[source, target] = level.channels[0][-1:]
         else:
             _string(level, source, target, edges)
     return level
@@ -132,40 +134,47 @@ def _string(level: Level, source: End, target: End, edges: list[int]) -> None:
     a, b = level.find(source), level.find(target)
     sy, ty = nodes[a].right[source.key], nodes[b].left[target.key]
     first, last = nodes[a].layer, nodes[b].layer
+    way = level.ways[source, target] = []
     if first < last:
         here, y = a, sy
         trunk = level._trunks.setdefault((a, sy, True), {})
         for layer in range(first + 1, last):
-            here, y = _bend(level, trunk, layer, here, y, BEND, layer - 1, edges), LANE // 2
-        level.channels[last - 1].append(Strand(here, y, b, ty, edges))
+            here, strand = _bend(level, trunk, layer, (here, y), BEND, layer - 1, edges)
+            way.append(strand)
+            y = LANE // 2
+        way.append(Strand(here, y, b, ty, list(edges)))
+        level.channels[last - 1].append(way[-1])
         return
     trunk = level._trunks.setdefault((b, ty, False), {})
     here, y = b, ty
     for layer in range(last, first + 1):  # from the target on, against the direction of the messages
         channel = last - 1 if layer == last else layer - 1
-        here, y = _bend(level, trunk, layer, here, y, BACK, channel, edges), LANE // 2
-    level.channels[first].append(Strand(a, sy, here, y, edges))
+        here, strand = _bend(level, trunk, layer, (here, y), BACK, channel, edges)
+        way.append(strand)
+        y = LANE // 2
+    way.append(Strand(a, sy, here, y, list(edges)))
+    level.channels[first].append(way[-1])
 
 
 def _bend(
     level: Level,
     trunk: dict[int, tuple[int, Strand]],
     layer: int,
-    here: int,
-    y: int,
+    here: tuple[int, int],
     kind: int,
     channel: int,
     edges: list[int],
-) -> int:
+) -> tuple[int, Strand]:
+    """The bend of a trunk in a layer, and the strand between it and where the trunk comes from."""
     known = trunk.get(layer)
     if known is not None:
         known[1].edges.extend(edges)
-        return known[0]
+        return known
     middle = {(DECLARED, ""): LANE // 2}
     bend = level.add(Node(kind, -1, 0, LANE, middle, middle, layer=layer))
     level.layers[layer].append(bend)
-    ends = (here, y, bend, LANE // 2) if kind == BEND else (bend, LANE // 2, here, y)
+    ends = (*here, bend, LANE // 2) if kind == BEND else (bend, LANE // 2, *here)
     strand = Strand(*ends, list(edges))
     level.channels[channel].append(strand)
     trunk[layer] = (bend, strand)
-    return bend
+    return bend, strand

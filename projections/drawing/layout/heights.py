@@ -7,7 +7,7 @@ violators) turns the wishes of a layer into heights that keep order and distance
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from ezmsg.ledger.projections.drawing.level import BACK, BEND, BOX, Level
+from ezmsg.ledger.projections.drawing.layout.level import BACK, BEND, BOX, Level
 
 GAP_BOXES, GAP_BOX_BEND = 22, 12
 """Pixels between two boxes, and between a box and a line that passes by. Ports and bends need none."""

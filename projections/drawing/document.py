@@ -1,0 +1,51 @@
+"""A drawing as it is sent to whoever paints it: see docs/DRAWING.md."""
+
+import msgspec
+
+VERSION = 1
+"""Of the wire form: it changes when whoever reads it has to."""
+
+
+class PlacedPort(msgspec.Struct, array_like=True):
+    """A port, and where lines meet it. Those of side ``both`` come in at the left edge of its box, and leave at the
+    right one."""
+
+    topic: str
+    side: str
+    x: int
+    y: int
+    name: str
+
+
+class PlacedBox(msgspec.Struct, array_like=True):
+    """A box. ``parent`` is the place of the collection around it, -1 for none; those around come first."""
+
+    address: str
+    kind: str
+    parent: int
+    x: int
+    y: int
+    w: int
+    h: int
+    ports: list[PlacedPort]
+    type: str
+    name: str
+
+
+class Segment(msgspec.Struct, array_like=True):
+    """A line with right angles, [x, y, x, y, ...], from source to target, and the places of the edges that it is of."""
+
+    points: list[int]
+    edges: list[int]
+
+
+class Document(msgspec.Struct):
+    """A drawing as it is sent: see docs/DRAWING.md."""
+
+    version: int
+    width: int
+    height: int
+    simplified: bool
+    boxes: list[PlacedBox]
+    edges: list[tuple[str, str]]
+    segments: list[Segment]
