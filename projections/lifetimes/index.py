@@ -24,7 +24,7 @@ from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")
 
-VERSION = 2
+VERSION = 3
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"

@@ -1,4 +1,4 @@
-"""The places of a ledger that have names: runs, sessions, marks, and where its time begins and ends."""
+"""The places of a ledger that stand out: runs, sessions, marks, what was refused, lost or missed, and its times."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -53,6 +53,9 @@ def turns(events: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 class Landmarks:
     """Runs, sessions and marks of a ledger, in their order. Applying one event costs O(1).
 
+    ``refusals`` and ``losses`` are the seqs of the events that say so: a refused command; a session or run that was
+    lost, or a session that ended in an error. ``gaps`` are the stretches that could not be recorded at once.
+
     ``first`` and ``last`` are the (seq, time) of the ledger's ends, (0, 0) while it is empty; ``earliest`` and
     ``latest`` bound all its times (ns since the epoch, UTC), which differ from those when a clock was set back.
     ``seq_at`` answers here as well, so that one pass is enough.
@@ -66,6 +69,9 @@ class Landmarks:
         self.runs: list[Run] = []
         self.sessions: dict[int, SessionMark] = {}
         self.marks: list[ev.Mark] = []
+        self.gaps: list[ev.Gap] = []
+        self.refusals: list[int] = []
+        self.losses: list[int] = []
 
     def begin(self, state: GraphState) -> None:
         """Start after ``state``, when the events before it are gone: of these, only what still went on is known."""
@@ -103,7 +109,10 @@ class Landmarks:
 
     def sections(self) -> "tuple[bytes, array[int], array[int]]":
         """The landmarks as bytes for an index file: a JSON object, and the two columns of the times."""
-        kept = _Kept(self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks)
+        kept = _Kept(
+            self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks, self.gaps,
+            self.refusals, self.losses,
+        )  # fmt: skip
         return msgspec.json.encode(kept), *self.times.columns
 
     @classmethod
@@ -157,11 +166,22 @@ class Landmarks:
         for run in self.runs:
             if run.start == event.server:  # said by the run after it: its own last event is the one before
                 run.end, run.ended, run.ending = event.seq - 1, event.last_seen, "lost"
+        self.losses.append(event.seq)
 
     def _session_opened(self, event: ev.SessionOpened) -> None:
         self.sessions[event.seq] = SessionMark(
             event.seq, event.time, event.uuid, event.label, event.peer, len(self.runs)
         )
+
+    def _session_closed(self, event: ev.SessionClosed) -> None:
+        if event.reason in ("lost", "error"):
+            self.losses.append(event.seq)
+
+    def _command_rejected(self, event: ev.CommandRejected) -> None:
+        self.refusals.append(event.seq)
+
+    def _gap(self, event: ev.Gap) -> None:
+        self.gaps.append(event)
 
     def _metadata_registered(self, event: ev.MetadataRegistered) -> None:
         session = self.sessions[event.session]
@@ -180,6 +200,9 @@ class _Kept(msgspec.Struct):
     runs: list[Run]
     sessions: dict[int, SessionMark]
     marks: list[ev.Mark]
+    gaps: list[ev.Gap]
+    refusals: list[int]
+    losses: list[int]
 
 
 _HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {
@@ -188,5 +211,8 @@ _HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {
     ev.ServerLost: Landmarks._server_lost,
     ev.SessionOpened: Landmarks._session_opened,
     ev.MetadataRegistered: Landmarks._metadata_registered,
+    ev.SessionClosed: Landmarks._session_closed,
+    ev.CommandRejected: Landmarks._command_rejected,
+    ev.Gap: Landmarks._gap,
     ev.Mark: Landmarks._mark,
 }

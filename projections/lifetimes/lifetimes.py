@@ -115,7 +115,8 @@ class Lifetimes:
             self._keys = msgspec.json.decode(self.column("keys"), type=list[tuple[str, Any]])
         return self._keys
 
-    def _value(self, place: int) -> Any:
+    def value(self, place: int) -> Any:
+        """What is noted of a fact, by the place that its row of ``fact.value`` has."""
         if self._builder is not None:
             return msgspec.json.decode(self._builder.journal.values[place])
         if self._values is None:
@@ -254,7 +255,7 @@ class Lifetimes:
             return []
         value, born, died = (self.column(f"fact.{name}") for name in ("value", "born", "died"))
         return [
-            Fact(kind, wanted[key], self._value(value[row]), born[row], died[row])
+            Fact(kind, wanted[key], self.value(value[row]), born[row], died[row])
             for row, key in enumerate(self.column("fact.key"))
             if key in wanted and born[row] < died[row]
         ]
