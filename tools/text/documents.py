@@ -10,6 +10,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import edge_owners
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
+from ezmsg.ledger.projections.questions.answers import Answer
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
@@ -148,3 +149,31 @@ def owner_documents(state: GraphState, owners: frozenset[Owner]) -> list[str]:
 def _uuid(records: Any, key: int | None) -> str | None:
     record = None if key is None else records.get(key)
     return None if record is None else str(record.uuid)
+
+
+# --- answers, as the commands and the debugger give them -------------------------------------------------------------
+
+
+def answer_document(timeline: Timeline, answer: Answer) -> Document:
+    """An answer of the timeline, with the ledger that it is about."""
+    return {**ledger_document(timeline), **answer.to_dict()}
+
+
+def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
+    """What ``history --json`` prints."""
+    kind, _, unit = subject.partition(" ")
+    placement = timeline.placement(unit, end).to_dict() if kind == "unit" else None
+    return {**answer_document(timeline, timeline.history(subject)), "placement": placement}
+
+
+def settings_document(timeline: Timeline, moment: Moment, component: str | None, field: str | None) -> Document:
+    """What ``settings --json`` prints: all that is in force, or one component's, with its changes."""
+    state = timeline.at(moment)
+    answer = None if component is None else timeline.setting(component, field, moment)
+    shown = state.settings if component is None else {component: state.settings.get(component)}
+    return {
+        **ledger_document(timeline),
+        "moment": moment_document(moment),
+        "in_force": {name: each and setting_document(state, each) for name, each in shown.items()},
+        "history": None if answer is None else answer.to_dict(),
+    }

@@ -15,7 +15,7 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Changes, Comparison, NamedComparison, print_changes
-from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
+from ezmsg.ledger.tools.text.documents import Document, ledger_document, moment_document
 from ezmsg.ledger.tools.text.phrases import how_text
 
 
@@ -52,16 +52,14 @@ def diff(
     with opened(path, page, whole=False) as timeline, _second(other, timeline, page) as there:
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
-        by_name = by_name or other is not None
+        second = there if other is not None else None
         comparison: Changes
-        if by_name:
-            comparison = NamedComparison(timeline.compare(a, b, there if other is not None else None))
+        if by_name or other is not None:
+            comparison = NamedComparison(timeline.compare(a, b, second))
         else:
             comparison = Comparison(before, after)
         if json:
-            ends = {"a": moment_document(a), "b": moment_document(b), "same": not comparison}
-            which = {"with": ledger_document(there) if other is not None else None, "by_name": by_name}
-            page.document({**ledger_document(timeline), **which, **ends, **comparison.document()})
+            page.document(_document(timeline, second, a, b, comparison))
         else:
             page.line(("head", f"from {_moment(a, before, timeline)}"))
             where = "" if other is None else f" of {shortened(there.ledger.location)}"
@@ -71,6 +69,28 @@ def diff(
                 page.line()
                 page.line("no difference")
         page.note_unknown(before.unknown or after.unknown)
+
+
+def diff_document(timeline: Timeline, other: Timeline | None, a: str, b: str, by_name: bool = False) -> Document:
+    """What ``diff --json`` prints; with ``other``, ``b`` is a moment of that ledger. Raises as ``Timeline.compare``."""
+    first, second = timeline.moment(a), (other or timeline).moment(b)
+    if by_name or other is not None:
+        return _document(timeline, other, first, second, NamedComparison(timeline.compare(first, second, other)))
+    return _document(timeline, None, first, second, Comparison(timeline.at(first), timeline.at(second)))
+
+
+def _document(
+    timeline: Timeline, other: Timeline | None, a: Moment, b: Moment, comparison: Changes
+) -> Document:
+    return {
+        **ledger_document(timeline),
+        "with": None if other is None else ledger_document(other),
+        "by_name": isinstance(comparison, NamedComparison),
+        "a": moment_document(a),
+        "b": moment_document(b),
+        "same": not comparison,
+        **comparison.document(),
+    }
 
 
 _USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"

@@ -10,7 +10,7 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 
@@ -47,7 +47,7 @@ def explain(
         moment = asked_moment(timeline, at)
         answer = timeline.explain(asked[0], moment)
         if json:
-            page.document({**ledger_document(timeline), **answer.to_dict()})
+            page.document(answer_document(timeline, answer))
         else:
             _print(SpanLines(page, timeline), answer)
 

@@ -9,7 +9,7 @@ from ezmsg.ledger.tools.commands.look.why import subject_text, tell
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import history_document
 from ezmsg.ledger.tools.text.phrases import span_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 
@@ -36,13 +36,12 @@ def history(
     with opened(path, page) as timeline:
         end = asked_moment(timeline, "end")
         subject = subject_text(asked)
+        if json:
+            page.document(history_document(timeline, subject, end))
+            return
         answer = timeline.history(subject)
         kind, _, unit = subject.partition(" ")
         placement = timeline.placement(unit, end) if kind == "unit" else None
-        if json:
-            stays = None if placement is None else placement.to_dict()
-            page.document({**ledger_document(timeline), **answer.to_dict(), "placement": stays})
-            return
         lines = SpanLines(page, timeline)
         times = count(len(answer.spans), "time")
         page.line(("head", answer.subject), f" was there {times}, for {span_text(answer.ns)} in all")

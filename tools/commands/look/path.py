@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import span_text
 from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
 
@@ -43,7 +43,7 @@ def path(
         moment = asked_moment(timeline, at)
         answer = timeline.path(asked[0], asked[1], moment, through_units=through_units)
         if json:
-            page.document({**ledger_document(timeline), **answer.to_dict()})
+            page.document(answer_document(timeline, answer))
         else:
             _print(page, timeline, answer)
 

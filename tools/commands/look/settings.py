@@ -14,7 +14,7 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.documents import ledger_document, moment_document, setting_document
+from ezmsg.ledger.tools.text.documents import settings_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import settings_text, value_text
@@ -54,15 +54,7 @@ def settings(
         component = named[0] if named else None
         answer = timeline.setting(component, field, moment) if component is not None else None
         if json:
-            shown = state.settings if component is None else {component: state.settings.get(component)}
-            page.document(
-                {
-                    **ledger_document(timeline),
-                    "moment": moment_document(moment),
-                    "in_force": {name: each and setting_document(state, each) for name, each in shown.items()},
-                    "history": answer and answer.to_dict(),
-                }
-            )
+            page.document(settings_document(timeline, moment, component, field))
         elif answer is None:
             _print_all(page, moment, state)
         else:

@@ -13,7 +13,7 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Comparison, print_changes
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import Document, answer_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.session_story import find_session
 
@@ -47,10 +47,22 @@ def what_if(
         answer = timeline.without(session, moment)
         comparison = Comparison(timeline.at(moment), answer.state)
         if json:
-            differences: Any = msgspec.to_builtins(comparison.document())
-            page.document({**ledger_document(timeline), **answer.to_dict(), "differences": differences})
+            page.document(_document(timeline, answer, comparison))
         else:
             _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)")
+
+
+def what_if_document(timeline: Timeline, name: str, at: str | None = None) -> Document:
+    """What ``what-if --json`` prints. ``at``: by default when the session last held most."""
+    session = find_session(timeline, name).seq
+    moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
+    answer = timeline.without(session, moment)
+    return _document(timeline, answer, Comparison(timeline.at(moment), answer.state))
+
+
+def _document(timeline: Timeline, answer: Without, comparison: Comparison) -> Document:
+    differences: Any = msgspec.to_builtins(comparison.document())
+    return {**answer_document(timeline, answer), "differences": differences}
 
 
 def fullest(timeline: Timeline, session: int) -> int:

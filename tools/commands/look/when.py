@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text, span_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import value_text
@@ -48,7 +48,7 @@ def when(
     with opened(path, page) as timeline:
         answer = timeline.when(predicate, asked_moment(timeline, at), causes=True)
         if json:
-            page.document({**ledger_document(timeline), **answer.to_dict()})
+            page.document(answer_document(timeline, answer))
         else:
             _print(page, timeline, answer, predicate)
 

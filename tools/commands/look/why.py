@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.questions.subjects import KINDS
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import settings_text
@@ -56,7 +56,7 @@ def why(
         moment = asked_moment(timeline, at)
         answer = timeline.why(subject_text(asked), moment)
         if json:
-            page.document({**ledger_document(timeline), **answer.to_dict()})
+            page.document(answer_document(timeline, answer))
         else:
             _print(SpanLines(page, timeline), answer)
 
