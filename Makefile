@@ -26,7 +26,7 @@ LINKS := $(VENV)/.links-$(FILES)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ezmsg test-long lint types bench clean
+.PHONY: help install demo test test-ezmsg test-long lint types page bench clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -55,6 +55,10 @@ lint: $(DEV) ## ruff alone
 
 types: $(DEV) ## mypy --strict on the wheel, installed in a clean environment
 	$(PY) -m pytest -q $(TYPES)
+
+page: $(DEV) ## build the debugger's page anew (needs Node.js and npm); the bundle is committed
+	@$(PY) -m ezmsg.ledger.tools.debugger.openapi docs/openapi.json tools/debugger/web/src/shapes.ts
+	@cd tools/debugger/web && npm ci --ignore-scripts --silent && node node_modules/esbuild/install.js && npm run --silent types && npm run --silent build
 
 bench: $(BENCH) ## measure, beside the peers
 	$(PY) -m benchmarks $(ARGS)

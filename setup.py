@@ -19,4 +19,8 @@ def packages() -> list[str]:
     ]
 
 
-setup(packages=packages(), package_dir=ROOMS, package_data={"ezmsg.ledger": ["py.typed"]})
+setup(
+    packages=packages(),
+    package_dir=ROOMS,
+    package_data={"ezmsg.ledger": ["py.typed"], "ezmsg.ledger.tools.debugger": ["page/*"]},
+)

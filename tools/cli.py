@@ -67,6 +67,7 @@ COMMANDS = (
     Command("explain", LOOK, "Why does this subscriber receive nothing?"),
     Command("what-if", LOOK, "What would the graph look like without this session?"),
     Command("settings", LOOK, "Which settings were in force, and who asked for the change?"),
+    Command("debug", LOOK, "May I see it, and move through its history?", module="debugger.command"),
     Command("export", LOOK, "How do I get this into another program?", module="export.command", moments=True),
     Command("verify", KEEP, "Is every byte of this ledger as it was written?"),
     Command("receipt", KEEP, "How can I prove later that nothing was changed?"),

@@ -23,7 +23,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def sources() -> dict[str, bytes]:
-    """Every file of the four rooms, by its path below the root (``/`` as separator), read once.
+    """Every file of the four rooms that is installed, by its path below the root (``/`` as separator), read once.
 
     The tree may be edited while the tests run; all of them see this one state of it.
     """
@@ -31,7 +31,7 @@ def sources() -> dict[str, bytes]:
         path.relative_to(ROOT).as_posix(): path.read_bytes()
         for room in ROOMS
         for path in sorted((ROOT / room).rglob("*"))
-        if path.is_file() and not _is_derived(path.relative_to(ROOT))
+        if path.is_file() and not _is_derived(path.relative_to(ROOT)) and not _is_built(path.relative_to(ROOT))
     }
 
 
@@ -54,6 +54,11 @@ def modules(installed_names: dict[str, str]) -> dict[str, str]:
 def _is_derived(path: Path) -> bool:
     """Whether a file is made by Python, an editor or the desktop, and is no source."""
     return path.suffix == ".pyc" or any(part == "__pycache__" or part.startswith(".") for part in path.parts)
+
+
+def _is_built(path: Path) -> bool:
+    """Whether a file is a source of the debugger's page: what is installed is the bundle that was built of it."""
+    return path.is_relative_to("tools/debugger/web")
 
 
 def _installed(source: str) -> str:

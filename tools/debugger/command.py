@@ -1,0 +1,112 @@
+"""``debug``: look at the graph in a browser, and move through its history."""
+
+import ipaddress
+import os
+import signal
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+
+from ezmsg.ledger.tools.debugger.serving import LOOPBACK, CannotServe, serving
+from ezmsg.ledger.tools.debugger.watched import Watched
+from ezmsg.ledger.tools.exits import OK
+from ezmsg.ledger.tools.input.location import locate, shortened, tell_beginning
+from ezmsg.ledger.tools.page import NAME, Page
+
+PORT_MAX = 65535
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def debug(
+    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to look at.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="Open at this moment; by default at the last event.")
+    ] = None,
+    with_: Annotated[
+        Path | None, typer.Option("--with", metavar="OTHER", help="A ledger to compare with, by names.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=PORT_MAX, help="Where to listen; 0 takes a free one.")
+    ] = 0,
+    host: Annotated[str, typer.Option(metavar="H", help="On which address; others need --allow.")] = LOOPBACK,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="CIDR",
+            help="Let in this network or host, beside this machine; can be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser; the address is printed.")] = False,
+) -> int:
+    """Opens a page that draws the pipeline as it was at any moment. Drag the time line to move; pin a moment to see
+    what changed since; click on an edge, a unit or a session to be told why it is as it is. While somebody records, the
+    page follows.
+
+    Nothing leaves this machine, and nothing is written to the ledger. The address has a random token, so that other
+    users of the machine cannot look; whoever is to look needs the whole of it. Ctrl-C ends.
+
+    Examples:
+      ezmsg-ledger debug
+      ezmsg-ledger debug run.ledger --at mark:baseline
+      ezmsg-ledger debug failed.ledger --with worked.ledger
+    """
+    page = Page()
+    networks = _networks(host, allow or [])
+    path = locate(ledger, page)
+    watched = Watched(path, None if with_ is None else locate(with_, page))
+    try:
+        tell_beginning(watched.ledger, page)
+        seq = None if at is None else watched.timeline.moment(at).seq
+    except BaseException:
+        watched.close()
+        raise
+    with serving(watched, host=host, port=port, networks=networks) as server:
+        address = server.address + ("" if seq is None else f"?{urlencode({'at': seq})}")
+        ended = _until_signalled()
+        print(address, flush=True)
+        print(f"{NAME}: showing {shortened(watched.ledger.location)} at this address; Ctrl-C ends", file=sys.stderr)
+        if not no_open:
+            threading.Thread(target=_open, args=(address, page), daemon=True).start()
+        while server.is_alive() and not ended.wait(0.5):
+            pass
+    return OK
+
+
+def _until_signalled() -> threading.Event:
+    """An event that is set by Ctrl-C, or when the process is told to end."""
+    ended = threading.Event()
+    for name in SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
+            signal.signal(number, lambda number, frame: ended.set())
+    return ended
+
+
+def _open(address: str, page: Page) -> None:
+    """Open a browser where there is a screen for one: in a bare terminal one would take the terminal."""
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or os.environ.get("BROWSER")
+    if (screen or sys.platform in ("darwin", "win32")) and webbrowser.open(address):
+        return
+    page.note("no browser could be opened: open the address above in one")
+
+
+def _networks(host: str, allow: list[str]) -> list[ipaddress.IPv4Network]:
+    from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, is_loopback, parse_network
+
+    if not is_loopback(host) and host != "localhost" and not allow:
+        raise CannotServe(
+            f"--host {host} would let other machines in",
+            hint="Say which: --allow 192.168.1.0/24. Whoever has the address can read the whole ledger.",
+        )
+    try:
+        return [parse_network(text) for text in allow]
+    except NoNetwork as error:
+        raise CannotServe(f"--allow: {error}", hint=error.hint) from error

@@ -1,0 +1,126 @@
+"""The debugger's server: a socket, an application behind it, and an address to open."""
+
+import contextlib
+import ipaddress
+import secrets
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.debugger.application import application
+from ezmsg.ledger.tools.debugger.gate import TOKEN_BYTES
+from ezmsg.ledger.tools.debugger.watched import Watched
+
+LOOPBACK = "127.0.0.1"
+
+GRACE_S = 1
+"""How long open answers may take when it ends: a stream of events has no end of its own."""
+
+BACKLOG = 128
+
+
+class CannotServe(exits.Misuse):
+    """The debugger cannot listen where it should, or what it needs is not installed."""
+
+
+class Server:
+    """Serves the debugger of one ledger, from ``start`` until ``stop``. ``address`` is what a browser opens.
+
+    On ``host``, at ``port`` (0: a free one). ``networks`` are those that are let in beside this machine. Raises
+    CannotServe when the extra is not installed, or the port is taken.
+    """
+
+    def __init__(
+        self,
+        watched: Watched,
+        host: str = LOOPBACK,
+        port: int = 0,
+        networks: Iterable[ipaddress.IPv4Network] = (),
+    ) -> None:
+        uvicorn = _uvicorn()
+        self._socket = _listening(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.token = secrets.token_urlsafe(TOKEN_BYTES)
+        shown = host if host not in ("", "0.0.0.0") else socket.gethostname()
+        self.address = f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}/{self.token}/"
+        config = uvicorn.Config(
+            application(watched, self.token, {host, shown}, networks),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        self._server: Any = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="debugger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer. The address works from here on."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it still answers."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> None:
+        """Wait until it has ended, or for so long."""
+        self._thread.join(timeout)
+
+    def stop(self) -> None:
+        """End it; open streams are cut after a moment."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+def _uvicorn() -> Any:
+    try:
+        import starlette  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise CannotServe(
+            f"the debugger needs {error.name}, which is not installed",
+            hint="Install it with: pip install 'ezmsg-ledger[debugger]'",
+        ) from error
+    return uvicorn
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        message = f"{host} is not an address of this machine: {error.strerror}"
+        raise CannotServe(message, hint="Leave --host out.") from error
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(where)
+        found.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        found.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise CannotServe(
+            f"{host}:{port} cannot be listened on: {why}", hint="Give another --port, or leave it out for a free one."
+        ) from error
+    return found
+
+
+@contextlib.contextmanager
+def serving(watched: Watched, **options: Any) -> Any:
+    """A started server, stopped at the end, and the ledger let go."""
+    server = Server(watched, **options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        watched.close()

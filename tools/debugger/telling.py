@@ -1,0 +1,56 @@
+"""A piece of the history as events and in sentences, as ``log`` tells them."""
+
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger import codec
+from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.tools.commands.look.log import Filter
+from ezmsg.ledger.tools.debugger.watched import Watched
+from ezmsg.ledger.tools.text.bursts import Bursts, Line
+from ezmsg.ledger.tools.text.documents import Document, ledger_document
+from ezmsg.ledger.tools.text.sentences import Story
+
+LOOKED_AT_MAX = 20_000
+"""Events that one answer looks through for those that are wanted: a tenth of a second."""
+
+
+def told(
+    watched: Watched, after: int, until: int, limit: int, wanted: Filter | None = None, fold: bool = True
+) -> Document:
+    """The events behind seq ``after``, up to ``limit`` of them, and the lines that tell them.
+
+    ``next``: behind which seq to go on, None at the end. Cost: telling takes some microseconds an event, and finding
+    the state to begin with as much as ``Timeline.at``, unless the answer before ended there.
+    """
+    until = min(until, watched.head)
+    after = max(after, watched.ledger.first - 1)
+    events: list[Any] = []
+    lines: list[Line] = []
+    looked = 0
+    seq = after
+    if after < until:
+        story, bursts = Story(watched.state_after(after)), Bursts(fold)
+        try:
+            for event in watched.ledger.entries(after, until):
+                sentence = story.tell(event)
+                looked, seq = looked + 1, event.seq
+                if wanted is None or wanted(sentence, story.state):
+                    events.append(msgspec.Raw(codec.encode([event]).rstrip(b"\n")))
+                    lines += bursts.add(sentence)
+                if len(events) >= limit or looked >= LOOKED_AT_MAX:
+                    break
+        except DamagedLedger as error:
+            watched.timeline.damage = error
+            until = seq
+        lines += bursts.flush()
+        watched.keep_state(story.state)
+    return {
+        **ledger_document(watched.timeline),
+        "after": after,
+        "upto": seq,
+        "next": seq if seq < until else None,
+        "events": events,
+        "lines": lines,
+    }

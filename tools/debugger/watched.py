@@ -1,0 +1,137 @@
+"""The ledger that the debugger looks at, while others write it, rotate it, replace it or take it away."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ezmsg.ledger.errors import EventError, LedgerError
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.debugger.columns import Columns
+
+T = TypeVar("T")
+
+STATES_KEPT = 8
+"""States that are kept for whoever reads on where he stopped: a page of events begins where the last one ended."""
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What is wrong with the ledger. ``seq``: up to which event it can be read; ``kind``: the error's class."""
+
+    kind: str
+    message: str
+    hint: str
+    seq: int
+
+    @classmethod
+    def of(cls, error: LedgerError | OSError, seq: int) -> "Trouble":
+        """As it is told."""
+        return cls(type(error).__name__, str(error), getattr(error, "hint", ""), seq)
+
+
+class Watched:
+    """A ledger that is read for as long as the page is open, and another one that it can be compared with.
+
+    All questions are asked on one thread, one after the other. ``epoch`` counts histories: it goes up when what was
+    read before is no longer so, because the ledger was replaced or cut back. Raises as ``Ledger.open`` does.
+    """
+
+    def __init__(self, path: Path, other: Path | None = None) -> None:
+        self.path = path
+        self.epoch = 1
+        self.columns = Columns(self.epoch)
+        self.ledger = Ledger.open(path, "r")
+        self.timeline = Timeline(self.ledger)
+        self.other = None if other is None else Timeline(Ledger.open(other, "r"))
+        self.gone: Trouble | None = None
+        self._place = self.ledger.place
+        self._states: dict[int, GraphState] = {}
+        self._thread = ThreadPoolExecutor(1, "ledger")
+
+    async def ask(self, question: Callable[["Watched"], T]) -> T:
+        """The answer to a question about the ledger as it is now."""
+
+        def answer() -> T:
+            self.look()
+            return question(self)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+
+    def close(self) -> None:
+        """Wait for the question that is being answered, drop those that wait, and let the files go."""
+        self._thread.shutdown(cancel_futures=True)
+        self.ledger.close()
+        if self.other is not None:
+            self.other.ledger.close()
+
+    def look(self) -> None:
+        """See whether the history is still the one that was read. Cost: a look at the file."""
+        try:
+            if not self.ledger.in_place:
+                self._reopen()
+            elif not self.ledger.holds(self._place):
+                self._begin_anew(self.ledger)
+            else:
+                self.gone = None
+        except (LedgerError, OSError) as error:
+            self.gone = Trouble.of(error, self._place.seq)
+            return
+        self._place = self.ledger.place
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the ledger cannot be read to its end, or no more at all; None while it can."""
+        damage = self.timeline.damage
+        return self.gone if damage is None else Trouble.of(damage, damage.seq)
+
+    @property
+    def head(self) -> int:
+        """The last event that can be read."""
+        if self.timeline.damage is not None:
+            return self.timeline.damage.seq
+        return self._place.seq
+
+    def state_after(self, seq: int) -> GraphState:
+        """The state after an event, the caller's own to go on from. Cost: nothing where somebody stopped there."""
+        found = self._states.pop(seq, None)
+        return self.timeline.at(seq) if found is None else found
+
+    def keep_state(self, state: GraphState) -> None:
+        """Keep a state for whoever goes on from there."""
+        self._states[state.seq] = state
+        while len(self._states) > STATES_KEPT:
+            del self._states[next(iter(self._states))]
+
+    def _reopen(self) -> None:
+        there = Ledger.open(self.path, "r")
+        before, self.ledger = self.ledger, there
+        goes_on = there.id == before.id and there.head >= self._place.seq
+        before.close()
+        if goes_on:  # it became a folder of segments, or was copied into its place
+            self._read_anew(there)
+        else:
+            self._begin_anew(there)
+
+    def _begin_anew(self, ledger: Ledger) -> None:
+        self.epoch += 1
+        self.columns = Columns(self.epoch)
+        self._read_anew(ledger)
+
+    def _read_anew(self, ledger: Ledger) -> None:
+        self.timeline = Timeline(ledger)
+        self._states.clear()
+        self.gone = None
+
+
+def contradicted(watched: Watched) -> Trouble | None:
+    """Why no lifetimes can be made of the ledger; None when they can."""
+    try:
+        _ = watched.timeline.lifetimes
+    except EventError as error:
+        return Trouble.of(error, watched.head)
+    return None

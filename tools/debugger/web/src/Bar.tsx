@@ -1,0 +1,147 @@
+// The bar above the graph, and the buttons that move through time.
+import { useState } from "react";
+import { Refused, ask } from "./api";
+import { exported } from "./export";
+import { Refusal } from "./Inspector";
+import { model } from "./model";
+import { follow, pin, play, step, toNow } from "./moves";
+import type { Diff, Status, When } from "./shapes";
+import { LENSES, type Lens, get, set, useView } from "./store";
+import { zoom } from "./Timeline";
+import { clock, day } from "./times";
+
+const LENS_NAMES: Record<Lens, string> = { wiring: "Wiring", owner: "Owners", settings: "Settings", process: "Processes" };
+
+export function Bar({ status, gone, search }: { status: Status | null; gone: boolean; search: () => void }) {
+  const lens = useView((view) => view.lens);
+  const ghosts = useView((view) => view.ghosts);
+  const [saving, setSaving] = useState<string | null>(null);
+  const save = async (kind: "svg" | "png") => setSaving(await exported(kind));
+  return (
+    <header className="bar">
+      <h1 title={model.ledger.ledger}>{model.ledger.name}</h1>
+      <span className="state" role="status" data-state={gone ? "gone" : status?.written ? "live" : "still"}>
+        {gone ? "the server is gone; waiting for it ..." : status?.written ? "recording" : "closed"}
+      </span>
+      <div className="lenses" role="group" aria-label="Lens">
+        {LENSES.map((each) => (
+          <button key={each} type="button" aria-pressed={lens === each} onClick={() => set({ lens: each })}>{LENS_NAMES[each]}</button>
+        ))}
+      </div>
+      <label className="switch"><input type="checkbox" checked={ghosts} onChange={(event) => set({ ghosts: event.target.checked })} /> what is not there</label>
+      <span className="space" />
+      <button type="button" onClick={search} aria-keyshortcuts="/">Search</button>
+      <button type="button" onClick={() => void save("svg")}>SVG</button>
+      <button type="button" onClick={() => void save("png")}>PNG</button>
+      {saving && <span className="hint" role="status">{saving}</span>}
+    </header>
+  );
+}
+
+export function Transport() {
+  const at = useView((view) => view.at);
+  const pinned = useView((view) => view.pin);
+  const following = useView((view) => view.follow);
+  const playing = useView((view) => view.playing);
+  const speed = useView((view) => view.speed);
+  const axis = useView((view) => view.axis);
+  const shown = useView((view) => view.window);
+  const time = model.history.timeOf(at);
+  return (
+    <div className="transport" role="group" aria-label="Moving through time">
+      <button type="button" aria-label="First event" onClick={() => step(-model.history.head)}>{"|\u2039"}</button>
+      <button type="button" aria-label="Previous event" aria-keyshortcuts="ArrowLeft" onClick={() => step(-1)}>{"\u2039"}</button>
+      <button type="button" aria-label={playing ? "Pause" : "Play"} aria-keyshortcuts="Space" onClick={() => play(!playing)}>{playing ? "\u275a\u275a" : "\u25b6\ufe0e"}</button>
+      <button type="button" aria-label="Next event" aria-keyshortcuts="ArrowRight" onClick={() => step(1)}>{"\u203a"}</button>
+      <button type="button" aria-label="Last event" aria-keyshortcuts="Escape" onClick={toNow}>{"\u203a|"}</button>
+      <select aria-label="Speed" value={speed} onChange={(event) => set({ speed: Number(event.target.value) })}>
+        {[1, 4, 16, 64, 256, 1024].map((each) => <option key={each} value={each}>{each} a second</option>)}
+      </select>
+      <button type="button" aria-pressed={following} onClick={() => follow(!following)} aria-keyshortcuts="f">Follow</button>
+      <button type="button" aria-pressed={pinned !== null} onClick={pin} aria-label="Pin this moment" aria-keyshortcuts="p">
+        {pinned === null ? "Pin this moment" : `Pinned ${pinned}`}
+      </button>
+      <output className="moment">
+        <b>{`seq ${at.toLocaleString("en")}`}</b>
+        {time > 0 && <span>{` ${day(time)} ${clock(time)}`}</span>}
+      </output>
+      <span className="space" />
+      <Ask />
+      <button type="button" aria-pressed={axis === "time"} onClick={() => set({ axis: axis === "time" ? "seq" : "time" })}>Wall time</button>
+      <button type="button" aria-label="Zoom in on the timeline" onClick={() => zoom(0.5)}>+</button>
+      <button type="button" aria-label="Zoom out of the timeline" onClick={() => zoom(2)}>{"\u2212"}</button>
+      <button type="button" disabled={!shown} onClick={() => set({ window: null })}>All</button>
+    </div>
+  );
+}
+
+/** Takes the predicates of `when`, and shows when each was true as stretches on the timeline. */
+function Ask() {
+  const asked = useView((view) => view.ask);
+  const ask_ = (event: React.FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    set({ ask: String(new FormData(event.currentTarget).get("predicate") ?? "").trim() });
+  };
+  return (
+    <form className="ask" onSubmit={ask_} role="search" aria-label="Ask">
+      <input name="predicate" key={asked} type="search" aria-label="Ask" defaultValue={asked} placeholder="edges > 3, session viewer ..." title="A predicate, as ezmsg-ledger when takes it" />
+    </form>
+  );
+}
+
+export function Asked({ answer }: { answer: When | Refused | null }) {
+  if (!answer) return null;
+  if (answer instanceof Refused) return <div className="asked"><Refusal error={answer} /></div>;
+  return (
+    <div className="asked" role="status">
+      <b>{answer.predicate}</b>
+      {answer.spans.length
+        ? ` was true ${answer.spans.length.toLocaleString("en")} ${answer.spans.length === 1 ? "time" : "times"}, first at seq ${answer.first}; ${answer.now ? "it is true" : "it is not true"} at the end`
+        : " was never true"}
+      <button type="button" className="close" aria-label="Forget this question" onClick={() => set({ ask: "" })}>&times;</button>
+    </div>
+  );
+}
+
+/** The other ledger, compared by names with the moment. */
+export function With() {
+  const other = model.ledger.other;
+  const [found, setFound] = useState<Diff | Refused | null>(null);
+  const [moment, setMoment] = useState("end");
+  if (!other) return null;
+  const compare = () =>
+    ask<Diff>("diff", { from: get().at, to: moment, with: true }).then(setFound, (error) => error instanceof Refused && setFound(error));
+  return (
+    <div className="with" role="group" aria-label="Compare with the other ledger">
+      <span title={other.ledger}>{`other: ${other.ledger.split("/").pop()}`}</span>
+      <input aria-label="Moment of the other ledger" value={moment} onChange={(event) => setMoment(event.target.value)} />
+      <button type="button" onClick={compare}>Compare</button>
+      {found instanceof Refused && <Refusal error={found} />}
+      {found && !(found instanceof Refused) && <ByName found={found} />}
+    </div>
+  );
+}
+
+const GROUPS = ["edges", "components", "settings", "sessions", "processes", "endpoints"] as const;
+
+function ByName({ found }: { found: Diff }) {
+  const name = (item: Record<string, unknown>) =>
+    item.from_topic ? `${item.from_topic} -> ${item.to_topic}` : String(item.component ?? item.what ?? item.label ?? "");
+  return (
+    <div className="by-name" role="region" aria-label="By names">
+      <p>{`seq ${found.a.seq} here, seq ${found.b.seq} there: ${found.same ? "the same by names" : "what is otherwise there"}`}</p>
+      {GROUPS.filter((group) => found[group].length).map((group) => (
+        <details key={group} open={found[group].length <= 12}>
+          <summary>{`${group} (${found[group].length})`}</summary>
+          <ul>
+            {found[group].slice(0, 100).map((item, place) => (
+              <li key={place} data-kind={item.change === "+" ? "added" : item.change === "-" ? "removed" : "others"}>
+                {`${item.change} ${name(item)}`}
+              </li>
+            ))}
+          </ul>
+        </details>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,382 @@
+// The graph: units, relays and topics are elements of @xyflow; edges, collections and far names are on two canvases.
+// A step of the moment touches none of these elements through React: what changed gets another `data-s`.
+import {
+  Controls, MiniMap, type Node, type NodeProps, ReactFlow, type ReactFlowInstance,
+  ReactFlowProvider,
+} from "@xyflow/react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import type { Box, Drawing } from "./drawing";
+import { model } from "./model";
+import { onTheme, palette } from "./palette";
+import { related } from "./reach";
+import { NAMES_FROM, PORTS_FROM, Scene } from "./scene";
+import { get, set, subscribe, useView } from "./store";
+
+const SHOWN_MAX = 36;
+const REACH_PX = 7;
+const PICKED_MAX = 40;
+/** Elements that are made at most; of a larger drawing those that are seen. */
+const ELEMENTS_MAX = 1500;
+
+export const cut = (name: string): string => (name.length <= SHOWN_MAX ? name : `\u2026${name.slice(-35)}`);
+
+type BoxNode = Node<{ box: Box }>;
+
+const elements = new Map<number, HTMLElement>();
+
+function select(subject: string | null): void {
+  set({ select: get().select === subject ? null : subject });
+}
+
+const Unit = memo(({ data: { box } }: NodeProps<BoxNode>) => (
+  <Element box={box}>
+    <button type="button" className="name" aria-label={box.address} onClick={() => select(subjectOf(box))}>
+      {cut(box.name)}
+    </button>
+    {box.kind === "unit" && box.ports.map((port) => <PortButton key={port.topic} box={box} port={port} />)}
+  </Element>
+));
+
+const Collection = memo(({ data: { box } }: NodeProps<BoxNode>) => {
+  const collapsed = useView((view) => view.collapsed.includes(box.address));
+  const toggle = () => {
+    const others = get().collapsed.filter((each) => each !== box.address);
+    set({ collapsed: collapsed ? others : [...others, box.address] });
+  };
+  return (
+    <Element box={box}>
+      <span className="title">
+        <button
+          type="button" className="fold nodrag" aria-expanded={!collapsed} onClick={toggle}
+          aria-label={`${collapsed ? "Expand" : "Collapse"} ${box.address}`}
+        >
+          {collapsed ? "\u25b8" : "\u25be"}
+        </button>
+        <button type="button" className="name" aria-label={box.address} onClick={() => select(`collection ${box.address}`)}>
+          {cut(box.name)}
+        </button>
+      </span>
+      {box.ports.map((port) => <PortButton key={port.topic} box={box} port={port} />)}
+    </Element>
+  );
+});
+
+function PortButton({ box, port }: { box: Box; port: Box["ports"][number] }) {
+  const style = { top: port.y - box.y, [port.side === "out" ? "right" : "left"]: 0 };
+  return (
+    <button
+      type="button" className={`port ${port.side}`} style={style} aria-label={port.topic} data-topic={port.topic}
+      onClick={() => select(`topic ${port.topic}`)}
+    >
+      <span>{cut(port.name)}</span>
+    </button>
+  );
+}
+
+function Element({ box, children }: { box: Box; children: React.ReactNode }) {
+  const keep = useCallback(
+    (element: HTMLDivElement | null) => {
+      if (element) {
+        elements.set(box.place, element);
+        view.painter?.arrived();
+      } else elements.delete(box.place);
+    },
+    [box.place],
+  );
+  return (
+    <div
+      ref={keep} className={`box ${box.kind}`} style={{ width: box.w, height: box.h }} data-s="off" title={box.address}
+      data-address={box.address}
+    >
+      {children}
+    </div>
+  );
+}
+
+export const subjectOf = (box: Box): string =>
+  box.kind === "topic" ? `topic ${box.address}` : box.kind === "collection" ? `collection ${box.address}` : `unit ${box.address}`;
+
+const KINDS = { unit: Unit, relay: Unit, topic: Unit, collection: Collection };
+
+function nodesOf(drawing: Drawing): BoxNode[] {
+  return drawing.boxes.map((box) => ({
+    id: box.address,
+    type: box.kind,
+    position: { x: box.x, y: box.y },
+    data: { box },
+    width: box.w,
+    height: box.h,
+    measured: { width: box.w, height: box.h },
+    zIndex: box.kind === "collection" ? 0 : 2,
+    draggable: false,
+    connectable: false,
+    deletable: false,
+    selectable: false,
+    focusable: false,
+    ariaRole: "group",
+    ariaLabel: `${box.kind} ${box.address}`,
+    style: box.kind === "collection" ? { pointerEvents: "none" } : undefined,
+  }));
+}
+
+interface Hover {
+  x: number;
+  y: number;
+  names: string[];
+  picked: boolean;
+}
+
+export function Graph({ drawing }: { drawing: Drawing }) {
+  return (
+    <ReactFlowProvider>
+      <Flow drawing={drawing} />
+    </ReactFlowProvider>
+  );
+}
+
+function Flow({ drawing }: { drawing: Drawing }) {
+  const nodes = useMemo(() => nodesOf(drawing), [drawing]);
+  const wrapper = useRef<HTMLDivElement>(null);
+  const below = useRef<HTMLCanvasElement>(null);
+  const above = useRef<HTMLCanvasElement>(null);
+  const flow = useRef<ReactFlowInstance<BoxNode> | null>(null);
+  const painter = useRef<Painter | null>(null);
+  const [hover, setHover] = useState<Hover | null>(null);
+
+  useEffect(() => {
+    const made = new Painter(drawing, wrapper.current!, below.current!, above.current!);
+    painter.current = made;
+    if (flow.current) made.camera = cameraOf(flow.current);
+    made.paintAll();
+    return () => made.stop();
+  }, [drawing]);
+
+  const start = (instance: ReactFlowInstance<BoxNode>) => {
+    flow.current = instance;
+    view.instance = instance as unknown as ReactFlowInstance;
+    instance.fitView({ padding: 0.04 });
+    painter.current?.move(cameraOf(instance));
+  };
+
+  const at = (event: React.MouseEvent): number => {
+    if (!flow.current || !painter.current || (event.target as Element).closest(".box button, .react-flow__panel")) return -1;
+    const place = flow.current.screenToFlowPosition({ x: event.clientX, y: event.clientY });
+    return painter.current.scene.segmentAt(place.x, place.y, REACH_PX / painter.current.camera.zoom);
+  };
+
+  const shown = (event: React.MouseEvent, number: number, picked: boolean): Hover => {
+    const rect = wrapper.current!.getBoundingClientRect();
+    return { x: event.clientX - rect.left, y: event.clientY - rect.top, names: namesAt(drawing, number), picked };
+  };
+
+  const moved = (event: React.MouseEvent) => {
+    if (hover?.picked) return;
+    const number = at(event);
+    if (number < 0) {
+      if (hover) setHover(null);
+    } else setHover(shown(event, number, false));
+  };
+
+  const clicked = (event: React.MouseEvent) => {
+    const number = at(event);
+    if (number < 0) {
+      setHover(null);
+      return;
+    }
+    const next = shown(event, number, true);
+    if (next.names.length === 1) {
+      select(next.names[0]);
+      setHover(null);
+    } else setHover(next);
+  };
+
+  return (
+    <div ref={wrapper} className="flow" onMouseMove={moved} onClick={clicked} onMouseLeave={() => !hover?.picked && setHover(null)}>
+      <canvas ref={below} className="below" aria-hidden="true" />
+      <ReactFlow
+        nodes={nodes} edges={[]} nodeTypes={KINDS} onInit={start} minZoom={0.02} maxZoom={2.5}
+        onMove={(_, camera) => painter.current?.move(camera)} nodesDraggable={false} nodesConnectable={false}
+        nodesFocusable={false} edgesFocusable={false} elementsSelectable={false} disableKeyboardA11y
+        onlyRenderVisibleElements={nodes.length > ELEMENTS_MAX} proOptions={{ hideAttribution: true }} zoomOnDoubleClick={false}
+      >
+        <Controls showInteractive={false} />
+        <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().ghost} nodeStrokeWidth={0} maskColor={palette().future} />
+      </ReactFlow>
+      <canvas ref={above} className="above" aria-hidden="true" />
+      {hover && <EdgeList hover={hover} close={() => setHover(null)} />}
+    </div>
+  );
+}
+
+function EdgeList({ hover, close }: { hover: Hover; close: () => void }) {
+  const style = { left: hover.x + 12, top: hover.y + 12 };
+  if (!hover.picked) {
+    return (
+      <div className="tip" style={style} role="presentation">
+        {hover.names.slice(0, 6).map((name) => <div key={name}>{name}</div>)}
+        {hover.names.length > 6 && <div>and {hover.names.length - 6} more: click to pick one</div>}
+      </div>
+    );
+  }
+  return (
+    <div className="tip picked" style={style} role="menu" aria-label="Edges of this cable">
+      {hover.names.slice(0, PICKED_MAX).map((name) => (
+        <button key={name} type="button" role="menuitem" onClick={() => (set({ select: name }), close())}>{name}</button>
+      ))}
+      {hover.names.length > PICKED_MAX && <div>and {hover.names.length - PICKED_MAX} more</div>}
+    </div>
+  );
+}
+
+function namesAt(drawing: Drawing, number: number): string[] {
+  return drawing.segments[number].edges.filter((edge) => model.edgeState(edge) !== "off").map((edge) => model.history.edgeName(edge));
+}
+
+const cameraOf = (flow: { getViewport(): { x: number; y: number; zoom: number } }) => flow.getViewport();
+
+/** The view of the graph that is on the page: for keys, search and export. */
+export const view: { instance: ReactFlowInstance | null; painter: Painter | null } = { instance: null, painter: null };
+
+/** Brings the elements and canvases of a drawing to what the store says, without React. */
+export class Painter {
+  camera = { x: 0, y: 0, zoom: 1 };
+  readonly scene: Scene;
+  private present: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  private before: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  private stops: (() => void)[];
+  private frame = 0;
+  private isStale = true;
+  private selected: Element | null = null;
+
+  constructor(
+    readonly drawing: Drawing,
+    private wrapper: HTMLElement,
+    below: HTMLCanvasElement,
+    above: HTMLCanvasElement,
+  ) {
+    this.scene = new Scene(below, above, drawing);
+    const sizes = new ResizeObserver(() => {
+      this.scene.resize(wrapper.clientWidth, wrapper.clientHeight);
+      this.move(this.camera);
+    });
+    sizes.observe(wrapper);
+    this.scene.resize(wrapper.clientWidth, wrapper.clientHeight);
+    this.stops = [
+      subscribe((now, then) => {
+        if (now.at !== then.at || now.pin !== then.pin || now.lens !== then.lens || now.select !== then.select) this.paintAll();
+        else if (now.collapsed !== then.collapsed || now.ghosts !== then.ghosts) this.paintAll();
+      }),
+      onTheme(() => this.paintAll()),
+      () => sizes.disconnect(),
+    ];
+    view.painter = this;
+  }
+
+  stop(): void {
+    for (const stop of this.stops) stop();
+    cancelAnimationFrame(this.frame);
+    if (view.painter === this) view.painter = null;
+  }
+
+  move(camera: { x: number; y: number; zoom: number }): void {
+    this.camera = camera;
+    const { zoom } = camera;
+    const level = zoom >= PORTS_FROM ? "near" : zoom >= NAMES_FROM ? "middle" : "far";
+    if (this.wrapper.dataset.level !== level) this.wrapper.dataset.level = level;
+    if (level === "middle") this.wrapper.style.setProperty("--counter", `${Math.max(10, 9.5 / zoom)}px`);
+    const { width, height } = this.drawing;
+    const isAll = camera.x >= 0 && camera.y >= 0 && camera.x + width * zoom <= this.wrapper.clientWidth && camera.y + height * zoom <= this.wrapper.clientHeight;
+    this.wrapper.toggleAttribute("data-all", isAll);
+    if (!this.frame) {
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        if (this.isStale) this.paintBoxes(get().pin !== null);
+        this.isStale = false;
+        this.scene.paint(this.camera, this.present);
+        this.scene.paintNames(this.camera);
+      });
+    }
+  }
+
+  /** An element is there that was not when the moment was shown last. */
+  arrived(): void {
+    this.isStale = true;
+    this.move(this.camera);
+  }
+
+  /** Show what the store says now. Cost: a scan of the history, the segments that are seen, and the boxes that changed. */
+  paintAll(): void {
+    model.mask();
+    model.differences();
+    const { at, pin } = get();
+    this.present = model.boxesAt(at, this.present);
+    if (pin !== null) this.before = model.boxesAt(pin, this.before);
+    this.scene.related = related();
+    this.paintBoxes(pin !== null);
+    this.scene.paint(this.camera, this.present);
+    this.scene.paintNames(this.camera);
+  }
+
+  private paintBoxes(pinned: boolean): void {
+    const { lens, collapsed, select: selected } = get();
+    const hidden = new Set(collapsed);
+    const changed = pinned ? model.differences()!.settings : null;
+    const colours = lens === "process" ? processColours() : null;
+    const recent = lens === "settings" && !pinned ? recentSettings() : null;
+    for (const box of this.drawing.boxes) {
+      const element = elements.get(box.place);
+      if (!element) continue;
+      const is = this.present[box.place] > 0;
+      const was = this.before[box.place] > 0;
+      let state = is ? "on" : "off";
+      if (pinned && is !== was) state = is ? "added" : "removed";
+      if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
+      if (element.dataset.s !== state) element.dataset.s = state;
+      const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
+      const text = badge ? String(badge) : "";
+      if ((element.dataset.settings ?? "") !== text) element.dataset.settings = text;
+      const colour = colours?.get(box.address) ?? "";
+      if (element.style.getPropertyValue("--box") !== colour) element.style.setProperty("--box", colour);
+    }
+    this.selected?.removeAttribute("data-selected");
+    const [kind, name] = selected && !selected.includes(" -> ") ? [selected.slice(0, selected.indexOf(" ")), selected.slice(selected.indexOf(" ") + 1)] : ["", ""];
+    let element: Element | null | undefined = null;
+    if (kind === "unit" || kind === "collection" || kind === "setting") element = elements.get(this.drawing.byAddress.get(name)?.place ?? -1);
+    if (kind === "topic") {
+      const owner = this.drawing.ofTopic.get(name);
+      const around = owner && elements.get(owner.place);
+      element = around && ([...around.querySelectorAll<HTMLElement>(".port")].find((port) => port.dataset.topic === name) ?? around);
+    }
+    this.selected = element ?? null;
+    this.selected?.setAttribute("data-selected", "");
+  }
+}
+
+/** The colour of each unit's process at the moment. */
+function processColours(): Map<string, string> {
+  const out = new Map<string, string>();
+  for (const fact of model.history.factsAt(get().at, new Set(["unit"]))) out.set(String(fact.name), model.hosts.of(String(fact.value)));
+  return out;
+}
+
+/** How often the settings of each component were changed up to the moment, after the value that it began with. */
+function recentSettings(): Map<string, number> {
+  const { history } = model;
+  const out = new Map<string, number>();
+  const at = get().at;
+  for (let i = 0; i < history.setBorn.length && history.setBorn.data[i] <= at; i++) {
+    const name = String(history.keys[history.setKey.data[i]][1]);
+    out.set(name, (out.get(name) ?? -1) + 1);
+  }
+  return out;
+}
+
+/** Bring a box or a topic into the middle. */
+export function focus(subject: string): void {
+  const painter = view.painter;
+  if (!painter || !view.instance) return;
+  const name = subject.slice(subject.indexOf(" ") + 1);
+  const box = painter.drawing.byAddress.get(name) ?? painter.drawing.ofTopic.get(name);
+  if (!box) return;
+  view.instance.setCenter(box.x + box.w / 2, box.y + box.h / 2, { zoom: Math.max(painter.camera.zoom, box.kind === "collection" ? 0.4 : 0.8), duration: 200 });
+}

@@ -1,0 +1,66 @@
+// The edges of the moment as a list, for assistive tools and tests: the canvas says nothing to them. It is brought up to
+// date when the moment rests, and only what changed is touched.
+import { model } from "./model";
+import { get, subscribe } from "./store";
+
+const REST_MS = 120;
+/** Of a graph with more edges, those are listed and the last item says how many are not. */
+const LISTED_MAX = 3000;
+
+const WORDS = { added: "added", removed: "removed", others: "other owners", between: "came and went in between" } as const;
+
+export function announce(list: HTMLUListElement): () => void {
+  const items = new Map<number, HTMLLIElement>();
+  const more = document.createElement("li");
+  let waiting = 0;
+
+  const update = () => {
+    const wanted = new Map<number, string>();
+    const pinned = get().pin !== null;
+    let left = 0;
+    model.mask();
+    model.differences();
+    for (let edge = 0; edge < model.now.owners.length; edge++) {
+      const state = model.edgeState(edge);
+      if (state === "off" || (state === "between" && !pinned)) continue;
+      if (wanted.size < LISTED_MAX) wanted.set(edge, state === "on" ? "" : WORDS[state]);
+      else left++;
+    }
+    for (const [edge, item] of items) {
+      if (!wanted.has(edge)) {
+        item.remove();
+        items.delete(edge);
+      }
+    }
+    for (const [edge, word] of wanted) {
+      let item = items.get(edge);
+      if (!item) {
+        item = document.createElement("li");
+        const name = model.history.edgeName(edge);
+        item.textContent = name;
+        item.setAttribute("aria-label", name);
+        items.set(edge, item);
+        list.append(item);
+      }
+      if ((item.getAttribute("aria-description") ?? "") !== word) {
+        if (word) item.setAttribute("aria-description", word);
+        else item.removeAttribute("aria-description");
+      }
+    }
+    more.textContent = left ? `and ${left} more` : "";
+    if (left) list.append(more);
+    else more.remove();
+    list.dataset.at = String(get().at);
+    list.dataset.pin = String(get().pin ?? "");
+  };
+
+  const later = () => {
+    clearTimeout(waiting);
+    waiting = window.setTimeout(update, REST_MS);
+  };
+  update();
+  const stop = subscribe((now, then) => {
+    if (now.at !== then.at || now.pin !== then.pin) later();
+  });
+  return () => (stop(), clearTimeout(waiting));
+}

@@ -1,0 +1,99 @@
+// The drawing of all time as the server sends it, and what a page has to look up in it.
+import type { History } from "./history";
+
+export type PortForm = [topic: string, side: string, x: number, y: number, name: string];
+export type BoxForm = [
+  address: string, kind: string, parent: number, x: number, y: number, w: number, h: number, ports: PortForm[],
+  type: string, name: string,
+];
+
+export interface DrawingForm {
+  version: number;
+  width: number;
+  height: number;
+  simplified: boolean;
+  boxes: BoxForm[];
+  edges: [string, string][];
+  segments: [points: number[], edges: number[]][];
+}
+
+export interface Port {
+  topic: string;
+  side: string;
+  x: number;
+  y: number;
+  name: string;
+}
+
+export interface Box {
+  place: number;
+  address: string;
+  kind: string;
+  parent: number;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  ports: Port[];
+  type: string;
+  name: string;
+  depth: number;
+}
+
+export interface Segment {
+  points: number[];
+  /** Places of edges in the history. */
+  edges: number[];
+  box: [x0: number, y0: number, x1: number, y1: number];
+}
+
+export class Drawing {
+  readonly boxes: Box[] = [];
+  readonly segments: Segment[] = [];
+  readonly byAddress = new Map<string, Box>();
+  /** The box that a topic stands at. */
+  readonly ofTopic = new Map<string, Box>();
+  readonly segmentsOf = new Map<number, number[]>();
+  readonly width: number;
+  readonly height: number;
+  readonly simplified: boolean;
+
+  constructor(form: DrawingForm, history: History) {
+    this.width = form.width;
+    this.height = form.height;
+    this.simplified = form.simplified;
+    form.boxes.forEach(([address, kind, parent, x, y, w, h, ports, type, name], place) => {
+      const box: Box = {
+        place, address, kind, parent, x, y, w, h, type, name,
+        ports: ports.map(([topic, side, px, py, label]) => ({ topic, side, x: px, y: py, name: label })),
+        depth: parent < 0 ? 0 : this.boxes[parent].depth + 1,
+      };
+      this.boxes.push(box);
+      this.byAddress.set(address, box);
+      for (const port of box.ports) this.ofTopic.set(port.topic, box);
+    });
+    const places = form.edges.map(([from, to]) => history.edgePlace(`${from} -> ${to}`) ?? -1);
+    for (const [points, edges] of form.segments) {
+      const known = edges.map((edge) => places[edge]).filter((place) => place >= 0);
+      const xs = points.filter((_, i) => i % 2 === 0);
+      const ys = points.filter((_, i) => i % 2 === 1);
+      const number = this.segments.length;
+      this.segments.push({
+        points, edges: known, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)],
+      });
+      for (const place of known) {
+        const list = this.segmentsOf.get(place);
+        if (list) list.push(number);
+        else this.segmentsOf.set(place, [number]);
+      }
+    }
+  }
+
+  /** Whether a box is inside of one of these collections. */
+  isInside(box: Box, collections: ReadonlySet<string>): boolean {
+    for (let parent = box.parent; parent >= 0; parent = this.boxes[parent].parent) {
+      if (collections.has(this.boxes[parent].address)) return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,289 @@
+// The history of the graph as columns: every fact is a row with the seq that made it and the one that ended it. Any
+// moment is a mask over them, born <= seq < died, found by one linear scan and without a request.
+
+export const LASTS = 0xffffffff;
+
+/** Numbers that grow at their end. */
+export class Grown<T extends Uint32Array | Float64Array> {
+  length = 0;
+  constructor(
+    private make: (size: number) => T,
+    public data: T = make(0),
+  ) {}
+
+  add(more: ArrayLike<number>): void {
+    const need = this.length + more.length;
+    if (need > this.data.length) {
+      const larger = this.make(this.length ? Math.max(need, this.data.length * 2) : need);
+      larger.set(this.data.subarray(0, this.length) as never);
+      this.data = larger;
+    }
+    this.data.set(more as never, this.length);
+    this.length = need;
+  }
+}
+
+const words = () => new Grown<Uint32Array>((size) => new Uint32Array(size));
+const reals = () => new Grown<Float64Array>((size) => new Float64Array(size));
+
+export interface Session {
+  id: number;
+  label: string | null;
+  peer: string | null;
+  born: number;
+  died: number;
+}
+
+interface Head {
+  version: number;
+  epoch: number;
+  after: number;
+  head: number;
+  window: [number, number] | null;
+  topics: string[];
+  keys: [string, string | number | null][];
+  values: unknown[];
+  settings_kept: boolean;
+  settings_count: number;
+  columns: Record<string, { type: "u32" | "i64"; offset: number; length: number }>;
+}
+
+type Taken = (name: string) => Uint32Array;
+
+/** What stands at one moment: how many hold each edge, who the first is, and a number that tells other owners apart. */
+export class Mask {
+  seq = -1;
+  owners: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  owner: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  sign: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  facts: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  edges = 0;
+}
+
+export class History {
+  head = 0;
+  epoch = 0;
+  window: [number, number] | null = null;
+  settingsKept = true;
+  settingsCount = 0;
+  readonly topics: string[] = [];
+  readonly topicPlace = new Map<string, number>();
+  readonly keys: [string, string | number | null][] = [];
+  readonly values: unknown[] = [];
+  readonly edgeFrom = words();
+  readonly edgeTo = words();
+  readonly born = words();
+  readonly died = words();
+  readonly edge = words();
+  readonly owner = words();
+  readonly factKey = words();
+  readonly factValue = words();
+  readonly factBorn = words();
+  readonly factDied = words();
+  readonly setKey = words();
+  readonly setBorn = words();
+  readonly setDied = words();
+  readonly timeSeq = words();
+  readonly time = reals();
+  readonly sessions = new Map<number, Session>();
+  private edgePlaces: Map<string, number> | null = null;
+
+  /** Take in what the server sent: everything, or what is new. Returns false when it does not go on from here. */
+  take(octets: ArrayBuffer): boolean {
+    const view = new DataView(octets);
+    const size = view.getUint32(8, true);
+    const head: Head = JSON.parse(new TextDecoder().decode(new Uint8Array(octets, 12, size)));
+    if (head.after !== this.head || (this.epoch && head.epoch !== this.epoch)) return false;
+    const begin = 12 + size;
+    const take: Taken = (name) => {
+      const column = head.columns[name];
+      return column ? new Uint32Array(octets, begin + column.offset, column.length) : new Uint32Array(0);
+    };
+    this.takeHolds(take);
+    this.takeFacts(take, head);
+    const times = head.columns["time.ns"];
+    const low = new Uint32Array(octets, begin + times.offset, times.length * 2);
+    const seconds = new Float64Array(times.length);
+    for (let i = 0; i < times.length; i++) {
+      // the high word is signed; a millionth of a second is left of the precision of a number
+      seconds[i] = ((low[2 * i + 1] | 0) * 4294967296 + low[2 * i]) / 1e9;
+    }
+    this.timeSeq.add(take("time.seq"));
+    this.time.add(seconds);
+    this.head = head.head;
+    this.epoch = head.epoch;
+    this.window = head.window;
+    this.settingsKept = head.settings_kept;
+    this.settingsCount = head.settings_count;
+    this.readSessions();
+    return true;
+  }
+
+  private takeHolds(take: Taken): void {
+    const rows = take("ended.row");
+    const ends = take("ended.died");
+    for (let i = 0; i < rows.length; i++) this.died.data[rows[i]] = ends[i];
+    this.born.add(take("hold.born"));
+    this.died.add(take("hold.died"));
+    this.edge.add(take("hold.edge"));
+    this.owner.add(take("hold.owner"));
+    const before = this.edgeTo.length;
+    this.edgeFrom.add(take("edge.from"));
+    this.edgeTo.add(take("edge.to"));
+    if (this.edgeTo.length !== before) this.edgePlaces = null;
+  }
+
+  private takeFacts(take: Taken, head: Head): void {
+    for (const topic of head.topics) {
+      this.topicPlace.set(topic, this.topics.length);
+      this.topics.push(topic);
+    }
+    this.keys.push(...head.keys);
+    this.values.push(...head.values);
+    const rows = take("fact.ended.row");
+    const ends = take("fact.ended.died");
+    const values = take("fact.ended.value");
+    for (let i = 0; i < rows.length; i++) {
+      this.factDied.data[rows[i]] = ends[i];
+      this.factValue.data[rows[i]] = values[i];
+    }
+    const places = take("setting.ended.row");
+    const died = take("setting.ended.died");
+    for (let i = 0; i < places.length; i++) this.setDied.data[places[i]] = died[i];
+    this.factKey.add(take("fact.key"));
+    this.factValue.add(take("fact.value"));
+    this.factBorn.add(take("fact.born"));
+    this.factDied.add(take("fact.died"));
+    this.setKey.add(take("setting.key"));
+    this.setBorn.add(take("setting.born"));
+    this.setDied.add(take("setting.died"));
+  }
+
+  private readSessions(): void {
+    for (let i = 0; i < this.factKey.length; i++) {
+      const [kind, name] = this.keys[this.factKey.data[i]];
+      if (kind !== "session") continue;
+      const [label, peer] = this.values[this.factValue.data[i]] as [string | null, string | null];
+      const id = name as number;
+      this.sessions.set(id, { id, label, peer, born: this.factBorn.data[i], died: this.factDied.data[i] });
+    }
+  }
+
+  /** What stands just after event seq, into `mask`, whose columns are used again. */
+  at(seq: number, mask: Mask): Mask {
+    const edges = this.edgeTo.length;
+    if (mask.owners.length !== edges) {
+      mask.owners = new Uint16Array(edges);
+      mask.owner = new Uint32Array(edges);
+      mask.sign = new Uint32Array(edges);
+    } else {
+      mask.owners.fill(0);
+      mask.sign.fill(0);
+    }
+    const { owners, owner, sign } = mask;
+    const died = this.died.data;
+    const edge = this.edge.data;
+    const who = this.owner.data;
+    const upto = above(this.born, seq);
+    let count = 0;
+    for (let i = 0; i < upto; i++) {
+      if (died[i] > seq) {
+        const e = edge[i];
+        if (owners[e]++ === 0) {
+          owner[e] = who[i];
+          count++;
+        }
+        sign[e] = (sign[e] + Math.imul(who[i] + 1, 2654435761)) >>> 0;
+      }
+    }
+    mask.edges = count;
+    mask.seq = seq;
+    return mask;
+  }
+
+  /** Who holds an edge just after event seq: ids of sessions, 0 for the persistent owner. */
+  holders(place: number, seq: number): number[] {
+    const out: number[] = [];
+    const upto = above(this.born, seq);
+    for (let i = 0; i < upto; i++) if (this.edge.data[i] === place && this.died.data[i] > seq) out.push(this.owner.data[i]);
+    return out.sort((a, b) => a - b);
+  }
+
+  /** Every hold on one edge. */
+  holdsOn(place: number): { born: number; died: number; owner: number }[] {
+    const out = [];
+    for (let i = 0; i < this.edge.length; i++) {
+      if (this.edge.data[i] === place) out.push({ born: this.born.data[i], died: this.died.data[i], owner: this.owner.data[i] });
+    }
+    return out;
+  }
+
+  edgeName(place: number): string {
+    return `${this.topics[this.edgeFrom.data[place]]} -> ${this.topics[this.edgeTo.data[place]]}`;
+  }
+
+  edgePlace(name: string): number | undefined {
+    if (!this.edgePlaces) {
+      this.edgePlaces = new Map();
+      for (let i = 0; i < this.edgeTo.length; i++) this.edgePlaces.set(this.edgeName(i), i);
+    }
+    return this.edgePlaces.get(name);
+  }
+
+  /** The facts of some kinds that stand just after event seq, with what is noted of them. */
+  factsAt(seq: number, kinds: ReadonlySet<string>): { kind: string; name: string | number | null; value: unknown; born: number }[] {
+    const out = [];
+    const upto = above(this.factBorn, seq);
+    for (let i = 0; i < upto; i++) {
+      if (this.factDied.data[i] <= seq) continue;
+      const [kind, name] = this.keys[this.factKey.data[i]];
+      if (kinds.has(kind)) out.push({ kind, name, value: this.values[this.factValue.data[i]], born: this.factBorn.data[i] });
+    }
+    return out;
+  }
+
+  /** The seqs at which a component's settings changed, of those that were sent. */
+  settingChanges(component: string): number[] {
+    const out: number[] = [];
+    for (let i = 0; i < this.setKey.length; i++) if (this.keys[this.setKey.data[i]][1] === component) out.push(this.setBorn.data[i]);
+    return out;
+  }
+
+  /** The time of event seq in seconds since the epoch; 0 before the first. */
+  timeOf(seq: number): number {
+    const place = above(this.timeSeq, seq) - 1;
+    return place < 0 ? 0 : this.time.data[place];
+  }
+
+  /** The last seq whose time is not later; for a clock that never went back. */
+  seqAt(time: number): number {
+    let low = 0;
+    let high = this.time.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.time.data[middle] <= time) low = middle + 1;
+      else high = middle;
+    }
+    if (low === this.time.length) return this.head;
+    return Math.max(0, this.timeSeq.data[low] - 1);
+  }
+
+  sessionName(id: number): string {
+    if (id === 0) return "persistent";
+    const session = this.sessions.get(id);
+    return session?.label || session?.peer || `session ${id}`;
+  }
+}
+
+/** How many of a rising column are not above a value. */
+export function above(column: Grown<Uint32Array>, value: number): number {
+  let low = 0;
+  let high = column.length;
+  const data = column.data;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (data[middle] <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,40 @@
+// What comes into the ledger while the page is open. A stream that breaks is opened again by hand: one error from the
+// server ends an EventSource for good.
+import { address } from "./api";
+import type { Events, Status } from "./shapes";
+
+const WAIT_MS = [500, 1000, 2000, 4000, 5000];
+
+export interface Listeners {
+  status(status: Status): void;
+  events(piece: Events): void;
+  gone(isGone: boolean): void;
+}
+
+export function listen(after: () => number, listeners: Listeners): () => void {
+  let source: EventSource | null = null;
+  let tries = 0;
+  let waiting = 0;
+  let ended = false;
+
+  const open = () => {
+    source = new EventSource(address("live", { after: after() }));
+    source.onopen = () => {
+      tries = 0;
+      listeners.gone(false);
+    };
+    source.addEventListener("status", (event) => listeners.status(JSON.parse((event as MessageEvent<string>).data)));
+    source.addEventListener("events", (event) => listeners.events(JSON.parse((event as MessageEvent<string>).data)));
+    source.onerror = () => {
+      source?.close();
+      listeners.gone(true);
+      if (!ended) waiting = window.setTimeout(open, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
+    };
+  };
+  open();
+  return () => {
+    ended = true;
+    clearTimeout(waiting);
+    source?.close();
+  };
+}

@@ -1,0 +1,239 @@
+// Boots the page: the ledger and its lifetimes first, so that the timeline can be used; the drawing when it is there.
+import "@xyflow/react/dist/base.css";
+import "./theme.css";
+import { Component, useEffect, useRef, useState } from "react";
+import { createRoot } from "react-dom/client";
+import { announce } from "./announce";
+import { Refused, ask, octets } from "./api";
+import { Asked, Bar, Transport, With } from "./Bar";
+import { Drawing, type DrawingForm } from "./drawing";
+import { Events } from "./Events";
+import { Graph } from "./Graph";
+import { History } from "./history";
+import { Inspector, Refusal } from "./Inspector";
+import { listenToKeys } from "./keys";
+import { listen } from "./live";
+import { model } from "./model";
+import type { Events as Piece, Ledger, Status, Trouble, When } from "./shapes";
+import { Keys, Search } from "./Search";
+import { fromAddress, get, mirrorAddress, set, useView } from "./store";
+import { Timeline } from "./Timeline";
+
+/** Between two looks at what is new while somebody records: a busy pipeline brings thousands of events a second. */
+const TAKEN_EVERY_MS = 150;
+
+async function load(): Promise<void> {
+  model.ledger = await ask<Ledger>("ledger");
+  const data = await octets("lifetimes");
+  const history = new History();
+  history.take(data);
+  model.history = history;
+  model.forget();
+  const held = new Map<string, number>();
+  for (let i = 0; i < history.owner.length; i++) {
+    const name = history.sessionName(history.owner.data[i]);
+    held.set(name, (held.get(name) ?? 0) + 1);
+  }
+  for (const [name] of [...held].sort((a, b) => b[1] - a[1])) model.colours.of(name);
+}
+
+async function opened(): Promise<void> {
+  await load();
+  const { at, ...rest } = fromAddress();
+  const head = model.history.head;
+  let seq = head;
+  let follow = at === null && model.ledger.written;
+  if (at !== null && /^\d+$/.test(at)) seq = Math.min(Number(at), head);
+  else if (at !== null) {
+    seq = (await ask<{ seq: number }>("state", { at })).seq;
+    follow = false;
+  }
+  set({ ...rest, at: seq, follow });
+  mirrorAddress();
+  document.title = `${model.ledger.name} \u2013 ezmsg-ledger`;
+}
+
+function Page() {
+  const [drawing, setDrawing] = useState<Drawing | null>(null);
+  const [status, setStatus] = useState<Status | null>(null);
+  const [gone, setGone] = useState(false);
+  const [version, setVersion] = useState(0);
+  const [fresh, setFresh] = useState<Piece | null>(null);
+  const [dialog, setDialog] = useState<"search" | "keys" | null>(null);
+  const [trouble, setTrouble] = useState<Refused | null>(null);
+  const edges = useRef<HTMLUListElement>(null);
+  const answer = useAsked(version);
+
+  const draw = async () => {
+    try {
+      model.takeDrawing(await ask<DrawingForm>("drawing"));
+      setDrawing(model.drawing);
+    } catch (error) {
+      if (error instanceof Refused) setTrouble(error);
+      else throw error;
+    }
+  };
+
+  useEffect(() => {
+    void draw();
+    return listenToKeys(setDialog);
+  }, []);
+
+  useEffect(() => announce(edges.current!), [version, drawing]);
+
+  useEffect(() => {
+    let due = 0;
+    let busy = false;
+    const anew = async () => {
+      await load();
+      set({ at: Math.min(get().at, model.history.head), pin: null });
+      await draw();
+      setVersion((value) => value + 1);
+    };
+    const take = async () => {
+      due = 0;
+      if (busy) return later();
+      busy = true;
+      try {
+        const { head, epoch } = model.history;
+        const more = await octets("lifetimes", { after: head, epoch });
+        const edgesBefore = model.history.edgeTo.length;
+        const keysBefore = model.history.keys.length;
+        if (!model.history.take(more)) await anew();
+        else {
+          model.forget();
+          if (model.history.edgeTo.length !== edgesBefore || model.history.keys.slice(keysBefore).some(([kind]) => kind === "component")) await draw();
+          if (get().follow) set({ at: model.history.head });
+          setVersion((value) => value + 1);
+        }
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+      } finally {
+        busy = false;
+      }
+    };
+    const later = () => {
+      if (!due) due = window.setTimeout(take, TAKEN_EVERY_MS);
+    };
+    return listen(() => model.history.head, {
+      status: (now) => {
+        const before = model.status;
+        model.status = now;
+        setStatus(now);
+        if (before && before.epoch !== now.epoch) void anew();
+        else if (before?.written && !now.written) void ask<Ledger>("ledger").then((found) => ((model.ledger = found), setVersion((value) => value + 1)));
+      },
+      events: (piece) => {
+        noteLandmarks(piece);
+        setFresh(piece);
+        later();
+      },
+      gone: setGone,
+    });
+  }, []);
+
+  const said = status?.trouble ?? model.ledger.trouble;
+  return (
+    <div className="page" data-ready={drawing ? "" : undefined}>
+      <Bar status={status} gone={gone} search={() => setDialog("search")} />
+      {said && <TroubleLine trouble={said} />}
+      {trouble && <Refusal error={trouble} />}
+      {model.history.window && <p className="trouble">{`Very long: only seq ${model.history.window[0]} to ${model.history.window[1]} can be shown at once.`}</p>}
+      <main>
+        <div className="left" data-wide={drawing && drawing.width > 2.2 * drawing.height ? "" : undefined}>
+        <section className="graph" aria-label="Graph">
+          {drawing ? <Graph drawing={drawing} /> : <p className="waiting" role="status">{trouble ? "There is no drawing." : "drawing ..."}</p>}
+          {drawing && drawing.boxes.length === 0 && <p className="waiting">{model.ledger.head ? "No unit, topic or edge was ever there." : "Nothing has been recorded yet."}</p>}
+          {drawing?.simplified && <p className="note">Too many edges to route: boxes stand in a grid, lines are straight. Select something to read it.</p>}
+          <Legend />
+          <ul ref={edges} className="unseen" aria-label="Edges" />
+        </section>
+        <Events fresh={fresh} />
+        </div>
+        <aside>
+          <With />
+          <Inspector version={version} />
+        </aside>
+      </main>
+      <Asked answer={answer} />
+      <Transport />
+      <Timeline spans={answer && !(answer instanceof Refused) ? answer.spans : null} version={version} />
+      {dialog === "search" && <Search close={() => setDialog(null)} />}
+      {dialog === "keys" && <Keys close={() => setDialog(null)} />}
+    </div>
+  );
+}
+
+function Legend() {
+  const pin = useView((view) => view.pin);
+  const lens = useView((view) => view.lens);
+  if (pin !== null) {
+    return (
+      <ul className="legend" aria-label="Legend">
+        <li data-kind="added">added</li>
+        <li data-kind="removed">removed</li>
+        <li data-kind="others">other owners</li>
+        <li data-kind="between">came and went</li>
+      </ul>
+    );
+  }
+  if (lens !== "owner") return null;
+  const names = [...new Set([...model.history.sessions.keys()].map((id) => model.history.sessionName(id)))].slice(0, 8);
+  return (
+    <ul className="legend" aria-label="Legend">
+      {names.map((name) => <li key={name} ref={(item) => item?.style.setProperty("--of", model.colours.of(name))} data-kind="owner">{name}</li>)}
+    </ul>
+  );
+}
+
+const TroubleLine = ({ trouble }: { trouble: Trouble }) => (
+  <p className="trouble" role="alert">{`${trouble.message}. What comes before, up to seq ${trouble.seq}, is shown. ${trouble.hint}`}</p>
+);
+
+/** What stands out, of events that come while the page is open. */
+function noteLandmarks(piece: Piece): void {
+  const { ledger } = model;
+  for (const event of piece.events as { type: string; seq: number; time: number; reason?: string; name?: string }[]) {
+    if (event.seq <= ledger.head) continue;
+    if (event.type === "command.rejected") ledger.refusals.push(event.seq);
+    else if (event.type === "server.lost" || (event.type === "session.closed" && (event.reason === "lost" || event.reason === "error"))) ledger.losses.push(event.seq);
+    else if (event.type === "mark") ledger.marks.push({ seq: event.seq, time: event.time, name: event.name ?? "", note: null, author: null });
+    else if (event.type === "gap") ledger.gaps.push(event as never);
+    else if (event.type === "server.started") ledger.runs.push({ number: ledger.runs.length + 1, id: event.seq, name: event.name ?? "", started: event.time, last_seq: null, ended: null, reason: null });
+    ledger.head = event.seq;
+  }
+}
+
+function useAsked(version: number): When | Refused | null {
+  const asked = useView((view) => view.ask);
+  const [answer, setAnswer] = useState<When | Refused | null>(null);
+  useEffect(() => {
+    if (!asked) return setAnswer(null);
+    const abort = new AbortController();
+    ask<When>("when", { predicate: asked }, abort.signal).then(setAnswer, (error) => error instanceof Refused && setAnswer(error));
+    return () => abort.abort();
+  }, [asked, version]);
+  return answer;
+}
+
+/** What is wrong is said on the page, not only in the console. */
+class Fault extends Component<{ children: React.ReactNode }, { error: Error | null }> {
+  state = { error: null as Error | null };
+  static getDerivedStateFromError(error: Error) {
+    return { error };
+  }
+  render() {
+    if (this.state.error) return <p className="trouble" role="alert">{`This is a fault of the page: ${this.state.error.message}. Load it anew; please report it.`}</p>;
+    return this.props.children;
+  }
+}
+
+const root = createRoot(document.getElementById("page")!);
+opened().then(
+  () => root.render(<Fault><Page /></Fault>),
+  (error: unknown) => {
+    const refused = error instanceof Refused ? error : new Refused({ kind: "Fault", message: String(error), hint: "" }, 0);
+    root.render(<Refusal error={refused} />);
+  },
+);
+

@@ -1,0 +1,84 @@
+// What is upstream and downstream of the selection at the moment.
+import { model } from "./model";
+import { get } from "./store";
+
+/** Places of the edges that belong to the selection, or lead to it or on from it; null when nothing is selected. */
+export function related(): Set<number> | null {
+  const { select, at } = get();
+  if (!select) return null;
+  const { history, now, drawing } = model;
+  const out = new Set<number>();
+  const place = history.edgePlace(select);
+  if (place !== undefined) {
+    out.add(place);
+    return out;
+  }
+  const space = select.indexOf(" ");
+  const [kind, name] = [select.slice(0, space), select.slice(space + 1)];
+  if (kind === "session") {
+    const wanted = Number(name);
+    const seqs = get().pin === null ? [at] : [at, get().pin!];
+    for (let row = 0; row < history.owner.length && history.born.data[row] <= Math.max(...seqs); row++) {
+      if (history.owner.data[row] !== wanted) continue;
+      if (seqs.some((seq) => history.born.data[row] <= seq && history.died.data[row] > seq)) out.add(history.edge.data[row]);
+    }
+    return out;
+  }
+  const topics = topicsOf(kind, name);
+  if (!topics.length) return null;
+  const [down, up] = [new Map<number, number[]>(), new Map<number, number[]>()];
+  for (let edge = 0; edge < now.owners.length; edge++) {
+    if (!now.owners[edge]) continue;
+    push(down, history.edgeFrom.data[edge], edge);
+    push(up, history.edgeTo.data[edge], edge);
+  }
+  for (const [next, end, out_] of [[down, history.edgeTo, "in"], [up, history.edgeFrom, "out"]] as const) {
+    const seen = new Set<number>(topics);
+    const waiting = [...topics];
+    while (waiting.length) {
+      for (const edge of next.get(waiting.pop()!) ?? []) {
+        out.add(edge);
+        const topic = end.data[edge];
+        if (seen.has(topic)) continue;
+        seen.add(topic);
+        waiting.push(topic);
+        // messages go on through a unit: what comes in at one side leaves at the other
+        const box = drawing?.ofTopic.get(history.topics[topic]);
+        if (!box || box.kind === "collection") continue;
+        for (const port of box.ports) {
+          if (port.side === out_) continue;
+          const through = history.topicPlace.get(port.topic);
+          if (through !== undefined && !seen.has(through)) {
+            seen.add(through);
+            waiting.push(through);
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+function topicsOf(kind: string, name: string): number[] {
+  const { history, drawing } = model;
+  if (kind === "topic") {
+    const place = history.topicPlace.get(name);
+    return place === undefined ? [] : [place];
+  }
+  if (kind === "unit" || kind === "collection" || kind === "setting") {
+    const inside = drawing?.boxes.filter((box) => box.address === name || (kind === "collection" && box.address.startsWith(`${name}/`))) ?? [];
+    return inside.flatMap((box) => box.ports).flatMap((port) => history.topicPlace.get(port.topic) ?? []);
+  }
+  if (kind === "process") {
+    const units = new Set(history.factsAt(get().at, new Set(["unit"])).filter((fact) => String(fact.value) === name).map((fact) => fact.name));
+    const inside = drawing?.boxes.filter((box) => units.has(box.address)) ?? [];
+    return inside.flatMap((box) => box.ports).flatMap((port) => history.topicPlace.get(port.topic) ?? []);
+  }
+  return [];
+}
+
+function push(map: Map<number, number[]>, key: number, value: number): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
