@@ -24,7 +24,8 @@ from ezmsg.ledger.tools.cli import COMMANDS, app
 LOG = "ezmsg.ledger.tools.commands.look.log"
 DOCS = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 NAMES = [command.name for command in COMMANDS]
-LOOKING = [command.name for command in COMMANDS if command.group == cli.LOOK]
+LOOKING = [command.name for command in COMMANDS if command.group == cli.LOOK and command.name != "debug"]
+"""The commands that print what they find and end."""
 ASKED = {
     "diff": ["start", "end"],
     "why": ["SYSTEM/AMP/OUT", "SCOPE"],

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 from ezmsg.ledger import __version__
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
-from ezmsg.ledger.projections.questions.timeline import has_writer
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.asked import asked_moment
 from ezmsg.ledger.tools.commands.look.diff import diff_document
 from ezmsg.ledger.tools.commands.look.log import Filter
 from ezmsg.ledger.tools.commands.look.what_if import what_if_document
@@ -16,6 +14,7 @@ from ezmsg.ledger.tools.debugger import bodies, queries
 from ezmsg.ledger.tools.debugger.density import density
 from ezmsg.ledger.tools.debugger.telling import told
 from ezmsg.ledger.tools.debugger.watched import Watched, contradicted
+from ezmsg.ledger.tools.input.location import asked_moment
 from ezmsg.ledger.tools.text import documents
 from ezmsg.ledger.tools.text.documents import Document, answer_document, ledger_document, moment_document
 
@@ -52,7 +51,7 @@ def _ledger(watched: Watched, query: queries.Nothing) -> Document:
         "created": ledger.created,
         "first": ledger.first,
         "head": watched.head,
-        "written": has_writer(ledger),
+        "written": ledger.being_written,
         "runs": [documents.run_document(run) for run in landmarks.runs],
         "sessions": [
             {

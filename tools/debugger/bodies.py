@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ezmsg.ledger.projections.drawing.drawing import Document
+from ezmsg.ledger.projections.drawing.document import Document
 from ezmsg.ledger.projections.questions import answers
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.tools.debugger.density import Bucket

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from ezmsg.ledger.tools.debugger.serving import LOOPBACK, CannotServe, serving
+from ezmsg.ledger.tools.debugger.serving import LOOPBACK, CannotServe, require, serving
 from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.exits import OK
 from ezmsg.ledger.tools.input.location import locate, shortened, tell_beginning
@@ -45,6 +45,7 @@ def debug(
         ),
     ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser; the address is printed.")] = False,
+    until_closed: Annotated[bool, typer.Option("--until-closed", hidden=True)] = False,
 ) -> int:
     """Opens a page that draws the pipeline as it was at any moment. Drag the time line to move; pin a moment to see
     what changed since; click on an edge, a unit or a session to be told why it is as it is. While somebody records, the
@@ -60,6 +61,7 @@ def debug(
     """
     page = Page()
     networks = _networks(host, allow or [])
+    require()
     path = locate(ledger, page)
     watched = Watched(path, None if with_ is None else locate(with_, page))
     try:
@@ -71,8 +73,11 @@ def debug(
     with serving(watched, host=host, port=port, networks=networks) as server:
         address = server.address + ("" if seq is None else f"?{urlencode({'at': seq})}")
         ended = _until_signalled()
+        if until_closed:
+            threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
         print(address, flush=True)
-        print(f"{NAME}: showing {shortened(watched.ledger.location)} at this address; Ctrl-C ends", file=sys.stderr)
+        ends = "it ends with the recording" if until_closed else "Ctrl-C ends"
+        print(f"{NAME}: showing {shortened(watched.ledger.location)} at this address; {ends}", file=sys.stderr)
         if not no_open:
             threading.Thread(target=_open, args=(address, page), daemon=True).start()
         while server.is_alive() and not ended.wait(0.5):
@@ -88,6 +93,13 @@ def _until_signalled() -> threading.Event:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
             signal.signal(number, lambda number, frame: ended.set())
     return ended
+
+
+def _wait_for_end(ended: threading.Event) -> None:
+    """Set ``ended`` when whoever started this process is gone: the other end of its standard input is closed then."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    ended.set()
 
 
 def _open(address: str, page: Page) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.questions.timeline import has_writer
 from ezmsg.ledger.tools.debugger.bodies import Status
 from ezmsg.ledger.tools.debugger.telling import told
 from ezmsg.ledger.tools.debugger.watched import Watched
@@ -48,7 +47,7 @@ async def live(watched: Watched, after: int) -> AsyncIterator[bytes]:
 
 
 def _look(watched: Watched, seq: int) -> tuple[Status, Any]:
-    status = Status(watched.epoch, watched.head, has_writer(watched.ledger), watched.trouble)
+    status = Status(watched.epoch, watched.head, watched.ledger.being_written, watched.trouble)
     piece = told(watched, seq, watched.head, PIECE) if watched.head > seq else None
     return status, piece
 

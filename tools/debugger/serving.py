@@ -1,6 +1,7 @@
 """The debugger's server: a socket, an application behind it, and an address to open."""
 
 import contextlib
+import importlib.util
 import ipaddress
 import secrets
 import socket
@@ -39,7 +40,9 @@ class Server:
         port: int = 0,
         networks: Iterable[ipaddress.IPv4Network] = (),
     ) -> None:
-        uvicorn = _uvicorn()
+        require()
+        import uvicorn
+
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -82,16 +85,14 @@ class Server:
         self._server.run(sockets=[self._socket])
 
 
-def _uvicorn() -> Any:
-    try:
-        import starlette  # noqa: F401
-        import uvicorn
-    except ImportError as error:
-        raise CannotServe(
-            f"the debugger needs {error.name}, which is not installed",
-            hint="Install it with: pip install 'ezmsg-ledger[debugger]'",
-        ) from error
-    return uvicorn
+def require() -> None:
+    """Raise CannotServe when what the debugger needs is not installed."""
+    for name in ("starlette", "uvicorn"):
+        if importlib.util.find_spec(name) is None:
+            raise CannotServe(
+                f"the debugger needs {name}, which is not installed",
+                hint="Install it with: pip install 'ezmsg-ledger[debugger]'",
+            )
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from ezmsg.ledger.errors import EventError, LedgerError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.columns import Columns
@@ -117,12 +117,12 @@ class Watched:
         else:
             self._begin_anew(there)
 
-    def _begin_anew(self, ledger: Ledger) -> None:
+    def _begin_anew(self, ledger: LedgerReader) -> None:
         self.epoch += 1
         self.columns = Columns(self.epoch)
         self._read_anew(ledger)
 
-    def _read_anew(self, ledger: Ledger) -> None:
+    def _read_anew(self, ledger: LedgerReader) -> None:
         self.timeline = Timeline(ledger)
         self._states.clear()
         self.gone = None

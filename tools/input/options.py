@@ -41,6 +41,11 @@ Durability: TypeAlias = Annotated[
     ),
 ]
 
+Debug: TypeAlias = Annotated[
+    bool,
+    typer.Option("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger)."),
+]
+
 Metrics: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,12 @@ from ezmsg.ledger.runtime.address import CannotListen
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input.location import unnamed
-from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Durability, address_or_default, no_listening
+from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Debug, Durability, address_or_default, no_listening
 from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.text.run_summary import summarise
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.tools.debugger.beside import Beside
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
@@ -45,6 +48,7 @@ def run(
     address: Address = None,
     durability: Durability = "interval",
     module: Annotated[bool, typer.Option("--module", "-m", help="SCRIPT is the name of a module.")] = False,
+    debug: Debug = False,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
     happens to its graph: who connected what, which settings were in force, what was lost and why. Not one sample.
@@ -63,6 +67,7 @@ def run(
         _refuse_unless_runnable(script[0])
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
     wanted = address_or_default(address)
+    beside = _beside() if debug else None
     recorder = Recorder(location, wanted, durability)
     try:
         recorder.start()
@@ -72,14 +77,24 @@ def run(
         raise
     with Signals() as signals:
         print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
+        if beside is not None:
+            beside.start(recorder.location)
         try:
             command = [sys.executable, *(["-m"] if module else []), *script]
             code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address})
         finally:
             ended = recorder.ended
             recorder.stop()
+            if beside is not None:
+                beside.stop()
         _conclude(code, ended, recorder)
     return code if code >= 0 else exits.SIGNALLED - code
+
+
+def _beside() -> "Beside":
+    from ezmsg.ledger.tools.debugger.beside import Beside
+
+    return Beside()
 
 
 def _refuse_unless_runnable(script: str) -> None:

@@ -1,5 +1,6 @@
 """``serve``: a recording graph server in the foreground."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -17,7 +18,15 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import sizes
 from ezmsg.ledger.tools.input.location import unnamed
-from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Durability, Metrics, address_or_default, no_listening
+from ezmsg.ledger.tools.input.options import (
+    ADDRESS_ENV,
+    Address,
+    Debug,
+    Durability,
+    Metrics,
+    address_or_default,
+    no_listening,
+)
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
@@ -67,6 +76,7 @@ def serve(
         ),
     ] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Compress sealed segments (extra: zstd).")] = False,
+    debug: Debug = False,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
@@ -83,6 +93,12 @@ def serve(
     """
     rotation = rotation_of(rotate or [], keep, compress)
     wanted = address_or_default(address)
+    if debug:
+        from ezmsg.ledger.tools.debugger.beside import Beside
+
+        beside: contextlib.AbstractContextManager[Beside | None] = Beside()
+    else:
+        beside = contextlib.nullcontext()
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer
@@ -122,8 +138,11 @@ def serve(
     print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
     if server.metrics is not None:
         print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
-    while server.is_alive():
-        server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
+    with beside as debugger:
+        if debugger is not None:
+            debugger.start(server.ledger.location)
+        while server.is_alive():
+            server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
     if server.live.degraded is not None:
         return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
     summarise(server.ledger.location, run, sys.stderr, NOTHING_OF_ANYONE)
