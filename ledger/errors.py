@@ -188,7 +188,6 @@ class SegmentGone(ReceiptError):
 class CannotSign(ReceiptError):
     """The library for signatures is not installed."""
 
-    hint = 'Install it with the extra: pip install "ezmsg-ledger[sign]".'
     why = "cannot_sign"
 
 

@@ -30,6 +30,10 @@ class Misuse(LedgerError):
     """The command line asks for something that cannot be: the base of errors that end in USAGE."""
 
 
+class MissingExtra(Misuse):
+    """What the command line asks for needs a library that is not installed."""
+
+
 _CODES: dict[str, int] = {
     errors.NotALedger.__name__: NOT_A_LEDGER,
     errors.NewerFormat.__name__: NOT_A_LEDGER,

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Self
 
 from ezmsg.ledger.errors import BadSignature, CannotSign, MalformedKey, MalformedNote, UnknownKey
+from ezmsg.ledger.extras import needed
 
 NOTE_MAX = 64 * 1024
 """Bytes of a note. A receipt takes some 200, each signature 100 more; whatever is larger is something else."""
@@ -119,11 +120,11 @@ class VerifierKey(NamedTuple):
             others = ", ".join(f"{each.name} ({each.key_id.hex()})" for each in note.signatures)
             signed = f"it is signed by {others}" if others else "it is not signed at all"
             raise UnknownKey(f"the receipt has no signature of {self.name} ({self.key_id.hex()}): {signed}")
-        ed25519, _, invalid = library()
+        public = _ed25519().Ed25519PublicKey.from_public_bytes(self.public)
         for each in mine:
             try:
-                ed25519.Ed25519PublicKey.from_public_bytes(self.public).verify(each.signature, note.text.encode())
-            except invalid as error:
+                public.verify(each.signature, note.text.encode())
+            except _library("exceptions").InvalidSignature as error:
                 raise BadSignature(f"the signature of {self.name} is not one of this receipt") from error
 
 
@@ -137,8 +138,7 @@ class SigningKey(NamedTuple):
     def make(cls, name: str) -> Self:
         """A new key. Raises MalformedKey when no key can have this name, CannotSign."""
         _check_name(name)
-        ed25519, serialization, _ = library()
-        return cls(name, _seed(ed25519.Ed25519PrivateKey.generate(), serialization))
+        return cls(name, _seed(_ed25519().Ed25519PrivateKey.generate()))
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> Self:
@@ -162,16 +162,15 @@ class SigningKey(NamedTuple):
     @classmethod
     def _of_pem(cls, data: bytes, name: str) -> Self:
         _check_name(name)
-        ed25519, serialization, _ = library()
         try:
-            private = serialization.load_pem_private_key(data, None)
+            private = _serialization().load_pem_private_key(data, None)
         except (ValueError, TypeError) as error:
             raise MalformedKey(
                 f"the PEM file cannot be read: {error}", hint="Without a password: openssl genpkey -algorithm ed25519"
             ) from error
-        if not isinstance(private, ed25519.Ed25519PrivateKey):
+        if not isinstance(private, _ed25519().Ed25519PrivateKey):
             raise MalformedKey("the key in the PEM file is of another kind than Ed25519")
-        return cls(name, _seed(private, serialization))
+        return cls(name, _seed(private))
 
     def __str__(self) -> str:
         return _PRIVATE + _key_text(self.name, self.verifier.key_id, self.seed)
@@ -179,7 +178,7 @@ class SigningKey(NamedTuple):
     @property
     def verifier(self) -> VerifierKey:
         """What others check the signatures of this key with. Raises CannotSign."""
-        _, serialization, _ = library()
+        serialization = _serialization()
         raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
         return VerifierKey(self.name, self._private().public_key().public_bytes(*raw))
 
@@ -189,7 +188,7 @@ class SigningKey(NamedTuple):
         return f"{text}\n{_DASH}{self.name} {coded}\n".encode()
 
     def _private(self) -> Any:
-        return library()[0].Ed25519PrivateKey.from_private_bytes(self.seed)
+        return _ed25519().Ed25519PrivateKey.from_private_bytes(self.seed)
 
 
 def _parse_key(text: str, what: str) -> tuple[str, bytes]:
@@ -211,17 +210,20 @@ def _check_name(name: str) -> None:
         raise MalformedKey(f"no key can have the name {name!r}", hint="A name has no space and no plus sign.")
 
 
-def _seed(private: Any, serialization: Any) -> bytes:
+def _seed(private: Any) -> bytes:
+    serialization = _serialization()
     raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption()
     return bytes(private.private_bytes(*raw))
 
 
-def library() -> tuple[Any, Any, Any]:
-    """The modules ed25519 and serialization of cryptography, and its error. Raises CannotSign, naming the extra."""
-    try:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ed25519
-    except ImportError as error:
-        raise CannotSign("signatures need the package cryptography, which is not installed") from error
-    return ed25519, serialization, InvalidSignature
+def _library(module: str) -> Any:
+    """A module of the package cryptography. Raises CannotSign, saying which extra brings it."""
+    return needed(f"cryptography.{module}", "ezmsg-ledger[sign]", "A signature", CannotSign)
+
+
+def _ed25519() -> Any:
+    return _library("hazmat.primitives.asymmetric.ed25519")
+
+
+def _serialization() -> Any:
+    return _library("hazmat.primitives.serialization")

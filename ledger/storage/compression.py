@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Any
 
 from ezmsg.ledger.errors import DamagedLedger, LogError
+from ezmsg.ledger.extras import needed
 from ezmsg.ledger.storage.disk import Disk, Identity
 from ezmsg.ledger.storage.files import closing_handle, write_new
 from ezmsg.ledger.storage.scan import hash_file, read_at
@@ -65,14 +66,8 @@ def _frames(disk: Disk, handle: int, size: int, stop: Callable[[], bool]) -> Ite
 
 def library() -> Any:
     """The module zstandard. Raises LogError, saying which extra brings it."""
-    try:
-        import zstandard
-    except ImportError as error:
-        raise LogError(
-            "a compressed segment needs the package zstandard, which is not installed",
-            hint='Install it with the extra: pip install "ezmsg-ledger[zstd]". Or unpack the segment: zstd -d FILE.',
-        ) from error
-    return zstandard
+    instead = ". Or unpack the segment: zstd -d FILE."
+    return needed("zstandard", "ezmsg-ledger[zstd]", "A compressed segment", LogError, instead)
 
 
 class PackedDisk(Disk):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.extras import needed
 from ezmsg.ledger.runtime.address import cannot_listen
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
@@ -72,13 +73,7 @@ class Metrics:
     """
 
     def __init__(self, port: int) -> None:
-        try:
-            import prometheus_client
-        except ImportError as error:
-            raise NoMetrics(
-                "metrics need prometheus-client", hint="Install it: pip install 'ezmsg-ledger[metrics]'"
-            ) from error
-        self._library: Any = prometheus_client
+        self._library = needed("prometheus_client", "ezmsg-ledger[metrics]", "--metrics", NoMetrics)
         self._port = port
         self._server: Any = None
         self._thread: threading.Thread | None = None

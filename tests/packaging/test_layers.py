@@ -26,9 +26,6 @@ NOT_IN_THE_CORE = frozenset(
     }
 )
 
-# What an extra brings, and the one module that imports it, where it is needed and not before.
-OF_EXTRAS = {"zstandard": "ezmsg.ledger.storage.compression", "cryptography": "ezmsg.ledger.audit.note"}
-
 
 @pytest.fixture(scope="module")
 def imports(sources: dict[str, bytes], modules: dict[str, str]) -> dict[str, list[tuple[int, str]]]:
@@ -57,7 +54,7 @@ def test_the_core_needs_only_its_two_libraries(
         for module, found in imports.items()
         if room_of(module) in CORE_ROOMS
         for line, name in found
-        if room_of(name) is None and is_foreign_to_the_core(name) and OF_EXTRAS.get(name.partition(".")[0]) != module
+        if room_of(name) is None and is_foreign_to_the_core(name)
     ]
     assert foreign == []
 

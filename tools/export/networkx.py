@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ezmsg.ledger.extras import needed
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.extras import needed
+from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.export.graph import drawing
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def to_networkx(state: GraphState) -> "DiGraph[Any]":
     Nodes are topics, with ``component``, ``kind`` and ``process`` ("" where not known); edges have ``owners`` (their
     names, in the order in which they came) and ``persistent``. Raises MissingExtra without networkx.
     """
-    networkx = needed("networkx", "networkx", "A networkx graph")
+    networkx = needed("networkx", "networkx", "A networkx graph", MissingExtra)
     graph: DiGraph[Any] = networkx.DiGraph()
     found = drawing(state)
     for topic in found.topics:

@@ -8,8 +8,9 @@ from itertools import islice
 from typing import BinaryIO
 
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.extras import needed
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.extras import needed
+from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.export.rows import STATE_COLUMNS, Row, event_columns, event_row, state_rows
 
 ROWS_AT_ONCE = 65_536
@@ -36,13 +37,13 @@ def write_events(events: Iterable[list[AnyEvent]], out: BinaryIO, what: str) -> 
 
 
 def _write(columns: dict[str, type], rows: Iterator[Row], out: BinaryIO, what: str) -> None:
-    pyarrow = needed("pyarrow", EXTRA, what)
+    pyarrow = needed("pyarrow", EXTRA, what, MissingExtra)
     kinds = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_(), list: pyarrow.list_(pyarrow.string())}
     schema = pyarrow.schema(
         [(name, pyarrow.timestamp("ns", "UTC") if name == "time" else kinds[kind]) for name, kind in columns.items()]
     )
     if what == PARQUET:
-        file = needed("pyarrow.parquet", EXTRA, what).ParquetWriter(out, schema)
+        file = needed("pyarrow.parquet", EXTRA, what, MissingExtra).ParquetWriter(out, schema)
     else:
         file = pyarrow.ipc.new_file(out, schema)
     with file as writer:

@@ -1,6 +1,5 @@
 """What Prometheus is told: asked over HTTP, read by Prometheus' own parser."""
 
-import builtins
 import socket
 import sys
 from typing import Any
@@ -97,16 +96,9 @@ def test_a_port_that_is_taken(serve: Serve) -> None:
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.startswith("prometheus_client"):
-            raise ImportError(name)
-        return real(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
     for name in [name for name in sys.modules if name.startswith("prometheus_client")]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(NoMetrics) as refused:
         GraphServer(metrics_port=0)
     assert "pip install 'ezmsg-ledger[metrics]'" in refused.value.hint

@@ -19,9 +19,9 @@ from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.export import to_networkx
 from ezmsg.ledger.tools.export.dot import to_dot
-from ezmsg.ledger.tools.export.extras import MissingExtra
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import to_mermaid
 

@@ -118,7 +118,7 @@ def test_compressing_without_the_library_changes_nothing(
     monkeypatch.setitem(sys.modules, "zstandard", None)
     answer = run("rotate", file, "--compress")
     assert (answer.code, file.is_file()) == (exits.DISK, True)
-    assert 'pip install "ezmsg-ledger[zstd]"' in answer.err
+    assert "pip install 'ezmsg-ledger[zstd]'" in answer.err
 
 
 def test_every_command_says_where_what_is_left_begins(run: Run, left: Path) -> None:
