@@ -43,6 +43,10 @@ for name in $(compgen -e); do
   esac
 done
 
+mkdir -p .cache/debian
+exec 9>.cache/debian/lock
+flock --nonblock 9 || fail "another one of these is running here"
+
 make_debian() { # SUITE FOLDER
   [ ! -e "$2/.complete" ] || return 0
   rm -rf "$2"
