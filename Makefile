@@ -21,7 +21,7 @@ DEV := $(VENV)/.installed-dev
 BENCH := $(VENV)/.installed-bench
 DECLARED := pyproject.toml setup.py
 # Named after the list of files: with one more, one less, or one moved, it is another, and the links are made anew.
-FILES := $(shell find ledger projections runtime tools -type f ! -name '.*' ! -name '*~' ! -path '*/__pycache__/*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
+FILES := $(shell find ledger projections runtime tools -type f ! -name '.*' ! -name '*~' ! -path '*/__pycache__/*' ! -path '*/node_modules/*' | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
 LINKS := $(VENV)/.links-$(FILES)
 
 MAKEFLAGS += --no-print-directory

@@ -377,6 +377,7 @@ def tag_of(form: Form) -> str:
     """What kind of value a form stands for: the tag in the table of docs/FORMAT.md, or the name of a structured value's
     class; "" for what JSON says by itself.
 
+    >>> from ezmsg.ledger.values import freeze
     >>> tag_of(freeze((1, 2))), tag_of(freeze([1, 2]))
     ('t', '')
     """
@@ -416,6 +417,7 @@ def fields_of(form: Form) -> dict[str, Form]:
 
     Empty for any other form.
 
+    >>> from ezmsg.ledger.values import freeze
     >>> fields_of(freeze({"gain": 2.0, 7: "not named"}))
     {'gain': 2.0}
     """
