@@ -26,7 +26,7 @@ class Bridge:
         self._state = logged
         self._lived = lived
         self._time = time
-        self._start()
+        self._appear("runs", ev.ServerStarted)  # missing when the file itself was lost
         self._close()
         self._open()
         self._connect()
@@ -47,10 +47,12 @@ class Bridge:
     def _new(self, key: int) -> int:
         return self.ids.get(key, key)
 
-    def _start(self) -> None:
-        for key, run in self._lived.runs.items():
-            if key not in self._state.runs:  # the file itself was lost
-                self.ids[key] = self._emit(_event(ev.ServerStarted, run))
+    def _appear(self, table: str, kind: type[ev.Event], **fields: Any) -> None:
+        """Open what is in a table of the lived state and not in that of the logged one."""
+        there = getattr(self._state, table)
+        for key, record in getattr(self._lived, table).items():
+            if key not in there:
+                self.ids[key] = self._emit(_event(kind, record, **fields))
 
     # --- what has ended, and what has come ---------------------------------------------------------------------------
 
@@ -64,12 +66,8 @@ class Bridge:
 
     def _open(self) -> None:
         state, lived = self._state, self._lived
-        for key, session in lived.sessions.items():
-            if key not in state.sessions:
-                self.ids[key] = self._emit(_event(ev.SessionOpened, session, observed=True))
-        for key, process in lived.processes.items():
-            if key not in state.processes:
-                self.ids[key] = self._emit(_event(ev.ProcessOpened, process, observed=True))
+        self._appear("sessions", ev.SessionOpened, observed=True)
+        self._appear("processes", ev.ProcessOpened, observed=True)
         for key, endpoint in lived.endpoints.items():
             if key not in state.endpoints:
                 leads_to = {} if endpoint.publisher is None else {"publisher": self._new(endpoint.publisher)}

@@ -1,6 +1,6 @@
 """The one place where a command is decided: checked against the graph state, appended, applied."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 from uuid import uuid1
@@ -18,7 +18,7 @@ from ezmsg.ledger.errors import (
 )
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.dag import DAG
-from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, SessionRecord
+from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, RequestRecord, SessionRecord
 from ezmsg.ledger.projections.graph.snapshot import owner_names
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.runtime.refusals import Refusals
@@ -115,10 +115,9 @@ class LiveGraph(RecordedGraph):
         vanished = self._alone(held)
         if reason is None:
             reason = "lost" if held or session in self.state.registrations else "closed"
-        pending = [ev.RequestAnswered(request=key, ok=False, error_code="SESSION_CLOSED")
-                   for key, request in self.state.requests.items() if request.session == session]  # fmt: skip
+        failed = self._fail("SESSION_CLOSED", lambda request: request.session == session)
         counted = self._refusals.flush(session)
-        self._commit(*counted, *pending, ev.SessionClosed(session=session, reason=reason, detail=detail))
+        self._commit(*counted, *failed, ev.SessionClosed(session=session, reason=reason, detail=detail))
         return self._gone(vanished)
 
     def clear(self, session: int) -> Rerouted:
@@ -297,11 +296,7 @@ class LiveGraph(RecordedGraph):
     def close_process(self, process: int, reason: str = "closed", detail: str | None = None) -> None:
         """End a process: its units are free, its settings fall back, its unanswered requests fail."""
         process = self.current(process)
-        failed = [
-            ev.RequestAnswered(request=key, ok=False, error_code="PROCESS_DISCONNECTED")
-            for key, request in self.state.requests.items()
-            if request.process == process
-        ]
+        failed = self._fail("PROCESS_DISCONNECTED", lambda request: request.process == process)
         self._process(process)
         counted = self._refusals.flush(process)
         self._commit(*counted, *failed, ev.ProcessClosed(process=process, reason=reason, detail=detail))
@@ -332,6 +327,11 @@ class LiveGraph(RecordedGraph):
         request = self.current(request)
         if request in self.state.requests:
             self._commit(ev.RequestAnswered(request=request, ok=ok, error_code=error_code, took=took))
+
+    def _fail(self, code: str, concerns: Callable[[RequestRecord], bool]) -> list[ev.Event]:
+        """The answers to all requests that something which ends leaves unanswered."""
+        requests = self.state.requests.items()
+        return [ev.RequestAnswered(request=key, ok=False, error_code=code) for key, each in requests if concerns(each)]
 
     # --- endpoints ---------------------------------------------------------------------------------------------------
 
@@ -368,7 +368,7 @@ class LiveGraph(RecordedGraph):
         state = self.state
         self._commit(
             *self._refusals.flush(everything=True),
-            *(ev.RequestAnswered(request=key, ok=False, error_code="SERVER_STOPPED") for key in state.requests),
+            *self._fail("SERVER_STOPPED", lambda request: True),
             *(ev.SessionClosed(session=key, reason="server_stopped") for key in state.sessions),
             *(ev.ProcessClosed(process=key, reason="server_stopped") for key in state.processes),
             *(ev.EndpointClosed(endpoint=key, reason="server_stopped") for key in state.endpoints),

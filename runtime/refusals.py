@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
+import msgspec
 from msgspec.structs import replace
 
 from ezmsg.ledger.events import CommandRejected
@@ -71,16 +72,13 @@ class Refusals:
         return out
 
 
-class _Window:
+class _Window(msgspec.Struct):
     """The refusals of one kind within the current window, counted."""
 
-    __slots__ = ("held_back", "last", "recorded", "start")
-
-    def __init__(self, start: float) -> None:
-        self.start = start
-        self.recorded = 0
-        self.held_back = 0
-        self.last: CommandRejected | None = None
+    start: float
+    recorded: int = 0
+    held_back: int = 0
+    last: CommandRejected | None = None
 
     def is_full(self, now: float, most: int, length: float) -> bool:
         """Whether ``most`` were recorded within ``length`` seconds. A window that is over begins anew."""

@@ -1,6 +1,5 @@
 """A session of this process: what an ezmsg client does over a socket, without one."""
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ezmsg.ledger.errors import LedgerClosed
@@ -75,9 +74,7 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if not self._open:
             return
         if error is not None:

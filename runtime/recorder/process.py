@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import weakref
-from types import TracebackType
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
@@ -119,9 +118,7 @@ class Recorder:
     def __enter__(self) -> "Recorder":
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.stop()
 
     def _in_forked_child(self) -> None:

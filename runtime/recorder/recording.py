@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import sys
-from types import TracebackType
 from typing import Any
 
 from ezmsg.core import channelmanager, netprotocol
@@ -44,9 +43,7 @@ class record:
         _renew_forkserver()
         return self._recorder
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         variable, addresses = self._before
         for module, address in zip(_READ_AT_IMPORT, addresses, strict=True):
             module.GRAPHSERVER_ADDR = address
@@ -60,10 +57,8 @@ class record:
     async def __aenter__(self) -> Recorder:
         return self.__enter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, trace)
+    async def __aexit__(self, *raised: object) -> None:
+        self.__exit__(*raised)
 
 
 def _renew_forkserver() -> None:

@@ -187,22 +187,24 @@ class GraphServer(threading.Thread):
     def _open_ledger(self) -> Ledger:
         if isinstance(self._given, Ledger):
             return self._given
-        segmented = self._keeper is not None
         if self._given is not None:
-            return Ledger.open(self._given, durability=self._durability, segmented=segmented)
+            return self._open(self._given)
         location = os.environ.get(LEDGER_ENV)
         if not location:
             return Ledger.memory()
         try:
-            return Ledger.open(location, durability=self._durability, segmented=segmented)
+            return self._open(location)
         except LedgerLocked as error:
             return self._open_sibling(Path(location), error)
+
+    def _open(self, location: str | os.PathLike[str]) -> Ledger:
+        return Ledger.open(location, durability=self._durability, segmented=self._keeper is not None)
 
     def _open_sibling(self, location: Path, locked: LedgerLocked) -> Ledger:
         for number in range(2, SIBLINGS_MAX):
             sibling = location.with_name(f"{location.stem}-{number}{location.suffix}")
             try:
-                ledger = Ledger.open(sibling, durability=self._durability, segmented=self._keeper is not None)
+                ledger = self._open(sibling)
             except LedgerLocked:
                 continue
             logger.warning("%s; recording to %s instead", locked, sibling)

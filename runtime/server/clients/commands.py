@@ -45,16 +45,18 @@ async def disconnect(hub: Hub, connection: Connection) -> None:
 
 async def pause(hub: Hub, connection: Connection) -> None:
     """PAUSE: pass it to every publisher."""
-    hub.live.note(GraphPaused(by=connection.peer))
-    for link in hub.router.publishers.values():
-        link.tell(Command.PAUSE)
+    _tell_publishers(hub, GraphPaused(by=connection.peer), Command.PAUSE)
 
 
 async def resume(hub: Hub, connection: Connection) -> None:
     """RESUME: pass it to every publisher."""
-    hub.live.note(GraphResumed(by=connection.peer))
+    _tell_publishers(hub, GraphResumed(by=connection.peer), Command.RESUME)
+
+
+def _tell_publishers(hub: Hub, event: GraphPaused | GraphResumed, command: bytes) -> None:
+    hub.live.note(event)
     for link in hub.router.publishers.values():
-        link.tell(Command.RESUME)
+        link.tell(command)
 
 
 async def sync(hub: Hub, connection: Connection) -> None:
@@ -128,6 +130,6 @@ async def _hold_lease(hub: Hub, connection: Connection, name: str) -> None:
 
 async def _until_gone(connection: Connection) -> None:
     try:
-        await connection.until_gone()
+        await connection.reader.until_gone()
     except ConnectionError as error:
         logger.debug("%s left: %r", connection.peer, error)

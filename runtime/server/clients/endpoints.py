@@ -74,14 +74,14 @@ async def serve_channel(hub: Hub, connection: Connection) -> None:
     reply = Command.COMPLETE + encode_str(uuid) + encode_str(address)
     if publisher is None:  # it left a moment ago: the client will find its port closed, and survive that
         await connection.send(reply)
-        await connection.until_gone()
+        await connection.reader.until_gone()
         return
     endpoint = hub.live.open_endpoint(
         ChannelOpened(uuid=uuid, publisher=publisher.endpoint, peer=connection.peer)
     )
     with _open(hub, endpoint):
         await hub.reply(connection, reply)
-        await connection.until_gone()
+        await connection.reader.until_gone()
 
 
 @contextmanager

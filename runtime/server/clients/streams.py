@@ -52,7 +52,7 @@ async def _serve_feed(hub: Hub, connection: Connection, kind: Kind) -> None:
     name = "topology" if kind is TopologyChanged else "settings"
     with hub.history.reading(), hub.reading(Stream(name, connection.peer, number)) as stream:
         await hub.reply(connection, encode_str(str(uuid1())) + Command.COMPLETE)
-        await first(connection.until_gone(), _send_feed(hub, connection, kind, stream))
+        await first(connection.reader.until_gone(), _send_feed(hub, connection, kind, stream))
 
 
 async def _send_feed(hub: Hub, connection: Connection, kind: Kind, stream: Stream) -> None:
@@ -75,7 +75,7 @@ async def serve_profiling(hub: Hub, connection: Connection) -> None:
     interval = max(INTERVAL_MIN_S, interval) if math.isfinite(interval) else INTERVAL_MIN_S
     try:
         with hub.reading(Stream("profiling", connection.peer)):
-            await first(connection.until_gone(), _send_traces(connection, stream, interval))
+            await first(connection.reader.until_gone(), _send_traces(connection, stream, interval))
     finally:
         stream.close()
 

@@ -108,10 +108,6 @@ class Connection(asyncio.Protocol):
         self.write(data)
         await self.drain()
 
-    async def until_gone(self) -> None:
-        """Read and ignore until the client leaves, on a connection where what it sends means nothing."""
-        await self.reader.until_gone()
-
     def cut_off(self, why: str) -> CutOff:
         """End the connection now. Its reader raises what this returns, lest it be taken for the client's wish."""
         if self._cut_off is None:
