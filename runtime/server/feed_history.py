@@ -1,4 +1,4 @@
-"""Both event feeds from any number on, as the wire has them: made from the log, in slices, once for all readers."""
+"""The history of both event feeds as the wire has it: from any number on, made from the log, once for all readers."""
 
 import asyncio
 from array import array

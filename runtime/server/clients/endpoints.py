@@ -120,7 +120,7 @@ async def _follow(
 async def _acknowledge(
     connection: Connection, applied: Coroutine[Any, Any, None], acknowledge: Callable[[], None]
 ) -> None:
-    """Nobody awaits this beside the connection's reader, so it ends the connection when it cannot do its work."""
+    """Acknowledge once that is ``applied``; the connection ends when it fails, for the reader cannot see that."""
     try:
         await applied
         acknowledge()

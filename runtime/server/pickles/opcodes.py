@@ -254,7 +254,7 @@ def _newobj(machine: Machine, at: int) -> int:
 def _newobj_ex(machine: Machine, at: int) -> int:
     kwargs = machine.stack.pop()
     if type(kwargs) is not dict:
-        raise BadPickle("keyword arguments that are no dict")
+        raise BadPickle("keyword arguments that are not a dict")
     args = machine.stack.pop()
     machine.create(machine.stack.pop(), args, kwargs, new=True)
     return at
