@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import append, connect, dag, replay, report, server, timetravel
+from benchmarks import append, connect, dag, drawing, replay, report, server, timetravel
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy
 
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "replay": replay.run,
     "timetravel": timetravel.run,
     "dag": dag.run,
+    "drawing": drawing.run,
     "connect": connect.run,
     "server": server.run,
 }

@@ -52,6 +52,9 @@ _DARK = {
 }
 """Each text and line has at least 4.5:1 on what it stands on; rims and tints are decoration."""
 
+LINE_COLOURS = {CAME: _LIGHT["came"], WENT: _LIGHT["went"], HELD: _LIGHT["held"]}
+"""The colours of changes beside a picture, on light paper."""
+
 _CLASSES = {SAME: "same", CAME: "came", WENT: "went", HELD: "held"}
 _SIGNS = {CAME: "+", WENT: "\N{MINUS SIGN}", HELD: "~"}
 
@@ -66,7 +69,7 @@ def svg(document: Document, mask: Mask, title: str = "") -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ezl" role="img" width="{w}" height="{h}" '
         f'viewBox="0 0 {w} {h}" font-family="{FONT}" font-size="{PORT_PX}">',
         f"<title>{escaped(title)}</title>" if title else "",
-        f"<style>{_style()}</style>",
+        f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="{w}" height="{h}" rx="6"/>',
     ]
     depths: list[int] = []
@@ -86,31 +89,40 @@ def escaped(text: str) -> str:
     return html.escape(_UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text))
 
 
-def _style() -> str:
-    def rules(colours: Mapping[str, str]) -> str:
-        return "".join(
-            (
-                f".ezl .paper{{fill:{colours['paper']}}}",
-                *(f".ezl .{name}{{fill:{colours[name]};stroke:{colours['rim']}}}" for name in ("n0", "n1", "n2")),
-                f".ezl .card{{fill:{colours['card']};stroke:{colours['rim']}}}",
-                f".ezl .bare{{fill:{colours['paper']};stroke:{colours['line']}}}",
-                f".ezl text{{fill:{colours['soft']}}}.ezl .name{{fill:{colours['text']}}}",
-                f".ezl .same{{stroke:{colours['line']}}}.ezl .h.same,.ezl .dot{{fill:{colours['line']}}}",
-                *(
-                    f".ezl .{name}{{stroke:{colours[name]}}}.ezl .h.{name},.ezl text.{name}{{fill:{colours[name]}}}"
-                    for name in ("came", "went", "held")
-                ),
-            )
-        )
+_SHAPES = f"""
+.ezl .e {{ fill: none; stroke-width: 1.4px }}
+.ezl .came.e {{ stroke-width: 2.4px }}
+.ezl .went.e {{ stroke-width: 2.2px; stroke-dasharray: 6 4 }}
+.ezl .held.e {{ stroke-width: 2.2px; stroke-dasharray: 2 3 }}
+.ezl .part.e {{ stroke-width: 1px }}
+.ezl rect.went {{ stroke-dasharray: 6 4 }}
+.ezl .h, .ezl .dot, .ezl text {{ stroke: none }}
+.ezl .name {{ font-size: {NAME_PX}px; font-weight: 600 }}
+.ezl text.came, .ezl text.went, .ezl text.held {{ font-weight: 600 }}
+.ezl .end {{ text-anchor: end }}
+.ezl .mid {{ text-anchor: middle }}
+.ezl .ghost {{ opacity: .3 }}
+.ezl text.ghost {{ opacity: .6 }}
+"""
 
-    return (
-        f".ezl .e{{fill:none;stroke-width:1.4}}.ezl .name{{font-size:{NAME_PX}px;font-weight:600}}"
-        f".ezl .h,.ezl .dot{{stroke:none}}.ezl .ghost{{opacity:.3}}.ezl text.ghost{{opacity:.6}}"
-        ".ezl .came.e{stroke-width:2.4}.ezl .went.e{stroke-width:2.2;stroke-dasharray:6 4}"
-        ".ezl .held.e{stroke-width:2.2;stroke-dasharray:2 3}.ezl text.came,.ezl text.went,.ezl text.held"
-        "{stroke:none;font-weight:600}.ezl .end{text-anchor:end}.ezl .mid{text-anchor:middle}"
-        f"{rules(_LIGHT)}@media(prefers-color-scheme:dark){{{rules(_DARK)}}}"
-    )
+
+def _colours(named: Mapping[str, str]) -> str:
+    rules = {
+        ".paper": f"fill: {named['paper']}",
+        ".card": f"fill: {named['card']}; stroke: {named['rim']}",
+        ".bare": f"fill: {named['paper']}; stroke: {named['line']}",
+        **{f".{nest}": f"fill: {named[nest]}; stroke: {named['rim']}" for nest in ("n0", "n1", "n2")},
+        "text": f"fill: {named['soft']}",
+        ".name": f"fill: {named['text']}",
+        ".same": f"stroke: {named['line']}",
+        ".h.same, .ezl .dot": f"fill: {named['line']}",
+        **{f".{change}": f"stroke: {named[change]}" for change in ("came", "went", "held")},
+        **{f".h.{c}, .ezl text.{c}, .ezl tspan.{c}": f"fill: {named[c]}" for c in ("came", "went", "held")},
+    }
+    return "".join(f".ezl {which} {{ {rule} }}\n" for which, rule in rules.items())
+
+
+_STYLE = f"{_SHAPES}{_colours(_LIGHT)}@media (prefers-color-scheme: dark) {{\n{_colours(_DARK)}}}\n"
 
 
 def _frame(box: PlacedBox, depth: int, mark: str | None) -> str:
@@ -137,9 +149,8 @@ def _lines(document: Document, mask: Mask) -> list[str]:
         if not whole:
             layers[1].append(f'<path class="e same" d="{path}">{title}</path>')
         if changes:
-            width = "" if whole else ' stroke-width="1" style="stroke-width:1px"'
-            mark = changes[0] if len(changes) == 1 else HELD
-            layers[2].append(f'<path class="e {_CLASSES[mark]}" d="{path}"{width}>{title}</path>')
+            look = _CLASSES[changes[0] if len(changes) == 1 else HELD]
+            layers[2].append(f'<path class="e {look}{"" if whole else " part"}" d="{path}">{title}</path>')
             if len(segment.edges) > 1:
                 layers[2].append(_count(segment, marks))
     return [line for layer in layers for line in layer]
@@ -166,9 +177,8 @@ def _told(document: Document, mask: Mask, segment: Segment) -> str:
     there = [edge for edge in segment.edges if edge in mask.edges]
     for edge in there[:TITLED_MAX]:
         source, target = document.edges[edge]
-        sign = _SIGNS.get(mask.edges[edge], "")
         note = mask.notes.get(edge)
-        lines.append(f"{sign} {source} -> {target}".strip() + (f" ({note})" if note else ""))
+        lines.append(f"{mask.edges[edge]} {source} -> {target}".strip() + (f" ({note})" if note else ""))
     if len(there) > TITLED_MAX:
         lines.append(f"... {len(there) - TITLED_MAX} more")
     return escaped_lines(lines)

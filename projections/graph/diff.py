@@ -54,9 +54,9 @@ class Diff(msgspec.Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """A picture of the holds on edges that came and went, and all changes as text, for notebooks."""
-        from ezmsg.ledger.projections.graph.picture import diff_html  # no fold and no diff waits for a painter
+        from ezmsg.ledger.projections.drawing.figure import diff_html  # no fold and no diff waits for a painter
 
-        return diff_html(self.before, self.after, self.changes)
+        return diff_html(self)
 
     def apply(self, state: AnyTables) -> AnyTables:
         """The state after, made from the one before; ``state`` itself is not touched. Cost: O(state).

@@ -378,7 +378,7 @@ class GraphState(GraphTables):
 
     def _repr_html_(self) -> str:
         """A picture of the graph, for notebooks."""
-        from ezmsg.ledger.projections.graph.picture import state_html  # no fold waits for a painter
+        from ezmsg.ledger.projections.drawing.figure import state_html  # no fold waits for a painter
 
         return state_html(self)
 

@@ -3,12 +3,10 @@
 import time
 from collections.abc import Callable
 from datetime import tzinfo
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
 from ezmsg.ledger.log import LedgerReader
-from ezmsg.ledger.projections.drawing.births import union_of
-from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
@@ -33,6 +31,9 @@ from ezmsg.ledger.projections.questions.predicates import Predicate, parse
 from ezmsg.ledger.projections.questions.settings import history as settings_history
 from ezmsg.ledger.projections.questions.subjects import Subject
 from ezmsg.ledger.projections.questions.subtraction import without
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.projections.drawing.drawing import Drawing
 
 T = TypeVar("T")
 
@@ -196,11 +197,20 @@ class Timeline:
         whether it stalled or the graph was paused."""
         return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
 
-    def drawing(self) -> Drawing:
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a picture of all that ever lived, faint where it is not there at the end."""
+        from ezmsg.ledger.projections.drawing.figure import timeline_html  # it is rarely asked for
+
+        return timeline_html(self)
+
+    def drawing(self) -> "Drawing":
         """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
 
         Cost: that of the union (a piece of the ledger for each registration) and of the layout: see Drawing.
         """
+        from ezmsg.ledger.projections.drawing.births import union_of  # most questions need no picture
+        from ezmsg.ledger.projections.drawing.drawing import Drawing
+
         return self._ask(lambda evidence, at: Drawing(union_of(evidence.lifetimes, evidence.registration)), "end")
 
     def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:

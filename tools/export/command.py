@@ -11,6 +11,7 @@ from typing import Annotated, BinaryIO, Literal
 import typer
 
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.projections.drawing.figure import drawn_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -23,7 +24,7 @@ from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import state_document
 
-Format = Literal["json", "jsonl", "parquet", "arrow", "graphml", "dot", "mermaid"]
+Format = Literal["json", "jsonl", "parquet", "arrow", "graphml", "dot", "mermaid", "svg"]
 
 SUFFIXES: dict[str, Format] = {
     ".json": "json",
@@ -37,8 +38,10 @@ SUFFIXES: dict[str, Format] = {
     ".gv": "dot",
     ".mmd": "mermaid",
     ".mermaid": "mermaid",
+    ".svg": "svg",
 }
-DRAWN: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "dot": to_dot, "mermaid": to_mermaid}
+GRAPHS: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "dot": to_dot, "mermaid": to_mermaid}
+DRAWN = (*GRAPHS, "svg")
 """Formats of graphs: a list of events is none."""
 
 STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
@@ -72,12 +75,14 @@ def export(
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only events up to this moment.")] = None,
 ) -> None:
     """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
-    extra `frames` parquet and arrow; a state also as graphml, dot (Graphviz) and mermaid.
+    extra `frames` parquet and arrow; a state also as graphml, dot (Graphviz) and mermaid, and as a
+    picture (svg) of all that ever lived, faint where it is not there at the moment.
 
     Examples:
       ezmsg-ledger export run.ledger --at mark:baseline -o graph.dot
       ezmsg-ledger export run.ledger --events -o run.parquet
       ezmsg-ledger export run.ledger --at 14:03:20 --format mermaid
+      ezmsg-ledger export run.ledger -o graph.svg
     """
     page = Page()
     chosen = _format(format_, output)
@@ -167,6 +172,7 @@ def _write_state(chosen: Format, timeline: Timeline, moment: Moment, state: Grap
         json_lines.write_json(state_document(timeline, moment, state), out)
     elif chosen in DRAWN:
         title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
-        out.write(DRAWN[chosen](state, title).encode("utf-8"))
+        text = GRAPHS[chosen](state, title) if chosen in GRAPHS else drawn_at(timeline, state, title)
+        out.write(text.encode("utf-8"))
     else:
         STATES[chosen](state, out)
