@@ -93,6 +93,8 @@ class Borders:
         """Both ends of an edge, and the silent crossings between: (collection, side, source), outward ones first."""
         source, target = self.union.edges[place]
         start, goal = self._start(source), self._goal(target)
+        if start[0] == goal[0]:
+            return start, goal, []
         out, into = self._chain(start[0]), self._chain(goal[0])
         shared = 1
         while shared < min(len(out), len(into)) and out[-shared - 1] == into[-shared - 1]:

@@ -9,10 +9,10 @@ from bisect import bisect_left, bisect_right, insort
 
 from ezmsg.ledger.projections.drawing.layout.level import Level
 
-SWEEPS = 8
+SWEEPS = 6
 """Passes over all layers. Nearly always one of the first four was the best."""
 
-IDLE_MAX = 3
+IDLE_MAX = 2
 """Sweeps that may bring nothing before the rest is left out."""
 
 SWAPS = 3
@@ -83,7 +83,7 @@ def _sort(layer: list[int], ties: list[_Ties], beside: list[_Ties], place: list[
     for node in layer:
         found = ties[node] or beside[node]
         if found:
-            wanted[node] = sum(place[other] + height * share for other, height, _ in found) / len(found)
+            wanted[node] = sum([place[other] + height * share for other, height, _ in found]) / len(found)
         else:
             wanted[node] = place[node]
     layer.sort(key=wanted.__getitem__)
@@ -96,9 +96,11 @@ def _crossings(level: Level, after: list[_Ties], place: list[float]) -> int:
     for layer, following in zip(level.layers, level.layers[1:], strict=False):
         share, share_after = 1 / (len(layer) or 1), 1 / (len(following) or 1)
         ends = sorted(
-            (place[node] + here * share, place[other] + there * share_after)
-            for node in layer
-            for other, there, here in after[node]
+            [
+                (place[node] + here * share, place[other] + there * share_after)
+                for node in layer
+                for other, there, here in after[node]
+            ]
         )
         seen: list[float] = []
         for number, (_, end) in enumerate(ends):
@@ -113,16 +115,22 @@ def _swap(level: Level, before: list[_Ties], after: list[_Ties], place: list[flo
     for _ in range(SWAPS):
         gain = 0
         for layer in level.layers:
+            if len(layer) < 2:
+                continue
+            ends = [
+                [sorted([place[other] + there * 1e-3 for other, there, _ in ties[node]]) for ties in (before, after)]
+                for node in layer
+            ]
             for number in range(len(layer) - 1):
-                a, b = layer[number], layer[number + 1]
+                upper, lower = ends[number], ends[number + 1]
                 saved = 0
-                for ties in (before, after):
-                    if ties[a] and ties[b]:
-                        ends_a = sorted(place[other] + there * 1e-3 for other, there, _ in ties[a])
-                        ends_b = sorted(place[other] + there * 1e-3 for other, there, _ in ties[b])
-                        saved += _over(ends_a, ends_b) - _over(ends_b, ends_a)
+                for above, below in zip(upper, lower, strict=True):
+                    if above and below and above[-1] > below[0]:
+                        saved += _over(above, below) - _over(below, above)
                 if saved > 0:
+                    a, b = layer[number], layer[number + 1]
                     layer[number], layer[number + 1] = b, a
+                    ends[number], ends[number + 1] = lower, upper
                     place[a], place[b] = place[b], place[a]
                     gain += saved
         gained += gain
@@ -133,4 +141,4 @@ def _swap(level: Level, before: list[_Ties], after: list[_Ties], place: list[flo
 
 def _over(upper: list[float], lower: list[float]) -> int:
     """Crossings of the strands of two neighbours, of which one is above the other."""
-    return sum(bisect_left(lower, end) for end in upper)
+    return sum([bisect_left(lower, end) for end in upper])
