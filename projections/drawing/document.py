@@ -43,6 +43,8 @@ class Document(msgspec.Struct):
     """A drawing as it is sent: see docs/DRAWING.md."""
 
     version: int
+    seq: int
+    generation: int
     width: int
     height: int
     simplified: bool

@@ -5,7 +5,7 @@ Components that were registered say what they are. Of the topics of programs tha
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -80,7 +80,7 @@ class Union:
         for edge in edges:
             for topic in edge:
                 found.touch(topic)
-        found.settle()
+        found.settle(edges)
         self.edges.extend(edges)
         self._sides(edges)
 
@@ -201,11 +201,13 @@ class _Found:
             self.owners[topic] = ""
             self.loose.append(topic)
 
-    def settle(self) -> None:
+    def settle(self, edges: Iterable[tuple[str, str]]) -> None:
         union = self.union
+        known = {*self.kinds, *union.places}
         for topic in self.loose:
-            self._place(topic)
+            self._place(topic, known)
         self._nest()
+        self._centre(edges)
         order = sorted(self.kinds, key=lambda address: (address.count("/"), natural(address)))
         for address in order:
             if address not in union.places:
@@ -216,6 +218,9 @@ class _Found:
                 box.parent = self._parent(address)
                 if not self.names.get(address) and box.parent >= 0:
                     box.name = address.removeprefix(union.boxes[box.parent].address + "/")
+        for address, type_ in self.types.items():
+            box = union.boxes[union.places[address]]
+            box.type = box.type or type_
         for address, ports in self.ports.items():
             place = union.places[address]
             for topic, (name, side) in ports.items():
@@ -226,11 +231,11 @@ class _Found:
                     union.ports[topic].side = side
             union.boxes[place].ports.sort(key=lambda topic: topic.endswith("SETTINGS"))
 
-    def _place(self, topic: str) -> None:
-        """Find out which component a topic is of that nobody registered."""
+    def _place(self, topic: str, known: Set[Address]) -> None:
+        """Find out which component a topic is of that nobody registered: of those known before, or one of its name."""
         prefix, _, leaf = topic.rpartition("/")
         address = prefix
-        while address and self._kind(address) is None:
+        while address and address not in known:
             address = address.rpartition("/")[0]
         if not prefix:
             self.kinds.setdefault(topic, TOPIC)
@@ -265,6 +270,26 @@ class _Found:
                 continue
             if self.kinds.get(address) == UNIT or (address not in self.kinds and len(children) > 1):
                 self.kinds[address] = COLLECTION
+
+    def _centre(self, edges: Iterable[tuple[str, str]]) -> None:
+        """A collection's topic without a side of its own is a box inside when edges lead to it and from it there."""
+        owners = {
+            topic: address
+            for address, ports in self.ports.items()
+            if self._kind(address) == COLLECTION
+            for topic, (_, side) in ports.items()
+            if side is None and topic not in self.union.ports
+        }
+        into, out = set(), set()
+        for source, target in edges:
+            if target in owners and source.startswith(owners[target] + "/"):
+                into.add(target)
+            if source in owners and target.startswith(owners[source] + "/"):
+                out.add(source)
+        for topic in into & out:
+            name, _ = self.ports[owners[topic]].pop(topic)
+            self.kinds[topic], self.names[topic] = TOPIC, name
+            self.ports[topic] = {topic: (name, None)}
 
     def _parent(self, address: Address) -> int:
         parent = address.rpartition("/")[0]

@@ -203,15 +203,17 @@ class Timeline:
 
         return timeline_html(self)
 
-    def drawing(self) -> "Drawing":
+    def drawing(self, known: "Drawing | None" = None) -> "Drawing":
         """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
 
-        Cost: that of the union (a piece of the ledger for each registration) and of the layout: see Drawing.
+        One that is ``known`` is given back, grown by what was born since: see ``Drawing.grow``. Cost: that of the union
+        (a piece of the ledger for each registration) and of the layout: see Drawing.
         """
-        from ezmsg.ledger.projections.drawing.births import union_of  # most questions need no picture
-        from ezmsg.ledger.projections.drawing.drawing import Drawing
+        from ezmsg.ledger.projections.drawing.births import drawn, grown  # most questions need no picture
 
-        return self._ask(lambda evidence, at: Drawing(union_of(evidence.lifetimes, evidence.registration)), "end")
+        if known is not None:
+            return self._ask(lambda evidence, at: grown(known, evidence.lifetimes, evidence.registration), "end")
+        return self._ask(lambda evidence, at: drawn(evidence.lifetimes, evidence.registration), "end")
 
     def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:
         at = self.moment(moment)

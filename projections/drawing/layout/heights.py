@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from ezmsg.ledger.projections.drawing.layout.level import BACK, BEND, BOX, Level
+from ezmsg.ledger.projections.drawing.layout.level import BACK, BEND, BOX, Level, Node
 
 GAP_BOXES, GAP_BOX_BEND = 22, 12
 """Pixels between two boxes, and between a box and a line that passes by. Ports and bends need none."""
@@ -62,13 +62,24 @@ def settle(level: Level, layers: Sequence[Sequence[int]]) -> int:
                 wishes.append(wish)
             for node, height in zip(layer, spread(wishes, found), strict=True):
                 heights[node] = height
-    top = min((heights[node] for layer in layers for node in layer), default=0.0)
-    bottom = 0
     for layer in layers:
         for node in layer:
-            nodes[node].y = round(heights[node] - top)
-            bottom = max(bottom, nodes[node].y + nodes[node].h)
-    return bottom
+            nodes[node].y = round(heights[node])
+    return _close_up([nodes[node] for layer in layers for node in layer])
+
+
+def _close_up(nodes: list[Node]) -> int:
+    """Take away what no node of any layer stands in, but for a gap; returns the height of all."""
+    moved = 0
+    bottom: int | None = None
+    for node in sorted(nodes, key=lambda node: node.y):
+        if bottom is None:
+            moved = bottom = node.y
+        elif node.y > bottom + GAP_BOXES:
+            moved += node.y - bottom - GAP_BOXES
+        bottom = max(bottom, node.y + node.h) if node.y <= bottom + GAP_BOXES else node.y + node.h
+        node.y -= moved
+    return 0 if bottom is None else bottom - moved
 
 
 def spread(wishes: Sequence[Wish], offsets: Sequence[float]) -> list[float]:

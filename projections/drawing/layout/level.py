@@ -51,6 +51,10 @@ LINKS_MAX = 6_000
 """Links of one level that are routed. A drawing of more is a tangle, whatever is done: it is drawn in a second then."""
 
 
+COLUMN_MAX = 4
+"""Boxes of a level without any link that stand in one layer; more stand on a shelf."""
+
+
 class Level:
     """The nodes of one level, their layers, and the strands in each channel: channel n is behind layer n.
 
@@ -94,7 +98,7 @@ def level_of(
     linked = {end.node for link in links for end in link}
     for place, w, h, left, right in boxes:
         number = level.boxes[place] = level.add(Node(BOX, place, w, h, left, right))
-        if level.is_simple or place not in linked:
+        if level.is_simple or (place not in linked and (linked or len(boxes) > COLUMN_MAX)):
             level.loose.append(number)
     for side, key, w in borders:
         kind = ENTRY if side == FROM_BORDER else EXIT
