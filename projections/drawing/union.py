@@ -7,6 +7,7 @@ Components that were registered say what they are. Of the topics of programs tha
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
@@ -69,8 +70,11 @@ class Union:
         self.components: dict[bytes, Mapping[str, Any]] = {}
         self.add(components, edges)
 
-    def add(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> None:
-        """Take in what was born since, in order."""
+    def add(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> list[str]:
+        """Take in what was born since, in order; returns the topics that got a port. New boxes stand behind the others.
+
+        Cost: O(what was born).
+        """
         found = _Found(self)
         for component in components:
             shape = _shape(component)
@@ -80,9 +84,12 @@ class Union:
         for edge in edges:
             for topic in edge:
                 found.touch(topic)
+        known = len(self.ports)
         found.settle(edges)
+        fresh = list(islice(self.ports, known, None))
         self.edges.extend(edges)
-        self._sides(edges)
+        self._sides(edges, fresh)
+        return fresh
 
     def agrees(self, other: "Union", addresses: Iterable[Address]) -> bool:
         """Whether what is at these addresses, or inside of it, is of the same kind and in the same box in ``other``."""
@@ -105,12 +112,12 @@ class Union:
     def _around(self, box: Box) -> Address:
         return self.boxes[box.parent].address if box.parent >= 0 else ""
 
-    def children(self) -> list[list[int]]:
-        """The places of the boxes in each box, in people's order; those in none are last."""
-        out: list[list[int]] = [[] for _ in range(len(self.boxes) + 1)]
+    def children(self) -> dict[int, list[int]]:
+        """The places of the boxes in each collection, in people's order; -1 has those in none."""
+        out: dict[int, list[int]] = {-1: []}
         for place, box in enumerate(self.boxes):
-            out[box.parent].append(place)
-        for found in out:
+            out.setdefault(box.parent, []).append(place)
+        for found in out.values():
             found.sort(key=lambda place: natural(self.boxes[place].address))
         return out
 
@@ -118,7 +125,7 @@ class Union:
         """Whether what has this address is inside a box."""
         return address.startswith(self.boxes[box].address + "/")
 
-    def _sides(self, edges: Sequence[tuple[str, str]]) -> None:
+    def _sides(self, edges: Sequence[tuple[str, str]], fresh: Iterable[str]) -> None:
         votes: dict[str, list[int]] = {}
         for edge in edges:
             for topic, other, end in ((edge[0], edge[1], OUT), (edge[1], edge[0], IN)):
@@ -133,9 +140,9 @@ class Union:
                     port.side = BOTH
         for topic, (into, out) in votes.items():
             self.ports[topic].side = OUT if out > into else IN
-        for port in self.ports.values():
-            if port.side is None:
-                port.side = IN
+        for topic in fresh:
+            if self.ports[topic].side is None:
+                self.ports[topic].side = IN
 
 
 def _shape(component: Mapping[str, Any]) -> bytes:

@@ -104,7 +104,7 @@ def _lifetimes(watched: Watched, query: queries.Lifetimes) -> bytes:
 
 
 def _drawing(watched: Watched, query: queries.Nothing) -> Any:
-    return watched.timeline.drawing().document()
+    return watched.drawing().document()
 
 
 def _state(watched: Watched, query: queries.At) -> Document:

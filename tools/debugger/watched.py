@@ -10,6 +10,7 @@ import msgspec
 
 from ezmsg.ledger.errors import EventError, LedgerError
 from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.columns import Columns
@@ -51,6 +52,7 @@ class Watched:
         self.gone: Trouble | None = None
         self._place = self.ledger.place
         self._states: dict[int, GraphState] = {}
+        self._drawing: Drawing | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
 
     async def ask(self, question: Callable[["Watched"], T]) -> T:
@@ -96,6 +98,11 @@ class Watched:
             return self.timeline.damage.seq
         return self._place.seq
 
+    def drawing(self) -> Drawing:
+        """All that ever lived, drawn when it is first asked for; after that it grows with the ledger."""
+        self._drawing = self.timeline.drawing(self._drawing)
+        return self._drawing
+
     def state_after(self, seq: int) -> GraphState:
         """The state after an event, the caller's own to go on from. Cost: nothing where somebody stopped there."""
         found = self._states.pop(seq, None)
@@ -125,6 +132,7 @@ class Watched:
     def _read_anew(self, ledger: LedgerReader) -> None:
         self.timeline = Timeline(ledger)
         self._states.clear()
+        self._drawing = None
         self.gone = None
 
 

@@ -19,36 +19,44 @@ def grow(layout: Layout, components: Iterable[Mapping[str, Any]], edges: Sequenc
     """
     union = layout.union
     known = len(union.boxes)
-    ports = {topic: port.box for topic, port in union.ports.items()}
-    union.add(components, edges)
+    topics = union.add(components, edges)
     routed = layout.borders.extend()
-    layout.children = union.children()
-    new_ports: dict[int, list[str]] = {}
-    for topic, port in union.ports.items():
-        if topic not in ports and port.box < known:
-            new_ports.setdefault(port.box, []).append(topic)
-    for place in range(len(union.boxes) - 1, known - 1, -1):
+    fresh = range(known, len(union.boxes))
+    for place in fresh:
+        layout.children.setdefault(union.boxes[place].parent, []).append(place)
+    for place in reversed(fresh):
         layout.measure(place)
-    changed: set[int] = set()
-    for place, topics in new_ports.items():
+    changed = _with_ports(layout, [topic for topic in topics if union.ports[topic].box < known])
+    touched = {level for level, _, _ in routed} | {box.parent for box in union.boxes[known:]}
+    touched |= {place if union.boxes[place].kind == COLLECTION else union.boxes[place].parent for place in changed}
+    levels = {ROOT}
+    for level in touched:
+        while level not in levels:
+            if level < known:
+                levels.add(level)
+            level = union.boxes[level].parent
+    changed = {place for place in changed if union.boxes[place].kind != COLLECTION}
+    for level in sorted(levels, reverse=True):  # those inside come after what is around them
+        children = layout.children.get(level, ())
+        resized = [child for child in children if child in changed]
+        if level in touched or resized:
+            _grow_level(layout, level, resized, [child for child in children if child >= known], routed)
+            if level != ROOT:
+                layout.fit(level)
+                changed.add(level)
+
+
+def _with_ports(layout: Layout, topics: Iterable[str]) -> set[int]:
+    """Give boxes that were there new ports; returns their places. Those of collections follow from their inside."""
+    union = layout.union
+    changed = set()
+    for topic in topics:
+        place = union.ports[topic].box
         box = union.boxes[place]
         if box.kind != COLLECTION:
-            size = layout.sizes[place]
-            for topic in topics:
-                size = with_port(size, box.kind, topic, union.ports[topic].name)
-            layout.resized(place, size)
-            changed.add(place)
-    touched = {level for level, _, _ in routed} | set(new_ports) | {box.parent for box in union.boxes[known:]}
-    touched |= {union.boxes[place].parent for place in changed}
-    levels = [place for place in range(known - 1, -1, -1) if union.boxes[place].kind == COLLECTION]
-    for level in (*levels, ROOT):
-        children = [child for child in layout.children[level] if child in changed]
-        if level not in touched and not children:
-            continue
-        _grow_level(layout, level, children, [box for box in layout.children[level] if box >= known], routed)
-        if level != ROOT:
-            layout.fit(level)
-            changed.add(level)
+            layout.resized(place, with_port(layout.sizes[place], box.kind, topic, union.ports[topic].name))
+        changed.add(place)
+    return changed
 
 
 def _grow_level(

@@ -62,7 +62,7 @@ class Layout:
 
     def _inside(self, place: int, pad: int, title: int) -> Inside:
         links = self.borders.levels.get(place, {})
-        boxes = [(box, self.sizes[box].w, self.sizes[box].h, *self.ports[box]) for box in self.children[place]]
+        boxes = [(box, self.sizes[box].w, self.sizes[box].h, *self.ports[box]) for box in self.children.get(place, ())]
         borders = {} if place == ROOT else self.declared(place)
         for link in links:
             for end in link:

@@ -69,6 +69,8 @@ export interface Differences {
 
 export interface Document {
   version: number;
+  seq: number;
+  generation: number;
   width: number;
   height: number;
   simplified: boolean;
