@@ -4,35 +4,33 @@ A command is a line in COMMANDS and a function in a file of its own, which is im
 not before: help and completion come at once, however many commands there are.
 """
 
-import functools
 import importlib
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from difflib import get_close_matches
-from inspect import cleandoc, get_annotations
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
+from typing import Any, NamedTuple
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+import click
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.page import NAME, give_up_stdout, report
+from ezmsg.ledger.tools.page import COMPLETE, NAME, give_up_stdout, report
 
 RECORD, LOOK, KEEP = "Record", "Look", "Keep"
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
 
 class Command(NamedTuple):
     """One command: its group in the help, the question it answers, and the function that does it.
 
     The function has the command's name and stands in ``commands/GROUP/NAME.py``, unless ``module`` names another place
-    below ezmsg.ledger.tools. Its docstring goes on where the question ends, and its parameters are declared in typer's
-    way. It returns an exit code, or None for 0. ``moments``: it takes moments as arguments, and ``-5m`` is one of them
-    rather than an option. ``passes_on``: what follows its first argument is not for us, options included.
+    below ezmsg.ledger.tools. Its docstring goes on where the question ends; decorators of ``input/options.py`` declare
+    its parameters. It returns an exit code, or None for 0. ``moments``: it takes moments as arguments, and ``-5m`` is
+    one of them rather than an option. ``passes_on``: what follows its first argument is not for us, options included.
     """
 
     name: str
@@ -78,75 +76,67 @@ COMMANDS = (
 )
 
 
-class PipeClosed(Exception):
-    """Whoever read the output does so no more."""
-
-
 class NoSuchCommand(exits.Misuse):
     """A command that is in no line of the table."""
 
 
-class MomentCommand(TyperCommand):
-    """A command whose arguments can be moments: ``-5m`` is one, and no option."""
+class Shown(click.Command):
+    """A command as the help shows it: what it does, its arguments, then its options."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from ezmsg.ledger.projections.questions.moments import is_ago
+    moments = False
 
-        # A space in front hides the dash from the parser; a moment's text is stripped.
-        return super().parse_args(ctx, [f" {arg}" if is_ago(arg) else arg for arg in args])
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if self.moments:
+            from ezmsg.ledger.projections.questions.moments import is_ago
+
+            # A space in front hides the dash from the parser; a moment's text is stripped.
+            args = [f" {arg}" if is_ago(arg) else arg for arg in args]
+        return super().parse_args(ctx, args)
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: newer versions of click list arguments here, and ``format_options`` does it for all versions."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, kind in (("Arguments", click.Argument), ("Options", click.Option)):
+            records = [each.get_help_record(ctx) for each in self.get_params(ctx) if isinstance(each, kind)]
+            if rows := [record for record in records if record is not None]:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
-class Group(TyperGroup):
+class Commands(click.Group):
     """The commands of the table. Only the one that is invoked is imported."""
 
-    listing = False
-
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return [command.name for command in COMMANDS]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        for command in COMMANDS:
-            if command.name == cmd_name:
-                return _named(command) if self.listing else _loaded(command)
-        return None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return next((_loaded(command) for command in COMMANDS if command.name == cmd_name), None)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         names = self.list_commands(ctx)
         if args[0] not in names and not ctx.resilient_parsing:
-            near = get_close_matches(args[0], names, 1)
-            raise NoSuchCommand(
-                f"there is no command {args[0]!r}", hint=f"Did you mean {near[0]}?" if near else f"{NAME} --help"
-            )
+            from ezmsg.ledger.projections.questions.name_hints import did_you_mean
+
+            hint = did_you_mean(args[0], names) or f"{NAME} --help"
+            raise NoSuchCommand(f"there is no command {args[0]!r}", hint=hint)
         return super().resolve_command(ctx, args)
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        with self._listed():
-            super().format_help(ctx, formatter)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(len(command.name) for command in COMMANDS)
+        for group in (RECORD, LOOK, KEEP):
+            with formatter.section(group):
+                rows = [(each.name.ljust(width), each.question) for each in COMMANDS if each.group == group]
+                formatter.write_dl(rows)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        with self._listed():
-            return super().shell_complete(ctx, incomplete)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
 
-    @contextmanager
-    def _listed(self) -> Iterator[None]:
-        self.listing = True
-        try:
-            yield
-        finally:
-            self.listing = False
+        found = [CompletionItem(each.name, help=each.question) for each in COMMANDS if each.name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
-app = typer.Typer(
-    name=NAME,
-    cls=Group,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
+def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version
         from platform import python_version
@@ -158,33 +148,52 @@ def _version(wanted: bool) -> None:
         except PackageNotFoundError:
             ezmsg = "no ezmsg"
         print(f"{NAME} {__version__} ({ezmsg}, Python {python_version()})")
-        raise typer.Exit(exits.OK)
+        ctx.exit(exits.OK)
 
 
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Records what happens to the graph of an ezmsg pipeline, and answers questions about it.
+def _completion(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from ezmsg.ledger.tools.completion import install, script
 
-    A command that looks takes the ledger of $EZMSG_LEDGER, else the newest *.ledger of this folder, when none is named.
-    """
+        print(script(app) if parameter.name == "show_completion" else install(app))
+        ctx.exit(exits.OK)
+
+
+def _eager(name: str, callback: Callable[..., None], help: str) -> click.Option:
+    return click.Option([name], is_flag=True, expose_value=False, is_eager=True, callback=callback, help=help)
+
+
+app = Commands(
+    NAME,
+    no_args_is_help=True,
+    context_settings=SETTINGS,
+    params=[
+        _eager("--version", _version, "Print the version and exit."),
+        _eager("--install-completion", _completion, "Teach your shell to complete commands, options and file names."),
+        _eager("--show-completion", _completion, "Print what that would add for your shell."),
+    ],
+    help="Records what happens to the graph of an ezmsg pipeline, and answers questions about it.\n\nA command that "
+    "looks takes the ledger of $EZMSG_LEDGER, else the newest *.ledger of this folder, when none is named.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (that of the process when it is None); returns the exit code. Prints errors, raises none."""
+    """Run one command line (that of the process when it is None); returns the exit code. Prints errors, raises none.
+
+    >>> main(["show", "nowhere.ledger"])
+    2
+    """
     _prepare_streams()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _run(None if arguments is None else list(arguments))
+        code = _run(given)
         sys.stdout.flush()
-    except (PipeClosed, BrokenPipeError):
+    except BrokenPipeError:
         give_up_stdout()
         code = exits.PIPE
     except KeyboardInterrupt:
         code = exits.INTERRUPTED
-    except SystemExit as done:  # completion ends so, and rich when nobody reads what it prints
+    except SystemExit as done:  # rich ends so when nobody reads what it prints
         code = done.code if isinstance(done.code, int) else exits.OK
         code = exits.PIPE if isinstance(done.__context__, BrokenPipeError) else code
     except LedgerError as error:
@@ -195,89 +204,61 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         report(f"the system refused: {where}{error.strerror or error}", "")
         code = exits.code_of(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        code = exits.USAGE
+    except click.UsageError as error:
+        known = [command.name for command in COMMANDS if command.name in given[:1]]
+        message = error.format_message().strip().rstrip(".").replace("\n", " ")
+        report(message[:1].lower() + message[1:], " ".join([NAME, *known, "--help"]))
+        code = exits.USAGE
     except Exception as error:
-        code = _refuse(error, sys.argv[1:] if arguments is None else list(arguments))
+        traceback.print_exception(error)
+        report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
+        code = exits.FAULT
     return code
 
 
 def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
+        if stream is None:  # closed by the program that started us
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):  # a name that the terminal cannot show must not end in a traceback
             stream.reconfigure(errors="backslashreplace")
 
 
-def _run(arguments: list[str] | None) -> int:
-    command: Any = typer.main.get_command(app)
-    code = command.main(args=arguments, prog_name=NAME, standalone_mode=False)
+def _run(arguments: list[str]) -> int:
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(app, {}, NAME, COMPLETE, instruction)
+    try:
+        with app.make_context(NAME, arguments) as context:
+            code = app.invoke(context)
+    except click.exceptions.Exit as done:  # the help, and the version
+        code = done.exit_code
     return code if isinstance(code, int) else exits.OK
 
 
-def _refuse(error: Exception, arguments: list[str]) -> int:
-    """Say what was wrong with the command line; or, when nothing was, that this is a fault."""
-    if not hasattr(error, "format_message"):
-        traceback.print_exception(error)
-        report("this is a fault of the program, not of yours", "Please report it, with the lines above.")
-        return exits.FAULT
-    message = error.format_message().strip()
-    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help, unless rich has printed that already
-        print(message)
-    else:
-        message = message[:1].lower() + message[1:].replace("\n", " ")
-        known = [command.name for command in COMMANDS if command.name in arguments[:1]]
-        report(message, " ".join([NAME, *known, "--help"]))
-    return exits.USAGE
-
-
-def _named(command: Command) -> Any:
-    """What the help of all commands needs to know of one."""
-    return _command(command, lambda: None, command.question)
-
-
-def _loaded(command: Command) -> Any:
-    """The command itself."""
+def _loaded(command: Command) -> click.Command:
+    """The command itself: its function, imported, with the parameters that it declares."""
     function = command.load()
-    for annotation in get_annotations(function).values():
-        for parameter in getattr(annotation, "__metadata__", ()):
-            parameter.readable = False  # a file that may not be read is the system's refusal, not a misuse
-    return _command(command, _guarded(function), _help_text(command, function.__doc__ or ""))
-
-
-def _command(command: Command, function: Callable[..., Any], text: str) -> Any:
-    shell = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    shell.command(
+    shown = Shown(
         command.name,
-        cls=MomentCommand if command.moments else TyperCommand,
-        help=text,
-        rich_help_panel=command.group,
-        context_settings={
-            "help_option_names": ["-h", "--help"],
-            "allow_interspersed_args": not command.passes_on,
-        },
-    )(function)
-    return typer.main.get_command(shell)
+        callback=function,
+        params=list(reversed(getattr(function, "__click_params__", []))),
+        help=_help_text(command, function.__doc__ or ""),
+        context_settings={**SETTINGS, "allow_interspersed_args": not command.passes_on},
+    )
+    shown.moments = command.moments
+    return shown
 
 
 def _help_text(command: Command, text: str) -> str:
-    """The question and the docstring, its paragraphs unwrapped (but not its examples), nothing in it markup."""
-    paragraphs = re.split(r"\n\s*\n", cleandoc(re.sub(r"(?:\x08|\\b)\n", "\n", text)))
-    unwrapped = [each if "\n  " in each else " ".join(each.split("\n")) for each in paragraphs]
-    return "\n\n".join([command.question, *unwrapped]).replace("[", "\\[")
-
-
-def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function``, with a closed pipe reported in a way that typer does not catch."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, **options: Any) -> Any:
-        try:
-            return function(*args, **options)
-        except BrokenPipeError as error:
-            raise PipeClosed from error
-
-    return guarded
+    """The question and the docstring; a paragraph of examples keeps its lines, all others are wrapped anew."""
+    paragraphs = re.split(r"\n\s*\n", cleandoc(text))
+    return "\n\n".join([command.question, *(f"\b\n{each}" if "\n  " in each else each for each in paragraphs)])
 
 
 if __name__ == "__main__":

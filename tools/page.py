@@ -17,6 +17,9 @@ import msgspec
 
 NAME = "ezmsg-ledger"
 
+COMPLETE = "_EZMSG_LEDGER_COMPLETE"
+"""The variable in which a shell asks this program for completions."""
+
 Part: TypeAlias = str | tuple[str, str]
 """A piece of a line: plain text, or (style, text)."""
 

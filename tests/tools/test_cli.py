@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from ezmsg.ledger import __version__
 from ezmsg.ledger import events as ev
@@ -59,7 +59,7 @@ def test_the_help_names_every_command_with_its_question_in_three_groups(run: Run
     assert answer.code == exits.OK
     for command in COMMANDS:
         assert re.search(rf"\b{command.name}\b.*{re.escape(command.question[:30])}", answer.out), command
-    places = [answer.out.index(f" {group} ") for group in (cli.RECORD, cli.LOOK, cli.KEEP)]
+    places = [answer.out.index(f"\n{group}:\n") for group in (cli.RECORD, cli.LOOK, cli.KEEP)]
     assert places == sorted(places)
 
 
@@ -78,7 +78,7 @@ def test_a_commands_help_begins_with_its_question_and_has_an_example(run: Run, n
 def test_every_command_and_every_option_is_documented(name: str) -> None:
     section = sections()[name]
     assert f"    ezmsg-ledger {name}" in section
-    group: Any = typer.main.get_command(app)
+    group: Any = app
     for parameter in group.get_command(None, name).params:
         for option in getattr(parameter, "opts", []):
             if option.startswith("--"):
@@ -178,10 +178,18 @@ def test_without_a_command_the_help_is_shown_once(run: Run) -> None:
     assert (answer.out + answer.err).count("Usage:") == 1
 
 
-def test_the_app_can_be_run_by_typer_itself(night: Any) -> None:
+def test_the_app_can_be_run_by_click_itself(night: Any) -> None:
     done = CliRunner().invoke(app, ["log", str(night.path), "-n", "1"])
     assert done.exit_code == exits.OK
     assert "server stopped" in done.output
+
+
+def completed(words: str, place: int) -> list[str]:
+    """What bash is offered for the word at ``place`` of a line."""
+    env = {"_EZMSG_LEDGER_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+    done = console(env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(
@@ -189,26 +197,50 @@ def test_the_app_can_be_run_by_typer_itself(night: Any) -> None:
     [("s", {"selftest", "show", "serve", "sessions", "settings", "status"}), ("lo", {"log"})],
 )
 def test_the_shell_completes_commands(typed: str, offered: set[str]) -> None:
-    env = {
-        "_EZMSG_LEDGER_COMPLETE": "complete_bash",
-        "COMP_WORDS": f"ezmsg-ledger {typed}",
-        "COMP_CWORD": "1",
-        "_TYPER_COMPLETE_ARGS": f"ezmsg-ledger {typed}",
-    }
-    done = console(env=env)
-    assert done.returncode == 0
-    assert set(done.stdout.split()) == offered
+    assert {word.removeprefix("plain,") for word in completed(f"ezmsg-ledger {typed}", 1)} == offered
 
 
-def test_the_shell_completes_options() -> None:
-    line = "ezmsg-ledger log --fo"
-    env = {
-        "_EZMSG_LEDGER_COMPLETE": "complete_bash",
-        "COMP_WORDS": line,
-        "COMP_CWORD": "2",
-        "_TYPER_COMPLETE_ARGS": line,
-    }
-    assert console(env=env).stdout.split() == ["--follow"]
+def test_the_shell_completes_options_and_files() -> None:
+    assert completed("ezmsg-ledger log --fo", 2) == ["plain,--follow"]
+    assert completed("ezmsg-ledger show ru", 2) == ["file,ru"]
+    assert completed("ezmsg-ledger serve --durability i", 3) == ["plain,interval"]
+
+
+@pytest.mark.parametrize(("shell", "start"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", None)])
+def test_completion_is_installed_once(tmp_path: Path, shell: str, start: str | None) -> None:
+    env = {"HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}
+    if start is not None:
+        (tmp_path / start).write_text("alias ll='ls -l'")
+    said = [console("--install-completion", env=env) for _ in range(2)]
+    assert [done.returncode for done in said] == [exits.OK, exits.OK], said
+    place = Path(said[0].stdout.strip().rpartition(": ")[2])
+    assert place.read_text() == console("--show-completion", env=env).stdout.removesuffix("\n")
+    if start is not None:
+        lines = (tmp_path / start).read_text().splitlines()
+        assert (len(lines), lines[0]) == (2, "alias ll='ls -l'")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_what_is_installed_completes_in_a_real_bash(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "SHELL": "/bin/bash", "PATH": f"{CONSOLE.parent}:{os.environ['PATH']}"}
+    assert console("--install-completion", env=env).returncode == exits.OK
+    line = "COMP_WORDS=(ezmsg-ledger sho); COMP_CWORD=1; _ezmsg_ledger_completion ezmsg-ledger; echo ${COMPREPLY[@]}"
+    command = ["bash", "-c", f"source ~/.bashrc; {line}"]
+    done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["show"], done
+
+
+def test_a_shell_without_completion_is_said() -> None:
+    done = console("--install-completion", env={"SHELL": "/bin/tcsh"})
+    assert (done.returncode, done.stdout) == (exits.USAGE, "")
+    assert "bash, zsh and fish alone, and $SHELL is tcsh" in done.stderr
+
+
+def test_an_option_that_is_nearly_right_is_named(run: Run) -> None:
+    answer = run("log", "--folow")
+    assert answer.code == exits.USAGE
+    assert "no such option" in answer.err
+    assert "--follow" in answer.err
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -391,7 +423,7 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
         (["show", "LEDGER", "--at", "999"], "there is no seq 999", "The ledger holds seq 1 (2026-11-24 13:03:20"),
         (["show", "LEDGER", "--at", "mark:basline"], "there is no mark 'basline'", "Did you mean baseline?"),
         (["show", "LEDGER", "--at", "-2d"], "before the first event", "The ledger holds seq 1"),
-        (["diff"], "missing argument", "ezmsg-ledger diff --help"),
+        (["diff"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
         (["diff", "LEDGER", "end"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
         (["diff", "LEDGER", "1", "2", "3"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
         (["diff", "LEDGER", "-5x", "end"], "no such option", "ezmsg-ledger diff --help"),

@@ -6,16 +6,18 @@ import signal
 import sys
 import threading
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlencode
 
-import typer
+import click
 
 from ezmsg.ledger.tools.debugger.serving import LOOPBACK, CannotServe, require, serving
 from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.exits import OK
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened, tell_beginning
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import NAME, Page
 
 PORT_MAX = 65535
@@ -23,29 +25,28 @@ PORT_MAX = 65535
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
+@argument("ledger", "[LEDGER]", "The ledger to look at.", type=FILE)
+@options.at("Open at this moment; by default at the last event.", default=None)
+@option("--with", "with_", metavar="OTHER", type=FILE, help="A ledger to compare with, by names.")
+@option("--port", metavar="N", type=click.IntRange(0, PORT_MAX), default=0, help="Where to listen; 0 takes a free one.")
+@option("--host", metavar="H", default=LOOPBACK, help="On which address; others need --allow.")
+@option(
+    "--allow",
+    metavar="CIDR",
+    multiple=True,
+    help="Let in this network or host, beside this machine; can be given more than once.",
+)
+@flag("--no-open", help="Open no browser; the address is printed.")
+@option("--until-closed", is_flag=True, hidden=True)
 def debug(
-    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to look at.")] = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="MOMENT", help="Open at this moment; by default at the last event.")
-    ] = None,
-    with_: Annotated[
-        Path | None, typer.Option("--with", metavar="OTHER", help="A ledger to compare with, by names.")
-    ] = None,
-    port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=PORT_MAX, help="Where to listen; 0 takes a free one.")
-    ] = 0,
-    host: Annotated[str, typer.Option(metavar="H", help="On which address; others need --allow.")] = LOOPBACK,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="CIDR",
-            help="Let in this network or host, beside this machine; can be given more than once.",
-            show_default=False,
-        ),
-    ] = None,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser; the address is printed.")] = False,
-    until_closed: Annotated[bool, typer.Option("--until-closed", hidden=True)] = False,
+    ledger: Path | None,
+    at: str | None,
+    with_: Path | None,
+    port: int,
+    host: str,
+    allow: Sequence[str],
+    no_open: bool,
+    until_closed: bool,
 ) -> int:
     """Opens a page that draws the pipeline as it was at any moment. Drag the time line to move; pin a moment to see
     what changed since; click on an edge, a unit or a session to be told why it is as it is. While somebody records, the
@@ -60,7 +61,7 @@ def debug(
       ezmsg-ledger debug failed.ledger --with worked.ledger
     """
     page = Page()
-    networks = _networks(host, allow or [])
+    networks = _networks(host, allow)
     require()
     path = locate(ledger, page)
     watched = Watched(path, None if with_ is None else locate(with_, page))
@@ -110,7 +111,7 @@ def _open(address: str, page: Page) -> None:
     page.note("no browser could be opened: open the address above in one")
 
 
-def _networks(host: str, allow: list[str]) -> list[ipaddress.IPv4Network]:
+def _networks(host: str, allow: Sequence[str]) -> list[ipaddress.IPv4Network]:
     from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, is_loopback, parse_network
 
     if not is_loopback(host) and host != "localhost" and not allow:

@@ -4,33 +4,26 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.tools import cli, exits
 from ezmsg.ledger.tools.demo.checks import mistakes
 from ezmsg.ledger.tools.demo.recording import record_demo
+from ezmsg.ledger.tools.input.options import FILE, argument
 
 
 class NotNew(exits.Misuse):
     """The demonstration wants a ledger of its own."""
 
 
-def demo(
-    ledger: Annotated[
-        Path | None,
-        typer.Argument(help="Where to record; a new temporary folder by default.", show_default=False),
-    ] = None,
-) -> int:
+@argument("ledger", "[LEDGER]", "Where to record; a new temporary folder by default.", type=FILE)
+def demo(ledger: Path | None) -> int:
     """Records a real ezmsg system in three processes: nested collections, a relay, settings that change on the run, and
     a second program that shares an edge and is then killed. Then it shows the log, the graph at two moments, what
     changed between them, and whose edge went when the session was lost.
 
     The exit code is 1 when what was recorded is not what was done.
 
-    \\b
     Example:
       ezmsg-ledger demo
     """

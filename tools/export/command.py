@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
-import typer
+import click
 
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.drawing.figure import drawn_at
@@ -20,7 +20,9 @@ from ezmsg.ledger.tools.export import json_lines, tables
 from ezmsg.ledger.tools.export.dot import to_dot
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import to_mermaid
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened, shortened
+from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import state_document
 
@@ -60,19 +62,27 @@ BINARY = ("parquet", "arrow")
 """Formats that are no text, and need a file that can be sought in."""
 
 
+@options.ledger
+@option(
+    "--format",
+    "-f",
+    "format_",
+    type=click.Choice(get_args(Format)),
+    help="By default what the name of the output says, else json.",
+)
+@option("--output", "-o", metavar="FILE", type=FILE, help="Where to write; stdout by default.")
+@options.at("The state at this moment; end by default.", default=None)
+@flag("--events", help="The events rather than a state.")
+@option("--since", metavar="MOMENT", help="Only events from this moment on.")
+@option("--until", metavar="MOMENT", help="Only events up to this moment.")
 def export(
-    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", "-f", help="By default what the name of the output says, else json."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write; stdout by default.")
-    ] = None,
-    at: Annotated[str | None, typer.Option(metavar="MOMENT", help="The state at this moment; end by default.")] = None,
-    events: Annotated[bool, typer.Option("--events", help="The events rather than a state.")] = False,
-    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only events from this moment on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only events up to this moment.")] = None,
+    ledger: Path | None,
+    format_: Format | None,
+    output: Path | None,
+    at: str | None,
+    events: bool,
+    since: str | None,
+    until: str | None,
 ) -> None:
     """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
     extra `frames` parquet and arrow; a state also as graphml, dot (Graphviz) and mermaid, and as a

@@ -1,19 +1,20 @@
 """What stands on a command line behind the command: a ledger or none, then what is asked about."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import written
 
 
-def taken_apart(words: list[str], least: int, most: int, what: str, usage: str) -> tuple[Path | None, list[str]]:
+def taken_apart(words: Sequence[str], least: int, most: int, what: str, usage: str) -> tuple[Path | None, list[str]]:
     """The ledger that is named, None for none, and the other words: ``least`` to ``most`` of them.
 
     The first word is a ledger when there is one word more than can be asked about, or when it is a file or a folder of
     segments, or is called like one. Raises Misuse, which says that ``what`` is needed, and how it is used.
     """
     first_is_ledger = len(words) > most or (bool(words) and _is_ledger(words[0]))
-    rest = words[1:] if first_is_ledger else words
+    rest = list(words[1:] if first_is_ledger else words)
     if least <= len(rest) <= most:
         return (Path(words[0]) if first_is_ledger else None), rest
     if len(rest) > most:

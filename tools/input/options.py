@@ -1,81 +1,63 @@
-"""Options that several commands share."""
+"""How a command declares its parameters, and those that several commands share.
 
-import os
-from typing import Annotated, Literal, TypeAlias
+A command is a plain function below ``argument``, ``option`` and ``flag``: they note what stands on the command line and
+leave the function as it is. ``tools/cli.py`` makes the command of it.
+"""
 
-import typer
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
-from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import ADDRESS_ENV, PORT_MAX, CannotListen, parse_address
-from ezmsg.ledger.tools import exits
+import click
+from click import option as option
 
-ADDRESS_DEFAULT = "127.0.0.1:25978"
-"""ezmsg's own default, so that dashboards and other terminals see the same graph."""
+F = TypeVar("F", bound=Callable[..., Any])
 
-Address: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        "-a",
-        metavar="HOST:PORT",
-        help=f"Where to listen; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}, by default. Port 0 takes a free one.",
-        show_default=False,
-    ),
-]
-Recording: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        "-a",
-        metavar="HOST:PORT",
-        help=f"Where the recorder listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}, by default.",
-        show_default=False,
-    ),
-]
-Durability: TypeAlias = Annotated[
-    Literal["commit", "interval", "none"],
-    typer.Option(
-        "--durability",
-        metavar="LEVEL",
-        help="What a power cut may lose: nothing (commit), 50 ms (interval), or what the system holds (none).",
-    ),
-]
-
-Debug: TypeAlias = Annotated[
-    bool,
-    typer.Option("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger)."),
-]
-
-Metrics: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--metrics",
-        metavar="PORT",
-        help="Tell Prometheus how the server is, at this port of 127.0.0.1; port 0 takes a free one.",
-        min=0,
-        max=PORT_MAX,
-        show_default=False,
-    ),
-]
+FILE = click.Path(readable=False, path_type=Path)
+"""A path, whether or not there is something that may be read: the system says so. Shells complete it."""
 
 
-class NoListening(exits.Misuse):
-    """A graph server cannot listen where it should."""
+class Argument(click.Argument):
+    """An argument with a line in the help, as options have."""
+
+    def __init__(self, names: list[str], help: str = "", **attributes: Any) -> None:
+        super().__init__(names, **attributes)
+        self.help = help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        return self.make_metavar(ctx), self.help or ""
 
 
-def address_or_default(address: str | None) -> str:
-    """The address that was asked for, else that of ezmsg's variable, else its default. Raises NoListening."""
-    chosen = address or os.environ.get(ADDRESS_ENV) or ADDRESS_DEFAULT
-    try:
-        parse_address(chosen)
-    except CannotListen as error:
-        raise no_listening(error, address) from error
-    return chosen
+def argument(name: str, metavar: str, help: str, *, required: bool = False, **attributes: Any) -> Callable[[F], F]:
+    """A positional argument, shown as ``metavar``."""
+    return click.argument(name, cls=Argument, metavar=metavar, help=help, required=required, **attributes)
 
 
-def no_listening(error: LedgerError, address: str | None) -> NoListening:
-    """``error``, said with where the address came from when it was not an option."""
-    origin = ""
-    if address is None:
-        origin = f" (the address of ${ADDRESS_ENV})" if os.environ.get(ADDRESS_ENV) else " (ezmsg's usual address)"
-    return NoListening(f"{error}{origin}", hint=error.hint)
+def words(metavar: str, help: str) -> Callable[[F], F]:
+    """All positional arguments of a command, as one parameter ``words``: see ``arguments.taken_apart``."""
+    return argument("words", metavar, help, nargs=-1)
+
+
+def flag(*names: str, help: str) -> Callable[[F], F]:
+    """An option that is there or not."""
+    return option(*names, is_flag=True, help=help)
+
+
+ledger = argument("ledger", "[LEDGER]", "The ledger to read.", type=FILE)
+json = flag("--json", help="One JSON document.")
+
+durability = option(
+    "--durability",
+    metavar="LEVEL",
+    type=click.Choice(["commit", "interval", "none"]),
+    default="interval",
+    help="What a power cut may lose: nothing (commit), 50 ms (interval), or what the system holds (none).",
+)
+
+
+debug = flag("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger).")
+
+
+def at(help: str, default: str | None = "end") -> Callable[[F], F]:
+    """The option ``--at``, which takes a moment."""
+    return option("--at", metavar="MOMENT", default=default, help=help)

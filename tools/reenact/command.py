@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import msgspec
-import typer
 
 from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.questions.last_built import last_built_of_runs
@@ -14,7 +14,9 @@ from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorded_shape, server_shape
 from ezmsg.ledger.tools.reenact.line import Line
@@ -46,17 +48,13 @@ class Likeness(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-def reenact(
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The recording.")],
-    to: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="Where an ezmsg graph server listens.")],
-    until: Annotated[str, typer.Option(metavar="MOMENT", help="Up to this moment, that one included.")] = "end",
-    speed: Annotated[
-        float | None,
-        typer.Option(metavar="X", min=0.001, help="1: as long as it took; 10: ten times as fast."),
-    ] = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Keep the graph up afterwards, until Ctrl-C.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> int:
+@argument("ledger", "LEDGER", "The recording.", type=FILE, required=True)
+@option("--to", metavar="HOST:PORT", required=True, help="Where an ezmsg graph server listens.")
+@option("--until", metavar="MOMENT", default="end", help="Up to this moment, that one included.")
+@option("--speed", metavar="X", type=click.FloatRange(min=0.001), help="1: as long as it took; 10: ten times as fast.")
+@flag("--hold", help="Keep the graph up afterwards, until Ctrl-C.")
+@options.json
+def reenact(ledger: Path, to: str, until: str, speed: float | None, hold: bool, json: bool) -> int:
     """Issues every recorded connect, register, settings report and disconnect again, each session and each process as a
     connection of its own, in the recorded order; then compares what the server shows with what was recorded. Any ezmsg
     graph server will do, ezmsg's own too. It must have no graph yet. Only the graph is issued: no data, no publishers

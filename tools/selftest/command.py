@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import typer
+import click
 
 from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.input import options
+from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.selftest import kills, real_disk
 from ezmsg.ledger.tools.selftest.broken import Broken
@@ -67,20 +69,16 @@ class Outcome(NamedTuple):
         return bool(self.problem) and not self.refused
 
 
-def selftest(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to try it: the folder that is to be recorded into.")
-    ] = Path("."),
-    seconds: Annotated[float, typer.Option("--seconds", "-s", min=1.0, help="About how long to try.")] = SECONDS,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> int:
+@argument("folder", "[DIR]", "Where to try it: the folder that is to be recorded into.", type=FILE, default=Path("."))
+@option("--seconds", "-s", type=click.FloatRange(min=1.0), default=SECONDS, help="About how long to try.")
+@options.json
+def selftest(folder: Path, seconds: float, json: bool) -> int:
     """Writes ledgers in a folder of its own in DIR, fills, tears and damages them, and kills their writers; the folder
     is removed when all is well. The longer it may take, the more writers are killed. Not tried: a power cut.
 
     The exit code is 0 when all promises held, 1 when one did not (then what it wrote is kept, and named), 6 when the
     system refused to write.
 
-    \b
     Examples:
       ezmsg-ledger selftest
       ezmsg-ledger selftest /data/recordings --seconds 120

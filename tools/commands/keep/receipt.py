@@ -3,10 +3,9 @@
 import socket
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
@@ -15,29 +14,20 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, tell_beginning
+from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.page import Page
 
 
+@argument("ledger", "[LEDGER]", "The ledger to give a receipt of.", type=FILE)
+@option("--key", metavar="FILE", type=FILE, help="Sign it with this key (extra: sign).")
+@option("--new-key", metavar="FILE", type=FILE, help="Make a key, and print what checks its signatures.")
+@option("--name", help="Whose key it is: for --new-key and PEM files. The name of this machine, else.")
+@option("--address", "-a", metavar="HOST:PORT", help="Ask the recorder there what has reached the disk.")
+@options.json
 def receipt(
-    ledger: Annotated[
-        Path | None, typer.Argument(metavar="LEDGER", help="The ledger to give a receipt of.", show_default=False)
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option("--key", metavar="FILE", help="Sign it with this key (extra: sign).")
-    ] = None,
-    new_key: Annotated[
-        Path | None, typer.Option("--new-key", metavar="FILE", help="Make a key, and print what checks its signatures.")
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="Whose key it is: for --new-key and PEM files. The name of this machine, else."),
-    ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", "-a", metavar="HOST:PORT", help="Ask the recorder there what has reached the disk."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
+    ledger: Path | None, key: Path | None, new_key: Path | None, name: str | None, address: str | None, json: bool
 ) -> None:
     """Prints the size and the digest of what is on the disk for sure, to be kept where the ledger is not: mail it, or
     commit it. `verify --receipt` tells later whether the ledger goes on from there, and so do head and sha256sum.

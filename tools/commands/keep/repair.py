@@ -3,9 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
@@ -18,7 +16,9 @@ from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.files import NEW
 from ezmsg.ledger.storage.lock import refuse_written
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
+from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.phrases import seqs_text
 
@@ -32,14 +32,10 @@ KINDS = {
 """What can be open, and one of each."""
 
 
-def repair(
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger that is damaged, or torn.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="NEW", help="Where to; NAME-repaired.ledger else.", show_default=False),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
-) -> None:
+@argument("ledger", "LEDGER", "The ledger that is damaged, or torn.", type=FILE, required=True)
+@option("--output", "-o", metavar="NEW", type=FILE, help="Where to; NAME-repaired.ledger else.")
+@options.json
+def repair(ledger: Path, output: Path | None, json: bool) -> None:
     """Copies all up to the damage into a new ledger, byte for byte, adds what it leaves out as a gap, ends what was
     open there as unseen, and verifies the result. It can be read and recorded to like any other. The damaged one is
     not touched: keep it.

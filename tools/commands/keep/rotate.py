@@ -2,15 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import rotate as begin_segment
 from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.storage import compression
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.input.sizes import size_text, span
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.phrases import seqs_text
@@ -18,15 +17,11 @@ from ezmsg.ledger.tools.text.phrases import seqs_text
 NAMES_MAX = 5
 
 
-def rotate(
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger: a file, or a folder of segments.")],
-    keep: Annotated[
-        str | None,
-        typer.Option("--keep", metavar="SPAN", help="Remove what was sealed longer ago: 30d.", show_default=False),
-    ] = None,
-    compress: Annotated[bool, typer.Option("--compress", help="Compress the sealed segments (extra: zstd).")] = False,
-    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
-) -> None:
+@argument("ledger", "LEDGER", "The ledger: a file, or a folder of segments.", type=FILE, required=True)
+@option("--keep", metavar="SPAN", help="Remove what was sealed longer ago: 30d.")
+@flag("--compress", help="Compress the sealed segments (extra: zstd).")
+@options.json
+def rotate(ledger: Path, keep: str | None, compress: bool, json: bool) -> None:
     """Seals what is there and begins the next segment, with the state of the graph as it is: so the earlier ones can be
     archived or removed, and what remains still answers. A ledger that is one file becomes a folder of that name.
 

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-import typer
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.log import Ledger, LedgerReader
@@ -19,7 +17,9 @@ from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import Page, count
 
 PROGRESS_MIN = 64 * 2**20
@@ -32,19 +32,12 @@ PASSES = 2
 """How often verifying reads a file: once for the lines, once for the hashes."""
 
 
-def verify(
-    ledger: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger to check.")],
-    deep: Annotated[bool, typer.Option("--deep", help="Fold the events too, and check every step.")] = False,
-    receipt: Annotated[
-        Path | None,
-        typer.Option("--receipt", metavar="FILE", help="And that it goes on from what this receipt says."),
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> int:
+@argument("ledger", "LEDGER", "The ledger to check.", type=FILE, required=True)
+@flag("--deep", help="Fold the events too, and check every step.")
+@option("--receipt", metavar="FILE", type=FILE, help="And that it goes on from what this receipt says.")
+@option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it.")
+@options.json
+def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json: bool) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
 
     The exit code is 0 when the ledger is sound; 1 when only its end is torn, as a killed recorder or a power cut leaves

@@ -1,38 +1,29 @@
 """``diff``: what changed between two moments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened, shortened
+from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Changes, Comparison, NamedComparison, print_changes
 from ezmsg.ledger.tools.text.documents import Document, ledger_document, moment_document
 from ezmsg.ledger.tools.text.phrases import how_text
 
 
-def diff(
-    words: Annotated[
-        list[str], typer.Argument(metavar="[LEDGER] A B", help="The ledger to read, and two moments of it.")
-    ],
-    other: Annotated[
-        Path | None,
-        typer.Option("--with", metavar="LEDGER", help="Take B from this ledger, and compare by names."),
-    ] = None,
-    by_name: Annotated[
-        bool, typer.Option("--by-name", help="Compare names, not ids: for two runs of the same system.")
-    ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Every line of every group.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] A B", "The ledger to read, and two moments of it.")
+@option("--with", "other", metavar="LEDGER", type=FILE, help="Take B from this ledger, and compare by names.")
+@flag("--by-name", help="Compare names, not ids: for two runs of the same system.")
+@flag("--full", help="Every line of every group.")
+@options.json
+def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, json: bool) -> None:
     """Lists what came (+), what went (-) and what changed (~) from moment A to moment B: edges with their owners,
     sessions, components, settings field by field, processes, endpoints. B may be before A; then it tells the way back.
 

@@ -1,11 +1,10 @@
 """``explain``: why a subscriber receives nothing."""
 
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Explanation, Upstream
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, listed
@@ -23,14 +22,10 @@ UPSTREAM_MAX = 10
 _USAGE = "ezmsg-ledger explain [LEDGER] TOPIC, such as: ezmsg-ledger explain run.ledger SYSTEM/AMP/IN"
 
 
-def explain(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] TOPIC", help="The ledger, and the subscriber's topic.", show_default=False),
-    ],
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] TOPIC", "The ledger, and the subscriber's topic.")
+@options.at("The moment to ask about.")
+@options.json
+def explain(words: Sequence[str], at: str, json: bool) -> None:
     """Looks at all that could stand between a subscriber and its messages, and gives the reasons, the likeliest first:
     nobody subscribes; the graph is paused; the subscriber is stalled; the path from a publisher was cut, and by whose
     deed; there never was one; no publisher is open upstream.

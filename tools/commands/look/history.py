@@ -1,11 +1,10 @@
 """``history``: all that something ever was."""
 
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import Placement, Stay
 from ezmsg.ledger.tools.commands.look.why import subject_text, tell
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count
@@ -16,13 +15,9 @@ from ezmsg.ledger.tools.text.span_lines import SpanLines
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"
 
 
-def history(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and an edge; or KIND NAME.", show_default=False),
-    ],
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] FROM TO", "The ledger, and an edge; or KIND NAME.")
+@options.json
+def history(words: Sequence[str], json: bool) -> None:
     """Tells all holds on an edge, by whom, from when to when, and how each began and ended; or the same of a topic T,
     session S, setting UNIT, process ID or endpoint ID. Of a unit: every process that ran it, on which host, and when it
     moved.

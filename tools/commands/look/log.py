@@ -2,11 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
@@ -19,7 +19,9 @@ from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean, near
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
+from ezmsg.ledger.tools.input.options import flag, option
 from ezmsg.ledger.tools.known import known
 from ezmsg.ledger.tools.page import PASSED_OVER, UPGRADE, Page
 from ezmsg.ledger.tools.text.bursts import QUIET_NS, Bursts, Line
@@ -38,35 +40,40 @@ JSON_PIECE = 1000
 """Lines of JSON written at a time."""
 
 
+@options.ledger
+@option(
+    "--type",
+    "-t",
+    "type_",
+    metavar="TYPE",
+    multiple=True,
+    help="Only events of this type, such as edge.connected, or edge.",
+)
+@option("--session", metavar="ID", help="Only what a session did: its id, label, or UUID's beginning.")
+@option("--topic", metavar="TEXT", help="Only what concerns topics or components with TEXT in their name.")
+@option("--component", metavar="ADDRESS", help="Only what concerns this component, and what is inside it.")
+@flag("--refused", help="Only commands that were refused, and why.")
+@option("--since", metavar="MOMENT", help="Only from this moment on.")
+@option("--until", metavar="MOMENT", help="Only up to this moment.")
+@option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="Only the last N lines.")
+@flag("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+@flag("--all", "--no-fold", "-a", "all_", help="Fold nothing, and list everything by name.")
+@flag("--absolute", help="Times of day rather than since the run began.")
+@flag("--json", help="The events themselves, as JSON Lines.")
 def log(
-    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
-    type_: Annotated[
-        list[str] | None,
-        typer.Option("--type", "-t", metavar="TYPE", help="Only events of this type, such as edge.connected, or edge."),
-    ] = None,
-    session: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only what a session did: its id, label, or UUID's beginning.")
-    ] = None,
-    topic: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="Only what concerns topics or components with TEXT in their name."),
-    ] = None,
-    component: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Only what concerns this component, and what is inside it."),
-    ] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="Only commands that were refused, and why.")] = False,
-    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only from this moment on.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Only up to this moment.")] = None,
-    lines: Annotated[
-        int | None, typer.Option("-n", "--lines", metavar="N", min=0, help="Only the last N lines.")
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
-    all_: Annotated[
-        bool, typer.Option("--all", "--no-fold", "-a", help="Fold nothing, and list everything by name.")
-    ] = False,
-    absolute: Annotated[bool, typer.Option("--absolute", help="Times of day rather than since the run began.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="The events themselves, as JSON Lines.")] = False,
+    ledger: Path | None,
+    type_: Sequence[str],
+    session: str | None,
+    topic: str | None,
+    component: str | None,
+    refused: bool,
+    since: str | None,
+    until: str | None,
+    lines: int | None,
+    follow: bool,
+    all_: bool,
+    absolute: bool,
+    json: bool,
 ) -> None:
     """Tells the history in sentences, with what followed from each event: which edges a lost session took along, what
     a setting was before, why a command was refused. Many of a kind in a moment, as at a start-up, become one line.
@@ -86,7 +93,7 @@ def log(
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
     with opened(ledger, page, whole=False) as timeline:
         source = timeline.ledger
-        types = [*(type_ or []), *([REFUSED] if refused else [])]
+        types = [*type_, *([REFUSED] if refused else [])]
         wanted = Filter(timeline, types, session, topic, component)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
         span = (

@@ -1,14 +1,14 @@
 """``path``: when messages could get from one topic to another."""
 
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import Path
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
+from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import span_text
@@ -17,18 +17,11 @@ from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
 _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 
 
-def path(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and two topics.", show_default=False),
-    ],
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="Up to this moment.")] = "end",
-    through_units: Annotated[
-        bool,
-        typer.Option("--through-units", help="On from what a unit subscribes to, to what it publishes then."),
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] FROM TO", "The ledger, and two topics.")
+@options.at("Up to this moment.")
+@flag("--through-units", help="On from what a unit subscribes to, to what it publishes then.")
+@options.json
+def path(words: Sequence[str], at: str, through_units: bool, json: bool) -> None:
     """Says when there was a way for messages from one topic to another over edges, which one, how often it broke, by
     whose deed, and for how long it was there in all. A unit takes messages from one topic and publishes others: with
     --through-units the way goes on there.

@@ -1,10 +1,9 @@
 """``sessions``: everybody who was ever connected."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
@@ -14,8 +13,10 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import dispatch, fold
 from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened
+from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, table
 from ezmsg.ledger.tools.text.deeds import end_text
 from ezmsg.ledger.tools.text.documents import ledger_document
@@ -137,14 +138,11 @@ _HANDLERS: dict[type, Callable[[Sessions, Any], None]] = {
 
 _USAGE = "ezmsg-ledger sessions [LEDGER] [ID], such as: ezmsg-ledger sessions run.ledger 21"
 
-def sessions(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[LEDGER] [ID]", help="The ledger to read, and one session of it.", show_default=False),
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="With an ID: everything by name, however much it is.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+
+@options.words("[LEDGER] [ID]", "The ledger to read, and one session of it.")
+@flag("--full", help="With an ID: everything by name, however much it is.")
+@options.json
+def sessions(words: Sequence[str], full: bool, json: bool) -> None:
     """Lists all sessions of a ledger, run by run: where each came from, when it opened and how it ended, how many edges
     and components it held at most and when it ended, and how many of its commands were refused.
 
@@ -160,7 +158,7 @@ def sessions(
       ezmsg-ledger sessions run.ledger 21 --json
     """
     page = Page()
-    path, named = taken_apart(words or [], 0, 1, "one session at most", _USAGE)
+    path, named = taken_apart(words, 0, 1, "one session at most", _USAGE)
     with opened(path, page) as timeline:
         wanted = find_session(timeline, named[0]).seq if named else None
         found = Sessions()

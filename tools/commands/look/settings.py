@@ -1,17 +1,17 @@
 """``settings``: what was in force, and who asked for the change."""
 
 from collections import Counter
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
+from ezmsg.ledger.tools.input.options import option
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import settings_document
@@ -25,17 +25,11 @@ LIKELY_MAX = 3
 _USAGE = "ezmsg-ledger settings [LEDGER] [COMPONENT], such as: ezmsg-ledger settings run.ledger SYSTEM/AMP"
 
 
-def settings(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[LEDGER] [COMPONENT]", help="The ledger to read, and a component's address.", show_default=False
-        ),
-    ] = None,
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to look at.")] = "end",
-    field: Annotated[str | None, typer.Option(metavar="NAME", help="Only this field of the component.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] [COMPONENT]", "The ledger to read, and a component's address.")
+@options.at("The moment to look at.")
+@option("--field", metavar="NAME", help="Only this field of the component.")
+@options.json
+def settings(words: Sequence[str], at: str, field: str | None, json: bool) -> None:
     """Lists the settings in force at a moment. With a component: every change of its settings up to then, from what to
     what, and who asked. A session that asked with a request is known. A message on the component's settings input is
     not: the publishers that could have sent it are named as likely, and no more.
@@ -45,7 +39,7 @@ def settings(
       ezmsg-ledger settings run.ledger SYSTEM/AMP --field gain
     """
     page = Page()
-    path, named = taken_apart(words or [], 0, 1, "one component at most", _USAGE)
+    path, named = taken_apart(words, 0, 1, "one component at most", _USAGE)
     if field is not None and not named:
         raise Misuse("--field is one of a component", hint=_USAGE)
     with opened(path, page) as timeline:

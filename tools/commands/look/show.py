@@ -3,9 +3,6 @@
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
@@ -14,7 +11,9 @@ from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import BEFORE_DAMAGE, asked_moment, opened, shortened
+from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
@@ -35,12 +34,11 @@ OWNERS_MAX = 2
 """And owners of its edges."""
 
 
-def show(
-    ledger: Annotated[Path | None, typer.Argument(metavar="LEDGER", help="The ledger to read.")] = None,
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to look at.")] = "end",
-    full: Annotated[bool, typer.Option("--full", help="Every edge, every field, every endpoint.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document, under ezmsg's own names.")] = False,
-) -> None:
+@options.ledger
+@options.at("The moment to look at.")
+@flag("--full", help="Every edge, every field, every endpoint.")
+@flag("--json", help="One JSON document, under ezmsg's own names.")
+def show(ledger: Path | None, at: str, full: bool, json: bool) -> None:
     """Shows sessions and what they hold, the edges with their owners, components with the process that ran them, the
     settings in force, and the endpoints, as they were just after a moment.
 

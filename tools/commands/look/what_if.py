@@ -1,14 +1,15 @@
 """``what-if``: the graph without one session."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-import typer
 
 from ezmsg.ledger.projections.lifetimes.spans import densest
 from ezmsg.ledger.projections.questions.answers import Without
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
@@ -20,17 +21,10 @@ from ezmsg.ledger.tools.text.session_story import find_session
 _USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if run.ledger viewer"
 
 
-def what_if(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] SESSION", help="The ledger, and a session of it.", show_default=False),
-    ],
-    at: Annotated[
-        str | None,
-        typer.Option(metavar="MOMENT", help="The moment to compare at; by default when it last held most."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] SESSION", "The ledger, and a session of it.")
+@options.at("The moment to compare at; by default when it last held most.", default=None)
+@options.json
+def what_if(words: Sequence[str], at: str | None, json: bool) -> None:
     """Takes all that one session did out of the history, and shows what would be otherwise: edges that nobody else
     held, components and settings that nobody else registered. What others did stays as it was decided, and is not
     decided anew; where that might have gone otherwise, it is listed.

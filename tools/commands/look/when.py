@@ -1,14 +1,13 @@
 """``when``: since when something is so, and how often that changed."""
 
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
 from ezmsg.ledger.projections.questions.settings.history import leaves
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
@@ -23,14 +22,10 @@ VALUES_MAX = 5
 _USAGE = "ezmsg-ledger when [LEDGER] PREDICATE, such as: ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'"
 
 
-def when(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] PREDICATE", help="The ledger, and what is to be true.", show_default=False),
-    ],
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="Up to this moment.")] = "end",
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] PREDICATE", "The ledger, and what is to be true.")
+@options.at("Up to this moment.")
+@options.json
+def when(words: Sequence[str], at: str, json: bool) -> None:
     """Finds the spans in which a predicate was true: when it first became so, when that last changed, by whose deed.
 
     A predicate is one argument: 'edge A -> B', 'path A -> B', 'session S', 'setting SYSTEM/AMP.gain == 2.0' (a JSON

@@ -1,14 +1,13 @@
 """``why``: who made something so, and who ended it."""
 
-from typing import Annotated
-
-import typer
+from collections.abc import Sequence
 
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions import predicates
 from ezmsg.ledger.projections.questions.answers import Life, Why
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.subjects import KINDS
+from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page
@@ -20,7 +19,7 @@ from ezmsg.ledger.tools.text.value_text import settings_text
 _USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 
 
-def subject_text(words: list[str]) -> str:
+def subject_text(words: Sequence[str]) -> str:
     """The subject that some words name, as the library has it: ``A -> B`` for two topics, else as it stands."""
     if len(words) == 2 and words[0] not in KINDS and "->" not in "".join(words):
         return f"{_quoted(words[0])} -> {_quoted(words[1])}"
@@ -31,14 +30,10 @@ def _quoted(name: str) -> str:
     return f'"{name}"' if " " in name else name
 
 
-def why(
-    words: Annotated[
-        list[str],
-        typer.Argument(metavar="[LEDGER] FROM TO", help="The ledger, and an edge; or KIND NAME.", show_default=False),
-    ],
-    at: Annotated[str, typer.Option(metavar="MOMENT", help="The moment to ask about.")] = "end",
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@options.words("[LEDGER] FROM TO", "The ledger, and an edge; or KIND NAME.")
+@options.at("The moment to ask about.")
+@options.json
+def why(words: Sequence[str], at: str, json: bool) -> None:
     """Says of an edge who connected it, when, and who else holds it; or, when it is not there, who disconnected it, or
     which session ended that held it, and how. The edge can be given as FROM TO, or as 'FROM -> TO'.
 

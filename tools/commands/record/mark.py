@@ -1,24 +1,20 @@
 """``mark``: a person's bookmark in a recording that is going on."""
 
 import getpass
-from typing import Annotated
-
-import typer
 
 from ezmsg.ledger.runtime.recorder.control_client import ask
-from ezmsg.ledger.tools.input.options import Recording, address_or_default
+from ezmsg.ledger.tools.input.address import address_or_default, recorder_address
+from ezmsg.ledger.tools.input.options import argument, option
 
 
-def mark(
-    name: Annotated[str, typer.Argument(help="What to call this moment.", show_default=False)],
-    note: Annotated[str | None, typer.Option("--note", "-n", help="What you saw.")] = None,
-    author: Annotated[str | None, typer.Option(help="Who says so; you, by default.", show_default=False)] = None,
-    address: Recording = None,
-) -> None:
+@argument("name", "NAME", "What to call this moment.", required=True)
+@option("--note", "-n", help="What you saw.")
+@option("--author", help="Who says so; you, by default.")
+@recorder_address
+def mark(name: str, note: str | None, author: str | None, address: str | None) -> None:
     """Puts a mark into the ledger that is being written, so that you find this moment again: every command takes
     mark:NAME where it takes a moment.
 
-    \\b
     Examples:
       ezmsg-ledger mark electrode-fell-off
       ezmsg-ledger mark glitch --note "audible click"

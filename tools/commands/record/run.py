@@ -4,20 +4,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
-from ezmsg.ledger.runtime.address import CannotListen
+from ezmsg.ledger.runtime.address import ADDRESS_ENV, CannotListen
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
+from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.input import options
+from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.location import unnamed
-from ezmsg.ledger.tools.input.options import ADDRESS_ENV, Address, Debug, Durability, address_or_default, no_listening
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.text.run_summary import summarise
 
@@ -39,16 +40,19 @@ class CannotRun(exits.Misuse):
     """The script cannot be run recorded."""
 
 
+@argument("script", "SCRIPT...", "A Python script and its own arguments.", nargs=-1, required=True)
+@option("--ledger", "-l", metavar="FILE", type=FILE, help="Where to record; SCRIPT-DATE-TIME.ledger by default.")
+@listening_address
+@options.durability
+@flag("--module", "-m", help="SCRIPT is the name of a module.")
+@options.debug
 def run(
-    script: Annotated[list[str], typer.Argument(help="A Python script and its own arguments.", show_default=False)],
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", "-l", metavar="FILE", help="Where to record; SCRIPT-DATE-TIME.ledger by default."),
-    ] = None,
-    address: Address = None,
-    durability: Durability = "interval",
-    module: Annotated[bool, typer.Option("--module", "-m", help="SCRIPT is the name of a module.")] = False,
-    debug: Debug = False,
+    script: Sequence[str],
+    ledger: Path | None,
+    address: str | None,
+    durability: Durability,
+    module: bool,
+    debug: bool,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
     happens to its graph: who connected what, which settings were in force, what was lost and why. Not one sample.
@@ -57,7 +61,6 @@ def run(
     128 plus the number of the signal that ended it. The recorder listens where the pipeline looks for its graph server
     ($EZMSG_GRAPHSERVER_ADDR, else 127.0.0.1:25978), so dashboards and other terminals see the same graph.
 
-    \b
     Examples:
       ezmsg-ledger run pipeline.py
       ezmsg-ledger run --ledger monday.ledger pipeline.py --subject 7

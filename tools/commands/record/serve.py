@@ -6,27 +6,22 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from ezmsg.ledger.projections.questions import clock
-from ezmsg.ledger.runtime.address import EVERYWHERE, CannotListen
+from ezmsg.ledger.runtime.address import ADDRESS_ENV, EVERYWHERE, PORT_MAX, CannotListen
+from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.input import sizes
+from ezmsg.ledger.tools.input import options, sizes
+from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.location import unnamed
-from ezmsg.ledger.tools.input.options import (
-    ADDRESS_ENV,
-    Address,
-    Debug,
-    Durability,
-    Metrics,
-    address_or_default,
-    no_listening,
-)
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
@@ -39,51 +34,50 @@ SIZE_MIN = 4000
 NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."
 
 
+@argument("ledger", "[LEDGER]", "Where to record; serve-DATE-TIME.ledger by default.", type=FILE)
+@listening_address
+@options.durability
+@flag("--fresh", help="Drop the persistent edges that the ledger brings.")
+@option(
+    "--allow",
+    metavar="CIDR",
+    multiple=True,
+    help="Let in this network or host, and this machine, alone; can be given more than once.",
+)
+@flag("--remote-shutdown", help="Obey `ezmsg shutdown` from other machines too.")
+@option(
+    "--metrics",
+    metavar="PORT",
+    type=click.IntRange(0, PORT_MAX),
+    help="Tell Prometheus how the server is, at this port of 127.0.0.1; port 0 takes a free one.",
+)
+@option(
+    "--rotate",
+    metavar="SIZE|SPAN",
+    multiple=True,
+    help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
+)
+@option("--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.")
+@flag("--compress", help="Compress sealed segments (extra: zstd).")
+@options.debug
 def serve(
-    ledger: Annotated[
-        Path | None,
-        typer.Argument(help="Where to record; serve-DATE-TIME.ledger by default.", show_default=False),
-    ] = None,
-    address: Address = None,
-    durability: Durability = "interval",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the persistent edges that the ledger brings.")] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="CIDR",
-            help="Let in this network or host, and this machine, alone; can be given more than once.",
-            show_default=False,
-        ),
-    ] = None,
-    remote_shutdown: Annotated[
-        bool, typer.Option("--remote-shutdown", help="Obey `ezmsg shutdown` from other machines too.")
-    ] = False,
-    metrics: Metrics = None,
-    rotate: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--rotate",
-            metavar="SIZE|SPAN",
-            help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
-            show_default=False,
-        ),
-    ] = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            "--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.", show_default=False
-        ),
-    ] = None,
-    compress: Annotated[bool, typer.Option("--compress", help="Compress sealed segments (extra: zstd).")] = False,
-    debug: Debug = False,
+    ledger: Path | None,
+    address: str | None,
+    durability: Durability,
+    fresh: bool,
+    allow: Sequence[str],
+    remote_shutdown: bool,
+    metrics: int | None,
+    rotate: Sequence[str],
+    keep: str | None,
+    compress: bool,
+    debug: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
 
     A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended.
 
-    \b
     Examples:
       ezmsg-ledger serve rig.ledger
       ezmsg-ledger serve rig.ledger --address 127.0.0.1:10000 --durability commit
@@ -91,7 +85,7 @@ def serve(
       ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
       ezmsg-ledger serve rig.ledger --rotate 256MB --keep 30d
     """
-    rotation = rotation_of(rotate or [], keep, compress)
+    rotation = rotation_of(rotate, keep, compress)
     wanted = address_or_default(address)
     if debug:
         from ezmsg.ledger.tools.debugger.beside import Beside
@@ -106,7 +100,7 @@ def serve(
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     location = ledger or unnamed("serve")
-    networks = _networks(allow or [])
+    networks = _networks(allow)
     raise_descriptor_limit()
     try:
         server = GraphServer(
@@ -149,7 +143,7 @@ def serve(
     return exits.OK
 
 
-def _networks(texts: list[str]) -> list[str]:
+def _networks(texts: Sequence[str]) -> list[str]:
     """The networks of ``--allow`` as they are understood. Raises Misuse for what is none."""
     from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, parse_network
 
@@ -159,7 +153,7 @@ def _networks(texts: list[str]) -> list[str]:
         raise Misuse(f"--allow: {error}", hint=error.hint) from error
 
 
-def rotation_of(rotate: list[str], keep: str | None, compress: bool) -> "Rotation | None":
+def rotation_of(rotate: Sequence[str], keep: str | None, compress: bool) -> "Rotation | None":
     """What the options ask for; None when the ledger is to be one file. Raises Misuse."""
     from ezmsg.ledger.runtime.keeper import Rotation
 

@@ -2,14 +2,15 @@
 
 import sys
 import time
-from typing import Annotated, Any, NamedTuple
-
-import typer
+from typing import Any, NamedTuple
 
 from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.input.options import ADDRESS_DEFAULT, ADDRESS_ENV, address_or_default
+from ezmsg.ledger.tools.input import options
+from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
+from ezmsg.ledger.tools.input.options import argument, flag
 from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.page import Page, Part, count, listed
 from ezmsg.ledger.tools.text.phrases import span_text
@@ -32,20 +33,13 @@ class Row(NamedTuple):
     tone: str = ""
 
 
-def status(
-    address: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="HOST:PORT", help=f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.", show_default=False
-        ),
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Ask again every second, until Ctrl-C.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="As one JSON document.")] = False,
-) -> int:
+@argument("address", "[HOST:PORT]", f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.")
+@flag("--watch", "-w", help="Ask again every second, until Ctrl-C.")
+@options.json
+def status(address: str | None, watch: bool, json: bool) -> int:
     """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
     exit code is 1 while it cannot write.
 
-    \\b
     Examples:
       ezmsg-ledger status
       ezmsg-ledger status --watch
