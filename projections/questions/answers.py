@@ -1,4 +1,4 @@
-"""What a timeline answers with."""
+"""The answers of a timeline: frozen, with ``to_dict`` for JSON and a repr for people."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.questions.moments import Moment
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Base of all answers: ``to_dict`` gives plain dicts, lists, texts and numbers; the repr is for people."""
+    """The base of all answers: ``to_dict`` gives plain dicts, lists, texts and numbers; the repr is for people."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON has them."""
@@ -19,14 +19,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Cause(Answer, frozen=True):
-    """The event at one end of a life. ``kind`` says what it meant for it, ``text`` the same in a sentence.
+    """The event at one end of a life. ``kind`` says what the event meant for it, ``text`` the same in a sentence.
 
     Kinds of beginnings: earlier (before the first event that there is), connected, observed, opened, registered,
     initial, updated, fell back, claimed, started, routed, stalled, paused. Kinds of ends: disconnected, unseen, session
     cleared, session closed, session lost, session server_stopped, session error, session unseen, graph cleared, run
     stopped, run lost, replaced, registered anew, given up, process closed, process lost, endpoint closed, recovered,
     answered, resumed. ``type``: the event's.
-    ``session``: the id of whoever did it, with its ``label``; ``process`` likewise.
+    ``session``: the id of the session that did it, with its ``label``; ``process`` likewise.
     """
 
     seq: int
@@ -44,7 +44,7 @@ class Cause(Answer, frozen=True):
 
 
 class Span(Answer, frozen=True):
-    """From event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: how long it is.
+    """A stretch from event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: its length.
 
     ``came`` and ``went``: the events at its ends, where the answer tells them.
     """
@@ -64,9 +64,9 @@ class Span(Answer, frozen=True):
 class Life(Answer, frozen=True):
     """One life of one fact. ``kind``: edge, session, setting, unit, endpoint, stall, ...; ``name``: what it is about.
 
-    ``owner`` (of an edge) is a session id, None the persistent owner, ``label`` what that is called. ``value`` is that
-    of a setting, the process of a unit, and so on. ``went`` is None while it lasts, and so is ``ended``: when that was
-    (ns), which for a run that was lost is when it was last known to be alive, before the event that says so.
+    ``owner`` (of an edge) is a session id, None the persistent owner, ``label`` the name of the owner. ``value`` is
+    that of a setting, the process of a unit, and so on. ``went`` is None while it lasts, and so is ``ended``: when that
+    was (ns), which for a run that was lost is when it was last known to be alive, before the event that says so.
     """
 
     kind: str
@@ -86,10 +86,10 @@ class Life(Answer, frozen=True):
 
 
 class Why(Answer, frozen=True):
-    """Why ``subject`` was there at ``moment``, or was not.
+    """The reason why ``subject`` was there at ``moment``, or was not.
 
     ``lives``: those that contained the moment, or, when it was not there, the last ones that ended before it. ``next``:
-    what began it anew afterwards. Both empty: it never was.
+    the event that began it anew afterwards. Both are empty when it never was.
     """
 
     subject: str
@@ -117,7 +117,7 @@ class History(Answer, frozen=True):
 
 
 class When(Answer, frozen=True):
-    """The stretches in which ``predicate`` held, up to ``moment``. ``changes``: how often it began or ceased to.
+    """The stretches in which ``predicate`` held, up to ``moment``. ``changes``: how often it began to hold, or ceased.
 
     ``first`` and ``last`` are the seqs of the first and the last change; ``ns``: how long it held in all; ``now``:
     whether it does at the moment. Spans tell the events at their ends if causes were asked for; of many only the first
@@ -138,7 +138,7 @@ class When(Answer, frozen=True):
 
 
 class Step(Answer, frozen=True):
-    """An edge of a path, with the labels of those who hold it: none where the way leads through a unit."""
+    """An edge of a path, with the names of its owners: none where the way leads through a unit."""
 
     from_topic: str
     to_topic: str
@@ -152,11 +152,11 @@ class Way(Span, frozen=True):
 
 
 class Path(Answer, frozen=True):
-    """The shortest path from ``a`` to ``b`` at ``moment`` (empty: there was none), and when there was one until then.
+    """The path from ``a`` to ``b`` at ``moment`` (empty: there was none), and when there was one until then.
 
     ``through_units``: whether the way may lead on from what a unit subscribes to, to what it publishes then.
-    ``broken``: how often the last path went; ``ns``: how long there was one in all. ``cut``: what took the last one
-    away before the moment, when there was none at it, and ``cut_edges`` those of its edges that went.
+    ``broken``: how often the last path went; ``ns``: how long there was one in all. ``cut``: the event that
+    took the last one away before the moment, when there was none at it; ``cut_edges``: those of its edges that went.
     """
 
     a: str
@@ -176,7 +176,7 @@ class Path(Answer, frozen=True):
 
 
 class Likely(Answer, frozen=True):
-    """A publisher whose messages reach a unit's settings input: it may have sent a change. The wire does not say.
+    """A publisher whose messages reach a unit's settings input, which may have sent a change: the wire does not say.
 
     ``unit`` is the one that its topic belongs to, where that is known, and ``process`` the id of the one that ran it.
     """
@@ -189,7 +189,7 @@ class Likely(Answer, frozen=True):
 
 
 class SettingChange(Answer, frozen=True):
-    """A value came into force at event ``seq``, in place of ``before``.
+    """A value that came into force at event ``seq``, in place of ``before``.
 
     ``fields``: the paths that changed; all of them, when nothing was in force before. ``asked_by``: the session that
     asked for it by ``request``, which set one of these fields to the value that it has now; else ``likely`` names who
@@ -234,7 +234,7 @@ class FieldChange(Answer, frozen=True):
 
 
 class SettingHistory(Answer, frozen=True):
-    """What was in force for ``unit`` up to ``moment`` (changes of ``field`` alone, if asked). ``current``: then."""
+    """The settings in force for ``unit`` up to ``moment`` (changes of ``field`` alone, if asked). ``current``: then."""
 
     unit: str
     field: str | None
@@ -263,7 +263,7 @@ class Stay(Answer, frozen=True):
 
 
 class Placement(Answer, frozen=True):
-    """Where ``unit`` ran: each stay, by birth; ``moves``: how often it came to another process."""
+    """The processes in which ``unit`` ran: each stay, by birth; ``moves``: how often it came to another process."""
 
     unit: str
     stays: list[Stay]
@@ -291,8 +291,11 @@ class Upstream(Answer, frozen=True):
 
 
 class Explanation(Answer, frozen=True):
-    """Why a subscriber of ``topic`` gets nothing at ``moment``. ``reasons``: sentences, the likeliest first; empty when
-    nothing in the graph is in the way. ``stalled``: subscribers that did not apply a routing update, and since when."""
+    """The reasons why a subscriber of ``topic`` gets nothing at ``moment``, the likeliest first.
+
+    There are none when nothing in the graph is in the way. ``stalled``: subscribers that did not apply a routing
+    update, and since when.
+    """
 
     topic: str
     moment: Moment
@@ -307,7 +310,7 @@ class Explanation(Answer, frozen=True):
 
 
 class Doubt(Answer, frozen=True):
-    """What might have gone otherwise without a session: an event that it may have brought about."""
+    """An event that a session may have brought about, and that might have gone otherwise without it."""
 
     seq: int
     time: int
@@ -321,8 +324,8 @@ class Doubt(Answer, frozen=True):
 class Without(Answer, frozen=True):
     """The state at ``moment`` less the facts whose actor is ``session``; nothing is decided anew.
 
-    ``gone_edges`` and so on are what the state at that moment has and this one has not; ``doubts`` what might have gone
-    otherwise. ``state`` is the whole of it; ``to_dict`` leaves it out.
+    ``gone_edges`` and so on are what the state at that moment has and this one has not; ``doubts``: what might have
+    gone otherwise. ``state`` is the state itself, which ``to_dict`` leaves out.
     """
 
     session: int

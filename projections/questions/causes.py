@@ -1,4 +1,4 @@
-"""What an event meant for a fact that began or ended with it."""
+"""Causes: what an event meant for a fact that began or ended with it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.questions.answers import Cause
 
 Name = Callable[[int | None], str]
-"""What to call an owner: a session's id and label, or ``persistent``."""
+"""A function that gives the name of an owner: a session's id and label, or ``persistent``."""
 
 
 def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:
@@ -32,7 +32,7 @@ def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:
 
 
 def deed(event: Any, name: Name) -> Cause:
-    """The cause that ``event`` was of whatever began or ended with it: its text names what it is about, too."""
+    """The cause that ``event`` was of all that began or ended with it: the text names what the event is about, too."""
     cls = type(event)
     kind = "setting" if cls is ev.SettingsUpdated else ""
     found = cause(event, kind, cls not in _BEGINNINGS, name)
@@ -66,7 +66,7 @@ def _about(event: Any) -> str:
 
 
 def earlier(seq: int, time: int) -> Cause:
-    """The cause of what was there already when the first segment that is left began."""
+    """The cause of all that was there already when the first segment that is left began."""
     return Cause(seq, time, "earlier", "it was so before the first event that this ledger still has", "")
 
 

@@ -1,4 +1,4 @@
-"""Times as people write them and as they are shown: instants in ns, clock times with or without a day and a zone."""
+"""Times and lengths of time, as people write them and as they are shown. Instants are ns since the epoch, UTC."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -40,7 +40,7 @@ def local(time: int, zone: tzinfo | None = None) -> datetime:
 
 
 def span(text: str) -> tuple[int, str] | None:
-    """How long ``5m``, ``1h30m`` or ``1.5s`` is, in ns, and in words; None when ``text`` is no such thing."""
+    """The length of ``5m``, ``1h30m`` or ``1.5s`` in ns, and in words; None when ``text`` is not a length of time."""
     if _SPAN.fullmatch(text) is None:
         return None
     parts = _PART.findall(text)
@@ -56,8 +56,8 @@ def _nanoseconds(number: str, unit: int) -> int:
 class ClockTime(msgspec.Struct, frozen=True):
     """A time as it was written. ``day`` is midnight of its date, None for a bare clock time; ``second``: of the day.
 
-    ``fraction`` are the digits behind the second; ``zone`` is None when none was given. ``width``: how long (ns) what
-    was written last is: a day, a minute, a second, or the place of the last digit.
+    ``fraction``: the digits of the second after the point; ``zone`` is None when none was given. ``width``: how long
+    (ns) what was written last is: a day, a minute, a second, or the place of the last digit.
     """
 
     day: datetime | None
@@ -67,7 +67,7 @@ class ClockTime(msgspec.Struct, frozen=True):
     width: int
 
     def instant(self, zone: tzinfo | None, day: datetime | None = None) -> int:
-        """The ns since the epoch, UTC, on ``day`` unless it has one of its own; ``zone`` (None: the viewer's) likewise.
+        """The instant, ns since the epoch, UTC; ``day`` and ``zone`` (None: the viewer's) serve where none was written.
 
         Raises ValueError or OverflowError when the calendar has no such time.
         """
@@ -132,3 +132,16 @@ def elapsed_text(ns: int) -> str:
     if hours:
         return f"{sign}{hours}:{minutes:02d}:{seconds:02d}.{ms:03d}"
     return f"{sign}{minutes}:{seconds:02d}.{ms:03d}" if minutes else f"{sign}{seconds}.{ms:03d}"
+
+
+def span_text(ns: int) -> str:
+    """``250 ms``, ``12.3 s``, ``5 min 20 s``, ``3 h 2 min``, ``2 d 5 h``: a length of time in the unit that fits it."""
+    seconds = abs(ns) / SECOND
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d {minutes // 60 % 24} h"

@@ -1,4 +1,4 @@
-"""Why a subscriber receives nothing, and how two topics were joined."""
+"""Connections between topics: how one led to another, and why a subscriber receives nothing."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -46,7 +46,7 @@ def _topics(way: list[EdgeKey]) -> list[str]:
 
 
 def _cut(evidence: Evidence, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -> tuple[Cause, list[str]]:
-    """What ended a path, and the edges of it that went."""
+    """The event that ended a path, and the edges of it that went."""
     gone = [
         edge
         for edge in stretch.way
@@ -56,7 +56,7 @@ def _cut(evidence: Evidence, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -
 
 
 def unit_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
-    """When messages could get from one topic to another inside a unit, as the tasks say that were registered.
+    """The stretches in which messages could get from one topic to another inside a unit, as its registered tasks say.
 
     Cost: O(registrations), each with a piece of the ledger.
     """
@@ -103,7 +103,7 @@ def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
 
 
 def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
-    """The topics with publishers (where there was none: all that are sources) that lead, or led, to ``topic``."""
+    """The topics with publishers (all sources, where there was none) that lead, or led, to ``topic``."""
     publishers: dict[str, list[Fact]] = {}
     for fact in endpoints:
         if fact.value[0] == "publisher" and fact.born <= seq:
@@ -125,10 +125,13 @@ def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -
 
 
 def _reasons(found: Explanation, recorded: bool, is_past: bool) -> list[str]:
-    """Sentences. ``recorded``: whether any publisher or subscriber ever was; ``is_past``: whether more came later."""
+    """The reasons in sentences.
+
+    ``recorded``: whether there ever was a publisher or subscriber; ``is_past``: whether more events came later.
+    """
     reasons = []
     if found.paused is not None:
-        reasons.append(f"the graph is paused since seq {found.paused.born} ({found.paused.came.text})")
+        reasons.append(f"the graph has been paused since seq {found.paused.born} ({found.paused.came.text})")
     for life in found.stalled:
         reasons.append(f"subscriber {life.name} has not applied a routing update since seq {life.born}")
     for each in found.upstream:

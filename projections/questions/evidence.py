@@ -1,4 +1,4 @@
-"""Lifetimes and the ledger side by side: lives with the events at their ends."""
+"""Evidence for answers: lifetimes beside the events at their ends, which the ledger has."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from ezmsg.ledger.projections.questions.answers import Cause, Life, Span
 from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
 
 CAUSED = 100
-"""Spans of one answer whose ends are told: a person reads no more, and each may need a piece of the ledger."""
+"""Spans of one answer whose causes are told: a person reads no more, and each may need a piece of the ledger."""
 
 _seq_of = attrgetter("seq")
 
@@ -39,7 +39,7 @@ class Evidence:
 
     @property
     def begin(self) -> int:
-        """The first seq that something is known of: 1, or that of what dropped segments have left behind."""
+        """The first seq that is known: 1, or that of the state which dropped segments have left."""
         return max(1, self.ledger.first - 1)
 
     def event(self, seq: int) -> Any:
@@ -53,19 +53,19 @@ class Evidence:
         return batch[bisect_left(batch, seq, key=_seq_of)]
 
     def cause(self, seq: int, kind: str, end: bool) -> Cause:
-        """What event ``seq`` meant for a fact of ``kind`` that began or ended with it."""
+        """The meaning of event ``seq`` for a fact of ``kind`` that began, or ended (``end``), with it."""
         if seq < self.ledger.first:
             return causes.earlier(seq, self.time(seq))
         return causes.cause(self.event(seq), kind, end, self.name)
 
     def deed(self, seq: int) -> Cause:
-        """What event ``seq`` did, whatever it was that began or ended with it."""
+        """The meaning of event ``seq`` for all that began or ended with it."""
         if seq < self.ledger.first:
             return causes.earlier(seq, self.time(seq))
         return causes.deed(self.event(seq), self.name)
 
     def registration(self, fact: Fact) -> Registration:
-        """What the session of a ``registration`` fact registered. Cost: a piece of the ledger."""
+        """The registration that a ``registration`` fact stands for. Cost: a piece of the ledger."""
         if fact.born < self.ledger.first:
             return self.at(fact.born).registrations[fact.name]
         event = self.event(fact.born)
@@ -83,7 +83,7 @@ class Evidence:
     # --- lives -------------------------------------------------------------------------------------------------------
 
     def raw(self, subject: Subject, whole: bool = False) -> list[Hold | Fact]:
-        """What ``subject`` was, by birth; with ``whole``, also what belonged to it."""
+        """The facts and holds that make ``subject``, by birth; with ``whole``, also those that belonged to it."""
         lifetimes, names = self.lifetimes, subject.names
         found: list[Hold | Fact]
         if subject.kind == "edge":
@@ -102,7 +102,7 @@ class Evidence:
         return sorted(found, key=attrgetter("born", "died"))
 
     def life(self, row: Hold | Fact) -> Life:
-        """A row with the causes of both its ends."""
+        """A hold or fact, with the causes of both its ends."""
         lasts = row.died == OPEN
         kind = "edge" if isinstance(row, Hold) else row.kind
         came = self.cause(row.born, kind, False)
@@ -114,7 +114,7 @@ class Evidence:
         return Life(kind, str(row.name), row.born, died, came, went, value=row.value, ended=ended)
 
     def lives(self, rows: Iterable[Hold | Fact]) -> list[Life]:
-        """Each with its causes. Cost: each needs two events; those that are in one piece of the ledger share it."""
+        """Holds or facts with their causes. Cost: two events for each; those in one piece of the ledger share it."""
         rows = list(rows)
         for seq in sorted({seq for row in rows for seq in (row.born, row.died)}):
             if self.ledger.first <= seq < OPEN:
@@ -128,7 +128,7 @@ class Evidence:
         return self.lifetimes.time_of(seq)
 
     def spans(self, spans: Spans, until: int | None = None) -> list[Span]:
-        """With their times, up to event ``until`` (None: the last one): what lasts then is counted up to it.
+        """Stretches of seqs with their times, up to event ``until`` (None: the last one), where those that last end.
 
         A clock that was set back counts as no time, and neither does the time in which a lost server was already dead.
         """
@@ -144,9 +144,9 @@ class Evidence:
         return out
 
     def _ended(self, seq: int) -> int:
-        """When that was which event ``seq`` says has ended: of a lost run, when it was last known to be alive.
+        """The time of the end that event ``seq`` tells of: of a lost run, when it was last known to be alive.
 
-        Its lock file says so once a second; what it wrote last is later, or earlier.
+        That is the time in its lock file, which is renewed once a second, or of its last event when that is later.
         """
         if self._lost is None:
             runs = [run for run in self.lifetimes.landmarks.runs if run.ending == "lost" and run.end is not None]
@@ -154,7 +154,7 @@ class Evidence:
         return self._lost.get(seq) or self.time(seq)
 
     def caused(self, spans: list[Span]) -> list[Span]:
-        """The same with the events at their ends: of no more than CAUSED spans, the first and the last ones."""
+        """The same spans with the events at their ends: of more than CAUSED spans, only the first and the last ones."""
         half = CAUSED // 2
         out = list(spans)
         for place, span in enumerate(spans):
@@ -165,5 +165,5 @@ class Evidence:
 
 
 def total(spans: Iterable[Span]) -> int:
-    """How long they are in all, ns."""
+    """The length of all spans together, ns."""
     return sum(span.ns for span in spans)

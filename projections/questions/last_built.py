@@ -1,4 +1,4 @@
-"""Where a graph was last whole: the moment before it was torn down.
+"""The moment at which a graph was last whole, before it was torn down.
 
 An ezmsg program clears what it owns when it ends, so the end of a recording shows next to nothing.
 """
@@ -22,20 +22,20 @@ BUILDS = frozenset(
 
 
 RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
-"""What a run is even when nobody came."""
+"""The events that a run consists of when no client ever connected."""
 
 
 def last_built(ledger: LedgerReader, until: int) -> int:
     """The seq of the last event up to ``until`` that added anything to the graph; without one, the seq
     before the first that is there.
 
-    What comes behind it only took away: endpoints and processes end one by one before the edges go. Cost: O(events).
+    All that comes after it only took away: endpoints and processes end one by one before the edges go. Cost: O(events).
     """
     return max(last_built_of_runs(ledger, until), default=ledger.first - 1)
 
 
 def last_built_of_runs(ledger: LedgerReader, until: int) -> list[int]:
-    """The same for each run (and for what comes before the first), but for those that never added anything."""
+    """The seqs of ``last_built`` for each run that added anything, and for what comes before the first run."""
     found: list[int] = []
     built = 0
     for batch in ledger.read(until=until):

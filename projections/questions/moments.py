@@ -1,8 +1,7 @@
-"""A moment as people name it, and the place in a ledger that is meant: ``42``, ``14:03:20``, ``-5m``, ``mark:NAME``."""
+"""Moments of a ledger as people name them: ``42``, ``14:03:20``, ``-5m``, ``mark:NAME``."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
-from difflib import get_close_matches
 
 import msgspec
 
@@ -12,7 +11,7 @@ from ezmsg.ledger.projections.lifetimes.archive import Archive
 from ezmsg.ledger.projections.lifetimes.landmarks import Run, SessionMark
 from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.projections.questions.clock import SECOND, UNITS, ClockTime, time_text
-from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, near, number
+from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, did_you_mean, near, number
 
 FORMS = (
     "Moments are: a seq (42), a time (14:03:20, 2026-11-24T14:03:20+01:00), -5m, start, end, mark:NAME, session:ID, "
@@ -26,6 +25,14 @@ class Moment(msgspec.Struct, frozen=True):
 
     ``text`` is what was asked and ``how`` what it was understood to mean; ``time`` (ns since the epoch, UTC) is the
     instant that was asked for, else that of the event. ``since``: the first seq that belongs to "since this moment".
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.projections import Timeline
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.Mark(name="baseline")])
+    >>> moment = Timeline(ledger).moment("mark:baseline")
+    >>> moment.seq, moment.how
+    (1, 'mark "baseline"')
     """
 
     text: str
@@ -41,7 +48,7 @@ def is_ago(text: str) -> bool:
 
 
 class Moments:
-    """Resolves moments of one ledger.
+    """The moments of one ledger, found by their texts.
 
     ``zone`` is the viewer's (None: the system's). ``now`` tells the time (ns since the epoch, UTC) while a writer is at
     work, and None when there is none.
@@ -77,8 +84,7 @@ class Moments:
                 return self._at_time(text, written, clamp)
         except (ValueError, OverflowError) as error:
             raise UnknownMoment(f"{asked} is not a moment: {error}", hint=FORMS) from error
-        close = get_close_matches(asked, _WORDS, 1)
-        raise UnknownMoment(f"{asked!r} is not a moment", hint=(f"Did you mean {close[0]}? " if close else "") + FORMS)
+        raise UnknownMoment(f"{asked!r} is not a moment", hint=f"{did_you_mean(asked, _WORDS)} {FORMS}".lstrip())
 
     # --- seqs and ends -----------------------------------------------------------------------------------------------
 
@@ -173,7 +179,8 @@ class Moments:
     def _at_time(self, text: str, written: ClockTime, clamp: bool) -> Moment:
         now = self._now()
         begin = written.instant(self._zone) if written.day else self._on_a_day(written, now)
-        # A time is as exact as it is written. Printed ones are cut, and whoever copies one means what he saw there.
+        # A time is as exact as it is written: one that was copied from what we print was cut, and means all that was
+        # cut.
         end = begin + written.width - 1
         shown = time_text(begin, written.zone or self._zone, len(written.fraction))
         if written.width > SECOND:
@@ -181,7 +188,7 @@ class Moments:
         return self._at_instant(text, begin, end, shown, now, clamp)
 
     def _on_a_day(self, written: ClockTime, now: int | None) -> int:
-        """A clock time without a date: on the last day of the ledger on which it is not in the future."""
+        """The instant of a time without a date: on the last day of the ledger on which it is not in the future."""
         landmarks = self._archive.landmarks
         latest = max(landmarks.latest, now or 0)
         last = clock.local(latest, written.zone or self._zone)
@@ -194,7 +201,7 @@ class Moments:
         return begin
 
     def _at_instant(self, text: str, begin: int, end: int, how: str, now: int | None, clamp: bool) -> Moment:
-        """The moment between ``begin`` and ``end``: its state has all up to the end, "since" it begins at the begin."""
+        """The moment from ``begin`` to ``end``, ns: the state has all up to ``end``; "since" it begins at ``begin``."""
         landmarks = self._archive.landmarks
         outside = ""
         if landmarks.seq == 0 or end < landmarks.earliest:

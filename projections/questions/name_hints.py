@@ -1,4 +1,4 @@
-"""Names that people give: which are numbers, and what to say of one that is not there."""
+"""Names that people give: which of them are numbers, and hints for one that is not there."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ NAMED_MAX = 10
 """Names listed in a hint: enough to recognise the one that was meant."""
 
 DIGITS_MAX = 18
-"""Digits of a number that is one: a seq or an id of 64 bits has no more. Python refuses to read thousands of them."""
+"""Digits of a seq or an id, at most: 64 bits have no more. Python refuses to read thousands of them."""
 
 
 def number(name: str) -> int | None:
@@ -16,13 +16,13 @@ def number(name: str) -> int | None:
 
 
 def near(name: str, known: Iterable[str], what: str = "") -> str:
-    """A hint: the names of ``known`` that are like this one, else some of all; ``what`` they are of, in the plural.
+    """A hint: the names of ``known`` that are like ``name``, else some of all. ``what`` they are, in the plural.
 
-    A name is like another one when it is so as a whole, or behind the last slash. Cost: O(known), 50 us for each.
+    Cost: O(known), 50 us for each.
     """
     names = sorted({each for each in known if each}, key=_rank)
     if not names:
-        return f"The ledger holds no {what}." if what else "There is none at all in this ledger."
+        return f"The ledger holds no {what}." if what else "This ledger holds none at all."
     if found := did_you_mean(name, names, 3):
         return found
     more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
@@ -30,10 +30,10 @@ def near(name: str, known: Iterable[str], what: str = "") -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "") -> str:
-    """``Did you mean AMP/OUT?``: at most ``most`` names of ``known`` that are like this one; "" when none is.
+    """``Did you mean AMP/OUT?``: at most ``most`` names of ``known`` that are like ``name``; "" when none is.
 
-    Capitals do not count, and a name may be like another in the part after the last slash alone. One id is no more like
-    another than the rest. ``before`` is put before each name that is offered. Cost: O(known), 50 us for each.
+    Capitals do not count, and a name may be like another in the part after the last slash alone. No id is like
+    another. ``before`` is put before each name that is offered. Cost: O(known), 50 us for each.
 
     >>> did_you_mean("SYS/AMP/OTU", ["SYS/AMP/OUT", "SYS/LOG/IN"])
     'Did you mean SYS/AMP/OUT?'

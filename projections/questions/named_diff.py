@@ -18,10 +18,10 @@ NAMELESS = "a session without a label"
 
 
 class NamedChange(Answer, frozen=True):
-    """What is otherwise in the second state; ``before`` or ``after`` is None where it is not there at all.
+    """A difference of the second state; ``before`` or ``after`` is None where the thing is not there at all.
 
     ``name``: an edge as ``[from, to]``, with the names of its owners; the address of a component, with its metadata, or
-    of a setting, with its value; or what kind of session, process or endpoint there is, with how many there are.
+    of a setting, with its value; or a kind of session, process or endpoint, with how many there are.
     """
 
     group: str
@@ -34,7 +34,7 @@ class NamedChange(Answer, frozen=True):
 
 
 class NamedDiff(Answer, frozen=True):
-    """What differs by names, in the order of GROUPS. It is false when nothing does."""
+    """The differences by names, in the order of GROUPS. False without any."""
 
     changes: list[NamedChange]
 
@@ -54,7 +54,7 @@ GROUPS = ("edges", "sessions", "components", "settings", "processes", "endpoints
 
 
 def compare(a: GraphState, b: GraphState) -> NamedDiff:
-    """What differs from ``a`` to ``b``, in names alone. Cost: O(both states)."""
+    """The differences from ``a`` to ``b``, in names alone. Cost: O(both states)."""
     before, after = _named(a), _named(b)
     return NamedDiff([change for group in GROUPS for change in _changes(group, before[group], after[group])])
 
@@ -68,7 +68,7 @@ def _changes(group: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) ->
 
 
 def _content(group: str, value: Any) -> Any:
-    """What counts when two are compared: of a setting its structure where it has one, else what is shown of it."""
+    """The part of a value that is compared: of a setting its structure where it has one, else its readable form."""
     if group != "settings" or value is None:
         return value
     return value.repr_value if value.structured_value is None else value.structured_value
@@ -105,6 +105,4 @@ def _edges(state: GraphState, session: int) -> str:
 
 def _endpoint(state: GraphState, key: int) -> str:
     record = state.endpoints[key]
-    publisher = record if record.publisher is None else state.endpoints.get(record.publisher)
-    topic = "a topic that is gone" if publisher is None else publisher.topic
-    return f"{record.kind} of {topic}{', stalled' if record.stalled else ''}"
+    return f"{record.kind} of {state.topic_of(key) or 'a topic that is gone'}{', stalled' if record.stalled else ''}"

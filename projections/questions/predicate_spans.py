@@ -1,4 +1,4 @@
-"""In which stretches a predicate holds, told from lifetimes."""
+"""The stretches in which a predicate holds, from lifetimes."""
 
 import operator
 from collections.abc import Callable, Iterable
@@ -36,10 +36,9 @@ def when(evidence: Evidence, predicate: pr.Predicate, moment: Moment, causes: bo
 
 
 def held(evidence: Evidence, predicate: pr.Predicate) -> Spans:
-    """The stretches of seqs in which it holds; one that lasts ends at OPEN. Raises UnknownSubject.
+    """The stretches of seqs in which ``predicate`` holds; one that lasts ends at OPEN. Raises UnknownSubject.
 
-    They begin with the first event (or what dropped segments left behind): what is true of nothing at all does not
-    count.
+    None begins before the first event (or the state that dropped segments left): there is no graph to speak of there.
     """
     lifetimes, subjects = evidence.lifetimes, evidence.subjects
     match predicate:
@@ -74,9 +73,7 @@ def _setting(evidence: Evidence, predicate: pr.Setting) -> Spans:
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(predicate.unit))
     values = [(fact, field_of(fact.value[0], predicate.field)) for fact in lives]
     if predicate.field and all(value is _NONE for _, value in values):
-        known = {name for fact in lives for name in fields(fact.value[0])}
-        field = ".".join(predicate.field)
-        raise UnknownSubject(f"the settings of {predicate.unit} never had a field {field!r}", hint=near(field, known))
+        raise unknown_field(predicate.unit, ".".join(predicate.field), lives)
     return stretches(
         fact for fact, value in values if value is not _NONE and compare(predicate.sign, value, predicate.value)
     )
@@ -93,7 +90,7 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compare(sign: str, a: Form, b: Form) -> bool:
-    """Whether two value forms compare so: equal are those of one type alone, the order is that of numbers or texts."""
+    """Whether two value forms compare so. Only those of one type are equal; numbers and texts have an order."""
     if sign in ("==", "!="):
         return same(a, b) == (sign == "==")
     a, b = thaw(a), thaw(b)
@@ -102,7 +99,7 @@ def compare(sign: str, a: Form, b: Form) -> bool:
 
 
 def _there(evidence: Evidence, predicate: pr.There) -> list[Hold | Fact]:
-    """The holds or facts while one of which the thing is there."""
+    """The holds or facts that each mean that the thing is there."""
     kind, name, lifetimes = predicate.kind, predicate.name, evidence.lifetimes
     if kind == "topic":
         return list(lifetimes.holds_at_topic(evidence.subjects.topic(name)))
@@ -115,7 +112,7 @@ def _there(evidence: Evidence, predicate: pr.There) -> list[Hold | Fact]:
 
 
 def _all(evidence: Evidence, noun: str) -> Iterable[tuple[int, int]]:
-    """The stretches of every one of a kind."""
+    """The stretches of each thing of a kind."""
     lifetimes = evidence.lifetimes
     edges = {edge: lifetimes.edge_spans(edge) for edge in lifetimes.edges()} if noun in ("edges", "topics") else {}
     if noun == "edges":
@@ -137,7 +134,7 @@ _SINGULAR = {"sessions": "session", "processes": "process", "components": "compo
 
 
 def field_of(form: Form, path: tuple[str, ...]) -> Any:
-    """What a value form has at ``path``: of maps and structured values. A mark of its own where it has nothing."""
+    """The part of a value form at ``path``, which leads through maps and structured values; ``_NONE`` where none is."""
     for name in path:
         items = fields_of(form)
         if name not in items:
@@ -155,3 +152,9 @@ def fields(form: Form, before: str = "") -> dict[str, Form]:
     for name, item in items.items():
         out |= fields(item, f"{before}.{name}" if before else name)
     return out
+
+
+def unknown_field(unit: str, field: str, lives: Iterable[Fact]) -> UnknownSubject:
+    """The error for a dotted path that none of the settings in ``lives`` has."""
+    known = {name for fact in lives for name in fields(fact.value[0])}
+    return UnknownSubject(f"the settings of {unit} never had a field {field!r}", hint=near(field, known))

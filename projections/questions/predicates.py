@@ -1,9 +1,9 @@
-"""What can be asked about a moment: ``edge A -> B and not (session viewer or setting SYS/FILTER.cutoff == 30.0)``.
+"""Predicates about a moment: ``edge A -> B and not (session viewer or setting SYS/FILTER.cutoff == 30.0)``.
 
     any    = all { "or" all }
     all    = one { "and" one }
     one    = "not" one | "(" any ")" | fact
-    fact   = "edge" NAME "->" NAME                    somebody holds the edge
+    fact   = "edge" NAME "->" NAME                    someone holds the edge
            | "path" NAME "->" NAME                    edges lead from the one topic to the other
            | "session" NAME                           a session of this label, id or UUID is open
            | "setting" UNIT { "." NAME } SIGN JSON    the value in force compares so
@@ -22,7 +22,7 @@ The order is that of numbers, of whichever type, or of texts; of anything else n
 field, or no settings, no sign holds.
 
 A NAME is a word without spaces, quotes, parentheses or signs, or stands in double quotes, with JSON's escapes. In a
-setting the first dot behind the last slash begins the field: quote a unit whose name has one (``"SYS/U.1".gain == 2``).
+setting the first dot after the last slash begins the field: quote a unit whose name has one (``"SYS/U.1".gain == 2``).
 """
 
 import json
@@ -45,11 +45,11 @@ FORMS = (
 )
 
 DEPTH_MAX = 100
-"""Levels of parentheses and ``not``: more than anybody writes, and far less than the stack holds."""
+"""Levels of parentheses and ``not``: more than anyone writes, and far fewer than the stack holds."""
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """Somebody holds the edge."""
+    """An edge is there: someone holds it."""
 
     from_topic: str
     to_topic: str
@@ -121,7 +121,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class And(msgspec.Struct, frozen=True):
-    """All of them hold."""
+    """All parts hold."""
 
     parts: tuple["Predicate", ...]
 
@@ -130,7 +130,7 @@ class And(msgspec.Struct, frozen=True):
 
 
 class Or(msgspec.Struct, frozen=True):
-    """Any of them holds."""
+    """Any of the parts holds."""
 
     parts: tuple["Predicate", ...]
 
@@ -139,7 +139,7 @@ class Or(msgspec.Struct, frozen=True):
 
 
 class Not(msgspec.Struct, frozen=True):
-    """It does not hold."""
+    """The part does not hold."""
 
     part: "Predicate"
 
@@ -198,6 +198,11 @@ def pair(text: str) -> tuple[str, str] | None:
 
 
 class _Reading:
+    """A text that is read from the left, by recursive descent: a method for each rule of the grammar.
+
+    ``place`` is where the next token begins. Every method raises PredicateError, with the place and what was expected.
+    """
+
     def __init__(self, text: str) -> None:
         self.text = text
         self.place = 0
@@ -278,14 +283,14 @@ class _Reading:
         return found
 
     def following(self, token: _Token) -> str | None:
-        """The mark behind a token; None when something else, or nothing, stands there."""
+        """The mark that follows a token; None when something else, or nothing, does."""
         place, self.place = self.place, token.end
         match = _TOKEN.match(self.text, token.end)
         self.place = place
         return None if match is None else match["mark"]
 
     def fact(self, kind: str) -> Predicate:
-        """What follows the word that says which kind of fact it is."""
+        """The fact of this kind, whose word has been read."""
         match kind:
             case "edge":
                 return Edge(*self.topics())
@@ -354,7 +359,7 @@ class _Reading:
         return Setting(unit, tuple(fields), self.value(), sign)
 
     def feed(self, token: _Token, text: str, fields: list[str], dot: bool) -> bool:
-        """Add the names of a piece such as ``.a.b``; whether it ends with a dot, as ``dot`` says of the one before."""
+        """Add the names of a piece such as ``.a.b``; True when it ends with a dot, as ``dot`` says of the last."""
         pieces = [text] if token.quoted else text.split(".")
         if bool(pieces[0]) != dot or not all(pieces[1:-1]) or (len(pieces) == 1 and not dot):
             self.fail(token.begin, f"{token.text!r} stands where a dot and a field, or '==', was expected")

@@ -1,8 +1,8 @@
-"""From which topics to which others edges lead: at a moment, and over a whole history."""
+"""The topics that are joined by edges: at a moment, and over a whole history."""
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, union
 
 
 def neighbours(edges: Iterable[EdgeKey], back: bool = False) -> dict[str, set[str]]:
-    """Successors by topic; ``back``: predecessors."""
+    """Successors by topic; with ``back``, predecessors."""
     out: dict[str, set[str]] = {}
     for from_topic, to_topic in edges:
         if back:
@@ -22,7 +22,7 @@ def neighbours(edges: Iterable[EdgeKey], back: bool = False) -> dict[str, set[st
 
 
 def shortest(out: dict[str, set[str]], a: str, b: str) -> tuple[list[EdgeKey], set[str]]:
-    """The edges of a shortest path from ``a`` to ``b``, none if there is none; and what was reached. Cost: O(edges)."""
+    """The edges of a shortest path from ``a`` to ``b`` (none without a path), and what was reached. Cost: O(edges)."""
     came: dict[str, str] = {}
     waiting = deque([a])
     while waiting:
@@ -56,7 +56,7 @@ def reached(out: dict[str, set[str]], start: str) -> set[str]:
 
 
 class Stretch(NamedTuple):
-    """A path from event ``born`` until event ``died``; ``way``: the edges of the last one that it took."""
+    """A connection from event ``born`` until event ``died``; ``way``: the edges of the last path that it took."""
 
     born: int
     died: int
@@ -64,25 +64,22 @@ class Stretch(NamedTuple):
 
 
 def path_spans(lifetimes: Lifetimes, a: str, b: str) -> Spans:
-    """When edges led from ``a`` to ``b``. Cost: that of ``Ways.stretches``."""
+    """The stretches in which edges led from ``a`` to ``b``. Cost: that of ``Ways.stretches``."""
     return [(each.born, each.died) for each in Ways(lifetimes).stretches(a, b)]
 
 
 class Ways:
-    """Every edge that ever was, and the ``links``, which are as edges are. Cost: O(edges that ever were)."""
+    """Every edge that ever was, and the ``links``, which count as edges. Cost: O(edges that ever were)."""
 
     def __init__(self, lifetimes: Lifetimes, links: Mapping[EdgeKey, Spans] | None = None) -> None:
         self._lifetimes = lifetimes
         self._links = links or {}
-        ever = chain(lifetimes.edges(), self._links)
+        ever = [*lifetimes.edges(), *self._links]
         self._onward = neighbours(ever)
-        self._back: dict[str, set[str]] = {}
-        for here, following in self._onward.items():
-            for there in following:
-                self._back.setdefault(there, set()).add(here)
+        self._back = neighbours(ever, back=True)
 
     def upstream(self, topic: str) -> set[str]:
-        """Every topic from which a path to this one could ever have been put together, itself too. Cost: O(edges)."""
+        """Every topic from which edges of whatever time lead to this one, itself too. Cost: O(edges)."""
         return reached(self._back, topic)
 
     def sources(self) -> set[str]:
@@ -90,7 +87,7 @@ class Ways:
         return self._onward.keys() - self._back.keys()
 
     def stretches(self, a: str, b: str, until: int = OPEN - 1) -> list[Stretch]:
-        """When edges led from ``a`` to ``b``, up to event ``until``, and how.
+        """The stretches in which edges led from ``a`` to ``b``, up to event ``until``, each with its last path.
 
         Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path
         stands, only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost:
@@ -115,7 +112,7 @@ class Ways:
         return found
 
     def _changes(self, ahead: set[str], behind: set[str], until: int) -> list[tuple[int, bool, EdgeKey]]:
-        """What came and went of the edges from ``ahead`` to ``behind``, up to ``until``, in order."""
+        """The comings and goings of edges from ``ahead`` to ``behind``, up to event ``until``, in order."""
         changes: list[tuple[int, bool, EdgeKey]] = []
         spans_of, links = self._lifetimes.spans_of, self._links
         pieces = [
@@ -135,10 +132,11 @@ class Ways:
 
 
 class Basin:
-    """The topics from which a path leads to one, while edges come and go; of those that are ``wanted`` it tells.
+    """The topics from which a path leads to one topic, while edges come and go; of those ``wanted``, changes are told.
 
-    Each but the one has a next topic on its way, so that they are a tree. An edge matters when it is in the tree and
-    goes, or leads into it and comes: that costs O(edges of what is cut off, or joins), any other O(1).
+    The idea: each of these topics but the one knows the next on a way to it, so that they form a tree. Only two kinds
+    of changes matter: an edge of the tree that goes, which cuts off all topics above it, and an edge into the tree that
+    comes, over which others join. Such a change costs O(edges of what is cut off, or joins), any other O(1).
     """
 
     def __init__(self, topic: str, wanted: Collection[str]) -> None:

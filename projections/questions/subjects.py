@@ -1,4 +1,4 @@
-"""What a question is about, as people name it: ``A -> B``, ``session viewer``, ``setting SYS/FILTER``, a topic."""
+"""The subjects of questions, as people name them: ``A -> B``, ``session viewer``, ``setting SYS/FILTER``, a topic."""
 
 from collections.abc import Iterable
 
@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.name_hints import near, number
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
+"""Words with which a subject may begin."""
 
 _EVER = {
     "setting": ("unit", "ever had settings"),
@@ -21,7 +22,10 @@ _EVER = {
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """``kind`` is one of KINDS; ``names``: of an edge both topics, of a session all ids that are meant, else one."""
+    """The thing that a question is about. ``kind`` is one of KINDS.
+
+    ``names``: both topics of an edge, all ids that are meant of a session, else one name or id.
+    """
 
     kind: str
     names: tuple[str | int, ...]
@@ -32,13 +36,13 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Subjects:
-    """Finds what a text means in one ledger."""
+    """All names in one ledger, and which of them a text means."""
 
     def __init__(self, lifetimes: Lifetimes) -> None:
         self._lifetimes = lifetimes
 
     def find(self, text: str) -> Subject:
-        """``A -> B``, ``KIND NAME``, or a bare name: that of a topic, else a unit's setting, else a session.
+        """The subject of a text: ``A -> B``, ``KIND NAME``, or a bare name of a topic, else a unit, else a session.
 
         Raises UnknownSubject, with names that are near. Cost: O(names).
         """
@@ -51,7 +55,7 @@ class Subjects:
             return self.edge(*pair)
         name = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] == '"' else rest
         if kind == "edge":
-            raise UnknownSubject(f"{rest!r} is no edge", hint='An edge is named "A -> B".')
+            raise UnknownSubject(f"{rest!r} is not an edge", hint='An edge is named "A -> B".')
         if kind:
             return self._named(kind, name)
         for guess in ("topic", "setting", "unit", "session"):
@@ -59,8 +63,7 @@ class Subjects:
                 return self._named(guess, name)
             except UnknownSubject:
                 continue
-        known = [*self.topics(), *self._lifetimes.names("setting"), *(mark.label or "" for mark in self._sessions())]
-        raise UnknownSubject(f"nothing here was ever called {name!r}", hint=near(name, known))
+        raise UnknownSubject(f"nothing here was ever called {name!r}", hint=near(name, self.names()))
 
     def _named(self, kind: str, name: str) -> Subject:
         if kind == "topic":
@@ -79,13 +82,22 @@ class Subjects:
         """An edge between two topics that there ever were."""
         return Subject("edge", (self.topic(from_topic), self.topic(to_topic)), f"{from_topic} -> {to_topic}")
 
+    def names(self) -> list[str]:
+        """Every topic, every component and every label of a session that this ledger ever spoke of."""
+        return [*self.topics(), *self.components(), *(mark.label for mark in self._sessions() if mark.label)]
+
+    def components(self) -> list[str]:
+        """Every component that was ever registered, ran in a process, or had settings."""
+        names = self._lifetimes.names
+        return list(dict.fromkeys([*names("component"), *names("unit"), *names("setting")]))
+
     def topics(self) -> list[str]:
         """Every topic that ever had an edge, a publisher or a subscriber."""
         ends = [fact.value[1] for fact in self._lifetimes.facts("endpoint") if fact.value[1] is not None]
         return list(dict.fromkeys([*self._lifetimes.topics, *ends]))
 
     def topic(self, name: str) -> str:
-        """``name``, if it was ever a topic."""
+        """The name itself, if it was ever a topic."""
         if not self._lifetimes.is_topic(name) and name not in (known := self.topics()):
             raise UnknownSubject(f"there never was a topic {name!r}", hint=near(name, known))
         return name
@@ -103,8 +115,10 @@ class Subjects:
         return self._lifetimes.landmarks.sessions[self.session(name)[-1]]
 
     def unit(self, name: str, kind: str = "setting") -> str:
-        """``name``, if one of this name ever had settings (``kind`` setting), ran in a process (unit) or was
-        registered (component)."""
+        """The name itself, if a component of it ever had settings, ran in a process or was registered.
+
+        ``kind`` says which: setting, unit or component.
+        """
         names = self._lifetimes.names(kind)
         if name not in names:
             raise UnknownSubject(f"no {_EVER[kind][0]} {name!r} {_EVER[kind][1]}", hint=near(name, names))

@@ -1,4 +1,4 @@
-"""A history less one session. Nothing is decided anew: the facts whose actor it was go, all others stay."""
+"""A history without one session. Nothing is decided anew: the facts whose actor it was go, all others stay."""
 
 from typing import Any
 
@@ -39,8 +39,10 @@ def without(evidence: Evidence, session: SessionMark, moment: Moment) -> Without
 
 
 class _Subtraction:
-    """Decides of each event whether the session was its actor. What is taken leaves a mark in its place, so that seqs
-    stay as they were."""
+    """A filter that takes out the events whose actor the session was.
+
+    A mark takes the place of each of them, so that seqs stay as they were.
+    """
 
     def __init__(self, session: SessionMark) -> None:
         self._id, self._uuid, self._peer = session.seq, session.uuid, session.peer
@@ -75,7 +77,7 @@ class _Subtraction:
         return getattr(event, "session", None) == self._id
 
     def _persistent(self, event: Any, cls: type) -> bool:
-        """Of the persistent owner's edges those that the session's own connection asked for, and what follows."""
+        """Whether the session's own connection asked for a change of persistent edges, or one follows from that."""
         edge = (event.from_topic, event.to_topic)
         its = self._peer is not None and event.by == self._peer
         came, others = (self._absent, self._lasting) if cls is ev.EdgeConnected else (self._lasting, self._absent)

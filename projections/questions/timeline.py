@@ -1,4 +1,4 @@
-"""Any past state of a ledger, and what lies between two."""
+"""A timeline: any past state of a ledger, what lies between two, and why."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from ezmsg.ledger.projections.questions.moments import Moment, Moments
 from ezmsg.ledger.projections.questions.named_diff import NamedDiff, compare
 from ezmsg.ledger.projections.questions.predicates import Predicate, parse
 from ezmsg.ledger.projections.questions.settings import history as settings_history
-from ezmsg.ledger.projections.questions.subjects import Subject
+from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
 from ezmsg.ledger.projections.questions.subtraction import without
 
 if TYPE_CHECKING:
@@ -42,19 +42,28 @@ Named: TypeAlias = Moment | str | int
 
 
 class Timeline:
-    """The history of one ledger: what was so at a moment, what changed between two, and why.
+    """The history of one ledger: its state at a moment, what changed between two, and why.
 
     Answers come from the ledger's lifetimes. They are read from its index; where there is none they are made in one
     pass, and kept for the next time when the ledger is long (``NAME.index``, or in the user's cache where the
     folder cannot be written). ``index=False`` looks for no file and leaves none. ``progress`` is called with
     (seq, head) while a ledger is read. An index that is deleted or damaged changes no answer.
 
-    ``zone`` is that of whoever looks (None: the system's): times without one are meant there. ``now`` gives ns since
+    ``zone`` is the viewer's time zone (None: the system's): times without one are meant there. ``now`` gives ns since
     the epoch, UTC, while a writer is at work, and None when there is none.
 
     Subjects are texts: ``A -> B`` (an edge), ``topic T``, ``session NAME``, ``setting UNIT``, ``unit UNIT`` (its
-    process), ``process ID``, ``endpoint ID``, or a bare name. Whatever was never there raises UnknownSubject, a moment
-    that is not there UnknownMoment.
+    process), ``process ID``, ``endpoint ID``, or a bare name. A subject that was never there raises UnknownSubject, a
+    moment that is not there UnknownMoment.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    >>> _ = ledger.append([events.Mark(name="baseline")])
+    >>> Timeline(ledger).at("mark:baseline").snapshot().graph
+    {'A': ['B'], 'B': []}
+    >>> Timeline(ledger).why("A -> B")
+    <A -> B was there at seq 2: connected by persistent>
     """
 
     def __init__(
@@ -111,18 +120,18 @@ class Timeline:
         return self._archive.state_at(self.moment(moment).seq)
 
     def diff(self, a: Named, b: Named) -> Diff:
-        """What turns the state at ``a`` into the one at ``b``, whichever came first. Cost: that of both states."""
+        """The changes from the state at ``a`` to the one at ``b``, whichever came first. Cost: that of both states."""
         return diff(self.at(a), self.at(b))
 
     def compare(self, a: Named, b: Named = "end", other: "Timeline | None" = None) -> NamedDiff:
-        """What differs by names from the state at ``a`` to the one at ``b``, which is of the ``other`` ledger if given.
+        """The differences by names from the state at ``a`` to the one at ``b`` of this ledger, or of the ``other`` one.
 
         For two runs of a system: they share no session and no process. Raises NothingInCommon when no topic, component
         or label of the one ledger was ever in the other. Cost: that of both states, and of both indexes.
         """
         there = self if other is None else other
         before, after = self.at(a), there.at(b)
-        if other is not None and not self._names() & other._names():
+        if other is not None and self._names().isdisjoint(other._names()):
             raise NothingInCommon(
                 f"{self.ledger.location} and {other.ledger.location} have no topic, component or label in common",
                 hint="Compare recordings of the same system, or look at each of them by itself.",
@@ -130,11 +139,7 @@ class Timeline:
         return compare(before, after)
 
     def _names(self) -> set[str]:
-        """Whatever a ledger calls things by, over all of its history."""
-        lifetimes = self._archive.asked(self._archive.lifetimes)
-        endpoints = [fact.value[1] for fact in lifetimes.facts("endpoint")]
-        labels = [mark.label for mark in lifetimes.landmarks.sessions.values()]
-        return {name for name in (*lifetimes.topics, *endpoints, *lifetimes.names("component"), *labels) if name}
+        return self._archive.asked(lambda: set(Subjects(self._archive.lifetimes()).names()))
 
     def without(self, session: int | str, moment: Named = "end") -> Without:
         """The state at ``moment`` had a session's facts been left out; ``session``: an id, a label, a UUID.
@@ -150,7 +155,7 @@ class Timeline:
     # --- facts -------------------------------------------------------------------------------------------------------
 
     def why(self, subject: str | Subject, moment: Named = "end") -> Why:
-        """What brought ``subject`` about as it was at ``moment``, or took it away before: the events at both ends."""
+        """The events that brought ``subject`` about as it was at ``moment``, or took it away before."""
         return self._ask(lambda evidence, at: _why(evidence, _subject(evidence, subject), at), moment)
 
     def history(self, subject: str | Subject) -> History:
@@ -170,7 +175,7 @@ class Timeline:
         return self._ask(lambda evidence, at: predicate_spans.when(evidence, parsed, at, causes), moment)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
-        """How ``a`` leads to ``b`` at ``moment``, when it did until then, how often that broke, and what cut it last.
+        """The path from ``a`` to ``b`` at ``moment``, and when there was one until then; also what cut it last.
 
         Edges end where a unit subscribes. With ``through_units`` the way goes on to what its registered tasks publish
         then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
@@ -189,12 +194,14 @@ class Timeline:
         return self._ask(lambda evidence, at: settings_history.setting(evidence, unit, field, at), moment)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
-        """In which processes ``unit`` ran, on which host, and how often it moved."""
+        """The processes in which ``unit`` ran, on which host, and how often it moved."""
         return self._ask(lambda evidence, at: settings_history.placement(evidence, unit, at), moment)
 
     def explain(self, topic: str, moment: Named = "end") -> Explanation:
-        """Why a subscriber of ``topic`` may get nothing at ``moment``: who publishes upstream, what cut the path, and
-        whether it stalled or the graph was paused."""
+        """The reasons why a subscriber of ``topic`` may get nothing at ``moment``, the likeliest first.
+
+        They are told from who publishes upstream, what cut the path, stalled subscribers and a paused graph.
+        """
         return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
 
     def _repr_html_(self) -> str:

@@ -1,1 +1,1 @@
-"""What is asked about settings: which were in force, and who asked for the change."""
+"""Questions about settings: which were in force, and who asked for a change."""

@@ -1,11 +1,10 @@
-"""Which settings were in force, who asked for a change, and where a unit ran."""
+"""The history of a unit: which settings were in force, who asked for a change, and in which process it ran."""
 
 from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 from ezmsg.ledger.projections.questions.answers import (
@@ -19,8 +18,7 @@ from ezmsg.ledger.projections.questions.answers import (
 from ezmsg.ledger.projections.questions.clock import SECOND
 from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.name_hints import near
-from ezmsg.ledger.projections.questions.predicate_spans import fields
+from ezmsg.ledger.projections.questions.predicate_spans import fields, unknown_field
 from ezmsg.ledger.projections.questions.reach import neighbours, reached
 from ezmsg.ledger.projections.questions.settings.request import UPDATE, Wish, wish
 from ezmsg.ledger.values import same
@@ -29,14 +27,14 @@ INPUT = "INPUT_SETTINGS"
 """The stream through which ezmsg's units take settings, where their metadata names no other topic."""
 
 GRACE = 2 * SECOND
-"""A process answers a request and reports the new value on its own ways: the report may come this much later."""
+"""The time (ns) by which a report of a new value may follow the answer to its request: they go different ways."""
 
 
 def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) -> SettingHistory:
     """See ``Timeline.setting``."""
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(unit))
-    if field is not None:
-        _check_field(unit, field, lives)
+    if field is not None and not any(_is_in(path, field) for fact in lives for path in fields(fact.value[0])):
+        raise unknown_field(unit, field, lives)
     requests, publishers = _Requests(evidence, unit), _Publishers(evidence, unit)
     changes, current = [], None
     before: Fact | None = None
@@ -51,12 +49,6 @@ def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) ->
             current = change
         before = life
     return SettingHistory(unit, field, moment, current, changes)
-
-
-def _check_field(unit: str, field: str, lives: list[Fact]) -> None:
-    known = {path for fact in lives for path in fields(fact.value[0])}
-    if not any(_is_in(path, field) for path in known):
-        raise UnknownSubject(f"the settings of {unit} never had a field {field!r}", hint=near(field, known))
 
 
 def _is_in(path: str, field: str) -> bool:
@@ -122,7 +114,7 @@ class _Requests:
         return wish(self._evidence.event(request.born).payload)
 
     def take(self, life: Fact, process: int | None, changed: list[FieldChange]) -> Fact | None:
-        """The oldest request that set one of the changed fields to its value; it will not be given again."""
+        """The oldest request that set one of the changed fields to its value. No request is given twice."""
         now = {each.path: each.after for each in changed if each.missing != "after"}
         for place, (request, wanted) in enumerate(self._open):
             if request.born > life.born:
@@ -164,7 +156,7 @@ class _Publishers:
         self._told: tuple[list[int], list[Likely]] = ([], [])
 
     def likely(self, seq: int) -> list[Likely]:
-        """Those that were there after event ``seq``."""
+        """The publishers that were there after event ``seq``."""
         came = [bisect_right(seqs, seq) for seqs in self._seqs]
         if came != self._told[0]:
             self._told = came, _likely(self._evidence, self._unit, seq)

@@ -1,6 +1,6 @@
-"""What a request asks for that is to change one field of a unit's settings.
+"""Requests that are to change one field of a unit's settings, read from their payloads.
 
-ezmsg's clients send a pickle of an object with a field's path and a value. A ledger comes from anywhere: only what
+Ezmsg's clients send a pickle of an object with a field's path and a value. A ledger comes from anywhere: only what
 builds plain values out of the bytes at hand is obeyed, and no class is ever looked up.
 """
 
@@ -25,15 +25,15 @@ _OBEYED = frozenset(
         *("TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
     }
 )
-"""What plain values are made with. None of them takes more memory than its bytes, or calls anything but _Request."""
+"""The opcodes of plain values. None takes more memory than its bytes have, or calls anything but _Request."""
 
 
 _UNREADABLE = (pickle.UnpicklingError, ArithmeticError, ValueError, TypeError, EOFError, LookupError, AttributeError)
-"""What pickle and pickletools raise for bytes that are no pickle, or not all of one."""
+"""The errors of pickle and pickletools for bytes that are not a pickle, or not all of one."""
 
 
 class Wish(NamedTuple):
-    """``field`` (a dotted path) is to be ``value``."""
+    """A request that ``field`` (a dotted path) be ``value``."""
 
     field: str
     value: Form
@@ -52,7 +52,7 @@ class _Reader(pickle.Unpickler):
 
 
 def wish(payload: bytes | None) -> Wish | None:
-    """What a payload asks for; None when it is none that ezmsg's clients send, or asks for no plain value.
+    """The change that a payload asks for; None for one that ezmsg's clients do not send, or without a plain value.
 
     Cost: O(size), in Python.
     """

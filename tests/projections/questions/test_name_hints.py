@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.questions.name_hints import near, number
         ("99", ["10", "9", "98", "SYS", ""], "sessions", "The sessions are: SYS, 9, 10, 98."),
         ("x", [str(number) for number in range(12)], "", "There are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more."),
         ("x", [], "marks", "The ledger holds no marks."),
-        ("x", [""], "", "There is none at all in this ledger."),
+        ("x", [""], "", "This ledger holds none at all."),
     ],
 )
 def test_near_names_or_some_of_all(name: str, known: list[str], what: str, said: str) -> None:

@@ -183,7 +183,7 @@ def test_where_a_unit_ran(timeline: Timeline) -> None:
 def test_why_a_subscriber_gets_nothing(timeline: Timeline) -> None:
     assert timeline.explain("C", 10).reasons == []
     assert [reason.partition(" since")[0] for reason in timeline.explain("C", 22).reasons] == [
-        "the graph is paused",
+        "the graph has been paused",
         "subscriber 7 has not applied a routing update",
     ]
     cut = timeline.explain("C", 28)
