@@ -116,7 +116,7 @@ class Commands(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         names = self.list_commands(ctx)
         if args[0] not in names and not ctx.resilient_parsing:
-            from ezmsg.ledger.projections.questions.name_hints import did_you_mean
+            from ezmsg.ledger.projections.questions.name_hints import did_you_mean  # no command starts later for it
 
             hint = did_you_mean(args[0], names) or f"{NAME} --help"
             raise NoSuchCommand(f"there is no command {args[0]!r}", hint=hint)

@@ -103,6 +103,11 @@ class Timeline:
         """Every fact as a stretch of seqs. Cost: a pass over what is not in the index, which is checked."""
         return self._archive.asked(lambda: self._archive.lifetimes().checked())
 
+    @property
+    def subjects(self) -> Subjects:
+        """All names in the ledger, and what each of them means. Cost: that of ``lifetimes``."""
+        return self._archive.asked(lambda: Subjects(self._archive.lifetimes()))
+
     def moment(self, text: Named, *, clamp: bool = False) -> Moment:
         """The moment that ``text`` names: see docs/cli.md for the forms. A Moment is returned as it is.
 
@@ -131,15 +136,12 @@ class Timeline:
         """
         there = self if other is None else other
         before, after = self.at(a), there.at(b)
-        if other is not None and self._names().isdisjoint(other._names()):
+        if other is not None and set(self.subjects.names()).isdisjoint(other.subjects.names()):
             raise NothingInCommon(
                 f"{self.ledger.location} and {other.ledger.location} have no topic, component or label in common",
                 hint="Compare recordings of the same system, or look at each of them by itself.",
             )
         return compare(before, after)
-
-    def _names(self) -> set[str]:
-        return self._archive.asked(lambda: set(Subjects(self._archive.lifetimes()).names()))
 
     def without(self, session: int | str, moment: Named = "end") -> Without:
         """The state at ``moment`` had a session's facts been left out; ``session``: an id, a label, a UUID.

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ezmsg.ledger.errors import HistoryDropped
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.projections.questions.last_built import last_built_of_runs
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -22,7 +23,6 @@ from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorde
 from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage
 from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
-from ezmsg.ledger.tools.text.phrases import span_text
 from ezmsg.ledger.tools.text.value_text import value_text
 
 PAUSE_MAX_S = 0.2

@@ -15,11 +15,12 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, Registration
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Cause
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.names import Names
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, seqs_text, span_text
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, seqs_text
 from ezmsg.ledger.tools.text.value_text import settings_text, value_text
 
 ENDS: dict[str, tuple[str, str]] = {

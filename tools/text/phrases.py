@@ -36,19 +36,6 @@ def how_text(moment: Moment) -> str:
     return "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
 
 
-def span_text(ns: int) -> str:
-    """A length of time in the unit that fits it."""
-    seconds = abs(ns) / 1e9
-    if seconds < 1:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes = int(seconds // 60)
-    if minutes < 60:
-        return f"{minutes} min {int(seconds % 60)} s"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else f"{minutes // 1440} d {minutes // 60 % 24} h"
-
-
 def breaks_off(run: int) -> str:
     """What to say of a run that is not going on, and that has no end in the ledger."""
     return f"run {run} breaks off here: no clean shutdown was recorded"

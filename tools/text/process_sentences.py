@@ -6,10 +6,11 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.tools.page import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.deeds import deed, end_text, end_tone, observed
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, span_text
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told
 from ezmsg.ledger.tools.text.value_text import change_text, settings_change
 
 # --- processes and settings ------------------------------------------------------------------------------------------

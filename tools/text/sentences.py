@@ -12,10 +12,11 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names, process_sentences
 from ezmsg.ledger.tools.text.deeds import deed, end_tone, holder, let_go, observed
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, span_text, topics
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
 
 

@@ -8,14 +8,14 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
-from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.questions.clock import elapsed_text, span_text, time_text
 from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, span_text
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
 
 RELEASES = (ev.SessionCleared, ev.SessionClosed, ev.ServerStopped, ev.ServerLost)

@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ezmsg.ledger.projections.questions.answers import Cause, Span
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.deeds import Recollection
-from ezmsg.ledger.tools.text.phrases import span_text
 
 S = TypeVar("S", bound=Span)
 T = TypeVar("T")

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import Placement, Stay
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.tools.commands.look.why import subject_text, tell
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import history_document
-from ezmsg.ledger.tools.text.phrases import span_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"

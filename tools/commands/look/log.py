@@ -11,7 +11,6 @@ import click
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
@@ -22,7 +21,6 @@ from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag, option
-from ezmsg.ledger.tools.known import known
 from ezmsg.ledger.tools.page import PASSED_OVER, UPGRADE, Page
 from ezmsg.ledger.tools.text.bursts import QUIET_NS, Bursts, Line
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
@@ -109,7 +107,7 @@ def log(
         finally:
             telling.end()
         if not reading.matched:
-            _refuse_unknown(source, topic, component)
+            _refuse_unknown(timeline, topic, component)
         _close(page, timeline, reading, json)
         if until is None and not json:
             _say_open_end(page, timeline)
@@ -336,16 +334,16 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
 
 
-def _refuse_unknown(ledger: LedgerReader, topic: str | None, component: str | None) -> None:
-    """Raise Misuse when nothing matched because there is no such name. Cost: one pass over the ledger."""
+def _refuse_unknown(timeline: Timeline, topic: str | None, component: str | None) -> None:
+    """Raise Misuse when nothing matched because there is no such name. Cost: that of ``Timeline.subjects``."""
     if topic is None and component is None:
         return
-    names = known(ledger)
-    everything = [*names.topics, *names.components]
-    if topic is not None and not any(topic.casefold() in name.casefold() for name in everything):
-        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near(topic, names.topics))
-    if component is not None and not any(_is_inside(name, component) for name in everything):
-        hint = near(component, names.components)
+    subjects = timeline.subjects
+    topics, components = subjects.topics(), subjects.components()
+    if topic is not None and not any(topic.casefold() in name.casefold() for name in (*topics, *components)):
+        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near(topic, topics))
+    if component is not None and not any(_is_inside(name, component) for name in (*topics, *components)):
+        hint = near(component, components)
         raise Misuse(f"there is no component {component!r}, and nothing inside one", hint=hint)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import Path
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
@@ -11,7 +11,6 @@ from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import answer_document
-from ezmsg.ledger.tools.text.phrases import span_text
 from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
 
 _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"

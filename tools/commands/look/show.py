@@ -7,7 +7,7 @@ from pathlib import Path
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -17,7 +17,7 @@ from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
-from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, span_text
+from ezmsg.ledger.tools.text.phrases import breaks_off, how_text
 from ezmsg.ledger.tools.text.value_text import settings_text
 from ezmsg.ledger.values import tag_of
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import When
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
 from ezmsg.ledger.projections.questions.settings.history import leaves
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -12,7 +12,7 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import answer_document
-from ezmsg.ledger.tools.text.phrases import how_text, span_text
+from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import value_text
 

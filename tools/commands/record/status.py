@@ -4,7 +4,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools import exits
@@ -13,7 +13,6 @@ from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
 from ezmsg.ledger.tools.input.options import argument, flag
 from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.page import Page, Part, count, listed
-from ezmsg.ledger.tools.text.phrases import span_text
 
 WATCH_S = 1.0
 """How often ``--watch`` asks."""

@@ -145,7 +145,7 @@ def test_every_cause_is_found_by_itself(run: Run, tmp_path: Path) -> None:
         assert "has not applied a routing update" in reasons(run, path, "B")[0]
         live.set_stalled(subscriber, False)
         live.note(ev.GraphPaused(by="10.0.0.7:5"))
-        assert "the graph is paused" in reasons(run, path, "B")[0]
+        assert "the graph has been paused" in reasons(run, path, "B")[0]
         live.note(ev.GraphResumed())
         live.close_endpoint(publisher, "lost")
         assert reasons(run, path, "B") == ["no publisher is open on what leads here: A"]
