@@ -116,7 +116,7 @@ def test_a_seed_that_fails_is_made_short(monkeypatch: pytest.MonkeyPatch) -> Non
     """With a log that forgets to write again what may not be on the disk."""
     monkeypatch.setattr(recovery, "_write_again", lambda *arguments: None)
     with pytest.raises(Broken, match=r"seed \d+: .*; in short: ") as info:
-        seeds.explore(Effort(), range(3000))
+        seeds.explore(Effort(), range(1300, 3000))  # few scenarios depend on it: the first is that of seed 1363
     short = json.loads(str(info.value).partition("in short: ")[2])
     assert len(short["steps"]) <= 4
     assert [step for step in short["steps"] if step.get("fault", {}).get("call") == "sync"], "what it is about is left"
