@@ -2,16 +2,16 @@
 
     python -m tests.faults                            # run all of it, print the table
     python -m tests.faults --write docs/PROMISES.md   # and put it into the page
-    python -m tests.faults --attack programs          # the attacks that have this in their names
+    python -m tests.faults --attack "real programs"   # the attacks with these words in their names; with --write,
+                                                      # the lines of the others stay as they are
     python -m tests.faults --seed 4711                # play the scenario of one seed, which is made short if it fails
 
-It ends with an error at the first promise that does not hold: then there is no table. It takes two cores a quarter
-of an hour.
+It ends with an error at the first promise that does not hold: then there is no table. On two cores it takes some
+twenty minutes.
 """
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 from collections import Counter
@@ -29,6 +29,11 @@ from tests.faults.traced import explorer, strace
 from tests.faults.traced.recordings import Plan, plans
 
 BEGIN, END = "<!-- figures: python -m tests.faults --write docs/PROMISES.md -->", "<!-- /figures -->"
+
+HEAD = (
+    "| attack | what was tried | acknowledged commits lost | changes unnoticed | on |\n"
+    "|---|---|---|---|---|"
+)
 
 OPERATIONS = 4
 SEEDS = 10_000
@@ -124,42 +129,56 @@ def run(row: int, part: int) -> Counter[str]:
     return effort.figures
 
 
-def table(jobs: int, attack: str = "") -> str:
-    """Run everything, or what has ``attack`` in its name; the table as Markdown. Raises Broken."""
+def measured(jobs: int, attack: str = "") -> dict[str, str]:
+    """Run everything, or what has ``attack`` in its name; the line of the table for each attack. Raises Broken."""
     chosen = [(row, each) for row, each in enumerate(ROWS) if attack in each.attack]
-    lines = ["| attack | what was tried | acknowledged commits lost | changes unnoticed |", "|---|---|---|---|"]
+    lines: dict[str, str] = {}
     with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
         running = [[pool.submit(run, row, part) for part in range(len(each.runs))] for row, each in chosen]
         for (_, row), parts in zip(chosen, running, strict=True):
             figures: Counter[str] = Counter()
             for part in parts:
                 figures += part.result()
-            lines.append(f"| {row.attack} | {row.text.format_map(figures)} | 0 | 0 |")
-    lines += ["", f"On {date.today().isoformat()}, with Python {platform.python_version()} on {platform.system()}."]
-    return "\n".join(lines)
+            lines[row.attack] = f"| {row.attack} | {row.text.format_map(figures)} | 0 | 0 | {date.today()} |"
+    return lines
+
+
+def noted(page: str) -> dict[str, str]:
+    """The lines of the table in a page, by their attacks."""
+    lines = page.partition(BEGIN)[2].partition(END)[0].splitlines()
+    return {line.split(" | ")[0][2:]: line for line in lines if line.startswith("| ")}
+
+
+def table(lines: dict[str, str]) -> str:
+    """The table as Markdown, in the order of ROWS; an attack that was never run has no line."""
+    found = [lines[row.attack] for row in ROWS if row.attack in lines]
+    return "\n".join([HEAD, *found])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", metavar="PAGE", type=Path, help="put the table into this page")
     parser.add_argument("--jobs", metavar="N", type=int, default=os.cpu_count(), help="processes that share the work")
-    parser.add_argument("--attack", metavar="WORD", help="only those attacks that have this in their names")
+    parser.add_argument("--attack", metavar="WORDS", default="", help="only attacks with these words in their names")
     parser.add_argument("--seed", metavar="N", type=int, help="play the scenario of this seed, and nothing else")
     options = parser.parse_args()
     if options.seed is not None:
         print(scenarios.scenario_of(options.seed))
         seeds.explore(Effort(), range(options.seed, options.seed + 1))
         return
-    if reason := strace.missing():
+    if not any(options.attack in row.attack for row in ROWS):
+        names = "".join(f"\n  {row.attack}" for row in ROWS)
+        parser.error(f"no attack has these words in its name: {options.attack}{names}")
+    if options.attack in ROWS[-1].attack and (reason := strace.missing()):
         parser.error(f"{reason}, and the calls of real programs are to be traced: on Debian, apt-get install strace")
     page: Path | None = options.write
-    if page is not None and options.attack:
-        parser.error("the page has the figures of all attacks: --write goes without --attack")
-    figures = table(options.jobs, options.attack or "")
-    print(figures)
+    lines = measured(options.jobs, options.attack)
+    print(table(lines))
     if page is not None:
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        text = page.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
         _, _, after = rest.partition(END)
+        figures = table(noted(text) | lines)
         page.write_text(f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}", encoding="utf-8")
 
 

@@ -93,15 +93,18 @@ def share() -> list[Plan]:
     ]
 
 
+APPENDS = {"none": 5, "interval": 12, "commit": 20}
+"""Of each of two threads. What no sync has covered has the more sets of survivors the more of it there is."""
+
+
 def plans() -> list[Plan]:
     """All of it: some minutes of two cores."""
-    levels = ("none", "interval", "commit")
     return [
-        *(Plan(f"library, {level}, seed {seed}", "library", (level, 6 if level == "none" else 30, seed))
-          for seed in (1, 2) for level in levels),
+        *(Plan(f"library, {level}, seed {seed}", "library", (level, appends, seed))
+          for seed in (1, 2) for level, appends in APPENDS.items()),
         *(Plan(f"rotation, {level}, seed {seed}", "rotation", (level, 9, seed))
           for seed in (1, 2) for level in ("interval", "commit")),
         *(Plan(f"server, {level}", "server", (level, 12)) for level in ("interval", "commit")),
-        *(Plan(f"recovery of a torn end, {level}", "recovery", (level,), _torn) for level in levels),
+        *(Plan(f"recovery of a torn end, {level}", "recovery", (level,), _torn) for level in APPENDS),
         Plan("repair", "repair", (), _damaged, whole=True),
     ]  # fmt: skip
