@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -113,8 +113,3 @@ def _split(text: str) -> Iterator[str]:
             depth += 1 if text[place] in "[{(" else -1
     if text[begin:]:
         yield text[begin:]
-
-
-def names(calls: Sequence[Moment]) -> set[str]:
-    """The names of the calls that were seen."""
-    return {moment.call.name for moment in calls}
