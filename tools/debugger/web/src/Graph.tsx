@@ -115,7 +115,7 @@ function nodesOf(drawing: Drawing): BoxNode[] {
     focusable: false,
     ariaRole: "group",
     ariaLabel: `${box.kind} ${box.address}`,
-    style: box.kind === "collection" ? { pointerEvents: "none" } : undefined,
+    style: { pointerEvents: box.kind === "collection" ? "none" : "all" },
   }));
 }
 

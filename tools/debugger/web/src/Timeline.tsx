@@ -335,7 +335,10 @@ function density(context: CanvasRenderingContext2D, axis: Axis): void {
   context.fillText("events", 8, top + DENSITY / 2);
   bars.forEach(([edges, settings, all], place) => {
     const x = LEFT + place * STEP;
-    const scale = (DENSITY - 6) / most;
+    if (!all) return;
+    // a start-up has thousands of facts in one event: on a plain scale nothing else would be seen
+    const height = (DENSITY - 6) * (Math.log1p(all) / Math.log1p(most));
+    const scale = height / all;
     const others = Math.max(0, all - edges - settings) * scale;
     context.fillStyle = colours.line;
     context.fillRect(x, top + DENSITY - 3 - all * scale, STEP - 1, others);
@@ -437,11 +440,14 @@ function landmarks(context: CanvasRenderingContext2D, axis: Axis, height: number
   for (const seq of ledger.losses) flag(seq, colours.removed, "dot");
   let right = -1;
   context.lineWidth = 1;
-  for (const mark of ledger.marks) {
-    const x = place(mark.seq);
-    if (x === null) continue;
+  const shown = ledger.marks.filter((mark) => place(mark.seq) !== null);
+  for (const mark of shown) {
+    const x = place(mark.seq)!;
     context.fillStyle = colours.select;
-    context.fillRect(x, TICKS, 1.5, height - TICKS);
+    context.globalAlpha = shown.length > 12 ? 0.25 : 0.7;
+    context.fillRect(x, TICKS, 1, height - TICKS);
+    context.globalAlpha = 1;
+    context.fillRect(x, height - 14, 1.5, 14);
     const width = context.measureText(mark.name).width;
     if (x > right && x + width < axis.width) {
       context.fillStyle = colours.paper;

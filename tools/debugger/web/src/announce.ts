@@ -13,6 +13,7 @@ export function announce(list: HTMLUListElement): () => void {
   const items = new Map<number, HTMLLIElement>();
   const more = document.createElement("li");
   let waiting = 0;
+  list.replaceChildren();
 
   const update = () => {
     const wanted = new Map<number, string>();

@@ -48,13 +48,13 @@ class Model {
   /** Masks for the moment and, when one is set, the pin. Cost: one scan each. */
   mask(): void {
     const { at, pin } = get();
-    this.history.at(at, this.now);
-    if (pin !== null && this.pinned.seq !== pin) this.history.at(pin, this.pinned);
-    if (pin !== null && this.pinned.owners.length !== this.history.edgeTo.length) this.history.at(pin, this.pinned);
+    const edges = this.history.edgeTo.length;
+    if (this.now.seq !== at || this.now.owners.length !== edges) this.history.at(at, this.now);
+    if (pin !== null && (this.pinned.seq !== pin || this.pinned.owners.length !== edges)) this.history.at(pin, this.pinned);
   }
 
   forget(): void {
-    this.pinned.seq = -1;
+    this.pinned.seq = this.now.seq = -1;
     this.difference = null;
   }
 
@@ -188,6 +188,7 @@ class Model {
     if (pin === null) return null;
     const key = `${pin} ${at} ${this.history.head}`;
     if (this.difference?.key === key) return this.difference.found;
+    this.mask();
     const { history, now, pinned } = this;
     const found: Difference = {
       added: [], removed: [], others: [], between: [], sessionsCame: [], sessionsWent: [], sessionsBetween: [],
