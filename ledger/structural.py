@@ -79,12 +79,8 @@ KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered
 Structural: TypeAlias = KnownStructural | UnknownStructural
 
 
-_STRUCTURAL = (*get_args(KnownStructural), UnknownStructural)
-
-
-def is_structural(line: object) -> bool:
-    """Whether a line that was read is one of these, rather than an event."""
-    return isinstance(line, _STRUCTURAL)
+STRUCTURAL: tuple[type, ...] = (*get_args(KnownStructural), UnknownStructural)
+"""What a line that was read is an instance of, when it is not an event."""
 
 
 def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> bytes:

@@ -6,7 +6,7 @@ fold: they are given from outside.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
@@ -18,11 +18,12 @@ from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.files import closing_handle, explained, size_of, write_new
 from ezmsg.ledger.storage.ledger_file import LedgerFile
-from ezmsg.ledger.storage.scan import PIECE, Window, hash_file, read_at, stated_durable
+from ezmsg.ledger.storage.scan import Window, hash_file, pieces, stated_durable
 from ezmsg.ledger.storage.stamp import encode_late
 from ezmsg.ledger.storage.verify import Verification, verify_file
-from ezmsg.ledger.structural import Commit, Segment, encode_commit, is_structural
+from ezmsg.ledger.structural import STRUCTURAL, Commit, Segment, encode_commit
 
 NEW = ".new"
 
@@ -174,8 +175,7 @@ def _surveyed(
                 behind.read(file, begin)
         except LedgerError:  # not even its beginning can be read
             if len(sizes) <= index:
-                with closing(_Raw(disk, name)) as raw:
-                    sizes.append(raw.size)
+                sizes.append(size_of(disk, name))
             damage = "damaged"
     return msgspec.structs.replace(
         found,
@@ -214,7 +214,7 @@ class _Behind:
             elif isinstance(entry, Commit):
                 if entry.upto == self._shown:  # two lines say so: it is no slip of a digit
                     self.last = max(self.last, entry.upto)
-            elif not is_structural(entry) and entry.seq > self._seq:
+            elif not isinstance(entry, STRUCTURAL) and entry.seq > self._seq:
                 self.events += 1
                 self.first = min(self.first or entry.seq, entry.seq)
                 self._shown = entry.seq
@@ -231,21 +231,6 @@ def _lines(file: LedgerFile, begin: int) -> Iterator[bytes]:
         yield from map(bytes, whole)
         if len(rest) > LINE_MAX:
             rest = bytearray()
-
-
-class _Raw:
-    """A file as it is on the disk, be it compressed."""
-
-    def __init__(self, disk: Disk, path: str) -> None:
-        self._disk = disk
-        self.handle = disk.open(path)
-
-    @property
-    def size(self) -> int:
-        return self._disk.size(self.handle)
-
-    def close(self) -> None:
-        self._disk.close(self.handle)
 
 
 class SoundCopy:
@@ -267,10 +252,8 @@ class SoundCopy:
 
     def __enter__(self) -> Self:
         try:
-            self._copy()
-        except OSError as error:
-            self._discard()
-            raise self._refused(error) from error
+            with self._explained():
+                self._copy()
         except BaseException:
             self._discard()
             raise
@@ -292,46 +275,30 @@ class SoundCopy:
         if found.folder:
             disk.make_folder(self.path)
             for name in found.whole[:-1]:
-                with closing(_Raw(disk, name)) as raw:
-                    self._write(os.path.join(self.path, os.path.basename(name)), disk, raw.handle, raw.size)
+                with closing_handle(disk, disk.open(name)) as handle:
+                    whole = pieces(disk, handle, 0, disk.size(handle))
+                    write_new(disk, os.path.join(self.path, os.path.basename(name)), whole)
         with LedgerFile(disk, found.whole[-1] if found.folder else found.path) as file:
-            self._write(self._tip, file.disk, file.handle, found.offset)
-
-    def _write(self, path: str, source: Disk, handle: int, size: int) -> None:
-        copy = self._disk.create(path)
-        try:
-            for offset in range(0, size, PIECE):
-                write_all(self._disk, copy, read_at(source, handle, offset, min(PIECE, size - offset)), offset)
-            sync_file(self._disk, copy)
-        finally:
-            self._disk.close(copy)
+            write_new(disk, self._tip, pieces(file.disk, file.handle, 0, found.offset))
 
     def append(self, events: Sequence[Any]) -> None:
         """Add events that have their seqs and times, as one commit, and the seal. Raises InvalidEvent, LogError."""
         data = encode_late(events, self._found.seq)
-        at = self._found.offset
-        try:
-            handle = self._disk.open(self._tip, write=True)
-            try:
-                digest = hash_file(self._disk, handle, at)
-                digest.update(data)
-                end = at + len(data)
-                commit = encode_commit(events[-1].seq, len(events), end, at, digest.hexdigest())
-                write_all(self._disk, handle, data + commit, at)
-                sync_file(self._disk, handle)
-                digest.update(commit)
-                end += len(commit)
-                seal = encode_commit(events[-1].seq, 0, end, end, digest.hexdigest())
-                write_all(self._disk, handle, seal, end)
-                sync_file(self._disk, handle)
-            finally:
-                self._disk.close(handle)
-        except OSError as error:
-            raise self._refused(error) from error
+        disk, at, seq = self._disk, self._found.offset, events[-1].seq
+        with self._explained(), closing_handle(disk, disk.open(self._tip, write=True)) as handle:
+            digest = hash_file(disk, handle, at)
+            digest.update(data)
+            commit = encode_commit(seq, len(events), at + len(data), at, digest.hexdigest())
+            write_all(disk, handle, data + commit, at)
+            sync_file(disk, handle)
+            digest.update(commit)
+            end = at + len(data) + len(commit)
+            write_all(disk, handle, encode_commit(seq, 0, end, end, digest.hexdigest()), end)
+            sync_file(disk, handle)
 
     def keep(self) -> None:
         """Give it its name. Raises LogError when something has got that meanwhile, or the system refuses."""
-        try:
+        with self._explained():
             if self._found.folder:
                 self._disk.sync_folder(self.path)
                 if self._disk.kind(self.target) is not None:
@@ -341,8 +308,6 @@ class SoundCopy:
                 self._disk.link(self.path, self.target)
             self._kept = True
             self._disk.sync_folder(os.path.dirname(self.target))
-        except OSError as error:
-            raise self._refused(error) from error
 
     def _discard(self) -> None:
         """Give back the room of what was not kept."""
@@ -353,8 +318,8 @@ class SoundCopy:
         elif self._disk.kind(self.path) is not None:
             self._disk.remove(self.path)
 
-    def _refused(self, error: OSError) -> LogError:
-        return LogError(
-            f"{self.target} cannot be written: {error.strerror or error}",
-            hint="Nothing was kept of it. Choose a place (--output) that you may write to and that has room.",
-        )
+    def _explained(self) -> AbstractContextManager[None]:
+        return explained(self.target, "written", _COPY_HINT)
+
+
+_COPY_HINT = "Nothing was kept of it. Choose a place (--output) that you may write to and that has room."

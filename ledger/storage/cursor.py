@@ -30,13 +30,12 @@ from ezmsg.ledger.storage.scan import (
 )
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
+    STRUCTURAL,
     STRUCTURAL_PREFIX,
     Checkpoint,
     Commit,
     Header,
-    Recovered,
     Segment,
-    UnknownStructural,
     encode_commit,
 )
 
@@ -44,7 +43,6 @@ SPARSE = 64
 """Events of a piece's last commit from which on its commits are looked at one by one. Of smaller ones there are so many
 that a pass over all lines costs less than as many steps."""
 
-_STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, UnknownStructural)
 _NEWLINE = 10
 _encoder = msgspec.json.Encoder()
 _at_of, _upto_of, _count_of, _synced_of = map(attrgetter, ("at", "upto", "count", "synced"))
@@ -166,7 +164,7 @@ class Cursor:
                 return None
             if count:
                 last, first = lines[index - 1], lines[index - count]
-                if isinstance(last, _STRUCTURAL) or isinstance(first, _STRUCTURAL):
+                if isinstance(last, STRUCTURAL) or isinstance(first, STRUCTURAL):
                     return None
                 if last.seq != upto or first.seq != upto - count + 1:
                     return None
@@ -236,7 +234,7 @@ def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
             found = codec.decode_line(line)
         except EventError as error:
             return events, place, f"offset {offset}: {error}"
-        if not isinstance(found, _STRUCTURAL):
+        if not isinstance(found, STRUCTURAL):
             if not follows(found, seq):
                 return events, place, f"offset {offset}: seq {found.seq} stands behind seq {seq}"
             seq = found.seq

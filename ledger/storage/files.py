@@ -60,12 +60,15 @@ def size_of(disk: Disk, path: str) -> int:
 
 
 @contextmanager
-def explained(path: str, what: str, hint: str = "Check the disk, and the permissions of the file.") -> Iterator[None]:
-    """What the system refuses inside becomes a LogError: ``path`` cannot be ``what``."""
+def explained(
+    path: str, what: str, hint: str = "Check the disk, and the permissions of the file.", where: str = ""
+) -> Iterator[None]:
+    """Turn what the system refuses inside into a LogError: ``path`` cannot be ``what``; ``where`` says more."""
     try:
         yield
     except OSError as error:
-        raise LogError(f"{path} cannot be {what}: {error.strerror or error}", hint=hint) from error
+        why = error.strerror or error
+        raise LogError(f"{path} cannot be {what}: {f'{where} ({why})' if where else why}", hint=hint) from error
 
 
 def forget_creation(disk: Disk, path: str) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerLocked, LogError
 from ezmsg.ledger.holder import Holder
 from ezmsg.ledger.storage.disk import Disk, Identity
-from ezmsg.ledger.storage.files import closing_handle
+from ezmsg.ledger.storage.files import closing_handle, explained
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -38,6 +38,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "ncpfs"]
 )
 """Where locks and syncs do not promise what they do on a disk of this machine."""
+
+
+_LOCK_HINT = "Record into a folder that exists and that you may write to."
 
 
 class WriterLock:
@@ -65,40 +68,19 @@ class WriterLock:
 
     def _acquire(self) -> None:
         disk = self._disk
-        with _registry:
-            existed = self._existed()
-            self._handle = self._open()
+        with _registry, explained(self.path, "written", _LOCK_HINT, f"its lock file {self.lock_path} cannot be used"):
+            existed = disk.kind(self.lock_path) is not None
+            self._handle = disk.open_lock(self.lock_path)
             try:
                 self._identity = disk.identity(self._handle)
                 if self._identity in _held or not self._take():
                     raise self._refusal()
                 self.previous_seen = disk.modified(self._handle) if existed else None
                 self._say_who()
-            except OSError as error:
-                disk.close(self._handle)
-                raise self._unusable(error) from error
             except BaseException:
                 disk.close(self._handle)
                 raise
             _held[self._identity] = self
-
-    def _existed(self) -> bool:
-        try:
-            return self._disk.kind(self.lock_path) is not None
-        except OSError as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: OSError) -> LogError:
-        return LogError(
-            f"{self.path} cannot be written: its lock file {self.lock_path} cannot be used ({error.strerror or error})",
-            hint="Record into a folder that exists and that you may write to.",
-        )
-
-    def _open(self) -> int:
-        try:
-            return self._disk.open_lock(self.lock_path)
-        except OSError as error:
-            raise self._unusable(error) from error
 
     def _take(self) -> bool:
         try:

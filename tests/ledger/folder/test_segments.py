@@ -1,8 +1,8 @@
 """Reading a folder of segments: one ledger, whatever is compressed, dropped, damaged or misplaced in it."""
 
-import builtins
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import pairwise
@@ -400,21 +400,9 @@ def test_what_does_not_give_back_the_segment_does_not_take_its_place(
     assert sorted(file.name for file in three.iterdir()) == ["000001.ledger", "000002.ledger", "000003.ledger"]
 
 
-@pytest.fixture
-def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def imported(name: str, *arguments: Any) -> Any:
-        if name == "zstandard":
-            raise ImportError(name)
-        return real(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", imported)
-
-
-def test_without_the_library(three: Path, request: pytest.FixtureRequest) -> None:
+def test_without_the_library(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack(three)
-    request.getfixturevalue("without_library")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
     with Ledger.open(three, "r") as ledger:
         with pytest.raises(LogError, match="needs zstandard, which is not installed") as caught:
             seqs(ledger)
