@@ -14,13 +14,11 @@ from ezmsg.ledger.errors import InvalidValue, NewerFormat
 from ezmsg.ledger.metadata import GraphSnapshot
 from ezmsg.ledger.projections.graph.digest import digest, shape_digest
 from ezmsg.ledger.projections.graph.feed_entries import (
-    GRAPH_CHANGED,
     INITIAL_SETTINGS,
-    PROCESS_CHANGED,
     SETTINGS_UPDATED,
     FeedEntry,
-    SettingsChanged,
-    TopologyChanged,
+    settings_changed,
+    topology_changed,
 )
 from ezmsg.ledger.projections.graph.invariants import check
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
@@ -49,8 +47,7 @@ class GraphState(GraphTables):
     >>> ledger = Ledger.memory()
     >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
     >>> state = GraphState()
-    >>> for batch in ledger.read():
-    ...     state.apply_batch(batch)
+    >>> state.apply_batch(list(ledger.entries()))
     >>> state.snapshot().graph
     {'A': ['B'], 'B': []}
     """
@@ -319,11 +316,8 @@ class GraphState(GraphTables):
 
     def _report_edges(self, changed: list[Any]) -> None:
         assert self.watch is not None
-        number = self.topology - len(changed)
-        for event in changed:
-            number += 1
-            session = None if event.owner is None else self.sessions[event.owner].uuid
-            self.watch.append(TopologyChanged(number, event.time, GRAPH_CHANGED, [event.to_topic], session, None))
+        for number, event in enumerate(changed, self.topology - len(changed) + 1):
+            self.watch.append(topology_changed(self, number, event, [event.to_topic], event.owner, None))
         changed.clear()
 
     def _report_topology(
@@ -331,22 +325,15 @@ class GraphState(GraphTables):
     ) -> None:
         self.topology += 1
         if self.watch is not None:
-            kind = GRAPH_CHANGED if process is None else PROCESS_CHANGED
-            session_uuid = None if session is None else self.sessions[session].uuid
-            process_uuid = None if process is None else self.processes[process].uuid
             topics = sorted({to_topic for _, to_topic in vanished})
-            self.watch.append(TopologyChanged(self.topology, event.time, kind, topics, session_uuid, process_uuid))
+            self.watch.append(topology_changed(self, self.topology, event, topics, session, process))
 
     def _report_setting(
         self, kind: str, address: str, value: ev.SettingsValue, time: int, session: int | None, process: int | None
     ) -> None:
         self.settings_changes += 1
         if self.watch is not None:
-            session_uuid = None if session is None else self.sessions[session].uuid
-            process_uuid = None if process is None else self.processes[process].uuid
-            self.watch.append(
-                SettingsChanged(self.settings_changes, time, kind, address, value, session_uuid, process_uuid)
-            )
+            self.watch.append(settings_changed(self, kind, address, value, time, session, process))
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
