@@ -112,7 +112,8 @@ def _open(address: str, page: Page) -> None:
 
 
 def _networks(host: str, allow: Sequence[str]) -> list[ipaddress.IPv4Network]:
-    from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, is_loopback, parse_network
+    from ezmsg.ledger.runtime.address import is_loopback
+    from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, parse_network
 
     if not is_loopback(host) and host != "localhost" and not allow:
         raise CannotServe(
