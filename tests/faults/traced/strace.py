@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -60,6 +61,7 @@ class Moment(NamedTuple):
     call: Call
 
 
+@cache
 def missing() -> str:
     """Why nothing can be traced here; "" when it can."""
     if shutil.which("strace") is None:
