@@ -34,7 +34,7 @@ FACTS_MAX = 50_000
 
 
 def feed(batches: Iterable[Sequence[Any]], state: GraphState | None = None) -> Iterator[FeedEntry]:
-    """Both feeds of a whole ledger, interleaved in the order of the events. Cost: one replay.
+    """The two feeds of a whole ledger, interleaved in the order of the events. Cost: one replay.
 
     ``state``: the one before the first of the events, when that is not the first of all; it is used up.
 

@@ -82,7 +82,7 @@ def follows(event: Any, seq: int) -> None:
 
 
 def contradiction(seq: int, error: Exception) -> InvalidEvent:
-    """What to raise when event ``seq`` does not fit the state before it."""
+    """The error for an event ``seq`` that does not fit the state before it."""
     return InvalidEvent(
         f"event {seq} contradicts the state before it: {error!r}",
         hint="The ledger was not written by this program, or a fold has a fault: please report it.",

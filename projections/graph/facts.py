@@ -25,7 +25,7 @@ class Position(msgspec.Struct, frozen=True):
 
 
 def position(state: GraphTables) -> Position:
-    """Where ``state`` stands."""
+    """The position of ``state``."""
     return Position(state.seq, state.time, state.rules, state.unknown, state.topology, state.settings_changes)
 
 

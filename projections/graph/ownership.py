@@ -180,7 +180,7 @@ class Ownership:
         return owner in self.owners(edge)
 
     def owners(self, edge: EdgeKey) -> frozenset[Owner]:
-        """Who holds ``edge``; empty when it does not exist. Cost: O(owners)."""
+        """The owners of ``edge``; none when it does not exist. Cost: O(owners)."""
         node = self.nodes.get(edge[0])
         if node is None or edge[1] not in node.out:
             return frozenset()
@@ -296,7 +296,7 @@ def _add_owner(out: dict[str, Any], to_topic: str, owner: Owner) -> None:
 
 
 def _without(owners: Any, owner: Owner) -> Any:
-    """What is left of several owners; a single one stands for itself again."""
+    """Several owners without one of them; a single one that is left stands for itself again."""
     if type(owners) is not set or owner not in owners:
         raise KeyError(f"{owner} does not hold the edge; {owners} do")
     owners.discard(owner)

@@ -1,6 +1,5 @@
 """The frozen records of a graph state, one for each thing that it knows: an event replaces a record, never edits it."""
 
-
 import msgspec
 
 from ezmsg.ledger.events import SettingsValue

@@ -17,7 +17,7 @@ PIECE = 2**20
 
 
 def states_of(state: GraphState) -> list[bytes]:
-    """What ``Ledger.rotate`` is to keep of ``state``: its checkpoint, in pieces when it is long. Cost: O(state)."""
+    """The checkpoint of ``state`` as ``Ledger.rotate`` keeps it: in pieces when it is long. Cost: O(state)."""
     data = encode(state)
     if len(data) <= PIECE:
         return [data]
@@ -26,7 +26,7 @@ def states_of(state: GraphState) -> list[bytes]:
 
 
 def added(events: Sequence[AnyEvent]) -> list[bytes]:
-    """What follows ``states_of`` when ``events`` have come since: they are to be folded, too. Cost: O(events)."""
+    """The pieces after those of ``states_of`` for ``events`` that have come since. Cost: O(events)."""
     lists: list[bytes] = []
     pending: list[bytes] = []
     size = 0

@@ -6,7 +6,7 @@ from ezmsg.ledger.projections.graph.tables import GraphTables
 from ezmsg.ledger.values import thaw
 
 PERSISTENT = "persistent"
-"""What ezmsg's snapshots call the owner that is no session."""
+"""The name in ezmsg's snapshots for the owner that is not a session."""
 
 
 def snapshot(state: GraphTables) -> GraphSnapshot:

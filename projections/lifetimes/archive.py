@@ -1,4 +1,4 @@
-"""What is known of the whole of one ledger: its lifetimes, its landmarks, and any of its states.
+"""The archive of one ledger: its lifetimes, its landmarks, and any of its states.
 
 The index file is read when there is one, brought up to date, and kept for the next time.
 """
@@ -145,7 +145,7 @@ class Archive:
         return self._lifetimes
 
     def _landmarks_at_hand(self) -> Landmarks:
-        """Those of the lifetimes, unless those known are further; a copy, where each is to grow on by itself."""
+        """The landmarks that need no reading; a copy of those of the lifetimes, where each is to grow on by itself."""
         found = self._stored()
         if found is None or found.seq < self._landmarks.seq:
             return self._landmarks

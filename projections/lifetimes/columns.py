@@ -64,7 +64,7 @@ class Fact(NamedTuple):
 
 
 def stretches(lives: Iterable[Hold | Fact]) -> Spans:
-    """Where any of ``lives`` stands. Cost: O(n log n)."""
+    """The stretches in which any of ``lives`` stands. Cost: O(n log n)."""
     return union((life.born, life.died) for life in lives)
 
 

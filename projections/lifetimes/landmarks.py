@@ -95,7 +95,8 @@ class Landmarks:
     def take(self, events: Sequence[Any], others: Sequence[Any], lasts: Sequence[Any]) -> None:
         """Note events as ``apply_batch`` does, when another fold has seen that they follow.
 
-        ``others`` are those that are no edges, ``lasts`` the last of each stretch with one time: all that times need.
+        ``others`` are those that are not about edges, ``lasts`` the last of each stretch with one time: all that times
+        need.
         """
         for event in others:
             handler = _HANDLERS.get(type(event))

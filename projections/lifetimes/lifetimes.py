@@ -116,7 +116,7 @@ class Lifetimes:
         return self._keys
 
     def value(self, place: int) -> Any:
-        """What is noted of a fact, by the place that its row of ``fact.value`` has."""
+        """The note of a fact, by the place that its row of ``fact.value`` has."""
         if self._builder is not None:
             return msgspec.json.decode(self._builder.journal.values[place])
         if self._values is None:

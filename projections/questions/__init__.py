@@ -1,1 +1,1 @@
-"""What people ask of a history, and how it is answered."""
+"""Questions that people ask of a history, and their answers."""

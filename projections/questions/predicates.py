@@ -110,7 +110,7 @@ class Paused(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """There are so many of one of NOUNS."""
+    """The number of one of NOUNS compares so."""
 
     noun: str
     sign: str

@@ -100,10 +100,10 @@ class Ways:
 
         A ``way`` is told of those that ended. Cost: O(edges that ever were), and what a Basin takes.
         """
-        behind = self.upstream(b)
+        beyond = self.upstream(b)
         basin = Basin(b, wanted)
         found: dict[str, Stretch] = {}
-        for seq, changes in groupby(self._changes(behind, behind, until), key=itemgetter(0)):
+        for seq, changes in groupby(self._changes(beyond, beyond, until), key=itemgetter(0)):
             joined, left = basin.change([(came, edge) for _, came, edge in changes])
             for topic in joined:
                 found[topic] = Stretch(seq, OPEN, [])
@@ -111,19 +111,19 @@ class Ways:
                 found[topic] = found[topic]._replace(died=seq, way=way)
         return found
 
-    def _changes(self, ahead: set[str], behind: set[str], until: int) -> list[tuple[int, bool, EdgeKey]]:
-        """The comings and goings of edges from ``ahead`` to ``behind``, up to event ``until``, in order."""
+    def _changes(self, ahead: set[str], beyond: set[str], until: int) -> list[tuple[int, bool, EdgeKey]]:
+        """The comings and goings of edges from ``ahead`` to ``beyond``, up to event ``until``, in order."""
         changes: list[tuple[int, bool, EdgeKey]] = []
         spans_of, links = self._lifetimes.spans_of, self._links
         pieces = [
             (edge, union((*spans_of(place), *links[edge])) if edge in links else spans_of(place))
             for place, edge in enumerate(self._lifetimes.edges())
-            if edge[0] in ahead and edge[1] in behind
+            if edge[0] in ahead and edge[1] in beyond
         ]
         pieces += [
             (edge, spans)
             for edge, spans in links.items()
-            if edge[0] in ahead and edge[1] in behind and self._lifetimes.place_of(edge) is None
+            if edge[0] in ahead and edge[1] in beyond and self._lifetimes.place_of(edge) is None
         ]
         for edge, spans in pieces:
             for born, died in spans:

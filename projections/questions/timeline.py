@@ -91,7 +91,7 @@ class Timeline:
 
     @property
     def damage(self) -> DamagedLedger | None:
-        """Where the ledger turned out to be damaged; None as long as no answer came upon it."""
+        """The damage that an answer came upon; None as long as none did."""
         return self._archive.damage
 
     @damage.setter
@@ -207,7 +207,7 @@ class Timeline:
         return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a picture of all that ever lived, faint where it is not there at the end."""
+        """A picture for notebooks of all that ever lived, faint where it is not there at the end."""
         from ezmsg.ledger.projections.drawing.figure import timeline_html  # it is rarely asked for
 
         return timeline_html(self)
