@@ -97,12 +97,15 @@ def _order(nets: list[Net]) -> list[Net]:
                 better[a][b] = _cost(nets[b], nets[a]) - _cost(nets[a], nets[b])
                 better[b][a] = -better[a][b]
     worth = [sum(row) for row in better]
+    loses = [sum([min(0, each) for each in row]) for row in better]  # by being left of all that are not placed yet
     left = list(range(size))
     order = []
-    while left:  # greedily, whoever loses least by being left of all others
-        best = max(left, key=lambda number: (sum(min(0, better[number][other]) for other in left), worth[number]))
+    while left:
+        best = max(left, key=lambda number: (loses[number], worth[number]))
         left.remove(best)
         order.append(nets[best])
+        for number in left:
+            loses[number] -= min(0, better[number][best])
     return order
 
 
