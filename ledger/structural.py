@@ -1,6 +1,6 @@
 """Structural lines: what a ledger says about itself. Their types start with ``ledger.``; they have no seq."""
 
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import msgspec
 
@@ -79,7 +79,7 @@ KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered
 Structural: TypeAlias = KnownStructural | UnknownStructural
 
 
-STRUCTURAL: tuple[type, ...] = (*get_args(KnownStructural), UnknownStructural)
+STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, UnknownStructural)
 """What a line that was read is an instance of, when it is not an event."""
 
 
