@@ -24,7 +24,7 @@ _STRUCTURAL = get_args(KnownStructural)
 
 
 class _Head(msgspec.Struct):
-    """What every line has: enough to name it, and to place an event of an unknown type."""
+    """The fields that every line has: enough to name it, and to place an event of an unknown type."""
 
     type: str
     seq: Any = 0

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small tree: ``LedgerError`` -> kind -> case.
+"""Everything that can go wrong, as one small tree: ``LedgerError`` -> kind -> case.
 
 Every error carries a ``hint``: what the person who meets it can do next.
 """
@@ -10,6 +10,13 @@ class LedgerError(Exception):
     """Base of every error this project raises on purpose.
 
     ``str(error)`` says what happened and where; ``error.hint`` says what to do next ("" when there is nothing to add).
+
+    >>> from ezmsg.ledger import Ledger
+    >>> try:
+    ...     Ledger.open("nowhere.ledger", "r")
+    ... except LedgerError as error:
+    ...     print(type(error).__name__, "-", error.hint.partition(".")[0])
+    NotALedger - Check the name
     """
 
     hint: str = ""
@@ -97,13 +104,13 @@ class DamagedLedger(LogError):
 
 
 class HistoryChanged(LogError):
-    """What a reader had already shown is no longer in the file: it was cut back or replaced."""
+    """The history that a reader had already shown is no longer in the file: it was cut back or replaced."""
 
     hint = "Read again from the start: the writer lost its last commits, or the file was replaced."
 
 
 class HistoryDropped(LogError):
-    """What was asked for lies before the first segment that is still in the ledger's folder."""
+    """The events that were asked for lie before the first segment that is still in the ledger's folder."""
 
     hint = "Put the earlier segments back into the folder, or ask for what comes later."
 
@@ -130,14 +137,14 @@ class ReceiptError(LedgerError):
 
 
 class MalformedNote(ReceiptError):
-    """What should be a receipt is none: it was cut, changed, or is something else."""
+    """The text is not a receipt: it was cut, changed, or is something else."""
 
     hint = "Take the receipt as it was given, every byte of it: `ezmsg-ledger receipt LEDGER > FILE` writes one."
     why = "malformed"
 
 
 class MalformedKey(ReceiptError):
-    """What should be a key is none, or of another kind."""
+    """The text is not a key, or a key of another kind."""
 
     hint = "`ezmsg-ledger receipt --new-key FILE` makes a key, and prints the line that others check its receipts with."
     why = "malformed_key"
@@ -146,7 +153,7 @@ class MalformedKey(ReceiptError):
 class UnknownKey(ReceiptError):
     """The receipt has no signature of the key that it was to be checked with."""
 
-    hint = "Ask whoever gave the receipt for the line of the key that signed it."
+    hint = "Ask the one who gave the receipt for the line of the key that signed it."
     why = "unknown_key"
 
 
@@ -167,7 +174,7 @@ class OtherLedger(ReceiptError):
 class CutBack(ReceiptError):
     """The ledger ends before what the receipt proves to have been there."""
 
-    hint = "What is missing was on the disk. Look for a copy of the ledger, and for whoever shortened this one."
+    hint = "What is missing was on the disk. Look for a copy of the ledger, and find out who shortened this one."
     why = "cut_back"
 
 

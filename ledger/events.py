@@ -57,7 +57,10 @@ class ServerStopped(Event, frozen=True, gc=False, kw_only=True, tag="server.stop
 
 
 class ServerLost(Event, frozen=True, gc=False, kw_only=True, tag="server.lost"):
-    """The run before died without a word; found by the next start. ``last_seen``: ns, from the lock file's time."""
+    """The run before ended without a ``server.stopped``, killed perhaps; found by the next start.
+
+    ``last_seen``: ns, from the lock file's time.
+    """
 
     server: int
     last_seen: int | None = None

@@ -26,7 +26,7 @@ logger = logging.getLogger("ezmsg.ledger")
 
 
 class OnDisk(LedgerReader):
-    """What is read the same way of a ledger on a disk, whether it is written here or not."""
+    """Reading a ledger on a disk, in the one way that a reader and a writer share."""
 
     _disk: Disk
     _reader: Reader | FolderReader
@@ -51,7 +51,7 @@ class OnDisk(LedgerReader):
         raise NotImplementedError
 
     def _waiter(self, stop: Stop, poll: float) -> Callable[[Place], None]:
-        """What a tail waits with: a function that returns when there may be more after the place it is given."""
+        """A function for a tail to wait with: it returns when there may be more after the place it is given."""
         raise NotImplementedError
 
     @property

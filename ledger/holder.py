@@ -1,4 +1,4 @@
-"""Who writes a ledger, as its lock file says."""
+"""The writer of a ledger, as its lock file names it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds a lock. ``start``: ns since the epoch, UTC, when it was taken.
+    """The process that holds a lock. ``start``: ns since the epoch, UTC, when it was taken.
 
     The bounds are those of a process's number and of a time that can be told: a lock file is not synced, and after a
     power cut there can be anything in it.

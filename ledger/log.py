@@ -146,7 +146,7 @@ class LedgerReader(ABC):
 
     @property
     def hole(self) -> str:
-        """What is missing in the middle, in words, so that nothing before it is read; "" when nothing is.
+        """The segments that are missing in the middle, in words; nothing before them is read. "" when none is.
 
         Cost: a look into the folder.
         """
@@ -340,7 +340,7 @@ class Ledger(LedgerReader):
 
     @abstractmethod
     def reopen(self) -> "Ledger":
-        """This ledger closed, as far as it can be, and the one at its location opened anew, in the same way.
+        """Close this ledger, as far as that is possible, and open the one at its location anew, in the same way.
 
         For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
         the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.

@@ -43,7 +43,7 @@ class MemoryLedger(Ledger):
         self._clock = clock
         self._pid = os.getpid()
         self._events: list[AnyEvent] = []
-        self._ends = array("q")  # of each commit: how many events there were behind it
+        self._ends = array("q")  # of each commit: how many events there were after it
         self._lock = threading.Lock()
         self._grown = threading.Condition(self._lock)
         self._followers = 0
@@ -107,16 +107,16 @@ class MemoryLedger(Ledger):
         return self.grown
 
     def probe(self, size: int) -> None:
-        """Memory has no look that is cheaper than the append itself."""
+        """Do nothing: no look is cheaper than the append itself."""
 
     def reopen(self) -> Ledger:
-        """Memory neither breaks nor goes away."""
+        """The ledger itself: memory neither breaks nor goes away."""
         return self
 
     in_place = True
 
     def sync(self) -> None:
-        """There is no disk."""
+        """Do nothing: memory has no disk."""
 
     def wait_durable(self, seq: int, timeout: float | None = None) -> bool:
         with self._lock:
@@ -135,7 +135,7 @@ class MemoryLedger(Ledger):
         return self._place.seq
 
     def touch(self) -> None:
-        """Nobody comes after it."""
+        """Do nothing: a ledger in memory has no next writer."""
 
     # --- read ---
 
@@ -197,7 +197,7 @@ class MemoryLedger(Ledger):
             return verify_bytes(self._bytes(), self.location)
 
     def _bytes(self) -> bytes:
-        """What a file would hold."""
+        """The bytes that a file would hold."""
         place = Place(len(self._first), 0, b"")
         digest: Hash = sha256(self._first)
         parts, begin = [self._first], 0

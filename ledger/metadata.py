@@ -161,7 +161,7 @@ class UnitMetadata(ComponentMetadata, frozen=True, kw_only=True):
 
 @model
 class GraphMetadata(Model, frozen=True, kw_only=True):
-    """What a session registers at start-up: every component of its system, by address, in its order."""
+    """The metadata that a session registers at start-up: every component of its system, by address, in its order."""
 
     schema_version: int = 1
     root_name: str | None = None

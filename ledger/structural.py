@@ -8,7 +8,7 @@ FORMAT = 1
 """The format of the file as a whole. Event types come and go without changing it."""
 
 SEGMENT_FORMAT = 2
-"""That of a file that goes on where another one ended: whoever knows format 1 alone would miss what came before."""
+"""That of a file that goes on where another one ended: a reader of format 1 alone would miss what came before."""
 
 
 class Header(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.header"):
@@ -62,7 +62,7 @@ class Segment(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledg
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.checkpoint"):
-    """A part of what a fold knows after event ``upto``: any JSON. What it means is the business of who folds."""
+    """A part of what a fold knows after event ``upto``: any JSON, whose meaning is known to that fold."""
 
     upto: int
     state: msgspec.Raw

@@ -45,7 +45,7 @@ class Opaque(msgspec.Struct, frozen=True):
     """An object of a class that the form does not know, kept without ever being opened.
 
     ``class_ref`` is ``module:qualname``; ``data`` the bytes that would rebuild it (a pickle; may be empty when there is
-    none); ``plain`` what a person or a program without the class can use: the plain int, float or str behind an enum
+    none); ``plain`` what a person or a program without the class can use: the plain int, float or str of an enum
     member or a numpy scalar, else a repr.
     """
 
@@ -246,7 +246,7 @@ _FREEZERS: dict[type, Callable[[Any, int, _Scale], Form]] = {
 
 
 def opaque(value: object) -> Opaque:
-    """An object of this process as an Opaque: its own pickle, and the plain value behind it where it has one."""
+    """An object of this process as an Opaque: its own pickle, and the plain value that it stands for."""
     cls = type(value)
     try:
         data = pickle.dumps(value, protocol=4)
@@ -374,8 +374,9 @@ def _is(cls: type[T], form: Form) -> T:
 
 
 def tag_of(form: Form) -> str:
-    """What kind of value a form stands for: the tag in the table of docs/FORMAT.md, or the name of a structured value's
-    class; "" for what JSON says by itself.
+    """The kind of value that a form stands for: a tag of the table in docs/FORMAT.md, or a structured value's class.
+
+    "" for what JSON says by itself.
 
     >>> from ezmsg.ledger.values import freeze
     >>> tag_of(freeze((1, 2))), tag_of(freeze([1, 2]))
@@ -429,7 +430,7 @@ def fields_of(form: Form) -> dict[str, Form]:
 
 
 def plain_of(form: Form) -> Form:
-    """Of an opaque object's form: that of the plain value behind it. Raises KeyError for any other form."""
+    """The form of the plain value that an opaque object stands for. Raises KeyError for any other form."""
     return form["as"]
 
 
@@ -444,7 +445,7 @@ def text_map(form: Form) -> dict[str, Form]:
 
 
 def plain(value: Any) -> Any:
-    """A thawed value with every Opaque in it replaced by its plain value: for whoever has not the classes."""
+    """A thawed value with every Opaque in it replaced by its plain value: for programs without the classes."""
     cls = type(value)
     if cls is Opaque:
         return plain(value.plain)

@@ -1,1 +1,1 @@
-"""What can be proved about a ledger, or saved of it, afterwards."""
+"""Proofs and repairs: receipts for what a ledger held, and a copy of what is sound in a damaged one."""

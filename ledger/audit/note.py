@@ -1,7 +1,7 @@
 """Signed notes (https://c2sp.org/signed-note): a text, and below it lines of signatures by named Ed25519 keys.
 
-Keys are texts in the form of Go's sumdb/note: ``NAME+HASH+BASE64`` for whoever checks,
-``PRIVATE+KEY+NAME+HASH+BASE64`` for whoever signs. Ed25519 itself is the work of the package cryptography, which the
+Keys are texts in the form of Go's sumdb/note: ``NAME+HASH+BASE64`` for those who check,
+``PRIVATE+KEY+NAME+HASH+BASE64`` for those who sign. Ed25519 itself is the work of the package cryptography, which the
 extra ``[sign]`` brings.
 """
 
@@ -47,11 +47,11 @@ class Note(NamedTuple):
 def parse_note(data: bytes) -> Note:
     """The note that ``data`` is; no signature is checked. Raises MalformedNote, saying what is odd."""
     if len(data) > NOTE_MAX:
-        raise MalformedNote(f"{len(data)} bytes are no receipt")
+        raise MalformedNote(f"{len(data)} bytes: a receipt is far shorter")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedNote(f"not text: byte {error.start} is no UTF-8") from error
+        raise MalformedNote(f"not text: byte {error.start} is not UTF-8") from error
     if odd := _CONTROL.search(text):
         raise MalformedNote(f"character {odd.start()} is a control character: {odd[0]!r}")
     if not text.endswith("\n") or text.startswith("\n"):
@@ -85,12 +85,12 @@ def is_name(name: str) -> bool:
 
 
 def key_id(name: str, public: bytes) -> bytes:
-    """What tells a key of that name from others, in four bytes: no secret, and no proof."""
+    """Four bytes that tell a key of that name from others: neither a secret nor a proof."""
     return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:ID_BYTES]
 
 
 class VerifierKey(NamedTuple):
-    """What signatures of one key are checked with. ``str()`` gives the line that others are given."""
+    """A public key, which checks the signatures of one key. ``str()`` gives the line that others are given."""
 
     name: str
     public: bytes
@@ -129,7 +129,7 @@ class VerifierKey(NamedTuple):
 
 
 class SigningKey(NamedTuple):
-    """What signs notes, in the name of ``name``. ``str()`` gives the private key as a text."""
+    """A private key, which signs notes in the name of ``name``. ``str()`` gives it as a text."""
 
     name: str
     seed: bytes
@@ -153,7 +153,7 @@ class SigningKey(NamedTuple):
         except UnicodeDecodeError:
             raise MalformedKey("not a signing key: it is neither a line of text nor a PEM file") from None
         if not text.startswith(_PRIVATE):
-            raise MalformedKey(f"not a signing key: it does not begin with {_PRIVATE} and is no PEM file")
+            raise MalformedKey(f"not a signing key: it does not begin with {_PRIVATE} and is not a PEM file")
         key = cls(*_parse_key(text.removeprefix(_PRIVATE), "a signing key"))
         if str(key) != text:
             raise MalformedKey(f"the hash in the signing key of {key.name} is not the one of the key: it was changed")
@@ -177,7 +177,7 @@ class SigningKey(NamedTuple):
 
     @property
     def verifier(self) -> VerifierKey:
-        """What others check the signatures of this key with. Raises CannotSign."""
+        """The public key, which checks the signatures of this one. Raises CannotSign."""
         serialization = _serialization()
         raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
         return VerifierKey(self.name, self._private().public_key().public_bytes(*raw))

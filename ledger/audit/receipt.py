@@ -52,6 +52,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     These bytes hold every event up to ``seq`` that is in that file, and the ones of earlier files through the chain.
     ``segment`` is 1 for a ledger that is one file. ``time``: when it was taken, ns since the epoch, UTC, whole seconds.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.receipt import check, take
+    >>> with Ledger.open("kept.ledger") as ledger:
+    ...     _ = ledger.append([events.Mark(name="baseline")])
+    >>> receipt = take("kept.ledger", time=0)
+    >>> receipt.seq, Receipt.parse(receipt.text) == receipt
+    (1, True)
+    >>> check("kept.ledger", receipt)  # raises what it is instead, if it does not hold
     """
 
     id: str
@@ -69,7 +78,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def parse(text: str) -> "Receipt":
-        """The receipt of these lines; lines that a newer version adds behind them are passed over.
+        """The receipt of these lines; lines that a newer version adds after them are passed over.
 
         Raises MalformedNote.
         """
@@ -142,7 +151,7 @@ def check(path: str, receipt: Receipt, disk: Disk = OS_DISK) -> None:
 
 
 def _durable(file: LedgerFile, durable_seq: int) -> Place:
-    """The place behind the last commit that is known to be durable, its own line aside."""
+    """The place after the last commit that is known to be durable, its own line aside."""
     last = _last_before(file, file.size)
     commit = _commit_of(last)
     if commit.synced == commit.at:

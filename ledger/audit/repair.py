@@ -34,7 +34,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     ``damage``: None when all is sound; ``torn`` when only the end is, as a killed writer leaves it; else ``damaged``.
     ``segment``, ``offset``, ``sha256``: the file in which the sound part ends, its bytes up to there and their digest.
     ``seq``: the last event in it. ``why``: the first thing that does not hold. ``left_bytes``, ``left_segments``: what
-    is behind, in all files, and how many whole files of these; ``left_events``: events in it that can still be read,
+    is after, in all files, and how many whole files of these; ``left_events``: events in it that can still be read,
     with seqs from ``left_first`` (0 for none); ``left_last``: the last seq that was given out, as far as can be told.
     """
 
@@ -60,7 +60,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _End(NamedTuple):
-    """Where the sound part of a file ends; ``offset`` 0: not even its beginning is sound."""
+    """The end of the sound part of a file; ``offset`` 0: not even its beginning is sound."""
 
     number: int
     offset: int
@@ -113,7 +113,7 @@ def _survey_folder(segments: Segments, numbers: range) -> Survey:
 
 
 def _look(file: LedgerFile, before: Verification | None) -> tuple[_End, str, Verification]:
-    """Where the sound part of a file ends, what is wrong behind it ("" for nothing), and what was found in all."""
+    """The end of the sound part of a file, what is wrong after it ("" for nothing), and the whole verification."""
     unreadable = ""
     try:
         found = verify_file(file, file.size)
@@ -193,7 +193,7 @@ _NOTHING_HINT = "Nothing can be saved from the beginning on. The lines in it are
 
 
 class _Behind:
-    """What can be read behind the sound part: ``events``, the ``first`` of their seqs, the ``last`` one given out."""
+    """How many ``events`` after the sound part can be read, the ``first`` of their seqs, the ``last`` one given out."""
 
     def __init__(self, seq: int) -> None:
         self.events = 0

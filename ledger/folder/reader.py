@@ -71,7 +71,7 @@ class FolderReader:
             return Reader(self._current()).last()
 
     def mark(self) -> tuple[int, int]:
-        """What changes whenever something was written: the number of the last segment, and its bytes."""
+        """The number of the last segment and its bytes: one of them changes whenever something was written."""
         with self._lock:
             file = self._current()
             return file.number, file.size
@@ -180,7 +180,7 @@ class FolderReader:
     def _check_joined(self, file: LedgerFile, reached: Place | None) -> None:
         if reached is not None and file.start.seq != reached.seq:
             raise DamagedLedger(
-                f"{file.path} begins behind seq {file.start.seq}, but the one before it ends with seq {reached.seq}",
+                f"{file.path} begins after seq {file.start.seq}, but the one before it ends with seq {reached.seq}",
                 offset=reached.offset,
                 seq=reached.seq,
             )
@@ -188,7 +188,7 @@ class FolderReader:
     def _check_whole(self, file: LedgerFile, reached: Place) -> None:
         if reached.offset != file.size:
             raise DamagedLedger(
-                f"{file.path} is damaged behind seq {reached.seq} (offset {reached.offset}): it has a successor, but "
+                f"{file.path} is damaged after seq {reached.seq} (offset {reached.offset}): it has a successor, but "
                 "does not end in a whole commit",
                 offset=reached.offset,
                 seq=reached.seq,
@@ -277,7 +277,7 @@ def _sound_run(parts: list[Verification]) -> list[Verification]:
 
 
 def joins(file: LedgerFile, before: Verification | None) -> Iterator[str]:
-    """What is wrong with the way in which a segment follows the one ``before`` it."""
+    """Faults in the way a segment follows the one ``before`` it, each in words."""
     if before is None or file.segment is None or not before.sound:  # that one's faults are said already
         return
     if not before.sealed:
@@ -285,4 +285,4 @@ def joins(file: LedgerFile, before: Verification | None) -> Iterator[str]:
     if file.segment.previous != before.sha256:
         yield f"it follows a segment with the digest {file.segment.previous}, but that has {before.sha256}"
     if file.start.seq != before.seq:
-        yield f"it begins behind seq {file.start.seq}, but the segment before it ends with seq {before.seq}"
+        yield f"it begins after seq {file.start.seq}, but the segment before it ends with seq {before.seq}"

@@ -1,7 +1,7 @@
-"""What is done to a folder of segments: beginning it and the next one, compressing and dropping sealed ones.
+"""Changes to a folder of segments: beginning it and the next one, compressing and dropping sealed ones.
 
-Every step leaves a ledger behind that is whole, should it be the last one: a file has its name only when all of it is
-on the disk, and what it replaces goes after that. Whoever does this holds the writer's lock.
+Every step leaves a ledger after that is whole, should it be the last one: a file has its name only when all of it is
+on the disk, and what it replaces goes after that. Every caller holds the writer's lock.
 """
 
 import logging

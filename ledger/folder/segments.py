@@ -67,16 +67,16 @@ class Segments:
         return range(first, last + 1)
 
     def hole(self, numbers: range) -> str:
-        """What is missing before ``numbers``, in words, where there are segments before it; "" when there is no hole.
+        """The segments that are missing between ``numbers`` and earlier ones, in words; "" when none is.
 
-        What stands before a hole is no part of the history.
+        Segments before a hole are not part of the history.
         """
         apart = [number for number in self.listed() if number < numbers[0]]
         if not apart:
             return ""
         first, last = apart[-1] + 1, numbers[0] - 1
         gone = f"segment {first} is" if first == last else f"segments {first} to {last} are"
-        return f"{gone} missing behind segment {apart[-1]}"
+        return f"{gone} missing after segment {apart[-1]}"
 
     def path_of(self, number: int) -> str | None:
         """The file of a segment: as it was written when there is that, else compressed; None without any."""
@@ -134,7 +134,7 @@ class Segments:
         return found
 
     def header(self) -> Header:
-        """That of the last segment."""
+        """The header of the last segment."""
         return self.opening(self.numbers()[-1]).header
 
     def first(self, numbers: range) -> int:
@@ -142,7 +142,7 @@ class Segments:
         return 1 if numbers[0] == FIRST else self.opening(numbers[0]).start.seq + 1
 
     def containing(self, after: int, numbers: range) -> int:
-        """The last segment that begins behind event ``after`` or before it; 0 means the first one.
+        """The last segment that begins after event ``after`` or before it; 0 means the first one.
 
         Raises HistoryDropped when event ``after + 1`` is in none of them. Cost: O(log(segments)).
         """

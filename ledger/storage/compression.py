@@ -82,7 +82,7 @@ class PackedDisk(Disk):
         self._unpacker: Any = None
 
     def open(self, path: str, *, write: bool = False) -> int:
-        """A handle of the file. Raises OSError, LogError without the library, DamagedLedger when it is no Zstandard."""
+        """A handle of the file. Raises OSError, LogError without the library, DamagedLedger unless it is Zstandard."""
         zstandard = library()
         handle = self._disk.open(path)
         self._path = path

@@ -1,4 +1,4 @@
-"""A place in a ledger file, always just behind a whole commit, and the way forward from it.
+"""A place in a ledger file, always just after a whole commit, and the way forward from it.
 
 A cursor keeps nothing of an unfinished commit: a writer whose disk was full takes such bytes back and writes others in
 their place. It reads pieces into a reused buffer and looks at commit lines only, so that a batch costs little more than
@@ -86,7 +86,7 @@ class Cursor:
                 return None
             if suspected:
                 raise DamagedLedger(
-                    f"{self._path} is damaged behind seq {place.seq}: {self.odd}", offset=place.offset, seq=place.seq
+                    f"{self._path} is damaged after seq {place.seq}: {self.odd}", offset=place.offset, seq=place.seq
                 )
             suspected = True  # look again: the writer may have been in the middle of it at the first look
 
@@ -125,6 +125,14 @@ class Cursor:
             if newline >= 0:
                 return newline + 1
         return 0
+
+    # Three checkers of a batch. All ask one question: are these exactly the lines that a writer would have written from
+    # the place on, seq after seq, each commit line at its own offset and counting what precedes it? They differ in what
+    # they cost. `_take_sparse` steps from commit to commit by their counts, and looks at three lines of each: right
+    # when commits are large and few. `_take_dense` takes the same facts as columns (offsets, counts, last seqs) and
+    # compares whole columns at once, in loops that run in C: right when commits are small and many. Neither can say
+    # what is wrong, or pass a gap; when one gives up, `check_lines` goes line by line, takes the whole commits that are
+    # sound, and names the first thing that is not.
 
     def _take(self, end: int) -> list[AnyEvent] | None:
         """The events of the buffer up to ``end``, if all in it is sound at a glance. O(commits), not O(events).
@@ -204,16 +212,16 @@ class Cursor:
 
 
 def follows(event: AnyEvent | Event, seq: int) -> bool:
-    """True when ``event`` may come next behind ``seq``: by one, or as a gap that names what was lost."""
+    """True when ``event`` may come next after ``seq``: by one, or as a gap that names what was lost."""
     if event.seq == seq + 1:
         return not (type(event) is Gap and event.lost > 0)
     return type(event) is Gap and event.lost > 0 and event.first == seq + 1 <= event.last == event.seq - 1
 
 
 def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
-    """Look at the lines behind ``place`` one by one.
+    """Look at the lines after ``place`` one by one.
 
-    Returns the events of the whole sound commits, the place behind the last of them, and what is wrong with the next
+    Returns the events of the whole sound commits, the place after the last of them, and what is wrong with the next
     ("" when nothing is). Cost: O(bytes), several times that of decoding.
     """
     events: list[AnyEvent] = []
@@ -236,7 +244,7 @@ def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
             return events, place, f"offset {offset}: {error}"
         if not isinstance(found, STRUCTURAL):
             if not follows(found, seq):
-                return events, place, f"offset {offset}: seq {found.seq} stands behind seq {seq}"
+                return events, place, f"offset {offset}: seq {found.seq} stands after seq {seq}"
             seq = found.seq
             pending.append(found)
         elif not line.startswith(STRUCTURAL_PREFIX) or isinstance(found, Commit | Header | Segment | Checkpoint):

@@ -107,7 +107,7 @@ class Disk:
         return "file" if stat.S_ISREG(mode) else "folder" if stat.S_ISDIR(mode) else "other"
 
     def names(self, folder: str) -> list[str]:
-        """What is in a folder, in no particular order."""
+        """The names in a folder, in no particular order."""
         return os.listdir(folder)
 
     def make_folder(self, path: str) -> None:

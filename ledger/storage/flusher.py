@@ -1,7 +1,7 @@
-"""What is written but not yet known to be on the disk, and the ways to bring it there.
+"""Bytes that are written but not yet known to be on the disk, and the ways to bring them there.
 
-A sync may be asked for inline, or be left to the flusher's thread. Either way one sync at a time runs, and whoever
-waits for the next finds that it covered all that was written meanwhile: a group commit.
+A sync may be asked for inline, or be left to the flusher's thread. Either way one sync at a time runs, and a caller
+that waits for the next finds that it covered all that was written meanwhile: a group commit.
 """
 
 import logging
@@ -117,7 +117,7 @@ class Flusher:
     def settle(self) -> None:
         """Bring all that was written to the disk, with ``syncing`` held too: nobody appends or syncs meanwhile.
 
-        Raises WriteFailed. Whoever waits is told; the listeners have to be, by ``tell``, when the locks are free.
+        Raises WriteFailed. Callers that wait are told; the listeners have to be, by ``tell``, when the locks are free.
         """
         if self.failure is not None:
             raise self.died()
@@ -133,7 +133,7 @@ class Flusher:
             self._advance(self._end, self._seq)
 
     def go_on(self, handle: int, path: str, offset: int) -> None:
-        """What follows goes into another file, whose first ``offset`` bytes are durable. ``syncing`` is held too."""
+        """Go on in another file, whose first ``offset`` bytes are durable. ``syncing`` is held too."""
         assert not self._pending, f"{self._path}: {self._pending_bytes} bytes are not on the disk"
         self._handle, self._path = handle, path
         self.durable = self._end = offset

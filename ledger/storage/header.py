@@ -29,7 +29,7 @@ HEADER_MAX = 4096
 small too."""
 
 class Opening(NamedTuple):
-    """How a file begins. ``start`` is the place behind these lines, just before the first commit line.
+    """How a file begins. ``start`` is the place after these lines, just before the first commit line.
 
     ``segment`` is None for a file that begins a ledger. What it says of the checkpoint is not looked at here.
     """
@@ -40,7 +40,7 @@ class Opening(NamedTuple):
 
 
 class _AnyHeader(msgspec.Struct, tag_field="type", tag="ledger.header"):
-    """What a header of any format has."""
+    """The field that a header of any format has."""
 
     format: int
 
@@ -51,7 +51,7 @@ def new_header(created: int) -> Header:
 
 
 def first_bytes(header: Header) -> bytes:
-    """What a new ledger begins with: the header line, and a commit of no events that proves it."""
+    """The bytes that a new ledger begins with: the header line, and a commit of no events that proves it."""
     line = msgspec.json.encode(header) + b"\n"
     return line + encode_commit(upto=0, count=0, at=len(line), synced=0, sha256=sha256(line).hexdigest())
 
@@ -68,7 +68,7 @@ def check_states(states: Sequence[bytes]) -> None:
         try:
             msgspec.json.decode(line, type=Checkpoint)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InvalidEvent(f"a part of a checkpoint is no JSON: {error}") from error
+            raise InvalidEvent(f"a part of a checkpoint is not JSON: {error}") from error
         if line.count(b"\n") > 1:
             raise InvalidEvent("a part of a checkpoint has a newline in it")
 
@@ -80,10 +80,10 @@ def _checkpoint_line(upto: int, state: bytes) -> bytes:
 def segment_bytes(
     header: Header, number: int, opened: int, upto: int, previous: str, states: Sequence[bytes]
 ) -> tuple[bytes, Place, Hash]:
-    """What segment ``number`` of the ledger ``header`` begins with, where the one before ended with seq ``upto``.
+    """The bytes that segment ``number`` of the ledger ``header`` begins with; the one before ended with seq ``upto``.
 
     ``previous``: the hex digest of all bytes of that one; ``states``, which were checked: the parts of its checkpoint.
-    Returns the bytes, the place behind them, and their hash. Cost: each byte is hashed once.
+    Returns the bytes, the place after them, and their hash. Cost: each byte is hashed once.
     """
     lines = [_checkpoint_line(upto, state) for state in states]
     segment = Segment(number, opened, upto + 1, previous, sum(map(len, lines)))

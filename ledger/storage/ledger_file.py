@@ -20,7 +20,7 @@ FIRST = 1
 """The number of the first segment, and of a ledger that is one file."""
 
 Since: TypeAlias = Callable[[int], Sequence[bytes]]
-"""What is known at the seq that it is told, beyond what was known before: each one JSON value."""
+"""A function that, told a seq, gives what is known there beyond what was known before: each one JSON value."""
 
 
 class Start(NamedTuple):
@@ -46,7 +46,7 @@ class LedgerFile:
 
     @property
     def number(self) -> int:
-        """Which segment of its ledger it is: the first one when the ledger is one file."""
+        """The number of the segment: the first one when the ledger is one file."""
         return FIRST if self.segment is None else self.segment.number
 
     @property
@@ -54,7 +54,7 @@ class LedgerFile:
         return self.disk.size(self.handle)
 
     def checkpoint(self) -> Start | None:
-        """What the segment begins with, its hash checked; None when there is no checkpoint. Raises DamagedLedger."""
+        """The checkpoint that the segment begins with, its hash checked; None without one. Raises DamagedLedger."""
         if self.segment is None or not self.segment.checkpoint:
             return None
         end = self.start.offset

@@ -30,7 +30,7 @@ _seq_of = attrgetter("seq")
 
 
 def batches(cursor: Cursor, size: int, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
-    """What a cursor finds up to offset ``size``, of that the events with ``after`` < seq <= ``until``."""
+    """The events that a cursor finds up to offset ``size``, with ``after`` < seq <= ``until``."""
     while cursor.place.offset < size and (until is None or cursor.place.seq < until):
         batch = cursor.next()
         if batch is None:
@@ -103,7 +103,7 @@ class Reader:
         return self._start
 
     def mark(self) -> tuple[int, int]:
-        """What changes whenever something was written: the number of the segment, and its bytes."""
+        """The number of the segment and its bytes, which change whenever something was written."""
         return 1, self._disk.size(self._handle)
 
     @property

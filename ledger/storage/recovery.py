@@ -67,7 +67,7 @@ def is_missing_or_empty(disk: Disk, path: str) -> bool:
 
 
 def sound_end(disk: Disk, handle: int, path: str, start: Place) -> tuple[Place, Hash, int]:
-    """The place behind the last sound commit, the hash up to there, and how far the file is known to be durable.
+    """The place after the last sound commit, the hash up to there, and how far the file is known to be durable.
 
     Raises DamagedLedger when bytes that some line states to be durable have changed.
     """
@@ -76,7 +76,7 @@ def sound_end(disk: Disk, handle: int, path: str, start: Place) -> tuple[Place, 
     stated = stated_durable(disk, handle, place.offset)
     if place.offset < stated:
         raise DamagedLedger(
-            f"{path} is damaged behind seq {place.seq} (offset {place.offset}): bytes up to offset {stated} were on "
+            f"{path} is damaged after seq {place.seq} (offset {place.offset}): bytes up to offset {stated} were on "
             "the disk, and they have changed",
             offset=place.offset,
             seq=place.seq,
@@ -137,7 +137,7 @@ def _recover(
     if not tail:
         return place, digest
     logger.warning(
-        "%s: its last writer was interrupted. %d bytes behind seq %d were no whole commit; they are kept in %s",
+        "%s: its last writer was interrupted. %d bytes after seq %d were not a whole commit; they are kept in %s",
         path, tail, place.seq, saved,
     )  # fmt: skip
     note = Recovered(at=place.offset, bytes=tail, saved=_text_of(os.path.basename(saved)), time=clock())
@@ -152,7 +152,7 @@ def _recover(
 
 
 def _text_of(name: str) -> str:
-    """A file's name as a text that JSON can hold: bytes of it that are no UTF-8 as ``\\xff``."""
+    """A file's name as a text that JSON can hold: bytes of it that are not UTF-8 as ``\\xff``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -30,8 +30,8 @@ COMMIT_LINE_MAX = 256
 class Place(NamedTuple):
     """The end of a whole commit: its offset, the seq of the last event before it, and the commit line itself.
 
-    ``line`` is empty after the header alone. It holds the hash of all before it: whoever comes back to a place can
-    tell by it whether the history before is still the same.
+    ``line`` is empty after the header alone. It holds the hash of all before it: a reader that comes back to a place
+    can tell by it whether the history before is still the same.
     """
 
     offset: int
@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
     @property
     def commit(self) -> Commit | None:
-        """What the commit line states; None after the header alone, or when it is not exactly what we would write."""
+        """The commit line, decoded; None after the header alone, or when it is not exactly what we would write."""
         return parse_commit(self.line, self.at)
 
 
@@ -145,7 +145,7 @@ def hash_file(disk: Disk, handle: int, end: int) -> Hash:
 
 
 def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator[tuple[Commit, Place]]:
-    """Every commit whose line begins at offset ``start`` or beyond and is exact at its offset, and the place behind it.
+    """Every commit whose line begins at offset ``start`` or beyond and is exact at its offset, and the place after it.
 
     Cost: O(bytes), a search in C, ``piece`` bytes at a time.
     """
@@ -197,9 +197,9 @@ def _search(disk: Disk, handle: int, start: int, piece: int, needle: bytes) -> I
 
 
 def last_commit(disk: Disk, handle: int, size: int, start: int) -> Place | None:
-    """The place behind the last exact commit line that lies between offsets ``start`` and ``size``; None without one.
+    """The place after the last exact commit line that lies between offsets ``start`` and ``size``; None without one.
 
-    Cost: O(bytes behind that line).
+    Cost: O(bytes after that line).
     """
     buffer = bytearray(FIRST_PIECE)
     end = size

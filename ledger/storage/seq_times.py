@@ -12,7 +12,7 @@ from ezmsg.ledger.storage.scan import Place
 
 
 class Readable(Protocol):
-    """What can be read from a place on."""
+    """A ledger, as far as this file needs one: it can be read from a place on."""
 
     @property
     def place(self) -> Place: ...
@@ -35,7 +35,7 @@ class TimeStack:
 
     @property
     def columns(self) -> "tuple[array[int], array[int]]":
-        """What makes an equal one."""
+        """The two columns, from which an equal stack can be made."""
         return self._times, self._seqs
 
     def add(self, events: Iterable[AnyEvent]) -> None:

@@ -19,7 +19,7 @@ _PLAIN = _CLASSES - {Gap}
 
 
 def stamp(events: Sequence[Event], seq: int, time: int) -> list[Event]:
-    """Copies of ``events`` with the seqs behind ``seq``, and ``time`` (ns since the epoch, UTC), as the clock gave it.
+    """Copies of ``events`` with the seqs after ``seq``, and ``time`` (ns since the epoch, UTC), as the clock gave it.
 
     Raises InvalidEvent for what is not an event of the catalogue, for one that has a seq already, and for a gap that
     does not begin at the next seq. Cost: O(events), about 0.15 us each.
@@ -68,8 +68,8 @@ def check_late(events: Sequence[Event], seq: int) -> None:
     for event in events:
         if not follows(event, seq):
             raise InvalidEvent(
-                f"event {event.seq} cannot be stored behind seq {seq}",
-                hint="Late events are stored in their order, each behind the one before it.",
+                f"event {event.seq} cannot be stored after seq {seq}",
+                hint="Late events are stored in their order, each after the one before it.",
             )
         seq = event.seq
 
@@ -98,7 +98,7 @@ def encode_stamped(stamped: list[Event]) -> bytes:
 def check_readable(events: list[Event], data: bytes) -> None:
     """Raise InvalidEvent unless the lines ``data`` read back as ``events``.
 
-    A field of the wrong type would be written, but then neither it nor anything behind it could be read again; and what
+    A field of the wrong type would be written, but then neither it nor anything after it could be read again; and what
     JSON does not keep (a tuple, NaN) would make a replay differ from what was lived. Cost: O(bytes), 0.3 us per event.
     """
     try:

@@ -20,7 +20,7 @@ _seq_of = attrgetter("seq")
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``verify`` found.
+    """The findings of ``verify``.
 
     ``offset`` and ``seq``: where the sound part ends, in bytes, and its last event. ``events`` and ``commits``: how
     many it holds. ``sha256``: the hex digest of its bytes: ``head -c OFFSET FILE | sha256sum``. ``bytes``: of all.
@@ -32,6 +32,13 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     Of a folder, ``offset``, ``events``, ``commits`` and ``bytes`` are sums over its ``segments``; ``sha256`` is that of
     the sound bytes of ``segment``, the one in which the sound part ends, which states the digest of the one before;
     ``tail_bytes`` is that of the last one.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> with Ledger.open("checked.ledger") as ledger:
+    ...     _ = ledger.append([events.Mark(name="baseline")])
+    >>> found = Ledger.open("checked.ledger", "r").verify()
+    >>> found.sound, found.sealed, found.seq, found.problems
+    (True, True, 1, [])
     """
 
     sound: bool
@@ -90,7 +97,7 @@ def verify_file(file: LedgerFile, size: int) -> Verification:
     tail = size - shown.offset
     if tail:
         problems.append(
-            f"offset {size - tail}: {tail} bytes behind seq {shown.seq} are no whole commit; opening the ledger for "
+            f"offset {size - tail}: {tail} bytes after seq {shown.seq} are not a whole commit; opening the ledger for "
             "append puts them aside"
         )
     elif end.offset < size and not problems:
@@ -113,7 +120,7 @@ def verify_file(file: LedgerFile, size: int) -> Verification:
 
 
 def _check_lines(disk: Disk, handle: int, path: str, start: Place, size: int) -> tuple[int, list[str]]:
-    """Read every line; the offset up to which all are in order, and what is wrong behind it."""
+    """Read every line; the offset up to which all are in order, and what is wrong after it."""
     cursor = Cursor(disk, handle, path, start)
     problems: list[str] = []
     formed = -1
@@ -122,7 +129,7 @@ def _check_lines(disk: Disk, handle: int, path: str, start: Place, size: int) ->
         formed = cursor.place.offset if formed < 0 else formed
         if cursor.place.offset >= size or not cursor.odd:
             break
-        problems.append(f"behind seq {cursor.place.seq}, {cursor.odd}")
+        problems.append(f"after seq {cursor.place.seq}, {cursor.odd}")
         _, beyond = next(commits(disk, handle, cursor.place.offset), (None, None))
         if beyond is None:
             break
@@ -149,7 +156,7 @@ def _advance(cursor: Cursor, disk: Disk, handle: int, size: int) -> None:
 def _check_hashes(disk: Disk, handle: int, start: Place, size: int) -> tuple[Place, Commit | None, int, int, str, str]:
     """Hash commit by commit.
 
-    Returns the place behind the last whose hash is right, that commit, the events and commits up to there, the digest
+    Returns the place after the last whose hash is right, that commit, the events and commits up to there, the digest
     of all these bytes, and what is wrong with the next one ("" for nothing).
     """
     place, last, events, count = Place(0, start.seq, b""), None, 0, 0  # the first commit line proves the header too
@@ -161,7 +168,7 @@ def _check_hashes(disk: Disk, handle: int, start: Place, size: int) -> tuple[Pla
             break
         ahead = hash_range(digest.copy(), window, place.offset, commit.at)
         if ahead.hexdigest() != commit.sha256:
-            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no event, behind seq {place.seq}"
+            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no event, after seq {place.seq}"
             why = f"offset {place.offset} to {commit.at} ({what}): not the bytes whose hash the commit line states"
             return place, last, events, count, digest.hexdigest(), why
         while ends and ends[0] < commit.synced:

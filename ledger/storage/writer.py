@@ -54,7 +54,7 @@ class Writer:
         self._disk = disk
         self._clock = clock
         self._hash = opened.hash
-        self._unfinished = False  # bytes of a commit that did not come to its end may stand behind the place
+        self._unfinished = False  # bytes of a commit that did not come to its end may stand after the place
         self._touched = 0.0
         self.flusher = Flusher(
             disk, opened.handle, self.path, self.lock, durability, self.place.offset, self.place.seq, self._died
@@ -90,7 +90,7 @@ class Writer:
                 self._tell(wake=self.durability != "none")
 
     def probe(self, size: int) -> None:
-        """Write ``size`` bytes behind the end, and take them back. Raises WriteFailed."""
+        """Write ``size`` bytes after the end, and take them back. Raises WriteFailed."""
         with self.lock:
             self._put(bytes(size), self.place.offset)
             self._take_back(self.place.offset)
@@ -144,7 +144,7 @@ class Writer:
             return begin(self.place, self._hash.hexdigest())
         except OSError as error:
             raise WriteFailed(
-                f"{self.path}: no segment could be begun behind it ({error.strerror or error}); it goes on"
+                f"{self.path}: no segment could be begun after it ({error.strerror or error}); it goes on"
             ) from error
 
     def _go_on(self, begun: Begun) -> None:
@@ -172,7 +172,7 @@ class Writer:
         return self.flusher.died()
 
     def _tell(self, *, wake: bool) -> None:
-        """Something was appended: tell the flusher, the followers, and whoever asks later when this writer lived."""
+        """Tell the flusher, the followers and the lock file, which says when this writer last lived, of an append."""
         if wake:
             self.flusher.wake()
         if self.followers:
@@ -212,7 +212,7 @@ class Writer:
         except OSError as error:
             self._take_back(offset)
             raise WriteFailed(
-                f"{self.path}: {len(block)} bytes behind seq {self.place.seq} (offset {offset}) could not be written: "
+                f"{self.path}: {len(block)} bytes after seq {self.place.seq} (offset {offset}) could not be written: "
                 f"{error.strerror or error}"
             ) from error
         except BaseException:  # a signal's handler raised: half a commit must not stay either
@@ -256,7 +256,7 @@ class Writer:
             raise LedgerClosed(f"{self.path} is closed", hint="Open it again.")
 
     def waiter(self, poll: float) -> Callable[[Place], None]:
-        """A function that returns when something was appended behind the place it is given, or after ``poll`` s."""
+        """A function that returns when something was appended after the place it is given, or after ``poll`` s."""
         tried: Place | None = None
 
         def wait(place: Place) -> None:

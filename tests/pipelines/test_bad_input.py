@@ -56,7 +56,7 @@ ADDRESSES = [
 
 LEDGERS = [
     Case("held.ledger", 5, "held.ledger is being written by process {me}", "record to another file"),
-    Case("damaged.ledger", 4, "damaged.ledger is damaged behind seq 1 (offset ", "Keep the file as it is"),
+    Case("damaged.ledger", 4, "damaged.ledger is damaged after seq 1 (offset ", "Keep the file as it is"),
     Case("notes.txt", 3, "notes.txt is not a ledger: it begins with 'subject 7'", "Name a file"),
     Case("newer.ledger", 3, "newer.ledger has format 9", "Upgrade ezmsg-ledger"),
     Case("a_folder", 3, "a_folder is a folder", "A ledger is one file"),

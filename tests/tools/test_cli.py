@@ -292,7 +292,7 @@ FOREIGN = [
     (headless, exits.NOT_A_LEDGER, "header line is incomplete", ""),
     (newer, exits.NOT_A_LEDGER, "has format 3", "Upgrade ezmsg-ledger"),
     (without_its_header, exits.DAMAGED, "damaged at offset 0", "Keep the file as it is"),
-    (damaged, exits.DAMAGED, "behind seq 11", ""),
+    (damaged, exits.DAMAGED, "after seq 11", ""),
 ]
 
 
@@ -323,7 +323,7 @@ def test_what_comes_before_the_damage_is_shown_all_the_same(
     answer = run(command, path, *ASKED.get(command, []))
     assert answer.code == exits.DAMAGED, answer
     assert len(answer.out.splitlines()) > 2
-    assert "is damaged behind seq 39" in answer.err
+    assert "is damaged after seq 39" in answer.err
 
 
 LATER = {"show": [], "why": ["A", "B"], "history": ["A", "B"], "path": ["A", "B"], "when": ["A -> B"]}
@@ -341,7 +341,7 @@ def test_nothing_is_said_of_what_lies_behind_the_damage(run: Run, tmp_path: Path
     path.write_bytes(path.read_bytes().replace(b'"name":"mark 7"', b'"name":mark 7""'))
     answer = run(command, path, *LATER[command])
     assert answer.code == exits.DAMAGED, answer
-    assert "is damaged behind seq 8" in answer.err
+    assert "is damaged after seq 8" in answer.err
     assert "2002" not in answer.out
     assert command == "history" or "seq 8" in answer.out
 

@@ -105,7 +105,7 @@ def test_a_signature_under_anothers_name_is_a_bad_one() -> None:
         (b"\na\n", "does not begin and end in a line"),
         (b"a\r\n", "control character"),
         (b"a\0\n", "control character"),
-        (b"a\xff\n", "byte 1 is no UTF-8"),
+        (b"a\xff\n", "byte 1 is not UTF-8"),
         (b"a\n\n", "below the blank line stands no signature"),
         (b"a\n\nb\n", "not a line of a signature: 'b'"),
         ("a\n\n\u2014 x\n".encode(), "not a line of a signature"),
@@ -113,7 +113,7 @@ def test_a_signature_under_anothers_name_is_a_bad_one() -> None:
         ("a\n\n\u2014 x !AAAAAAAA\n".encode(), "not a line of a signature"),
         ("a\n\n\u2014 x+y AAAAAAAA\n".encode(), "not a line of a signature"),
         ("a\n\n\u2014 x AAAAAAAA\n- x AAAAAAAA\n".encode(), "not a line of a signature"),
-        (b"a" * NOTE_MAX + b"\n", "bytes are no receipt"),
+        (b"a" * NOTE_MAX + b"\n", "bytes: a receipt is far shorter"),
     ],
 )
 def test_what_is_no_note(data: bytes, says: str) -> None:

@@ -214,7 +214,7 @@ def test_a_torn_end_of_a_folder(three: Path) -> None:
 
 def test_a_hole(three: Path) -> None:
     next(three.glob("000002.*")).unlink()
-    with pytest.raises(LogError, match="segment 2 is missing behind segment 1") as caught:
+    with pytest.raises(LogError, match="segment 2 is missing after segment 1") as caught:
         look(three)
     assert "Put back what is missing" in caught.value.hint
 

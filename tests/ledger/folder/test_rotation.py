@@ -287,7 +287,7 @@ def test_a_full_disk(path: Path, faulty: Any, marks: Callable[..., list[Mark]]) 
     with Ledger.open(path, durability="none", disk=faulty, segmented=True) as ledger:
         ledger.append(marks("a"))
         faulty.space = 700
-        with pytest.raises(WriteFailed, match="no segment could be begun behind it"):
+        with pytest.raises(WriteFailed, match="no segment could be begun after it"):
             ledger.rotate([b'"' + b"x" * 900 + b'"'])
         assert ledger.failure is None
         assert sorted(each.name for each in path.iterdir()) == ["000001.ledger"]

@@ -130,7 +130,7 @@ def test_a_hole(three: Path) -> None:
     with Ledger.open(three, "r") as ledger:
         assert (ledger.first, seqs(ledger)) == (9, [9, 10, 11, 12])
         found = ledger.verify()
-        assert found.problems == ["segment 2 is missing behind segment 1: none before it is read"]
+        assert found.problems == ["segment 2 is missing after segment 1: none before it is read"]
         assert not found.sound
         assert (found.first, found.seq, found.segment) == (9, 12, 3)
     (three.parent / "archived").rename(three / "000002.ledger")
@@ -238,7 +238,7 @@ def test_a_whole_commit_that_is_gone(three: Path) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-3]))
     with Ledger.open(three, "r") as ledger:
-        with pytest.raises(DamagedLedger, match="begins behind seq 8, but the one before it ends with seq 7"):
+        with pytest.raises(DamagedLedger, match="begins after seq 8, but the one before it ends with seq 7"):
             seqs(ledger)
         assert any("is not sealed" in problem for problem in ledger.verify().problems)
 

@@ -162,7 +162,7 @@ def test_what_the_close_look_says(path: Path, marks: Callable[..., list[Mark]]) 
     for broken, says in [
         (data[start:].replace(b'"count":1', b'"count":2'), "the commit line counts 2 events, but 1 precede it"),
         (data[start:].replace(b'"upto":1', b'"upto":2'), "the commit line ends at seq 2, but seq 1 precedes it"),
-        (data[start:].replace(b'"seq":1', b'"seq":2'), "seq 2 stands behind seq 0"),
+        (data[start:].replace(b'"seq":1', b'"seq":2'), "seq 2 stands after seq 0"),
         (data[start:].replace(b'"count":1', b'"count":01'), "a malformed commit line"),
         (data[start:].replace(b'{"type":"mark"', b'{"type" "mark"'), "not a line of a ledger"),
         (data[start:] + data[:start], "a structural line of odd form or in an odd place"),

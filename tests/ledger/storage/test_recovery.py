@@ -85,7 +85,8 @@ def test_it_is_noted_in_the_ledger_and_told(
         assert [event.seq for event in ledger.entries()] == [1, 2, 3, 4]
     (record,) = caplog.records
     lost = ends[-2] - 10 - ends[-3]
-    assert f"{lost} bytes behind seq 3 were no whole commit; they are kept in {small}.tail-{ends[-3]}" in record.message
+    assert f"{lost} bytes after seq 3 were not a whole commit" in record.message
+    assert f"they are kept in {small}.tail-{ends[-3]}" in record.message
     (note,) = [json.loads(line) for line in small.read_bytes().split(b"\n") if b"ledger.recovered" in line]
     assert note == {
         "type": "ledger.recovered", "at": ends[-3], "bytes": lost, "saved": f"x.ledger.tail-{ends[-3]}", "time": 77,
@@ -210,7 +211,7 @@ def test_a_damaged_ledger_can_be_read_up_to_the_damage(small: Path) -> None:
     with Ledger.open(small, "r") as ledger:
         batches = ledger.read()
         assert [event.seq for event in next(batches)] == [1, 2, 3]
-        with pytest.raises(DamagedLedger, match="damaged behind seq 3") as info:
+        with pytest.raises(DamagedLedger, match="damaged after seq 3") as info:
             next(batches)
         assert info.value.seq == 3
         assert info.value.offset == commit_ends(data)[4]

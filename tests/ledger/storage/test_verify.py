@@ -56,7 +56,7 @@ def test_it_lists_what_is_wrong_in_several_places(small: Path) -> None:
     data = small.read_bytes()
     small.write_bytes(data.replace(b'"name":"one"', b'"name";"one"').replace(b'"name":"four"', b'"name":four"'))
     found = Ledger.open(small, "r").verify()
-    assert [problem.partition(", offset")[0] for problem in found.problems[:2]] == ["behind seq 2", "behind seq 3"]
+    assert [problem.partition(", offset")[0] for problem in found.problems[:2]] == ["after seq 2", "after seq 3"]
     assert "not a line of a ledger" in found.problems[0]
 
 
@@ -66,7 +66,8 @@ def test_a_tail_is_not_sound_but_said_to_be_harmless(small: Path) -> None:
     found = Ledger.open(small, "r").verify()
     assert (found.sound, found.tail_bytes, found.offset, found.seq) == (False, 18, len(data), 6)
     assert found.problems == [
-        f"offset {len(data)}: 18 bytes behind seq 6 are no whole commit; opening the ledger for append puts them aside"
+        f"offset {len(data)}: 18 bytes after seq 6 are not a whole commit; "
+        "opening the ledger for append puts them aside"
     ]
 
 
@@ -103,7 +104,7 @@ def test_a_commit_that_a_faulty_program_wrote(path: Path, marks: Callable[..., l
     path.write_bytes(data + events + encode_commit(5, 4, at, len(data), digest))
     found = Ledger.open(path, "r").verify()
     assert (found.sound, found.seq) == (False, 1)
-    assert "seq 4 stands behind seq 2" in found.problems[0]
+    assert "seq 4 stands after seq 2" in found.problems[0]
 
 
 def test_a_writer_verifies_while_it_writes(path: Path, marks: Callable[..., list[Mark]]) -> None:

@@ -27,7 +27,7 @@ def test_a_full_disk(path: Path, faulty: Any, marks: Callable[..., list[Mark]], 
         size = path.stat().st_size
         for space in (0, 1, 50, 150):
             faulty.space = space
-            with pytest.raises(WriteFailed, match=r"behind seq 1 .*No space left on device") as info:
+            with pytest.raises(WriteFailed, match=r"after seq 1 .*No space left on device") as info:
                 ledger.append(marks("b", "c"))
             assert "Free space" in info.value.hint
             assert path.stat().st_size == size, "cut back to the last commit"

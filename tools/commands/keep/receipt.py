@@ -183,7 +183,7 @@ def judged(shown: Shown, location: str, found: Verification) -> Judged:
         check(location, shown.receipt)
         # in an earlier segment, or between two of them: the receipt's own file is as it was
         if (found.segment, found.seq) < (shown.receipt.segment, shown.receipt.seq):
-            raise OtherHistory(f"the ledger is damaged behind seq {found.seq}, before seq {shown.receipt.seq}")
+            raise OtherHistory(f"the ledger is damaged after seq {found.seq}, before seq {shown.receipt.seq}")
     except CannotSign:  # that is nothing about the receipt
         raise
     except ReceiptError as error:

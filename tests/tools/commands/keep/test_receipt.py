@@ -138,7 +138,7 @@ def test_damage_in_a_segment_before_the_receipts(run: Run, path: Path) -> None:
     first = path / "000001.ledger"
     first.write_bytes(first.read_bytes().replace(b'"two"', b'"tow"'))
     code, why, says = told(run, path, receipt)
-    assert (code, why, says) == (exits.DAMAGED, "other_history", "the ledger is damaged behind seq 0, before seq 3")
+    assert (code, why, says) == (exits.DAMAGED, "other_history", "the ledger is damaged after seq 0, before seq 3")
 
 
 @pytest.mark.parametrize("later", [True, False], ids=["later", "at its beginning"])

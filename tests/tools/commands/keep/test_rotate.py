@@ -133,7 +133,7 @@ def test_a_hole_is_told_wherever_less_is_shown_for_it(run: Run, left: Path) -> N
     add(left, "latest")
     run("rotate", left)
     (left / "000003.ledger").unlink()
-    hole = "segment 3 is missing behind segment 2"
+    hole = "segment 3 is missing after segment 2"
     told = f"ezmsg-ledger: {left} begins with seq 8: {hole}, so what stands before it is not read\n"
     for command in (["log"], ["show"], ["sessions"], ["receipt"]):
         assert run(*command, left).err.startswith(told), command
@@ -147,9 +147,9 @@ def test_a_recording_that_goes_on_behind_a_hole_says_so(
     run("rotate", left)
     (left / "000003.ledger").unlink()
     with Ledger.open(left) as ledger:
-        assert ledger.hole == "segment 3 is missing behind segment 2"
+        assert ledger.hole == "segment 3 is missing after segment 2"
     assert [record.getMessage() for record in caplog.records] == [
-        f"{left}: segment 3 is missing behind segment 2. What stands before it is left alone, and not read"
+        f"{left}: segment 3 is missing after segment 2. What stands before it is left alone, and not read"
     ]
 
 
@@ -160,7 +160,7 @@ def test_a_hole_is_damage(run: Run, left: Path) -> None:
     answer = run("verify", left)
     assert answer.code == exits.DAMAGED
     assert answer.out.startswith("UNSOUND: ")
-    assert "  segment 3 is missing behind segment 2: none before it is read\n" in answer.out
+    assert "  segment 3 is missing after segment 2: none before it is read\n" in answer.out
     assert not json.loads(run("verify", left, "--json").out)["torn"]
 
 

@@ -256,7 +256,7 @@ def test_what_comes_before_damage_is_told(run: Run, damaged: Path, options: list
     answer = run("log", damaged, *options)
     assert answer.code == exits.DAMAGED
     assert seqs(answer.out)[-1] == found
-    assert "damaged behind seq 18" in answer.err
+    assert "damaged after seq 18" in answer.err
     if "-n" in options:
         assert len(seqs(answer.out)) == 2
 

@@ -197,7 +197,7 @@ def test_damage_shows_what_was_before_it(run: Run, night: Any, tmp_path: Path) -
     answer = run("show", path, "--json")
     assert answer.code == exits.DAMAGED
     assert json.loads(answer.out)["seq"] == 18
-    assert "damaged behind seq 18" in answer.err
+    assert "damaged after seq 18" in answer.err
     assert run("show", path, "--at", "17").code == exits.OK
     assert "(the last event before the damage)" in run("show", path).out
 
