@@ -100,7 +100,7 @@ class DiskReader(OnDisk):
     def place(self) -> Place:
         if self._reader.closed:
             return self._seen or Place(0, 0, b"")
-        with self._reading():
+        with explained(self.location, "read"):
             if (mark := self._reader.mark()) != self._mark or self._seen is None:
                 self._seen, self._mark = self._reader.last(), mark
             return self._seen

@@ -19,6 +19,9 @@ from ezmsg.ledger.storage.seq_times import SeqTimes
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.structural import Header
 
+LEDGER_ENV = "EZMSG_LEDGER"
+"""The variable that names the ledger to record to, or to look at, where none is given."""
+
 POLL_S = 0.05
 """How often a tail looks for what other processes have written. Within the writer's process it wakes at once."""
 

@@ -18,14 +18,12 @@ from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.files import closing_handle, explained, size_of, write_new
+from ezmsg.ledger.storage.files import NEW, closing_handle, explained, size_of, write_new
 from ezmsg.ledger.storage.ledger_file import LedgerFile
 from ezmsg.ledger.storage.scan import Window, hash_file, pieces, stated_durable
 from ezmsg.ledger.storage.stamp import encode_late
 from ezmsg.ledger.storage.verify import Verification, verify_file
 from ezmsg.ledger.structural import STRUCTURAL, Commit, Segment, encode_commit
-
-NEW = ".new"
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):

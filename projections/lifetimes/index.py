@@ -19,6 +19,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.files import NEW
 from ezmsg.ledger.storage.scan import Place, read_at
 from ezmsg.ledger.structural import FORMAT
 
@@ -28,9 +29,6 @@ VERSION = 3
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"
-NEW = ".new"
-"""The end of the name of a file that is being written, after the index's name and the process id."""
-
 MAGIC = b"ezmsg-ledger-index "
 FIRST = len(MAGIC) + 10 + 1 + 64 + 1
 """Bytes of the first line: the length of the head in ten digits, a space, its SHA-256 in hex, a newline."""

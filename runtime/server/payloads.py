@@ -24,6 +24,7 @@ from ezmsg.core.graphmeta import (
     SettingsSnapshotValue,
 )
 
+from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.runtime.server.pickles import loads
 from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
@@ -33,7 +34,6 @@ T = TypeVar("T")
 Check: TypeAlias = Callable[[Any], Any]
 """Returns the value to go on with, or _Wrong."""
 
-INT_MAX = 2**63 - 1
 """The largest integer in any message: what JSON lines and floats can take."""
 
 NS_PER_S = 10**9

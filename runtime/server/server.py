@@ -19,7 +19,7 @@ from ezmsg.core.netprotocol import (
 )
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.runtime.address import beyond_loopback, cannot_listen, parse_address
 from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -37,9 +37,6 @@ from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode
 from ezmsg.ledger.storage.flusher import Durability
 
 logger = logging.getLogger("ezmsg.ledger")
-
-LEDGER_ENV = "EZMSG_LEDGER"
-"""The variable that names the ledger of a server which was given none."""
 
 OPENER_TIMEOUT_S = 60.0
 """Time that a connection may stay silent before it says what it is: ezmsg's publishers take a few round trips."""

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from ezmsg.ledger.events import INT_MAX
+
 EVENTS_MAX = 1000
 """Events in one answer."""
 
@@ -14,14 +16,12 @@ BUCKETS_MAX = 2000
 TEXT_MAX = 4096
 """Characters of a moment, a subject or a predicate."""
 
-SEQ_MAX = 2**63 - 1
-
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
 Moment: TypeAlias = Annotated[
     str,
     Meta(min_length=1, max_length=TEXT_MAX, description="A seq, a time, -5m, start, end, mark:NAME, run:last, ..."),
 ]
-Seq: TypeAlias = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
+Seq: TypeAlias = Annotated[int, Meta(ge=0, le=INT_MAX)]
 
 
 class Query(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

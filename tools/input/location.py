@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import LEDGER_ENV, Ledger, LedgerReader
 from ezmsg.ledger.projections.questions.last_built import RUN
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
@@ -20,7 +20,6 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.page import Page
 
-ENVIRONMENT = "EZMSG_LEDGER"
 PATTERN = "*.ledger"
 
 
@@ -38,15 +37,15 @@ def locate(path: Path | None, page: Page) -> Path:
     """
     if path is not None:
         return _existing(path, "")
-    named = os.environ.get(ENVIRONMENT)
+    named = os.environ.get(LEDGER_ENV)
     if named:
-        page.note(f"reading {named} (${ENVIRONMENT})")
-        return _existing(Path(named), f", which ${ENVIRONMENT} names")
+        page.note(f"reading {named} (${LEDGER_ENV})")
+        return _existing(Path(named), f", which ${LEDGER_ENV} names")
     found = _ledgers(Path())
     if not found:
         raise NoSuchLedger(
             f"no ledger was named, and there is no {PATTERN} in {Path.cwd()}",
-            hint=f"Name one, set {ENVIRONMENT}, or record one: ezmsg-ledger run SCRIPT.py",
+            hint=f"Name one, set {LEDGER_ENV}, or record one: ezmsg-ledger run SCRIPT.py",
         )
     chosen = next((path for path in found if not _is_of_nobody(path)), found[0])
     passed = found.index(chosen)

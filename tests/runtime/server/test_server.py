@@ -16,9 +16,9 @@ from ezmsg.core.netprotocol import Address, Command, create_socket
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerLocked, NotALedger
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.runtime.server import server as server_module
-from ezmsg.ledger.runtime.server.server import LEDGER_ENV, GraphServer
+from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .conftest import Serve, all_of, recorded
 from .examined import STOP_MAX_S, Examined, in_loop
