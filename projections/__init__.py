@@ -1,13 +1,17 @@
 """The meaning: folds of a ledger's events into graph state, ownership, feeds and differences."""
 
-from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.projections.graph.dag import DAG
-from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
-from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.projection import Projection, fold
-from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.timeline import Timeline
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.projections.feeds import feed
+    from ezmsg.ledger.projections.graph.dag import DAG
+    from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
+    from ezmsg.ledger.projections.graph.state import GraphState
+    from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+    from ezmsg.ledger.projections.projection import Projection, fold
+    from ezmsg.ledger.projections.questions.moments import Moment
+    from ezmsg.ledger.projections.questions.timeline import Timeline
 
 __all__ = [
     "DAG",
@@ -22,3 +26,25 @@ __all__ = [
     "feed",
     "fold",
 ]
+
+_HOMES = {
+    "feed": "feeds",
+    "DAG": "graph.dag",
+    "Change": "graph.diff",
+    "Diff": "graph.diff",
+    "diff": "graph.diff",
+    "GraphState": "graph.state",
+    "Lifetimes": "lifetimes.lifetimes",
+    "Projection": "projection",
+    "fold": "projection",
+    "Moment": "questions.moments",
+    "Timeline": "questions.timeline",
+}
+"""Where each name is at home: a program that uses one of them does not wait for the others."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found

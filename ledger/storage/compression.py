@@ -7,7 +7,6 @@ into a temporary file that has no name.
 
 import os
 import struct
-import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
@@ -111,6 +110,8 @@ class PackedDisk(Disk):
         """A handle of the whole, unpacked. Memory stays flat; the temporary folder has to have room."""
         size, offset, written = self._disk.size(handle), 0, 0
         unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        import tempfile  # with all that it loads, and few ledgers are compressed
+
         with tempfile.TemporaryFile() as file:
             while offset < size:
                 piece = read_at(self._disk, handle, offset, FRAME)

@@ -7,7 +7,7 @@ sidecar says who holds it, and its time of modification when that writer was las
 
 import logging
 import os
-import socket
+import platform
 import sys
 import threading
 import time
@@ -95,7 +95,7 @@ class WriterLock:
         return _written_by(self.path, _read_holder(self._disk, self._handle), mine=self._identity in _held)
 
     def _say_who(self) -> None:
-        text = msgspec.json.encode(Holder(os.getpid(), socket.gethostname(), time.time_ns())) + b"\n"
+        text = msgspec.json.encode(Holder(os.getpid(), platform.node(), time.time_ns())) + b"\n"
         try:
             self._disk.write(self._handle, text, 0)
             self._disk.truncate(self._handle, len(text))
@@ -221,7 +221,7 @@ def _attempts() -> Iterator[bool]:
 
 def _is_gone(holder: Holder | None) -> bool:
     """Whether a lock file names no process, or one of this machine that has ended."""
-    return holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid))
+    return holder is None or (holder.host == platform.node() and not _runs(holder.pid))
 
 
 def _runs(pid: int) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -114,6 +113,8 @@ def _zone(text: str) -> tzinfo:
         if int(digits[2:]) > 59 or offset >= timedelta(days=1):
             raise ValueError(f"there is no offset {name}")
         return timezone(-offset if name[0] == "-" else offset)
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError) as error:

@@ -1,7 +1,6 @@
 """Names that people give: which of them are numbers, and hints for one that is not there."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 NAMED_MAX = 10
 """Names listed in a hint: enough to recognise the one that was meant."""
@@ -38,6 +37,8 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "
     >>> did_you_mean("SYS/AMP/OTU", ["SYS/AMP/OUT", "SYS/LOG/IN"])
     'Did you mean SYS/AMP/OUT?'
     """
+    from difflib import get_close_matches
+
     if name.isdigit():
         return ""
     wholes = {each.lower(): each for each in known}

@@ -1,4 +1,9 @@
-"""A timeline: any past state of a ledger, what lies between two, and why."""
+"""A timeline: any past state of a ledger, what lies between two, and why.
+
+A question is imported when it is asked: whoever only wants a state, as most commands do, waits for no other.
+"""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
@@ -13,27 +18,24 @@ from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
 from ezmsg.ledger.projections.lifetimes.columns import stretches
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.questions import connectivity, predicate_spans
-from ezmsg.ledger.projections.questions.answers import (
-    Explanation,
-    History,
-    Path,
-    Placement,
-    SettingHistory,
-    When,
-    Why,
-    Without,
-)
-from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment, Moments
-from ezmsg.ledger.projections.questions.named_diff import NamedDiff, compare
-from ezmsg.ledger.projections.questions.predicates import Predicate, parse
-from ezmsg.ledger.projections.questions.settings import history as settings_history
-from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
-from ezmsg.ledger.projections.questions.subtraction import without
 
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.drawing.drawing import Drawing
+    from ezmsg.ledger.projections.questions.answers import (
+        Explanation,
+        History,
+        Path,
+        Placement,
+        SettingHistory,
+        When,
+        Why,
+        Without,
+    )
+    from ezmsg.ledger.projections.questions.evidence import Evidence
+    from ezmsg.ledger.projections.questions.named_diff import NamedDiff
+    from ezmsg.ledger.projections.questions.predicates import Predicate
+    from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
 
 T = TypeVar("T")
 
@@ -106,6 +108,8 @@ class Timeline:
     @property
     def subjects(self) -> Subjects:
         """All names in the ledger, and what each of them means. Cost: that of ``lifetimes``."""
+        from ezmsg.ledger.projections.questions.subjects import Subjects
+
         return self._archive.asked(lambda: Subjects(self._archive.lifetimes()))
 
     def moment(self, text: Named, *, clamp: bool = False) -> Moment:
@@ -128,7 +132,7 @@ class Timeline:
         """The changes from the state at ``a`` to the one at ``b``, whichever came first. Cost: that of both states."""
         return diff(self.at(a), self.at(b))
 
-    def compare(self, a: Named, b: Named = "end", other: "Timeline | None" = None) -> NamedDiff:
+    def compare(self, a: Named, b: Named = "end", other: Timeline | None = None) -> NamedDiff:
         """The differences by names from the state at ``a`` to the one at ``b`` of this ledger, or of the ``other`` one.
 
         For two runs of a system: they share no session and no process. Raises NothingInCommon when no topic, component
@@ -141,6 +145,8 @@ class Timeline:
                 f"{self.ledger.location} and {other.ledger.location} have no topic, component or label in common",
                 hint="Compare recordings of the same system, or look at each of them by itself.",
             )
+        from ezmsg.ledger.projections.questions.named_diff import compare
+
         return compare(before, after)
 
     def without(self, session: int | str, moment: Named = "end") -> Without:
@@ -149,6 +155,8 @@ class Timeline:
         Of several of a name the last one is meant. Nothing is decided anew: what might have gone otherwise is listed.
         Cost: the events since the session opened.
         """
+        from ezmsg.ledger.projections.questions.subtraction import without
+
         return self._ask(
             lambda evidence, at: without(evidence, evidence.subjects.session_mark(str(session)), at),
             moment,
@@ -173,8 +181,11 @@ class Timeline:
         With ``causes``, spans also tell the events at their ends. Raises PredicateError, which points at the place.
         Cost: O(lives of what it names); of a path also O(edges); for each cause a piece of the ledger.
         """
+        from ezmsg.ledger.projections.questions.predicate_spans import when
+        from ezmsg.ledger.projections.questions.predicates import parse
+
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
-        return self._ask(lambda evidence, at: predicate_spans.when(evidence, parsed, at, causes), moment)
+        return self._ask(lambda evidence, at: when(evidence, parsed, at, causes), moment)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
         """The path from ``a`` to ``b`` at ``moment``, and when there was one until then; also what cut it last.
@@ -183,7 +194,9 @@ class Timeline:
         then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
         the ledger for each registration.
         """
-        return self._ask(lambda evidence, at: connectivity.path(evidence, a, b, at, through_units), moment)
+        from ezmsg.ledger.projections.questions.connectivity import path
+
+        return self._ask(lambda evidence, at: path(evidence, a, b, at, through_units), moment)
 
     def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
         """Every value that came into force for ``unit`` up to ``moment``, and who asked for it.
@@ -193,18 +206,24 @@ class Timeline:
         on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
         and O(edges) whenever the graph changed between two such changes.
         """
-        return self._ask(lambda evidence, at: settings_history.setting(evidence, unit, field, at), moment)
+        from ezmsg.ledger.projections.questions.settings.history import setting
+
+        return self._ask(lambda evidence, at: setting(evidence, unit, field, at), moment)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
         """The processes in which ``unit`` ran, on which host, and how often it moved."""
-        return self._ask(lambda evidence, at: settings_history.placement(evidence, unit, at), moment)
+        from ezmsg.ledger.projections.questions.settings.history import placement
+
+        return self._ask(lambda evidence, at: placement(evidence, unit, at), moment)
 
     def explain(self, topic: str, moment: Named = "end") -> Explanation:
         """The reasons why a subscriber of ``topic`` may get nothing at ``moment``, the likeliest first.
 
         They are told from who publishes upstream, what cut the path, stalled subscribers and a paused graph.
         """
-        return self._ask(lambda evidence, at: connectivity.explain(evidence, topic, at), moment)
+        from ezmsg.ledger.projections.questions.connectivity import explain
+
+        return self._ask(lambda evidence, at: explain(evidence, topic, at), moment)
 
     def _repr_html_(self) -> str:
         """A picture for notebooks of all that ever lived, faint where it is not there at the end."""
@@ -212,7 +231,7 @@ class Timeline:
 
         return timeline_html(self)
 
-    def drawing(self, known: "Drawing | None" = None) -> "Drawing":
+    def drawing(self, known: Drawing | None = None) -> Drawing:
         """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
 
         One that is ``known`` is given back, grown by what was born since: see ``Drawing.grow``. Cost: that of the union
@@ -225,6 +244,8 @@ class Timeline:
         return self._ask(lambda evidence, at: drawn(evidence.lifetimes, evidence.registration), "end")
 
     def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:
+        from ezmsg.ledger.projections.questions.evidence import Evidence
+
         at = self.moment(moment)
         return self._archive.asked(lambda: question(Evidence(self._archive), at))
 
@@ -234,6 +255,8 @@ def _subject(evidence: Evidence, subject: str | Subject) -> Subject:
 
 
 def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
+    from ezmsg.ledger.projections.questions.answers import Why
+
     rows = evidence.raw(subject)
     there = [row for row in rows if row.stands(moment.seq)]
     shown = there
@@ -246,5 +269,8 @@ def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
 
 
 def _history(evidence: Evidence, subject: Subject) -> History:
+    from ezmsg.ledger.projections.questions.answers import History
+    from ezmsg.ledger.projections.questions.evidence import total
+
     spans = evidence.spans(stretches(evidence.raw(subject)))
     return History(str(subject), evidence.lives(evidence.raw(subject, whole=True)), spans, total(spans))
