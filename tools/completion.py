@@ -18,7 +18,7 @@ FILES = {
 
 
 class NoCompletion(Misuse):
-    """There is no completion for the shell in use."""
+    """The shell in use has no completion."""
 
 
 def script(app: click.Command) -> str:

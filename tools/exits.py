@@ -23,7 +23,7 @@ SIGNALLED = 128
 INTERRUPTED = SIGNALLED + 2
 """Ctrl-C."""
 PIPE = SIGNALLED + 13
-"""Whoever read the output has stopped to, as ``| head`` does."""
+"""The reader of the output has stopped reading, as ``| head`` does."""
 
 
 class Misuse(LedgerError):
@@ -31,7 +31,7 @@ class Misuse(LedgerError):
 
 
 class MissingExtra(Misuse):
-    """What the command line asks for needs a library that is not installed."""
+    """The command line asks for something that needs a library that is not installed."""
 
 
 _CODES: dict[str, int] = {

@@ -1,4 +1,4 @@
-"""What a command prints: lines for people, documents for programs, notes beside both.
+"""The output of a command: lines for people, documents for programs, notes beside both.
 
 Colour only where a person looks (a terminal, without NO_COLOR). Names in a ledger come from other programs: whatever in
 them could move the cursor or fake a line is shown as an escape.
@@ -9,8 +9,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -144,6 +145,26 @@ def give_up_stdout() -> None:
         os.close(nowhere)
     except (OSError, ValueError):  # stdout is no file here
         pass
+
+
+@contextmanager
+def bar(title: str, total: float, worth: bool = True) -> Iterator[Callable[..., object]]:
+    """A function to call with how much of ``total`` is done, and a new title perhaps: ``tell(done, description=...)``.
+
+    It draws a bar on stderr while a person waits; not where nobody looks, nor for what is not ``worth`` it.
+    """
+    if not worth or not sys.stderr.isatty():
+        yield lambda done, **title: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        yield partial(_advance, progress, progress.add_task(title, total=total))
+
+
+def _advance(progress: Any, task: Any, done: float, **title: str) -> None:
+    progress.update(task, completed=done, **title)
 
 
 def table(rows: list[list[str]], gap: int = 2) -> list[str]:

@@ -116,6 +116,12 @@ class Timeline:
         """The moment that ``text`` names: see docs/cli.md for the forms. A Moment is returned as it is.
 
         With ``clamp``, a time outside the ledger means its nearer end. Raises UnknownMoment.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.Mark(name="steady")])
+        >>> Timeline(ledger).moment("mark:steady").how
+        'mark "steady"'
         """
         return text if isinstance(text, Moment) else self._moments.resolve(str(text), clamp=clamp)
 
@@ -125,11 +131,26 @@ class Timeline:
         """The state as it was at ``moment``: that of a replay, to the digest. Raises UnknownMoment, DamagedLedger.
 
         Cost: a checkpoint, and the events since; without an index one pass over the ledger makes it.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).at(1).ownership.graph()
+        {'A': ['B'], 'B': []}
         """
         return self._archive.state_at(self.moment(moment).seq)
 
     def diff(self, a: Named, b: Named) -> Diff:
-        """The changes from the state at ``a`` to the one at ``b``, whichever came first. Cost: that of both states."""
+        """The changes from the state at ``a`` to the one at ``b``, whichever came first. Cost: that of both states.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.Mark(name="steady")])
+        >>> len(Timeline(ledger).diff("start", "end").changes)
+        0
+        """
         return diff(self.at(a), self.at(b))
 
     def compare(self, a: Named, b: Named = "end", other: Timeline | None = None) -> NamedDiff:
@@ -137,6 +158,13 @@ class Timeline:
 
         For two runs of a system: they share no session and no process. Raises NothingInCommon when no topic, component
         or label of the one ledger was ever in the other. Cost: that of both states, and of both indexes.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.SessionOpened(uuid="u", label="viewer")])
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=1)])
+        >>> Timeline(ledger).compare("start", "end").of("edges")
+        [<edges ('A', 'B'): None -> ['"viewer"']>]
         """
         there = self if other is None else other
         before, after = self.at(a), there.at(b)
@@ -154,6 +182,13 @@ class Timeline:
 
         Of several of a name the last one is meant. Nothing is decided anew: what might have gone otherwise is listed.
         Cost: the events since the session opened.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.SessionOpened(uuid="u", label="viewer")])
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=1)])
+        >>> Timeline(ledger).without("viewer")
+        <seq 2 without 1 "viewer": 1 edges less, 0 doubts>
         """
         from ezmsg.ledger.projections.questions.subtraction import without
 
@@ -165,13 +200,28 @@ class Timeline:
     # --- facts -------------------------------------------------------------------------------------------------------
 
     def why(self, subject: str | Subject, moment: Named = "end") -> Why:
-        """The events that brought ``subject`` about as it was at ``moment``, or took it away before."""
+        """The events that brought ``subject`` about as it was at ``moment``, or took it away before.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).why("A -> B")
+        <A -> B was not there at seq 2: disconnected by persistent>
+        """
         return self._ask(lambda evidence, at: _why(evidence, _subject(evidence, subject), at), moment)
 
     def history(self, subject: str | Subject) -> History:
         """Every life of ``subject``; of a session also its registrations and holds, of a topic its edges and endpoints.
 
         Cost: O(answer), and a piece of the ledger for each end.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).history("A -> B").lives
+        [<edge A -> B held by persistent: connected by persistent; disconnected by persistent>]
         """
         return self._ask(lambda evidence, at: _history(evidence, _subject(evidence, subject)), "end")
 
@@ -180,6 +230,13 @@ class Timeline:
 
         With ``causes``, spans also tell the events at their ends. Raises PredicateError, which points at the place.
         Cost: O(lives of what it names); of a path also O(edges); for each cause a piece of the ledger.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> [(span.born, span.died) for span in Timeline(ledger).when("A -> B").spans]
+        [(1, 2)]
         """
         from ezmsg.ledger.projections.questions.predicate_spans import when
         from ezmsg.ledger.projections.questions.predicates import parse
@@ -193,6 +250,12 @@ class Timeline:
         Edges end where a unit subscribes. With ``through_units`` the way goes on to what its registered tasks publish
         then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
         the ledger for each registration.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).path("A", "B")
+        <path A -> B at seq 1: A -> B; broken 0 times>
         """
         from ezmsg.ledger.projections.questions.connectivity import path
 
@@ -205,13 +268,30 @@ class Timeline:
         one of the changed fields and its new value. A change that came through the unit's settings input has no asker
         on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
         and O(edges) whenever the graph changed between two such changes.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.ProcessOpened(uuid="u")])
+        >>> _ = ledger.append([events.ProcessRegistered(process=1, pid=7, host="lab", units=("AMP",))])
+        >>> value = events.SettingsValue(None, {"gain": 2.0}, {"gain": 2.0})
+        >>> _ = ledger.append([events.SettingsUpdated(process=1, component="AMP", value=value)])
+        >>> Timeline(ledger).setting("AMP", "gain").changes
+        [<seq 3 updated: gain: None -> 2.0>]
         """
         from ezmsg.ledger.projections.questions.settings.history import setting
 
         return self._ask(lambda evidence, at: setting(evidence, unit, field, at), moment)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
-        """The processes in which ``unit`` ran, on which host, and how often it moved."""
+        """The processes in which ``unit`` ran, on which host, and how often it moved.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.ProcessOpened(uuid="u")])
+        >>> _ = ledger.append([events.ProcessRegistered(process=1, pid=7, host="lab", units=("AMP",))])
+        >>> Timeline(ledger).placement("AMP")
+        <AMP: 0 moves; [<process 1 (pid 7 on lab) [2, ...)>]>
+        """
         from ezmsg.ledger.projections.questions.settings.history import placement
 
         return self._ask(lambda evidence, at: placement(evidence, unit, at), moment)
@@ -220,6 +300,13 @@ class Timeline:
         """The reasons why a subscriber of ``topic`` may get nothing at ``moment``, the likeliest first.
 
         They are told from who publishes upstream, what cut the path, stalled subscribers and a paused graph.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).explain("B").reasons[0]
+        'the path from A was cut by seq 2: disconnected by persistent (A -> B went)'
         """
         from ezmsg.ledger.projections.questions.connectivity import explain
 

@@ -23,8 +23,11 @@ LEDGERS = {
     "rules-2": HERE.parents[1] / "golden" / "rules-2.ledger",
 }
 
-PLAINER = {"it died without a word": "no clean shutdown was recorded"}
-"""Words for people that stand in a document too (a sentence of ``sessions ID``), and those that have replaced them."""
+PLAINER = {
+    "it died without a word": "no clean shutdown was recorded",
+    "the graph is paused since": "the graph has been paused since",
+}
+"""Words for people that stand in a document too, and those that have replaced them."""
 
 
 def recorded() -> Iterator[tuple[str, list[str], str]]:

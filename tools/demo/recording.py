@@ -107,13 +107,13 @@ class Cast:
         return program
 
     def kill(self, program: "subprocess.Popen[bytes]") -> None:
-        """What a crash does."""
+        """End a program as a crash does."""
         self._playing.remove(program)
         program.kill()
         program.wait()
 
     def interrupt(self, program: "subprocess.Popen[bytes]") -> None:
-        """What a terminal does at Ctrl-C: every process of the group gets the signal. Returns when it has ended."""
+        """Send every process of the group what a terminal sends at Ctrl-C. Returns when the program has ended."""
         if sys.platform == "win32":
             program.terminate()
         else:

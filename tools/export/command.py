@@ -59,7 +59,7 @@ EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
 }
 
 BINARY = ("parquet", "arrow")
-"""Formats that are no text, and need a file that can be sought in."""
+"""Formats that are binary, and need a file that can be sought in."""
 
 
 @options.ledger
@@ -151,12 +151,12 @@ def _check(
     if not events and (since is not None or until is not None):
         raise Misuse("--since and --until are for --events", hint="Use --at for the state at a moment.")
     if chosen in BINARY and output is None:
-        raise Misuse(f"{chosen} is no text: it needs a file", hint=f"Name one: -o run.{chosen}")
+        raise Misuse(f"{chosen} is binary: it needs a file", hint=f"Name one: -o run.{chosen}")
 
 
 @contextmanager
 def _out(output: Path | None) -> Iterator[BinaryIO]:
-    """Where to write: a file takes its name only when it is whole."""
+    """The place to write to: a file takes its name only when it is whole."""
     if output is None:
         sys.stdout.flush()
         yield sys.stdout.buffer

@@ -1,4 +1,4 @@
-"""What the formats for graphs have in common: topics below the components they belong to, and edges with owners."""
+"""The drawing that formats for graphs are made of: topics below the components they belong to, edges with owners."""
 
 from itertools import groupby
 
@@ -19,7 +19,7 @@ class Topic(msgspec.Struct, frozen=True):
 
     @property
     def leaf(self) -> str:
-        """What is left of the name inside its component."""
+        """The part of the name that is left inside its component."""
         return self.name.removeprefix(f"{self.component}/")
 
 

@@ -1,4 +1,4 @@
-"""A networkx graph, for whoever wants to compute with a state."""
+"""A networkx graph, for computing with a state."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,1 +1,1 @@
-"""What the words of a command line mean."""
+"""The meaning of a command line: its parameters, ledgers, addresses, sizes."""

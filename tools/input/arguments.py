@@ -1,4 +1,4 @@
-"""What stands on a command line behind the command: a ledger or none, then what is asked about."""
+"""The words on a command line after the command: a ledger or none, then what is asked about."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which ledger is meant, and asking it: how every command that looks opens one, finds a moment, and ends at damage."""
+"""The ledger that is meant, and how every command that looks opens it, finds a moment, and ends at damage."""
 
 import itertools
 import os
@@ -113,7 +113,7 @@ def tell_beginning(ledger: LedgerReader, page: Page) -> None:
 
 
 def _damage(ledger: LedgerReader) -> DamagedLedger | None:
-    """What is wrong with a ledger; None when it can be read to its end. Cost: one pass."""
+    """The damage of a ledger; None when it can be read to its end. Cost: one pass."""
     try:
         for _ in ledger.read():
             pass
@@ -162,12 +162,12 @@ def _is_of_nobody(path: Path) -> bool:
     try:
         with Ledger.open(path, "r") as ledger:
             return not ledger.being_written and all(isinstance(event, RUN) for event in ledger.entries())
-    except (LedgerError, OSError):  # what is wrong with it is worth saying, to whoever meant this one
+    except (LedgerError, OSError):  # what is wrong with it is worth saying, if this one was meant
         return False
 
 
 def written(path: Path) -> int | None:
-    """When a ledger was last written: a file, or the newest segment in a folder; None when it is no ledger."""
+    """When a ledger was last written: a file, or the newest segment in a folder; None for anything else."""
     if path.is_file():
         return path.stat().st_mtime_ns
     if not path.is_dir():

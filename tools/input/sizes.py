@@ -13,7 +13,7 @@ SPANS = "a span like 12h, 30d or 1h30m"
 
 
 def size(text: str) -> int | None:
-    """``256MB`` in bytes; a unit may leave its B out. None when it is no size, or a bare number."""
+    """``256MB`` in bytes; a unit may leave its B out. None for a bare number, and for anything else."""
     found = _SIZE.fullmatch(text.strip())
     if found is None or text.strip().isdigit():
         return None
@@ -24,7 +24,7 @@ def span(text: str, option: str) -> int:
     """``30d`` in ns. Raises Misuse, which names the option."""
     found = clock.span(text.strip())
     if found is None or found[0] <= 0:
-        raise Misuse(f"{option} {text}: that is no span of time", hint=f"It is {SPANS}: s, m, h and d can be combined.")
+        raise Misuse(f"{option} {text}: not a span of time", hint=f"It is {SPANS}: s, m, h and d can be combined.")
     return found[0]
 
 

@@ -41,7 +41,7 @@ class NotEmpty(exits.Misuse):
 
 
 class Likeness(msgspec.Struct, frozen=True):
-    """What a comparison at event ``seq`` found: how many things of each group, and which are not the same."""
+    """The result of a comparison at event ``seq``: how many things of each group, and which are not the same."""
 
     seq: int
     compared: dict[str, int]

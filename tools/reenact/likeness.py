@@ -85,7 +85,7 @@ def server_shape(snapshot: Any, settings: Any, sessions: dict[str, int], process
 
 
 def differences(recorded: Shape, server: Shape) -> list[Difference]:
-    """What is not the same, type-strictly; nothing when all is. Cost: O(both)."""
+    """Everything that is not the same, type-strictly; nothing when all is. Cost: O(both)."""
     found = []
     for group, here in recorded.items():
         there = server[group]

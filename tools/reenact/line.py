@@ -18,7 +18,7 @@ REPLY_MAX = 256 * 2**20
 
 
 class NoServer(Misuse):
-    """There is no graph server at the address."""
+    """No graph server answers at the address."""
 
 
 class Broken(LedgerError):
@@ -58,12 +58,12 @@ class Line:
         return answer == Command.COMPLETE
 
     def ask(self, command: bytes) -> Any:
-        """What the server replies as a pickle, opened by the allow-list. Raises Broken."""
+        """The reply of the server to a command: a pickle, opened by the allow-list. Raises Broken."""
         self._send(command)
         try:
             reply = loads(self._blob())
         except BadPickle as error:
-            raise Broken(f"the reply to {command!r} is no sound pickle: {error}") from error
+            raise Broken(f"the reply to {command!r} cannot be opened as a pickle: {error}") from error
         self._expect(Command.COMPLETE)
         return reply
 
@@ -94,7 +94,7 @@ class Line:
     def _blob(self) -> bytes:
         size = int.from_bytes(self._receive(8), "little")
         if size > REPLY_MAX:
-            raise Broken(f"{size} bytes are no reply")
+            raise Broken(f"{size} bytes are too many for a reply")
         return self._receive(size)
 
     def _receive(self, size: int) -> bytes:

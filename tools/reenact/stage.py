@@ -21,7 +21,7 @@ GONE_TIMEOUT_S = 10.0
 GONE_POLL_S = 0.002
 
 SILENT = (ev.ServerStarted, ev.Mark, ev.Gap, ev.CommandRejected)
-"""Events that are no command of a client which changed anything."""
+"""Events that no client's command brought about, or that changed nothing."""
 
 
 class Stage:

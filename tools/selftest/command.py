@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.options import FILE, argument, option
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.page import Page, bar
 from ezmsg.ledger.tools.selftest import kills, real_disk
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
@@ -125,10 +124,10 @@ def _quiet() -> Iterator[None]:
 
 def run(place: Path, seconds: float) -> Iterator[Outcome]:
     """Every part, in ``place``, within about so many seconds; a bar on stderr while a person waits."""
-    with _bar() as show:
+    with bar("", 1.0) as show:
         done = 0.0
         for part in PARTS:
-            show(part.name, done)
+            show(done, description=part.name)
             told = partial(_tell, show, part, done)
             effort = Effort(seconds * part.share if part.share else None, told)
             problem, refused = "", False
@@ -141,21 +140,8 @@ def run(place: Path, seconds: float) -> Iterator[Outcome]:
             yield Outcome(part, effort, problem, refused, effort.spent)
 
 
-def _tell(show: Callable[[str, float], object], part: Part, before: float, spent: float) -> None:
-    show(part.name, before + part.share * spent)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[str, float], object]]:
-    if not sys.stderr.isatty():
-        yield lambda name, done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda name, done: progress.update(task, description=name, completed=done)
+def _tell(show: Callable[..., object], part: Part, before: float, spent: float) -> None:
+    show(before + part.share * spent, description=part.name)
 
 
 def _report(page: Page, place: Path, outcomes: list[Outcome]) -> None:

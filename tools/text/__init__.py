@@ -1,1 +1,1 @@
-"""What commands say: sentences, tables, documents."""
+"""The words of the commands: sentences, tables, documents."""

@@ -1,6 +1,6 @@
 """Start-up in a few lines: sentences of one kind that come close together are told as one.
 
-Processes start side by side, so that what belongs together is not one behind the other: whatever comes without a pause
+Processes start side by side, so that what belongs together comes interleaved: all that comes without a pause
 is held back, gathered by kind, and told in the order in which each kind began.
 """
 
@@ -31,7 +31,7 @@ ALONE = frozenset({"head", "warn", "bad", "name"})
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What is shown: one sentence, or several as one. ``first`` and ``last`` are seqs; ``time`` is the first one's."""
+    """A line of the log: one sentence, or several as one, from seq ``first`` to ``last``; ``time``: the first one's."""
 
     first: int
     last: int

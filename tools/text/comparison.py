@@ -259,7 +259,7 @@ def _kind(component: Any) -> str:
 
 
 def _in_force(setting: SettingRecord | None) -> Any:
-    """What counts of a setting: neither the event that set it nor its place among the others."""
+    """The part of a setting that counts: neither the event that set it nor its place among the others."""
     return None if setting is None else (setting.value, setting.session, setting.process)
 
 

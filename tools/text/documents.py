@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 
 def ledger_document(timeline: Timeline) -> Document:
-    """Which ledger: what every document begins with."""
+    """The ledger, by its place and its id: every document begins so."""
     return {"ledger": timeline.ledger.location, "id": timeline.ledger.id}
 
 
@@ -39,7 +39,7 @@ def run_document(run: Run) -> Document:
 
 
 def state_document(timeline: Timeline, moment: Moment, state: GraphState) -> Document:
-    """What ``show --json`` prints. Cost: O(state log state)."""
+    """The document of ``show --json``. Cost: O(state log state)."""
     run = timeline.landmarks.run_at(state.seq)
     return {
         **ledger_document(timeline),
@@ -160,14 +160,14 @@ def answer_document(timeline: Timeline, answer: Answer) -> Document:
 
 
 def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
-    """What ``history --json`` prints."""
+    """The document of ``history --json``."""
     kind, _, unit = subject.partition(" ")
     placement = timeline.placement(unit, end).to_dict() if kind == "unit" else None
     return {**answer_document(timeline, timeline.history(subject)), "placement": placement}
 
 
 def settings_document(timeline: Timeline, moment: Moment, component: str | None, field: str | None) -> Document:
-    """What ``settings --json`` prints: all that is in force, or one component's, with its changes."""
+    """The document of ``settings --json``: all that is in force, or one component's, with its changes."""
     state = timeline.at(moment)
     answer = None if component is None else timeline.setting(component, field, moment)
     shown = state.settings if component is None else {component: state.settings.get(component)}

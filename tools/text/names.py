@@ -1,4 +1,4 @@
-"""What sessions, processes, endpoints and owners are called in sentences and tables."""
+"""The names of sessions, processes, endpoints and owners in sentences and tables."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -83,7 +83,7 @@ def topic_of(state: Names, record: EndpointRecord) -> str | None:
 
 
 def actor(state: Names, key: int | None, peer: str | None) -> str:
-    """Whoever sent a command: a session, a process, or a connection that is neither."""
+    """The sender of a command: a session, a process, or a connection that is neither."""
     if key is None:
         return peer or "somebody"
     if key in state.processes:

@@ -17,7 +17,7 @@ EVERYTHING = 10**9
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a sentence is made of.
+    """A sentence, and what there is to know about it.
 
     ``tone`` is a style of Page ("" for plain). ``sessions`` and ``words`` (topics and addresses) are what it speaks of,
     consequences included: filters look at them. ``burst`` begins with a kind; sentences with an equal one can be told
@@ -37,7 +37,7 @@ def how_text(moment: Moment) -> str:
 
 
 def breaks_off(run: int) -> str:
-    """What to say of a run that is not going on, and that has no end in the ledger."""
+    """A sentence on a run that is not going on, and that has no end in the ledger."""
     return f"run {run} breaks off here: no clean shutdown was recorded"
 
 

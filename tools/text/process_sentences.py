@@ -1,4 +1,4 @@
-"""Sentences about the programs behind a graph: processes, their settings and requests, the endpoints they open."""
+"""Sentences about the programs of a graph: processes, their settings and requests, the endpoints they open."""
 
 from collections.abc import Callable
 from typing import Any

@@ -12,9 +12,9 @@ from ezmsg.ledger.tools.text.value_text import value_text
 
 
 def refusal(state: GraphState, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    """What was wanted and why it was refused; and the topics, addresses or units that it speaks of.
+    """The command that was wanted and why it was refused; and the topics, addresses or units that it speaks of.
 
-    Arguments and causes come from whoever recorded them: those that are not as expected are shown as they are.
+    Arguments and causes come from the recorder, of any version: those that are not as expected are shown as they are.
     """
     who = names.actor(state, event.actor, event.peer)
     tell = _REASONS.get(event.reason)
@@ -70,7 +70,7 @@ def _malformed(state: GraphState, who: str, event: CommandRejected, most: int) -
 
 
 def _unknown_command(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} sent {event.command}, which is no command here{_detail(event)}", ()
+    return f"{who} sent {event.command}, which is not a command here{_detail(event)}", ()
 
 
 def _unknown_publisher(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from ezmsg.ledger.tools.page import count
 
 
 class Counts:
-    """What happened in a run: sessions, distinct edges, refusals, losses.
+    """The figures of a run: sessions, distinct edges, refusals, losses.
 
     ``events`` leaves out the run's own beginning and end; ``built`` is the seq after which nothing was added any more.
     """

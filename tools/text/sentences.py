@@ -105,7 +105,7 @@ def _session_closed(state: GraphState, event: ev.SessionClosed, most: int) -> To
 
 
 def _holdings(state: GraphState, session: int, most: int) -> tuple[str, tuple[str, ...]]:
-    """What a session holds, with what becomes of it when it lets go; and the topics and addresses in that."""
+    """The holdings of a session, with what becomes of them when it lets go; and the topics and addresses in that."""
     edges = state.ownership.held(session)
     registration = state.registrations.get(session)
     components = list(registration.components) if registration is not None else []

@@ -63,7 +63,7 @@ class SessionStory:
             self.holds, self.components, _ = self._held(story.state)
 
     def _held(self, state: GraphState) -> tuple[list[EdgeKey], list[str], list[str]]:
-        """Its edges, its components, and those of them whose settings a process has reported."""
+        """The edges of the session, its components, and those of them whose settings a process has reported."""
         registration = state.registrations.get(self.session)
         components = list(registration.components) if registration is not None else []
         reported = [each for each in components if each in state.settings and state.settings[each].process is not None]
@@ -100,7 +100,7 @@ def find_session(timeline: Timeline, name: str) -> SessionMark:
 
 
 def session_document(story: SessionStory) -> Document:
-    """What ``sessions ID --json`` says beside the line of the session."""
+    """The document of ``sessions ID --json``, beside the line of the session."""
     return {
         "did": [
             {"seq": each.seq, "time": each.time, "type": each.type, "text": each.told.text} for each in story.told

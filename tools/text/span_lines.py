@@ -40,7 +40,7 @@ class SpanLines:
                 tell(thing)
 
     def stretch(self, what: str, ns: int, over: bool) -> None:
-        """What was so, and for how long."""
+        """Print what was so, and for how long."""
         self.page.line("  ", ("dim" if over else "add", what), f", {'for' if over else 'so far'} {span_text(ns)}")
 
     def cause(self, cause: Cause, ended: int | None = None) -> None:

@@ -35,7 +35,7 @@ def _text(form: Form, depth: int) -> str:
     if tag == "b":
         return f"<{len(thaw(form))} bytes>"
     if tag == "s":
-        return "<text that is no Unicode>"
+        return "<text that is not Unicode>"
     if tag == "o":
         plain = plain_of(form)
         return plain if isinstance(plain, str) else _text(plain, depth)
@@ -86,7 +86,7 @@ def settings_text(value: SettingsValue, most: int | None = ITEMS_MAX) -> str:
 
 
 def settings_change(before: SettingsValue, after: SettingsValue) -> list[tuple[str, Form, Form]]:
-    """What differs, as (field, value before, value after); None stands for a field that is not there.
+    """The fields that differ, as (field, value before, value after); None stands for a field that is not there.
 
     Where fields cannot be told apart, one entry with the field "" has both values whole.
     """

@@ -63,7 +63,7 @@ def rejected(actor: int | None, command: str, reason: str, arguments: Any = None
         ),
         (rejected(None, "SESSION_REGISTER", "malformed", "no pickle"),
          "127.0.0.1:9 sent a malformed SESSION_REGISTER: no pickle", ()),
-        (rejected(None, "0x77", "unknown_command"), "127.0.0.1:9 sent 0x77, which is no command here", ()),
+        (rejected(None, "0x77", "unknown_command"), "127.0.0.1:9 sent 0x77, which is not a command here", ()),
         (rejected(None, "CHANNEL", "unknown_publisher", "uuid"),
          "127.0.0.1:9 wanted a channel to a publisher that is not there: uuid", ()),
         (rejected(3, "PROCESS_ROUTE_RESPONSE", "not_asked", "r7"),

@@ -34,7 +34,7 @@ def value(form: Any, structured: Any = None) -> SettingsValue:
         (float("-inf"), "-inf"),
         (2**70, str(2**70)),
         (b"12345", "<5 bytes>"),
-        ("\ud800", "<text that is no Unicode>"),
+        ("\ud800", "<text that is not Unicode>"),
         (Opaque("lab:Colour", b"", "Colour.RED"), "Colour.RED"),
         (Opaque("lab:Colour", b"", 3), "3"),
         (list(range(20)), "[0, 1, 2, 3, 4, 5, ... 20 in all]"),

@@ -133,7 +133,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What became of a receipt: ``why`` it does not hold, in a word, and what there is to say; both None when it does.
+    """A verdict on a receipt: ``why`` it does not hold, in a word, and a sentence (``says``); both None when it does.
 
     ``signed_by``: whose signature was checked and is right.
     """

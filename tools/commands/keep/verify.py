@@ -1,9 +1,7 @@
 """``verify``: whether a ledger is as it was written."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.page import Page, bar, count
 
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""
@@ -44,7 +42,7 @@ def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json
     it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk. With --deep, 4
     too when an event contradicts those before it; that takes as long as the graph is large, for every event.
 
-    With --receipt it is also 4 when the ledger was cut back behind the receipt or holds another history, and 1 when the
+    With --receipt it is also 4 when the ledger was cut back beyond the receipt or holds another history, and 1 when the
     receipt proves nothing: it is of another ledger, or not signed by the key.
 
     Examples:
@@ -58,10 +56,14 @@ def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json
     if key is not None and receipt is None:
         raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
     given = None if receipt is None else shown(receipt, key)
-    with _disk(path) as disk, Ledger.open(path, "r", disk=disk) as source:
+    size = _size(path)
+    with (
+        bar("verifying", PASSES * size, size >= PROGRESS_MIN) as read,
+        Ledger.open(path, "r", disk=CountingDisk(read)) as source,
+    ):
         found = source.verify()
         writer = source.being_written
-        with _steps(source.head if deep else 0) as step:
+        with bar("checking every step", source.head, deep and source.head >= STEPS_MIN) as step:
             consistency = check_each_step(source, step) if deep else None
         verdict = None if given is None else judged(given, source.location, found)
         if json:
@@ -151,7 +153,7 @@ def _report_steps(page: Page, found: Consistency) -> None:
 
 
 def _tell(page: Page, verdict: Judged, first: int) -> None:
-    """What became of the receipt."""
+    """Print the verdict on the receipt."""
     receipt = verdict.receipt
     if verdict.says is not None:
         page.line(("bad", "the receipt does not hold"), f": {verdict.says}")
@@ -169,50 +171,19 @@ def _tell(page: Page, verdict: Judged, first: int) -> None:
 
 
 class CountingDisk(Disk):
-    """The operating system's disk, which tells how many bytes were read."""
+    """The operating system's disk; ``tell`` is called with the number of bytes that were read so far."""
 
-    def __init__(self) -> None:
-        self.done = 0
+    def __init__(self, tell: Callable[[int], object]) -> None:
+        self._tell = tell
+        self._done = 0
 
     def read_into(self, handle: int, view: memoryview, offset: int) -> int:
         size = super().read_into(handle, view, offset)
-        self.done += size
+        self._done += size
+        self._tell(self._done)
         return size
 
 
-@contextmanager
-def _steps(head: int) -> Iterator[Callable[[int], object]]:
-    """What to call with each seq that is done; with a bar on stderr while a person waits for many."""
-    if head < STEPS_MIN or not sys.stderr.isatty():
-        yield lambda seq: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("checking every step", total=head)
-        yield lambda seq: progress.update(task, completed=seq)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[Disk]:
-    """A disk to read from; with a bar on stderr while a person waits for a large file."""
-    disk = CountingDisk()
+def _size(path: Path) -> int:
     files = [path] if path.is_file() else [each for each in path.glob("*.ledger*") if each.is_file()]
-    size = sum(file.stat().st_size for file in files)
-    if size < PROGRESS_MIN or not sys.stderr.isatty():
-        yield disk
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("verifying", total=PASSES * size)
-
-        class ShownDisk(CountingDisk):
-            def read_into(self, handle: int, view: memoryview, offset: int) -> int:
-                read = super().read_into(handle, view, offset)
-                progress.update(task, completed=self.done)
-                return read
-
-        yield ShownDisk()
+    return sum(file.stat().st_size for file in files)

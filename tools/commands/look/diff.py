@@ -63,7 +63,7 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
 
 
 def diff_document(timeline: Timeline, other: Timeline | None, a: str, b: str, by_name: bool = False) -> Document:
-    """What ``diff --json`` prints; with ``other``, ``b`` is a moment of that ledger. Raises as ``Timeline.compare``."""
+    """The document of ``diff --json``; with ``other``, ``b`` is a moment of that ledger. Raises as ``compare`` does."""
     first, second = timeline.moment(a), (other or timeline).moment(b)
     if by_name or other is not None:
         return _document(timeline, other, first, second, NamedComparison(timeline.compare(first, second, other)))

@@ -114,7 +114,7 @@ def log(
 
 
 class Filter:
-    """Which events are wanted."""
+    """A test for the events that are wanted."""
 
     def __init__(
         self, timeline: Timeline, types: list[str], session: str | None, topic: str | None, component: str | None

@@ -54,7 +54,7 @@ def _print(page: Page, timeline: Timeline, answer: Path) -> None:
 
 
 def _elsewhere(timeline: Timeline, answer: Path) -> str:
-    """Where there was a way, when there was none up to the moment: later, through units, or the other way round."""
+    """The way that there was instead, when there was none up to the moment: later, through units, or back."""
     a, b, moment = answer.a, answer.b, answer.moment
     before = "nor was there ever one" if moment.seq == timeline.ledger.head else "nor was there one before"
     later = timeline.path(a, b, through_units=answer.through_units).spans

@@ -58,7 +58,7 @@ class Sessions:
         self._open: dict[int, SessionLife] = {}
 
     def begin(self, state: GraphState) -> None:
-        """Start behind ``state``, when what came before it is gone: those that are still open then are known."""
+        """Start after ``state``, when what came before it is gone: those that are still open then are known."""
         self.seq = state.seq
         self.runs += [run.started for run in state.runs.values()]
         for key, session in state.sessions.items():

@@ -106,7 +106,7 @@ def _tell(lines: SpanLines, cause: Cause, what: str, why: str) -> None:
 
 
 def _origin(lines: SpanLines, change: SettingChange) -> str:
-    """Where a value comes from: a report of the process that runs the unit, or the event that left it with this one."""
+    """The origin of a value: a report of the process that runs the unit, or the event that left it with this one."""
     if change.how == "updated" and change.process is not None:
         return f", reported by {names.process(lines.past, change.process)}"
     said = lines.past.tell(change.came)

@@ -234,7 +234,7 @@ class Picture:
         self._section("requests without an answer", rows)
 
     def _before(self) -> None:
-        """What is left behind a teardown is rarely what somebody wanted to see: say where more was."""
+        """Say where more was: after a teardown little is left, and that is rarely what somebody wanted to see."""
         ledger, state = self._timeline.ledger, self._state
         built = last_built(ledger, state.seq)
         now = sum(1 for _ in state.ownership.edges())

@@ -47,7 +47,7 @@ def what_if(words: Sequence[str], at: str | None, json: bool) -> None:
 
 
 def what_if_document(timeline: Timeline, name: str, at: str | None = None) -> Document:
-    """What ``what-if --json`` prints. ``at``: by default when the session last held most."""
+    """The document of ``what-if --json``. ``at``: by default when the session last held most."""
     session = find_session(timeline, name).seq
     moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
     answer = timeline.without(session, moment)

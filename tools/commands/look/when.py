@@ -63,7 +63,7 @@ def _print(page: Page, timeline: Timeline, answer: When, predicate: Predicate) -
 
 
 def _never(timeline: Timeline, answer: When, predicate: Predicate) -> str:
-    """What to say of a predicate that was never true up to the moment: when it became so, or what was so instead."""
+    """A sentence on a predicate that was never true up to the moment: when it became so, or what was so instead."""
     later = timeline.when(predicate).spans if answer.moment.seq < timeline.ledger.head else []
     if later:
         when = time_text(later[0].born_time, timeline.zone)

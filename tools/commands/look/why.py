@@ -84,7 +84,7 @@ def tell(lines: SpanLines, life: Life, moment: Moment, subject: str) -> None:
 
 
 def title(life: Life, subject: str) -> str:
-    """What a life is of, in words, where ``subject`` has been named already."""
+    """The words for a life, where ``subject`` has been named already."""
     match life.kind, life.value:
         case "edge", _:
             who = f"held by {life.label if life.owner is None else f'session {life.label}'}"

@@ -154,7 +154,7 @@ def _networks(texts: Sequence[str]) -> list[str]:
 
 
 def rotation_of(rotate: Sequence[str], keep: str | None, compress: bool) -> "Rotation | None":
-    """What the options ask for; None when the ledger is to be one file. Raises Misuse."""
+    """The rotation that the options ask for; None when the ledger is to be one file. Raises Misuse."""
     from ezmsg.ledger.runtime.keeper import Rotation
 
     in_bytes, spans = [], []

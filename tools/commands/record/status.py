@@ -111,7 +111,7 @@ def _clients(answer: dict[str, Any]) -> list[Row]:
 
 
 def _trouble(answer: dict[str, Any]) -> list[Row]:
-    """What is not as it should be, or was not."""
+    """Rows about everything that is not as it should be, or was not."""
     rows = []
     if answer["slowest_acks"]:
         slowest = answer["slowest_acks"][0]
@@ -123,8 +123,8 @@ def _trouble(answer: dict[str, Any]) -> list[Row]:
     if refusals:
         rows.append(Row("refused", ", ".join(refusals), "warn"))
     if answer["backlogs"]:
-        behind = [f"{each['entries']} of {each['stream']} for {each['peer']}" for each in answer["backlogs"]]
-        rows.append(Row("behind", listed(behind, BEHIND_MAX), "warn"))
+        waiting = [f"{each['entries']} of {each['stream']} for {each['peer']}" for each in answer["backlogs"]]
+        rows.append(Row("backlog", listed(waiting, BEHIND_MAX), "warn"))
     rows += [Row("stalled", f"the subscriber of {topic}", "warn") for topic in answer["stalled"]]
     degraded, error = answer["degraded"], answer["last_error"]
     if degraded is not None:

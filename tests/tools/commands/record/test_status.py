@@ -157,7 +157,7 @@ def test_a_degraded_recorder_says_so() -> None:
     assert "streams     2 of topology" in out
     assert "slowest     B/IN (10.0.0.7:2) took 250 ms for an update" in out
     assert "refused     4 refusals, 3 host_not_allowed" in out
-    assert "behind      99 of topology for 10.0.0.7:1" in out
+    assert "backlog     99 of topology for 10.0.0.7:1" in out
     assert "last error" not in out, "it is the same one"
     nothing = dict.fromkeys(("degraded", "lag", "bytes", "bytes_per_hour"))
     again = _said({**answer, **nothing, "durability": "none"})
