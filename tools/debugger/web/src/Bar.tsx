@@ -1,10 +1,10 @@
 // The bar above the graph, and the buttons that move through time.
 import { useState } from "react";
-import { Refused, ask } from "./api";
+import { Refused, ask, seqOf } from "./api";
 import { exported } from "./export";
 import { Refusal } from "./Inspector";
 import { model } from "./model";
-import { follow, pin, play, step, toNow } from "./moves";
+import { follow, go, pin, play, step, toNow } from "./moves";
 import type { Diff, Status, When } from "./shapes";
 import { LENSES, type Lens, get, set, useView } from "./store";
 import { zoom } from "./Timeline";
@@ -61,10 +61,8 @@ export function Transport() {
       <button type="button" aria-pressed={pinned !== null} onClick={pin} aria-label="Pin this moment" aria-keyshortcuts="p">
         {pinned === null ? "Pin this moment" : `Pinned ${pinned}`}
       </button>
-      <output className="moment">
-        <b>{`seq ${at.toLocaleString("en")}`}</b>
-        {time > 0 && <span>{` ${day(time)} ${clock(time)}`}</span>}
-      </output>
+      <GoTo at={at} />
+      <output className="moment">{time > 0 && `${day(time)} ${clock(time)}`}</output>
       <span className="space" />
       <Ask />
       <button type="button" aria-pressed={axis === "time"} onClick={() => set({ axis: axis === "time" ? "seq" : "time" })}>Wall time</button>
@@ -72,6 +70,29 @@ export function Transport() {
       <button type="button" aria-label="Zoom out of the timeline" onClick={() => zoom(2)}>{"\u2212"}</button>
       <button type="button" disabled={!shown} onClick={() => set({ window: null })}>All</button>
     </div>
+  );
+}
+
+/** The seq of the moment, to be read and written: every moment that the command line takes. */
+function GoTo({ at }: { at: number }) {
+  const [error, setError] = useState<Refused | null>(null);
+  const enter = async (event: React.FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const input = event.currentTarget.elements.namedItem("moment") as HTMLInputElement;
+    try {
+      go(await seqOf(input.value));
+      setError(null);
+      input.blur();
+    } catch (refused) {
+      if (!(refused instanceof Refused)) throw refused;
+      setError(refused);
+    }
+  };
+  return (
+    <form className="goto" onSubmit={enter}>
+      <label>seq <input name="moment" key={at} type="text" aria-label="Go to" defaultValue={at} title="A seq, a time, -5m, mark:NAME, session:ID, run:N, start, end" /></label>
+      {error && <div className="over"><Refusal error={error} /></div>}
+    </form>
   );
 }
 

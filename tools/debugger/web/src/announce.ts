@@ -18,6 +18,7 @@ export function announce(list: HTMLUListElement): () => void {
   const update = () => {
     const wanted = new Map<number, string>();
     const pinned = get().pin !== null;
+    const held = model.history.allHolders(get().at);
     let left = 0;
     model.mask();
     model.differences();
@@ -43,6 +44,8 @@ export function announce(list: HTMLUListElement): () => void {
         items.set(edge, item);
         list.append(item);
       }
+      const owners = (held.get(edge) ?? []).join(" ");
+      if (item.dataset.owners !== owners) item.dataset.owners = owners;
       if ((item.getAttribute("aria-description") ?? "") !== word) {
         if (word) item.setAttribute("aria-description", word);
         else item.removeAttribute("aria-description");

@@ -1,5 +1,5 @@
 // Questions to the server. Addresses are relative: the folder of the page has the token.
-import type { Refusal } from "./shapes";
+import type { Density, Refusal } from "./shapes";
 
 /** What the server would not answer, with the hint of what to do next. */
 export class Refused extends Error {
@@ -39,6 +39,12 @@ async function fetched(path: string, parameters: Parameters, signal?: AbortSigna
 
 export async function ask<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
   return (await fetched(path, parameters, signal)).json();
+}
+
+/** The seq that a moment names, which the server is asked for unless it is one. */
+export async function seqOf(moment: string): Promise<number> {
+  if (/^\d+$/.test(moment.trim())) return Number(moment);
+  return (await ask<Density>("density", { from: moment, to: moment, buckets: 1 })).to.seq;
 }
 
 export async function octets(path: string, parameters: Parameters = {}): Promise<ArrayBuffer> {

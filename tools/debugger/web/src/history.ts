@@ -209,6 +209,20 @@ export class History {
     return out.sort((a, b) => a - b);
   }
 
+  /** Who holds each edge just after event seq, in rising order. Cost: one scan. */
+  allHolders(seq: number): Map<number, number[]> {
+    const out = new Map<number, number[]>();
+    const upto = above(this.born, seq);
+    for (let i = 0; i < upto; i++) {
+      if (this.died.data[i] <= seq) continue;
+      const list = out.get(this.edge.data[i]);
+      if (list) list.push(this.owner.data[i]);
+      else out.set(this.edge.data[i], [this.owner.data[i]]);
+    }
+    for (const list of out.values()) list.sort((a, b) => a - b);
+    return out;
+  }
+
   /** Every hold on one edge. */
   holdsOn(place: number): { born: number; died: number; owner: number }[] {
     const out = [];

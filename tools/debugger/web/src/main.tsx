@@ -4,7 +4,7 @@ import "./theme.css";
 import { Component, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { announce } from "./announce";
-import { Refused, ask, octets } from "./api";
+import { Refused, ask, octets, seqOf } from "./api";
 import { Asked, Bar, Transport, With } from "./Bar";
 import { Drawing, type DrawingForm } from "./drawing";
 import { Events } from "./Events";
@@ -45,7 +45,7 @@ async function opened(): Promise<void> {
   let follow = at === null && model.ledger.written;
   if (at !== null && /^\d+$/.test(at)) seq = Math.min(Number(at), head);
   else if (at !== null) {
-    seq = (await ask<{ seq: number }>("state", { at })).seq;
+    seq = await seqOf(at);
     follow = false;
   }
   set({ ...rest, at: seq, follow });
