@@ -326,9 +326,13 @@ class Timeline:
         """
         from ezmsg.ledger.projections.drawing.births import drawn, grown  # most questions need no picture
 
-        if known is not None:
-            return self._ask(lambda evidence, at: grown(known, evidence.lifetimes, evidence.registration), "end")
-        return self._ask(lambda evidence, at: drawn(evidence.lifetimes, evidence.registration), "end")
+        def draw() -> "Drawing":
+            evidence = Evidence(self._archive)
+            if known is None:
+                return drawn(evidence.lifetimes, evidence.registration)
+            return grown(known, evidence.lifetimes, evidence.registration)
+
+        return self._archive.asked(draw)  # of a damaged ledger, what came before the damage
 
     def _ask(self, question: Callable[[Evidence, Moment], T], moment: Named) -> T:
         from ezmsg.ledger.projections.questions.evidence import Evidence

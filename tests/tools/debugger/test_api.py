@@ -175,6 +175,7 @@ def test_a_damaged_ledger_is_shown_up_to_the_damage(debug: Debug, night: Any, tm
     assert damaged.get("state", at=body["head"]).status == 200
     assert damaged.get("events", limit=1000).body["upto"] == body["head"]
     assert damaged.get("lifetimes").status == 200
+    assert damaged.get("drawing").body["boxes"]
 
 
 def test_an_empty_ledger_has_answers(debug: Debug, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import { clock, day } from "./times";
 
 const LENS_NAMES: Record<Lens, string> = { wiring: "Wiring", owner: "Owners", settings: "Settings", process: "Processes" };
 
-export function Bar({ status, gone, search }: { status: Status | null; gone: boolean; search: () => void }) {
+export function Bar({ status, gone, search }: { status: Status | null; gone: "waiting" | "other" | null; search: () => void }) {
   const lens = useView((view) => view.lens);
   const ghosts = useView((view) => view.ghosts);
   const [saving, setSaving] = useState<string | null>(null);
@@ -21,7 +21,7 @@ export function Bar({ status, gone, search }: { status: Status | null; gone: boo
     <header className="bar">
       <h1 title={model.ledger.ledger}>{model.ledger.name}</h1>
       <span className="state" role="status" data-state={gone ? "gone" : status?.written ? "live" : "still"}>
-        {gone ? "the server is gone; waiting for it ..." : status?.written ? "recording" : "closed"}
+        {gone === "other" ? "another server answers: open its address" : gone ? "the server is gone; waiting for it ..." : status?.written ? "recording" : "closed"}
       </span>
       <div className="lenses" role="group" aria-label="Lens">
         {LENSES.map((each) => (

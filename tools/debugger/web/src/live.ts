@@ -1,6 +1,6 @@
 // What comes into the ledger while the page is open. A stream that breaks is opened again by hand: one error from the
 // server ends an EventSource for good.
-import { address } from "./api";
+import { Refused, address, ask } from "./api";
 import type { Events, Status } from "./shapes";
 
 const WAIT_MS = [500, 1000, 2000, 4000, 5000];
@@ -8,7 +8,8 @@ const WAIT_MS = [500, 1000, 2000, 4000, 5000];
 export interface Listeners {
   status(status: Status): void;
   events(piece: Events): void;
-  gone(isGone: boolean): void;
+  /** "waiting": nobody answers; "other": another server does, with another token. */
+  gone(how: "waiting" | "other" | null): void;
 }
 
 export function listen(after: () => number, listeners: Listeners): () => void {
@@ -21,14 +22,18 @@ export function listen(after: () => number, listeners: Listeners): () => void {
     source = new EventSource(address("live", { after: after() }));
     source.onopen = () => {
       tries = 0;
-      listeners.gone(false);
+      listeners.gone(null);
     };
     source.addEventListener("status", (event) => listeners.status(JSON.parse((event as MessageEvent<string>).data)));
     source.addEventListener("events", (event) => listeners.events(JSON.parse((event as MessageEvent<string>).data)));
     source.onerror = () => {
       source?.close();
-      listeners.gone(true);
-      if (!ended) waiting = window.setTimeout(open, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
+      if (ended) return;
+      listeners.gone("waiting");
+      void ask("openapi.json").catch((error: unknown) => {
+        if (error instanceof Refused && error.status === 403) listeners.gone("other");
+      });
+      waiting = window.setTimeout(open, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
     };
   };
   open();

@@ -56,7 +56,7 @@ async function opened(): Promise<void> {
 function Page() {
   const [drawing, setDrawing] = useState<Drawing | null>(null);
   const [status, setStatus] = useState<Status | null>(null);
-  const [gone, setGone] = useState(false);
+  const [gone, setGone] = useState<"waiting" | "other" | null>(null);
   const [version, setVersion] = useState(0);
   const [fresh, setFresh] = useState<Piece | null>(null);
   const [dialog, setDialog] = useState<"search" | "keys" | null>(null);

@@ -1,0 +1,214 @@
+"""Following a recording under way: real ezmsg programs that come, connect and go."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.questions.timeline import Timeline
+
+Show = Callable[..., Any]
+
+PIPELINE = '''
+import asyncio, os, sys
+import ezmsg.core as ez
+
+class Source(ez.Unit):
+    OUTPUT = ez.OutputStream(int)
+
+    @ez.publisher(OUTPUT)
+    async def count(self):
+        number = 0
+        while not os.path.exists(sys.argv[1]):
+            yield self.OUTPUT, number
+            number += 1
+            await asyncio.sleep(0.02)
+        raise ez.NormalTermination
+
+class Sink(ez.Unit):
+    INPUT = ez.InputStream(int)
+
+    @ez.subscriber(INPUT)
+    async def take(self, number: int) -> None:
+        pass
+
+class Rig(ez.Collection):
+    SOURCE = Source()
+    SINK = Sink()
+
+    def network(self):
+        return ((self.SOURCE.OUTPUT, self.SINK.INPUT),)
+
+if __name__ == "__main__":
+    ez.run(RIG=Rig())
+'''
+
+VISITOR = '''
+import asyncio, sys
+import ezmsg.core as ez
+
+async def main():
+    async with ez.GraphContext() as context:
+        await context.connect("RIG/SOURCE/OUTPUT", "SCOPE/IN")
+        print("connected", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        await context.disconnect("RIG/SOURCE/OUTPUT", "SCOPE/IN")
+        print("disconnected", flush=True)
+
+asyncio.run(main())
+'''
+
+
+class Rig:
+    """A served graph on which programs come and go."""
+
+    def __init__(self, desk: Any, folder: Path) -> None:
+        self.desk, self.folder = desk, folder
+        self.ledger = folder / "rig.ledger"
+        self.server = desk.start("ezmsg-ledger", "serve", self.ledger, "--address", desk.free)
+        self.address = self.server.until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1]
+        self.go = folder / "go"
+
+    def start(self, name: str, text: str, *arguments: Any, python: str | Path = "python", **options: Any) -> Any:
+        script = self.folder / f"{name}.py"
+        script.write_text(text)
+        return self.desk.start(python, script, *arguments, EZMSG_GRAPHSERVER_ADDR=self.address, **options)
+
+    def stop(self) -> None:
+        os.kill(self.server.pid, signal.SIGTERM)
+        assert self.server.end().code == 0
+
+
+@pytest.fixture
+def rig(desk: Any, tmp_path: Path) -> Rig:
+    return Rig(desk, tmp_path)
+
+
+def edges_now(rig: Rig) -> dict[str, list[int]]:
+    with Ledger.open(rig.ledger, "r") as ledger:
+        edges = Timeline(ledger).lifetimes.edges_at(ledger.head)
+    return {f"{a} -> {b}": sorted(owner or 0 for owner in owners) for (a, b), owners in edges.items()}
+
+
+def follow(shown: Any, rig: Rig, edge: str, there: bool) -> None:
+    """Until the page shows, or no longer shows, an edge; then it shows what the ledger holds."""
+    shown.until(lambda: (edge in shown.page.locator('ul[aria-label="Edges"]').inner_text()) == there, edge)
+
+
+def test_a_pipeline_is_followed_while_it_changes(show: Show, rig: Rig) -> None:
+    shown = show(rig.ledger, own=True)
+    assert shown.button("Follow").get_attribute("aria-pressed") == "true"
+    pipeline = rig.start("pipeline", PIPELINE, rig.go)
+    follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
+    shown.region("Graph").get_by_role("button", name="RIG/SINK", exact=True).wait_for()
+    before = shown.page.locator('[data-address="RIG/SOURCE"]').bounding_box()
+    visitor = rig.start("visitor", VISITOR, stdin="\n")
+    follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
+    assert visitor.end().code == 0
+    shown.region("Events").get_by_text("SCOPE/IN").first.wait_for()
+    assert before is not None
+    # going back pauses following; Escape returns
+    shown.page.keyboard.press("ArrowLeft")
+    assert shown.button("Follow").get_attribute("aria-pressed") == "false"
+    paused = shown.at
+    rig.go.touch()
+    assert pipeline.end().code == 0
+    shown.until(lambda: int(shown.moment.get_attribute("aria-valuemax")) > paused + 3, "the history grows")
+    assert shown.at == paused
+    shown.page.keyboard.press("Escape")
+    follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", False)
+    shown.until(lambda: shown.at == int(shown.moment.get_attribute("aria-valuemax")), "it is at the end")
+    shown.shot("live")
+    rig.stop()
+    shown.page.get_by_role("status").filter(has_text="closed").wait_for()
+    with Ledger.open(rig.ledger, "r") as ledger:
+        shown.until(lambda: int(shown.moment.get_attribute("aria-valuemax")) == ledger.head, "nothing is missed")
+        timeline = Timeline(ledger)
+        for seq in range(1, ledger.head, 3):
+            box = shown.page.get_by_role("textbox", name="Go to")
+            box.fill(str(seq))
+            box.press("Enter")
+            wanted = {f"{a} -> {b}" for a, b in timeline.lifetimes.edges_at(seq)}
+            assert set(shown.edges(seq)) == wanted
+
+
+def test_a_server_that_is_gone_is_waited_for(show: Show, demo: Path, desk: Any) -> None:
+    shown = show(demo, own=True, query="?at=20")
+    port = shown.address.split(":")[2].split("/")[0]
+    shown.program.interrupt()
+    assert shown.program.end().code == 0
+    shown.page.get_by_role("status").filter(has_text="the server is gone").wait_for()
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.at == 21  # what was sent is there
+    again = desk.start("ezmsg-ledger", "debug", demo, "--no-open", "--port", port)
+    again.until(r"showing")
+    shown.page.get_by_role("status").filter(has_text="another server answers").wait_for()
+    shown.refused()
+
+
+def test_a_connection_that_breaks_is_made_again(show: Show, rig: Rig) -> None:
+    shown = show(rig.ledger, own=True)
+    shown.page.context.set_offline(True)
+    shown.page.evaluate("() => fetch('api/v1/ledger').catch(() => null)")
+    os.kill(shown.program.pid, signal.SIGSTOP)
+    os.kill(shown.program.pid, signal.SIGCONT)
+    shown.page.context.set_offline(False)
+    pipeline = rig.start("pipeline", PIPELINE, rig.go)
+    follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
+    rig.go.touch()
+    assert pipeline.end().code == 0
+    shown.refused()
+
+
+def test_a_ledger_that_is_replaced_while_it_is_shown(show: Show, demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "now.ledger"
+    path.write_bytes(demo.read_bytes())
+    shown = show(path, own=True)
+    (tmp_path / "gone.ledger").write_bytes(path.read_bytes())
+    path.unlink()
+    shown.page.get_by_role("alert").wait_for()
+    assert "What comes before" in shown.page.get_by_role("alert").inner_text()
+    with Ledger.open(tmp_path / "other.ledger") as other:
+        other.append([])
+    (tmp_path / "other.ledger").replace(path)
+    shown.until(lambda: shown.moment.get_attribute("aria-valuemax") in ("0", "1"), "the other history is shown")
+
+
+def test_a_damaged_ledger_says_so(show: Show, demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.ledger"
+    data = bytearray(demo.read_bytes())
+    data[data.index(b'"ledger.commit"', len(data) // 2) + 3] ^= 1
+    path.write_bytes(data)
+    shown = show(path, own=True)
+    said = shown.page.get_by_role("alert").inner_text()
+    assert "damaged.ledger" in said
+    assert 10 < shown.at < 56
+    assert f"up to seq {shown.at}" in said
+    shown.shot("damaged")
+
+
+def test_another_ledger_is_compared_by_names(show: Show, demo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.ledger"
+    other.write_bytes(demo.read_bytes())
+    shown = show(demo, "--with", other, query="?at=35")
+    group = shown.page.get_by_role("group", name="Compare with the other ledger")
+    group.get_by_role("textbox", name="Moment of the other ledger").fill("20")
+    group.get_by_role("button", name="Compare").click()
+    found = shown.page.get_by_role("region", name="By names")
+    found.wait_for()
+    assert "- RIG/AMP/OUTPUT -> VISITOR/SCOPE" in found.inner_text()
+    shown.shot("with")
+
+
+def test_an_empty_ledger_and_one_of_refusals(show: Show, tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "empty.ledger").close()
+    shown = show(tmp_path / "empty.ledger", own=True)
+    assert shown.region("Graph").get_by_text("Nothing has been recorded yet.").is_visible()
+    assert shown.at == 0
+    for key in ("ArrowRight", "ArrowLeft", "End", "p", "p", " ", " "):
+        shown.page.keyboard.press(key)
+    shown.shot("empty")
