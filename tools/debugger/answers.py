@@ -12,7 +12,7 @@ from ezmsg.ledger.tools.commands.look.log import Filter
 from ezmsg.ledger.tools.commands.look.what_if import what_if_document
 from ezmsg.ledger.tools.debugger import bodies, queries
 from ezmsg.ledger.tools.debugger.density import density
-from ezmsg.ledger.tools.debugger.telling import told
+from ezmsg.ledger.tools.debugger.telling import plain, told
 from ezmsg.ledger.tools.debugger.watched import Watched, contradicted
 from ezmsg.ledger.tools.input.location import asked_moment
 from ezmsg.ledger.tools.text import documents
@@ -129,6 +129,8 @@ def _events(watched: Watched, query: queries.Events) -> Document:
         types = [] if query.type is None else query.type.split(",")
         wanted = Filter(timeline, types, query.session, query.topic, query.component)
     until = watched.head if query.until == "end" else asked_moment(timeline, query.until).seq
+    if wanted is None and not query.lines:
+        return plain(watched, query.after, until, query.limit)
     return told(watched, query.after, until, query.limit, wanted, query.fold)
 
 

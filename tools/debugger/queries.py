@@ -57,7 +57,9 @@ class Difference(Query, frozen=True, rename={"from_": "from", "with_": "with"}):
 
 
 class Events(Query, frozen=True):
-    """``after``: the event before the first one; the others as the options of ``log``; types separated by commas."""
+    """``after``: the event before the first one; the others as the options of ``log``; types separated by commas.
+
+    ``lines=false``: only the events, which needs no state to begin with."""
 
     after: Seq = 0
     until: Moment = "end"
@@ -67,6 +69,7 @@ class Events(Query, frozen=True):
     topic: Text | None = None
     component: Text | None = None
     fold: bool = True
+    lines: bool = True
 
 
 class Density(Query, frozen=True, rename={"from_": "from"}):

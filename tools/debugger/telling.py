@@ -24,8 +24,7 @@ def told(
     ``next``: behind which seq to go on, None at the end. Cost: telling takes some microseconds an event, and finding
     the state to begin with as much as ``Timeline.at``, unless the answer before ended there.
     """
-    until = min(until, watched.head)
-    after = max(after, watched.ledger.first - 1)
+    until, after = min(until, watched.head), max(after, watched.ledger.first - 1)
     events: list[Any] = []
     lines: list[Line] = []
     looked = 0
@@ -37,7 +36,7 @@ def told(
                 sentence = story.tell(event)
                 looked, seq = looked + 1, event.seq
                 if wanted is None or wanted(sentence, story.state):
-                    events.append(msgspec.Raw(codec.encode([event]).rstrip(b"\n")))
+                    events.append(_raw(event))
                     lines += bursts.add(sentence)
                 if len(events) >= limit or looked >= LOOKED_AT_MAX:
                     break
@@ -46,6 +45,23 @@ def told(
             until = seq
         lines += bursts.flush()
         watched.keep_state(story.state)
+    return _document(watched, (after, seq, until), events, lines)
+
+
+def plain(watched: Watched, after: int, until: int, limit: int) -> Document:
+    """As ``told``, without a line: no state has to be found. Cost: O(limit)."""
+    until, after = min(until, watched.head), max(after, watched.ledger.first - 1)
+    events = list(watched.ledger.entries(after, min(until, after + limit)))
+    seq = events[-1].seq if events else until
+    return _document(watched, (after, seq, until), list(map(_raw, events)), [])
+
+
+def _raw(event: Any) -> msgspec.Raw:
+    return msgspec.Raw(codec.encode([event]).rstrip(b"\n"))
+
+
+def _document(watched: Watched, span: tuple[int, int, int], events: list[Any], lines: list[Line]) -> Document:
+    after, seq, until = span
     return {
         **ledger_document(watched.timeline),
         "after": after,

@@ -76,6 +76,8 @@ def test_events_are_those_of_the_log(asked: Debugger, night: Any, run: Callable[
         events += answer["events"]
         after = answer["next"]
     assert events == lines
+    plain = asked.get("events", after=3, limit=9, lines="false").body
+    assert (plain["events"], plain["lines"], plain["next"]) == (lines[3:12], [], 12)
     texts = [line["text"] for line in asked.get("events", limit=1000, fold="false").body["lines"]]
     assert len(texts) == len(lines)
     assert any("refused" in text for text in texts)

@@ -15,6 +15,8 @@ import { get, set, subscribe, useView } from "./store";
 const SHOWN_MAX = 36;
 const REACH_PX = 7;
 const PICKED_MAX = 40;
+/** Pixels of a drawing's margin that may be out of sight: it is all there then, and needs no overview. */
+const SLACK = 24;
 /** Elements that are made at most; of a larger drawing those that are seen. */
 const ELEMENTS_MAX = 1500;
 
@@ -85,12 +87,21 @@ function Element({ box, children }: { box: Box; children: React.ReactNode }) {
   );
   return (
     <div
-      ref={keep} className={`box ${box.kind}`} style={{ width: box.w, height: box.h }} data-s="off" title={box.address}
+      ref={keep} className={`box ${box.kind}`} data-s="off" title={box.address}
+      style={{ width: box.w, height: box.h, "--fit": `${fitting(box)}px` } as React.CSSProperties}
       data-address={box.address}
     >
       {children}
     </div>
   );
+}
+
+const measure = document.createElement("canvas").getContext("2d")!;
+
+/** The size of type at which a name fills its box: what is counter-scaled grows up to that. */
+function fitting(box: Box): number {
+  measure.font = "600 12px system-ui, sans-serif";
+  return (12 * (box.w - 10)) / Math.max(1, measure.measureText(cut(box.name)).width);
 }
 
 export const subjectOf = (box: Box): string =>
@@ -285,7 +296,8 @@ export class Painter {
     if (this.wrapper.dataset.level !== level) this.wrapper.dataset.level = level;
     if (level === "middle") this.wrapper.style.setProperty("--counter", `${Math.max(10, 9.5 / zoom)}px`);
     const { width, height } = this.drawing;
-    const isAll = camera.x >= 0 && camera.y >= 0 && camera.x + width * zoom <= this.wrapper.clientWidth && camera.y + height * zoom <= this.wrapper.clientHeight;
+    const [right, bottom] = [camera.x + width * zoom, camera.y + height * zoom];
+    const isAll = camera.x >= -SLACK && camera.y >= -SLACK && right <= this.wrapper.clientWidth + SLACK && bottom <= this.wrapper.clientHeight + SLACK;
     this.wrapper.toggleAttribute("data-all", isAll);
     if (!this.frame) {
       this.frame = requestAnimationFrame(() => {

@@ -46,7 +46,7 @@ function Overview() {
         <Row name="sessions">
           {sessions.length === 0 && "none"}
           {sessions.slice(0, 12).map((each) => (
-            <Link key={each.id} subject={`session ${each.id}`}>{history.sessionName(each.id)}</Link>
+            <Link key={each.id} subject={`session ${each.id}`}>{sessionTitle(each.id, sessions.map((other) => other.id))}</Link>
           ))}
           {sessions.length > 12 && ` and ${sessions.length - 12} more`}
         </Row>
@@ -386,6 +386,12 @@ export function shownSubject(subject: string): string {
   const [kind, name] = parts(subject);
   if (kind === "session") return `session ${model.history.sessionName(Number(name))}`;
   return kind === "edge" ? subject : name;
+}
+
+/** A session's name; of several of that name, with its id. */
+function sessionTitle(id: number, among: number[]): string {
+  const name = model.history.sessionName(id);
+  return among.some((other) => other !== id && model.history.sessionName(other) === name) ? `${name} (${id})` : name;
 }
 
 export function parts(subject: string): [kind: string, name: string] {

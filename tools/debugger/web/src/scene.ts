@@ -25,6 +25,10 @@ const GHOSTS_MAX = 4000;
 /** Lines of a difference above which they are solid: dashes of thousands take a third of a second. */
 const DASHED_MAX = 600;
 const CELL = 256;
+/** Lines, seen from far away, above which each is painted paler: where many run, it is darker. */
+const CROWD = 900;
+/** Edges that came and went in between are drawn when they are few; of many, the list tells. */
+const BETWEEN_MAX = 60;
 
 type Style = { colour: string; width: number; dash: number[] };
 
@@ -32,7 +36,7 @@ export class Scene {
   private cells = new Map<number, number[]>();
   private present: Uint16Array<ArrayBuffer> = new Uint16Array(0);
   related: Set<number> | null = null;
-  hovered = -1;
+  private between = false;
 
   constructor(
     private below: HTMLCanvasElement,
@@ -130,7 +134,8 @@ export class Scene {
     for (const key of order) {
       const segments = groups.get(key)!;
       const style = this.style(key, colours, changes > DASHED_MAX);
-      context.globalAlpha = dim && !key.startsWith("9") ? 0.28 : 1;
+      const crowd = camera.zoom < NAMES_FROM ? Math.max(0.2, Math.min(1, CROWD / segments.length)) : 1;
+      context.globalAlpha = dim && !key.startsWith("9") ? 0.28 * crowd : key.startsWith("9") ? 1 : crowd;
       context.strokeStyle = context.fillStyle = style.colour;
       context.lineWidth = style.width / Math.max(camera.zoom, 0.05) ** 0.6 / (camera.zoom < 1 ? 1 : camera.zoom ** 0.4);
       context.setLineDash(style.dash.map((length) => length / camera.zoom));
@@ -165,11 +170,13 @@ export class Scene {
     const { now, history } = model;
     const fed = lens === "wiring" && pin === null ? model.published() : null;
     const few = this.drawing.segments.length <= GHOSTS_MAX;
-    const add = (key: string, number: number) => {
+    const add = (key: string, number: number): number => {
       const list = groups.get(key);
-      if (list) list.push(number);
-      else groups.set(key, [number]);
+      if (list) return list.push(number);
+      groups.set(key, [number]);
+      return 1;
     };
+    this.between = pin !== null && (model.differences()?.between.length ?? 0) <= BETWEEN_MAX;
     this.drawing.segments.forEach((segment, number) => {
       const [x0, y0, x1, y1] = segment.box;
       if (x0 > seen[2] || y0 > seen[3] || x1 < seen[0] || y1 < seen[1]) return;
@@ -203,13 +210,16 @@ export class Scene {
   }
 
   /** A cable of many edges keeps its grey, and a count says what changed in it; a line of one edge shows that itself. */
-  private groupDifference(segment: Segment, number: number, add: (key: string, number: number) => void): void {
+  private groupDifference(segment: Segment, number: number, add: (key: string, number: number) => number): void {
     const tally = this.tally(segment);
     const all = segment.edges.length;
-    if (tally.on) add("1on", number);
+    const between = this.between ? tally.between : 0;
+    let shown = 0;
     for (const state of ["removed", "between", "others", "added"] as const) {
-      if (tally[state] && (all <= 3 || tally[state] * 2 >= all)) add(`5${state}`, number);
+      const changed = state === "between" ? between : tally[state];
+      if (changed && (all <= 3 || changed * 2 >= all)) shown += add(`5${state}`, number);
     }
+    if (tally.on || (!shown && tally.added + tally.removed + tally.others)) add("1on", number);
   }
 
   private tally(segment: Segment): Record<EdgeState, number> {
