@@ -326,7 +326,7 @@ class Timeline:
         """
         from ezmsg.ledger.projections.drawing.births import drawn, grown  # most questions need no picture
 
-        def draw() -> "Drawing":
+        def draw() -> Drawing:
             evidence = Evidence(self._archive)
             if known is None:
                 return drawn(evidence.lifetimes, evidence.registration)
