@@ -15,6 +15,9 @@ from ezmsg.ledger.projections.drawing.union import COLLECTION, IN, OUT, UNIT
 CORNER, HEAD = 8, 6
 """Pixels: the radius of a line's corners, the length of an arrow's head."""
 
+COUNT_MIN = 24
+"""Pixels that a piece of line has at least where a count is written on it."""
+
 TITLED_MAX = 12
 """Edges that the tooltip of a line tells of; how many more there are, it says."""
 
@@ -166,7 +169,7 @@ def _count(segment: Segment, marks: Sequence[str]) -> str:
     ]
     length, x, y = max(spans, default=(0, 0, 0))
     words = [(mark, f"{_SIGNS[mark]}{marks.count(mark)}") for mark in (CAME, WENT, HELD) if mark in marks]
-    if length < 8 * sum(len(text) for _, text in words):
+    if length < COUNT_MIN:
         return ""
     spans_ = "".join(f'<tspan class="{_CLASSES[mark]}">{text}</tspan> ' for mark, text in words)
     return f'<text class="mid {_CLASSES[words[0][0]]}" x="{x}" y="{y - 4}">{spans_}</text>'

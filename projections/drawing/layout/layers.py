@@ -16,6 +16,9 @@ SETTINGS_WEIGHT, WEIGHT = 1, 3
 SHAPE = 1 / 3
 """Width by height that a layer of boxes at which ways begin or end may have, however low all others are."""
 
+HIGH_MIN = 900
+"""Pixels: no layer up to this height is too high; a screen has as many."""
+
 ROOM_X, ROOM_Y = 60, 22
 """Pixels that a box takes beside its own size."""
 
@@ -118,7 +121,7 @@ def _spread(
         inner = [box for box in column if into[box] and out[box]]
         goals = [box for box in column if into[box] and not out[box]]
         area = sum((sizes[box][0] + ROOM_X) * (sizes[box][1] + ROOM_Y) for box in (*starts, *goals))
-        high = max(tallest, _height(inner, sizes), int((area / SHAPE) ** 0.5))
+        high = max(HIGH_MIN, tallest, _height(inner, sizes), int((area / SHAPE) ** 0.5))
         room = high - _height(inner, sizes)
         beside, *before = _filled(starts, room, high, sizes)
         below, *behind = _filled(goals, room - _height(beside, sizes), high, sizes)

@@ -3,7 +3,7 @@
 All below a cut moves down and all behind a layer moves right, so whatever was above or left of something stays so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median_low
 
 from ezmsg.ledger.projections.drawing.layout.borders import DECLARED, FROM_BORDER, End, Key
@@ -46,47 +46,47 @@ def open_below(inside: Inside, row: int, cut: int, extra: int) -> None:
     inside.h += extra
 
 
-def widen(inside: Inside, layer: int, width: int) -> None:
-    """Make a layer so wide: what is behind it in its row moves right."""
-    extra = width - inside.layer_w[layer]
+def open_behind(inside: Inside, cut: int, extra: int, layer: int = -1) -> None:
+    """Move all that begins at x ``cut`` or behind to the right by ``extra`` pixels, in all rows.
+
+    The tracks behind what moves, and behind ``layer``, whose right side that is, move along.
+    """
     if extra <= 0:
         return
-    row = inside.rows[inside.row_of(layer)]
-    inside.layer_w[layer] = width
-    for each in range(layer + 1, row.last):
+    moved = {each for each, x in enumerate(inside.x) if x >= cut and each != layer}
+    for each in moved:
         inside.x[each] += extra
-    for channel in range(layer, min(row.last, len(inside.level.channels))):
-        _shift(inside, channel, row, extra)
-    last = len(inside.x) - 1
-    end = inside.x[last] + inside.layer_w[last] if row.last > last else _right(inside, row)
-    inside.w = max(inside.w, end)
-    inside.x[last] = inside.w - inside.layer_w[last]
-
-
-def _shift(inside: Inside, channel: int, row: Row, extra: int) -> None:
-    """Move the tracks of a channel in one row to the right; those of what turns there only at this row's end."""
+    for number, x in inside.shelf.items():
+        if x >= cut:
+            inside.shelf[number] = x + extra
+    moved.add(layer)
     nodes = inside.level.nodes
-    for strand in inside.level.channels[channel]:
-        ends = nodes[strand.source].layer, nodes[strand.target].layer
-        if strand.turn is None:
-            if strand.track and row.first <= min(ends) and max(ends) < row.last:
+    for channel, strands in enumerate(inside.level.channels):
+        if channel not in moved:
+            continue
+        for strand in strands:
+            first, last = nodes[strand.source].layer, nodes[strand.target].layer
+            begins_row = first > channel < last and inside.row_of(channel) != inside.row_of(channel + 1)
+            if strand.turn is not None and first > last:  # it comes from the next row: its end is in this one
+                strand.turn = (strand.turn[0] + extra, strand.turn[1])
+            elif strand.track and not begins_row:
                 strand.track += extra
-        elif ends[0] < row.last <= ends[1]:
-            strand.track += extra
-        else:
-            strand.turn = (strand.turn[0] + extra, strand.turn[1])
+    inside.w += extra
+    _exits(inside)
 
 
-def _right(inside: Inside, row: Row) -> int:
-    """How far a row reaches that is not the last one: to its end, or to the furthest track of what turns there."""
-    nodes = inside.level.nodes
-    reach = inside.x[row.last - 1] + inside.layer_w[row.last - 1] + CHANNEL_MIN
-    for strand in inside.level.channels[row.last - 1]:
-        if strand.turn is None:
-            reach = max(reach, strand.track if nodes[strand.source].layer < row.last else 0)
-        else:
-            reach = max(reach, strand.track if nodes[strand.source].layer < row.last else strand.turn[0])
-    return reach + 2 * ASIDE
+def widen(inside: Inside, layer: int, width: int) -> None:
+    """Make a layer so wide: what is behind it moves right."""
+    extra, cut = width - inside.layer_w[layer], inside.x[layer] + inside.layer_w[layer]
+    if extra > 0:
+        inside.layer_w[layer] = width
+        open_behind(inside, cut, extra, layer)
+
+
+def _exits(inside: Inside) -> None:
+    """The last layer is the border that lines leave through."""
+    if inside.x:
+        inside.x[-1] = inside.w - inside.layer_w[-1]
 
 
 # --- boxes -----------------------------------------------------------------------------------------------------------
@@ -116,24 +116,12 @@ def resize(inside: Inside, place: int, w: int, h: int, left: Mapping[Key, int], 
 
 def _resize_loose(inside: Inside, number: int, wider: int, higher: int) -> None:
     node = inside.level.nodes[number]
-    x, bottom = inside.shelf[number], node.y + node.h
-    for other, other_x in inside.shelf.items():
-        beside = inside.level.nodes[other]
-        if other_x > x and beside.y < bottom and node.y < beside.y + beside.h:
-            inside.shelf[other] = other_x + wider
-            inside.w = max(inside.w, other_x + wider + beside.w + 2 * ASIDE)
-    inside.w = max(inside.w, x + node.w + wider + 2 * ASIDE)
+    open_behind(inside, inside.shelf[number] + node.w, wider)
+    bottom = node.y + node.h
     for other in inside.shelf:
-        beside = inside.level.nodes[other]
-        if beside.y >= bottom:
-            beside.y += higher
+        if inside.level.nodes[other].y >= bottom:
+            inside.level.nodes[other].y += higher
     inside.h += higher
-    _exits(inside)
-
-
-def _exits(inside: Inside) -> None:
-    if inside.x:
-        inside.x[-1] = inside.w - inside.layer_w[-1]
 
 
 def add_box(inside: Inside, node: Node, links: Iterable[Link], pad: int) -> None:
@@ -232,40 +220,46 @@ def _stand(inside: Inside, number: int, wish: int) -> None:
         open_below(inside, inside.row_of(node.layer), row.bottom, 2 * ASIDE)
         row.top = row.bottom
     layer = level.layers[node.layer]
-    spaces: list[tuple[int, int]] = []
-    top = row.top
-    for other in sorted(layer, key=lambda each: level.nodes[each].y):
-        gap = GAP_BOXES if level.nodes[other].kind == BOX else GAP_BOX_BEND
-        spaces.append((top, level.nodes[other].y - gap))
-        top = level.nodes[other].y + level.nodes[other].h + gap
-    spaces.append((top, row.bottom))
-    fitting = [(min(max(wish, begin), end - node.h)) for begin, end in spaces if end - begin >= node.h]
-    near = min(fitting, key=lambda y: abs(y - wish), default=None)
-    if near is not None and abs(near - wish) <= NEAR and not _lines_at(inside, node.layer, near, near + node.h):
-        node.y = near
-    else:
-        begins = [begin for begin, _ in spaces]
-        y = min(begins, key=lambda begin: abs(begin - wish))
-        if y == begins[-1] and not _lines_at(inside, node.layer, y, max(y, row.bottom) + node.h):
-            open_below(inside, inside.row_of(node.layer), max(y, row.bottom), y + node.h - row.bottom)
-        else:
-            extra = node.h + 2 * GAP_BOXES
-            open_below(inside, inside.row_of(node.layer), y, extra + -extra % STEP)
-            y += GAP_BOXES if _lines_at(inside, node.layer, y - GAP_BOXES, y + node.h) else 0
-        node.y = y
-    place = sum(level.nodes[other].y < node.y for other in layer)
-    layer.insert(place, number)
+    y, cut, extra = _room(_obstacles(inside, node.layer), row, node.h, wish)
+    open_below(inside, inside.row_of(node.layer), cut, extra)
+    node.y = y
+    layer.insert(sum(level.nodes[other].y < node.y for other in layer), number)
 
 
-def _lines_at(inside: Inside, layer: int, top: int, bottom: int) -> bool:
-    """Whether added lines pass a layer between two heights."""
+def _obstacles(inside: Inside, layer: int) -> list[tuple[int, int, int]]:
+    """What a box in a layer has to keep clear of, from top to bottom: where it begins and ends, with the distance that
+    is kept, and the height at which it is moved."""
     nodes = inside.level.nodes
+    found = []
+    for number in inside.level.layers[layer]:
+        node = nodes[number]
+        gap = GAP_BOXES if node.kind == BOX else GAP_BOX_BEND
+        found.append((node.y - gap, node.y + node.h + gap, node.y))
     for added in inside.added:
-        if added.via is not None and top - ASIDE < added.via < bottom + ASIDE:
+        if added.via is not None:
             first, last = sorted((nodes[added.source].layer, nodes[added.target].layer))
             if first <= layer <= last:
-                return True
-    return False
+                found.append((added.via - ASIDE, added.via + ASIDE, added.via))
+    return sorted(found, key=lambda each: each[2])
+
+
+def _room(obstacles: Sequence[tuple[int, int, int]], row: Row, height: int, wish: int) -> tuple[int, int, int]:
+    """Where a box of some height may stand, and what for: from which height on all else moves down, and how far."""
+    free: list[tuple[int, int]] = []
+    inserted: list[tuple[int, int, int]] = []
+    top = row.top
+    for begin, end, cut in obstacles:
+        free.append((top, begin))
+        inserted.append((top, cut, top + height - begin))
+        top = max(top, end)
+    free.append((top, row.bottom))
+    inserted.append((top, max(top, row.bottom), max(0, top + height - row.bottom)))
+    fitting = [min(max(wish, begin), end - height) for begin, end in free if end - begin >= height]
+    near = min(fitting, key=lambda y: abs(y - wish), default=None)
+    if near is not None and abs(near - wish) <= NEAR:
+        return near, row.bottom, 0
+    y, cut, extra = min(inserted, key=lambda each: abs(each[0] - wish))
+    return y, cut, extra + -extra % STEP
 
 
 def add_border(inside: Inside, end: End, width: int, wish: int | None) -> None:
@@ -289,7 +283,8 @@ def add_border(inside: Inside, end: End, width: int, wish: int | None) -> None:
     elif is_silent:
         node.y = max(free, key=lambda y: (free[y], -abs(y - wish)))
     else:
-        node.y = max(row.bottom, taken[-1] + PITCH)
-        open_below(inside, inside.row_of(layer), node.y, node.y + PITCH - row.bottom)
+        y = max(row.bottom, taken[-1] + PITCH)
+        open_below(inside, inside.row_of(layer), y, y + PITCH - row.bottom)
+        node.y = y
     level.layers[layer].insert(sum(other < node.y for other in taken), number)
     widen(inside, layer, node.w)

@@ -64,6 +64,28 @@ def test_growth_is_sound_and_turns_nothing(drawn: Parts, components: int, edges:
     assert before.edges == drawn[1]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(8, 40),
+    st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)).filter(lambda pair: pair[0] != pair[1]), max_size=12),
+)
+def test_rows_of_a_long_chain_stay_rows(length: int, born: list[tuple[int, int]]) -> None:
+    """Units from ``length`` on are not there yet; edges lead on, back, and from row to row."""
+    chain = [(f"RIG/U{number}/OUT", f"RIG/U{number + 1}/IN") for number in range(length - 1)]
+    drawing = Drawing(Union((), chain))
+    before = drawing.document()
+    known = set(chain)
+    for source, target in born:
+        edge = (f"RIG/U{source}/OUT", f"RIG/U{target}/IN")
+        if edge not in known:
+            known.add(edge)
+            drawing.grow((), [edge])
+            after = drawing.document()
+            check(after)
+            assert_nothing_turned(before, after)
+            before = after
+
+
 @settings(max_examples=30, deadline=None)
 @given(parts(), st.integers(0, 20))
 def test_growth_depends_on_nothing_but_the_births(drawn: Parts, edges: int) -> None:
