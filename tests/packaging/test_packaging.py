@@ -145,7 +145,10 @@ def test_types_of_the_installed_wheel(
     printed = _run([sys.executable, "-m", "mypy", *settings, *target], cwd=tmp_path)
     checked = re.search(r"no issues found in (\d+) source files", printed)
     assert checked, printed
-    assert int(checked[1]) == len(modules), f"mypy did not see every module: {printed}"
+    with zipfile.ZipFile(installed.wheel) as wheel:
+        folders = {name.rpartition("/")[0] for name in wheel.namelist() if name.startswith("ezmsg/ledger/")}
+    without_modules = {folder for folder in folders if folder.replace("/", ".") not in modules}  # mypy counts them, too
+    assert int(checked[1]) == len(modules) + len(without_modules), f"mypy did not see every module: {printed}"
 
 
 def _key(build: Mapping[str, bytes]) -> str:
