@@ -324,7 +324,8 @@ class Timeline:
         One that is ``known`` is given back, grown by what was born since: see ``Drawing.grow``. Cost: that of the union
         (a piece of the ledger for each registration) and of the layout: see Drawing.
         """
-        from ezmsg.ledger.projections.drawing.births import drawn, grown  # most questions need no picture
+        from ezmsg.ledger.projections.drawing.births import drawn, grown
+        from ezmsg.ledger.projections.questions.evidence import Evidence
 
         def draw() -> Drawing:
             evidence = Evidence(self._archive)

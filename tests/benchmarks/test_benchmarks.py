@@ -58,6 +58,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         ("replay", "Replay", {"ezmsg-ledger, full fold", "decoding alone", "SQLite and the same fold"}),
         ("timetravel", "Time travel", {"ezmsg-ledger", "replay"}),
         ("dag", "Cycle test", {"ezmsg-ledger", "ezmsg"}),
+        ("drawing", "Drawing", {"chain", "rig of 2"}),
         (
             "connect",
             "Connect",
