@@ -6,7 +6,7 @@ VERSION = 1
 """Of the wire form: it changes when whoever reads it has to."""
 
 
-class PlacedPort(msgspec.Struct, array_like=True):
+class PlacedPort(msgspec.Struct, array_like=True, gc=False):
     """A port, and where lines meet it. Those of side ``both`` come in at the left edge of its box, and leave at the
     right one."""
 
@@ -32,7 +32,7 @@ class PlacedBox(msgspec.Struct, array_like=True):
     name: str
 
 
-class Segment(msgspec.Struct, array_like=True):
+class Segment(msgspec.Struct, array_like=True, gc=False):
     """A line with right angles, [x, y, x, y, ...], from source to target, and the places of the edges that it is of."""
 
     points: list[int]

@@ -18,6 +18,9 @@ def joined(lines: Iterable[tuple[list[int], list[int]]]) -> list[Segment]:
         if number in led_to:
             continue
         points, edges = found[number]
+        if len(points) == 4 and following[number] is None:
+            segments.append(Segment(points, list(edges)))
+            continue
         way, after = list(points), following[number]
         while after is not None:
             way += found[after][0][2:]

@@ -66,6 +66,14 @@ def svg(document: Document, mask: Mask, title: str = "") -> str:
     """The drawing as one SVG element. Cost: O(size), 4 ms for 60 units.
 
     What the mask leaves out is drawn faintly. ``title`` is what the picture is called for those who do not see it.
+
+    >>> from ezmsg.ledger.projections.drawing.drawing import Drawing
+    >>> from ezmsg.ledger.projections.drawing.mask import Scene, mask
+    >>> from ezmsg.ledger.projections.drawing.union import Union
+    >>> document = Drawing(Union((), [("A/OUT", "B/IN")])).document()
+    >>> picture = svg(document, mask(document, Scene({("A/OUT", "B/IN"): {None}}, set())), "two units")
+    >>> picture[:80]
+    '<svg xmlns="http://www.w3.org/2000/svg" class="ezl" role="img" width="234" heigh'
     """
     w, h = document.width, document.height
     parts = [

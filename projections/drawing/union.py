@@ -60,6 +60,10 @@ class Union:
     ``components`` are the forms of registered components (as ``Registration.components`` has them), ``edges`` pairs of
     topics by their places in the lifetimes. What is added later never changes what was there: a box keeps its kind and
     its collection. Cost: O(components + topics + edges).
+
+    >>> union = Union((), [("RIG/AMP/OUT", "RIG/SINK/IN")])
+    >>> [(box.address, box.kind) for box in union.boxes]
+    [('RIG', 'collection'), ('RIG/AMP', 'unit'), ('RIG/SINK', 'unit')]
     """
 
     def __init__(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> None:

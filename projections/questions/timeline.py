@@ -323,6 +323,17 @@ class Timeline:
 
         One that is ``known`` is given back, grown by what was born since: see ``Drawing.grow``. Cost: that of the union
         (a piece of the ledger for each registration) and of the layout: see Drawing.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A/OUT", to_topic="B/IN", owner=None)])
+        >>> timeline = Timeline(ledger)
+        >>> drawing = timeline.drawing()
+        >>> [(box.name, box.x, box.y, box.w, box.h) for box in drawing.document().boxes]
+        [('A', 30, 16, 72, 46), ('B', 132, 16, 72, 46)]
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="B/OUT", to_topic="C/IN", owner=None)])
+        >>> [box.name for box in timeline.drawing(drawing).document().boxes]
+        ['A', 'B', 'C']
         """
         from ezmsg.ledger.projections.drawing.births import drawn, grown
         from ezmsg.ledger.projections.questions.evidence import Evidence

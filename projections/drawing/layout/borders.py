@@ -48,6 +48,8 @@ class Borders:
         self.levels: dict[int, Links] = {ROOT: {}}
         self._sources: dict[tuple[int, int], set[str]] = {}
         self._chains: dict[int, list[int]] = {ROOT: [ROOT]}
+        self._starts: dict[str, tuple[int, End]] = {}
+        self._goals: dict[str, tuple[int, End]] = {}
         self._routed = 0
         self.extend()
 
@@ -92,7 +94,11 @@ class Borders:
     def _way(self, place: int) -> tuple[tuple[int, End], tuple[int, End], list[tuple[int, int, str]]]:
         """Both ends of an edge, and the silent crossings between: (collection, side, source), outward ones first."""
         source, target = self.union.edges[place]
-        start, goal = self._start(source), self._goal(target)
+        start, goal = self._starts.get(source), self._goals.get(target)
+        if start is None:
+            start = self._starts[source] = self._start(source)
+        if goal is None:
+            goal = self._goals[target] = self._goal(target)
         if start[0] == goal[0]:
             return start, goal, []
         out, into = self._chain(start[0]), self._chain(goal[0])

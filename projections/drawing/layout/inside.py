@@ -208,6 +208,8 @@ def _across(inside: Inside, pad: int) -> None:
 
 def _tracked(level: Level, channel: int, strands: Sequence[Strand], x: int) -> int:
     """Route strands in a channel that begins at x; returns where it ends."""
+    if level.is_simple:
+        return x + tracks.CHANNEL_MIN
     count = tracks.route(level, channel, strands)
     for strand in strands:
         source, target = level.nodes[strand.source], level.nodes[strand.target]
