@@ -12,6 +12,7 @@ def needed(module: str, install: str, what: str, error: type[LedgerError], inste
     Raises ``error`` when it is not there, which says that ``what`` needs it, what to install, and what would do
     ``instead``.
 
+    >>> from ezmsg.ledger import LedgerError
     >>> needed("json", "nothing", "A document", LedgerError).dumps([1])
     '[1]'
     """

@@ -1,4 +1,4 @@
-"""What was born in a ledger, as a drawing takes it: all at once as a union, and then event by event."""
+"""Births in a ledger, as a drawing takes them: all at once as a union, and then event by event."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 
 
 class Birth(msgspec.Struct, frozen=True):
-    """What event ``seq`` brought into being: components that it registered, an edge that never was before."""
+    """The births of event ``seq``: components that it registered, an edge that never was before."""
 
     seq: int
     components: tuple[Mapping[str, Any], ...] = ()
@@ -41,7 +41,7 @@ def grown(drawing: Drawing, lifetimes: Lifetimes, registration: Callable[[Fact],
 
 
 def births(lifetimes: Lifetimes, registration: Callable[[Fact], Registration], after: int, known: int) -> list[Birth]:
-    """What was born after event ``after``, in order. ``known`` edges had been there by then.
+    """The births after event ``after``, in order. ``known`` edges had been there by then.
 
     Cost: O(registrations + holds since), and a call for each registration since.
     """

@@ -1,9 +1,9 @@
-"""A drawing as it is sent to whoever paints it: see docs/DRAWING.md."""
+"""A drawing as it is sent to the program that paints it: see docs/DRAWING.md."""
 
 import msgspec
 
 VERSION = 1
-"""Of the wire form: it changes when whoever reads it has to."""
+"""Of the wire form: it changes when its readers have to."""
 
 
 class PlacedPort(msgspec.Struct, array_like=True, gc=False):

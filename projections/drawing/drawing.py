@@ -30,7 +30,7 @@ class Drawing:
 
     @property
     def union(self) -> Union:
-        """What is drawn."""
+        """The boxes and edges that are drawn."""
         return self._layout.union
 
     @property

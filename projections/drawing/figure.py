@@ -119,7 +119,7 @@ def _notes(state: "GraphState") -> dict["EdgeKey", str]:
 
 
 def scene_of(state: "GraphState") -> Scene:
-    """What is there in a state. Cost: O(edges)."""
+    """The things that are there in a state. Cost: O(edges)."""
     return Scene(dict(state.ownership.edges()), set(state.components))
 
 

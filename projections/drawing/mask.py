@@ -1,4 +1,4 @@
-"""What of a drawing is there: at a moment, or in a difference between two."""
+"""The part of a drawing that is there: at a moment, or in a difference between two."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import TypeAlias
@@ -15,7 +15,7 @@ EdgeKey: TypeAlias = tuple[str, str]
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What is there at a moment: edges, each with all that hold it, and the addresses of registered components."""
+    """Things that are there at a moment: edges, each with all that hold it, and addresses of registered components."""
 
     edges: Mapping[EdgeKey, Set[object]]
     components: Set[str]
@@ -30,14 +30,14 @@ class Mask(msgspec.Struct, frozen=True):
 
 
 def mask(document: Document, scene: Scene, notes: Mapping[EdgeKey, str] | None = None) -> Mask:
-    """What of a drawing is there in one scene. Cost: O(size)."""
+    """The part of a drawing that is there in one scene. Cost: O(size)."""
     edges = {place: SAME for place, edge in enumerate(document.edges) if tuple(edge) in scene.edges}
     boxes = dict.fromkeys(_boxes(document, scene), SAME)
     return Mask(boxes, edges, _placed(document, notes))
 
 
 def compared(document: Document, before: Scene, after: Scene, notes: Mapping[EdgeKey, str] | None = None) -> Mask:
-    """What of a drawing came, went, changed hands or stayed from one scene to the other. Cost: O(size)."""
+    """The parts of a drawing that came, went, changed hands or stayed from one scene to the other. Cost: O(size)."""
     edges: dict[int, str] = {}
     for place, (source, target) in enumerate(document.edges):
         old, new = before.edges.get((source, target)), after.edges.get((source, target))

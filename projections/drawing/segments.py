@@ -30,7 +30,7 @@ def joined(lines: Iterable[tuple[list[int], list[int]]]) -> list[Segment]:
 
 
 def _straightened(points: list[int]) -> list[int]:
-    """Without the points that lie on the way between the ones before and behind."""
+    """Without the points that lie on the way between the ones before and after."""
     out = points[:2]
     for place in range(2, len(points), 2):
         x, y = points[place], points[place + 1]

@@ -251,7 +251,7 @@ class Size(msgspec.Struct):
 
 
 def size_of(union: Union, place: int) -> Size:
-    """The size of a box that is no collection. Inputs are at its left, outputs at its right, in shared rows."""
+    """The size of a box that is not a collection. Inputs are at its left, outputs at its right, in shared rows."""
     box = union.boxes[place]
     name = width(shown(box.name), NAME_PX, True)
     if box.kind in (RELAY, TOPIC):

@@ -1,4 +1,4 @@
-"""What holds of every drawing: nothing overlaps or sticks out, no line runs through a unit, no label is cut off."""
+"""Invariants of every drawing: nothing overlaps or sticks out, no line runs through a unit, no label is cut off."""
 
 from bisect import bisect_left
 from collections.abc import Iterator

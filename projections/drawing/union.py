@@ -24,7 +24,7 @@ _DIGITS = re.compile(r"([0-9]{1,18})")
 
 
 class Port(msgspec.Struct):
-    """Where edges meet a box. ``side``: in (left), out (right) or both; ``name``: what it is called there."""
+    """A port: edges meet a box there. ``side``: in (left), out (right) or both; ``name``: what it is called there."""
 
     topic: str
     name: str
@@ -75,7 +75,7 @@ class Union:
         self.add(components, edges)
 
     def add(self, components: Iterable[Mapping[str, Any]] = (), edges: Sequence[tuple[str, str]] = ()) -> list[str]:
-        """Take in what was born since, in order; returns the topics that got a port. New boxes stand behind the others.
+        """Take in what was born since, in order; returns the topics that got a port. New boxes stand after the others.
 
         Cost: O(what was born).
         """
@@ -150,13 +150,13 @@ class Union:
 
 
 def _shape(component: Mapping[str, Any]) -> bytes:
-    """What of a component's metadata matters here: settings do not."""
+    """The part of a component's metadata that matters here: settings do not."""
     kept = ("$", "address", "name", "component_type", "topics", "relays", "streams", "children")
     return msgspec.json.encode([component.get(name) for name in kept])
 
 
 class _Found:
-    """What was found of components and topics, before it is a box."""
+    """Components and topics as they were found, before they are boxes."""
 
     def __init__(self, union: Union) -> None:
         self.union = union

@@ -75,7 +75,6 @@ def odd(text: str) -> Iterator[str]:
             yield f"... {plain[max(0, found.start() - 30) : found.end() + 30]} ...: rather {better}"
 
 
-@pytest.mark.xfail(reason="not yet so in every room", strict=False)
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_docstring_begins_with_its_subject(room: str) -> None:
     found = [
@@ -88,7 +87,6 @@ def test_a_docstring_begins_with_its_subject(room: str) -> None:
     assert not found, "\n".join(["a stranger does not know what is meant:", *found])
 
 
-@pytest.mark.xfail(reason="not yet so in every room", strict=False)
 @pytest.mark.parametrize("room", ROOMS)
 def test_messages_and_docstrings_are_plain(room: str) -> None:
     found = [

@@ -1,4 +1,4 @@
-"""What each address of the API answers with: the documents of the commands' ``--json``, made by the same functions."""
+"""The answer of each address of the API: the documents of the commands' ``--json``, made by the same functions."""
 
 import os
 from collections.abc import Callable
@@ -223,6 +223,6 @@ def status_of(error: BaseException) -> int:
 
 
 def refusal(error: BaseException) -> dict[str, str]:
-    """What is said of an error: its kind, its message, and what to do next."""
+    """The document of an error: its kind, its message, and what to do next."""
     return {"kind": type(error).__name__, "message": str(error), "hint": getattr(error, "hint", "")}
 

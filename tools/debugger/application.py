@@ -31,7 +31,7 @@ TYPES = {
 
 
 def application(watched: Watched, token: str, names: Iterable[str] = (), networks: Iterable[Any] = ()) -> Application:
-    """The whole of it, behind its gate. Needs the extra ``debugger``."""
+    """The whole application, with its gate in front. Needs the extra ``debugger``."""
     from starlette.applications import Starlette
     from starlette.responses import RedirectResponse
     from starlette.routing import Route

@@ -24,7 +24,7 @@ class Refusal(Struct):
 
 
 class Which(Struct, kw_only=True):
-    """Which ledger an answer is about: its path and its id."""
+    """The ledger that an answer is about: its path and its id."""
 
     ledger: str
     id: str
@@ -231,7 +231,7 @@ class Diff(Differences, kw_only=True, rename={"with_": "with"}):
 
 
 class Events(Which, kw_only=True):
-    """The events behind ``after`` up to ``upto``, as they stand in the ledger, and the ``lines`` that tell them, bursts
+    """The events after ``after`` up to ``upto``, as they stand in the ledger, and the ``lines`` that tell them, bursts
     in one. ``next``: what to give as ``after`` to go on."""
 
     after: int
@@ -275,7 +275,7 @@ class Explanation(answers.Explanation, frozen=True, kw_only=True):
 
 
 class Settings(Which, kw_only=True):
-    """What is in force, by component; of one component also its ``history``."""
+    """Settings in force, by component; of one component also its ``history``."""
 
     moment: AskedMoment
     in_force: dict[str, InForce | None]
@@ -283,7 +283,7 @@ class Settings(Which, kw_only=True):
 
 
 class WhatIf(Which, kw_only=True):
-    """What the state at ``moment`` would not have without ``session``; ``doubts``: what is not decided anew."""
+    """Things that the state at ``moment`` would lack without ``session``; ``doubts``: what is not decided anew."""
 
     session: int
     label: str
@@ -298,7 +298,7 @@ class WhatIf(Which, kw_only=True):
 
 
 class Status(Struct):
-    """What a page has to know beside the events: the message ``status`` of ``live``."""
+    """Facts that a page needs beside the events: the message ``status`` of ``live``."""
 
     epoch: int
     head: int

@@ -53,7 +53,7 @@ def debug(
     page follows.
 
     Nothing leaves this machine, and nothing is written to the ledger. The address has a random token, so that other
-    users of the machine cannot look; whoever is to look needs the whole of it. Ctrl-C ends.
+    users of the machine cannot look; a person who is to look needs the whole of it. Ctrl-C ends.
 
     Examples:
       ezmsg-ledger debug
@@ -97,7 +97,7 @@ def _until_signalled() -> threading.Event:
 
 
 def _wait_for_end(ended: threading.Event) -> None:
-    """Set ``ended`` when whoever started this process is gone: the other end of its standard input is closed then."""
+    """Set ``ended`` when the program that started this process is gone: standard input is closed then."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     ended.set()
@@ -118,7 +118,7 @@ def _networks(host: str, allow: Sequence[str]) -> list[ipaddress.IPv4Network]:
     if not is_loopback(host) and host != "localhost" and not allow:
         raise CannotServe(
             f"--host {host} would let other machines in",
-            hint="Say which: --allow 192.168.1.0/24. Whoever has the address can read the whole ledger.",
+            hint="Say which: --allow 192.168.1.0/24. Anyone who has the address can read the whole ledger.",
         )
     try:
         return [parse_network(text) for text in allow]

@@ -1,4 +1,4 @@
-"""Who is let in: whoever has the token, comes from where he may, and asks for this server by its own name."""
+"""The gate lets a client in that has the token, comes from an allowed address, and asks for this server by its name."""
 
 import ipaddress
 import secrets

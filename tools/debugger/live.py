@@ -1,4 +1,4 @@
-"""What comes into the ledger, as server-sent events: gapless from any seq on."""
+"""New events of the ledger, as server-sent events: gapless from any seq on."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ POLL_S = 0.1
 """Between two looks at the ledger: a person sees no difference."""
 
 QUIET_S = 10.0
-"""Without anything to tell, a comment is sent so often: whoever is gone is noticed, and a proxy does not hang up."""
+"""Without anything to tell, a comment is sent so often: a lost client is noticed, and a proxy does not hang up."""
 
 PIECE = 500
 """Events in one message."""

@@ -82,7 +82,7 @@ def _operation(summary: str, query: type[queries.Query]) -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that is left out is no null: a query cannot say one."""
+    """A parameter that is left out is not null: a query cannot say one."""
     options = [each for each in schema.get("anyOf", []) if each != {"type": "null"}]
     if len(options) == 1:
         schema = {key: value for key, value in schema.items() if key != "anyOf"} | options[0]

@@ -1,5 +1,5 @@
-"""What each address below ``/api/v1/`` takes, as Structs: requests are read by them, and the OpenAPI file is made of
-them."""
+"""The parameters of each address below ``/api/v1/``, as Structs: requests are read by them, and the OpenAPI file is
+made of them."""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,4 +1,4 @@
-"""The debugger's server: a socket, an application behind it, and an address to open."""
+"""The debugger's server: a socket, the application that it serves, and an address to open."""
 
 import contextlib
 import importlib.util

@@ -19,9 +19,9 @@ LOOKED_AT_MAX = 20_000
 def told(
     watched: Watched, after: int, until: int, limit: int, wanted: Filter | None = None, fold: bool = True
 ) -> Document:
-    """The events behind seq ``after``, up to ``limit`` of them, and the lines that tell them.
+    """The events after seq ``after``, up to ``limit`` of them, and the lines that tell them.
 
-    ``next``: behind which seq to go on, None at the end. Cost: telling takes some microseconds an event, and finding
+    ``next``: after which seq to go on, None at the end. Cost: telling takes some microseconds an event, and finding
     the state to begin with as much as ``Timeline.at``, unless the answer before ended there.
     """
     until, after = min(until, watched.head), max(after, watched.ledger.first - 1)

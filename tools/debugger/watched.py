@@ -18,11 +18,11 @@ from ezmsg.ledger.tools.debugger.columns import Columns
 T = TypeVar("T")
 
 STATES_KEPT = 8
-"""States that are kept for whoever reads on where he stopped: a page of events begins where the last one ended."""
+"""States that are kept for a reader that goes on where it stopped: a page of events begins where the last one ended."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """What is wrong with the ledger. ``seq``: up to which event it can be read; ``kind``: the error's class."""
+    """The fault of a ledger. ``seq``: up to which event it can be read; ``kind``: the error's class."""
 
     kind: str
     message: str
@@ -109,7 +109,7 @@ class Watched:
         return self.timeline.at(seq) if found is None else found
 
     def keep_state(self, state: GraphState) -> None:
-        """Keep a state for whoever goes on from there."""
+        """Keep a state for a reader that goes on from there."""
         self._states[state.seq] = state
         while len(self._states) > STATES_KEPT:
             del self._states[next(iter(self._states))]

@@ -26,7 +26,7 @@ CABLE: Key = (2, "")
 
 
 class End(NamedTuple):
-    """Where a link begins or ends in a level: ``node`` is the place of a box, FROM_BORDER or TO_BORDER."""
+    """The end of a link in a level: ``node`` is the place of a box, FROM_BORDER or TO_BORDER."""
 
     node: int
     key: Key
@@ -92,7 +92,7 @@ class Borders:
         return box.parent, End(port.box, (DECLARED, topic))
 
     def _way(self, place: int) -> tuple[tuple[int, End], tuple[int, End], list[tuple[int, int, str]]]:
-        """Both ends of an edge, and the silent crossings between: (collection, side, source), outward ones first."""
+        """The two ends of an edge, and the silent crossings between: (collection, side, source), outward ones first."""
         source, target = self.union.edges[place]
         start, goal = self._starts.get(source), self._goals.get(target)
         if start is None:

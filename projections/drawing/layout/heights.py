@@ -84,7 +84,7 @@ def _close_up(nodes: list[Node]) -> int:
 
 def spread(wishes: Sequence[Wish], offsets: Sequence[float]) -> list[float]:
     """Heights near to the wishes (weighted least absolute deviations) at which each node is at least as far behind the
-    one before as the offsets say: whoever weighs most in a crowd gets exactly what it wishes.
+    one before as the offsets say: the heaviest in a crowd gets exactly what it wishes.
 
     Who wishes for nothing (None) stays as near as it may to the one before, or the first one to the next. Cost:
     O(n log n).
@@ -130,7 +130,7 @@ def _gap(level: Level, upper: int, lower: int) -> int:
 
 
 class _Ties:
-    """What each node is tied to: another node, by how much lower than that it would have to be for a straight line, and
+    """The ties of each node: another node, by how much lower than that it would have to be for a straight line, and
     a weight."""
 
     def __init__(self, level: Level, there: set[int]) -> None:
@@ -160,8 +160,8 @@ class _Ties:
                 self._all[b].append((a, -lower, weight))
 
     def chosen(self, onward: bool, is_late: bool) -> list[list[Tie]]:
-        """What each node looks at in a pass: where that comes from. In a late one boxes look to both sides; bends never
-        do, so that a long line comes out straight as a whole."""
+        """The ties that each node looks at in a pass: where that comes from. In a late one boxes look to both sides;
+        bends never do, so that a long line comes out straight as a whole."""
         beside = self._before if onward else self._after
         return [
             both if (is_late and node.kind == BOX) or not one else one
@@ -170,7 +170,7 @@ class _Ties:
 
 
 def _wish(ties: list[Tie], heights: list[float]) -> Wish:
-    """Where a node would like to be, and how much that is worth: the weighted median of its ties."""
+    """The height that a node would like to have, and how much that is worth: the weighted median of its ties."""
     if len(ties) == 1:
         other, lower, weight = ties[0]
         return heights[other] + lower, weight

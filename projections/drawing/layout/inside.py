@@ -55,7 +55,7 @@ class Inside:
         self.added: list[Added] = []
 
     def node_x(self, number: int) -> int:
-        """Where a node begins."""
+        """The height at which a node begins."""
         node = self.level.nodes[number]
         if number in self.shelf:
             return self.shelf[number]

@@ -1,7 +1,7 @@
-"""Which layer each box of a level stands in: left to right, as messages go.
+"""The layer of each box of a level: left to right, as messages go.
 
 The method of Sugiyama, Tagawa and Toda (1981). Cycles are broken by the greedy order of Eades, Lin and Smyth (1993),
-which keeps banks side by side when one feedback line closes their loop. Each box then gets the layer behind its
+which keeps banks side by side when one feedback line closes their loop. Each box then gets the layer after its
 furthest predecessor, and moves towards where most of its edges lead: a cheap stand-in for the network simplex of
 Gansner et al. (1993).
 """
@@ -53,7 +53,7 @@ def layers(
 
 
 def _forward(boxes: Sequence[int], weights: Mapping[tuple[int, int], int]) -> list[int]:
-    """The boxes in an order in which little leads back: sources first, sinks last, else whoever gives most."""
+    """The boxes in an order in which little leads back: sources first, sinks last, else the box that gives most."""
     out: dict[int, dict[int, int]] = {box: {} for box in boxes}
     into: dict[int, dict[int, int]] = {box: {} for box in boxes}
     for (source, target), weight in weights.items():

@@ -47,7 +47,7 @@ class Layout:
         self.ports[place] = sides
 
     def resized(self, place: int, size: Size) -> None:
-        """Note the size of a box that is no collection: lines may come and leave at each of its ports."""
+        """Note the size of a box that is not a collection: lines may come and leave at each of its ports."""
         heights = {(DECLARED, topic): y for topic, y in size.rows.items()}
         self.sizes[place] = size
         self.ports[place] = (heights, heights)

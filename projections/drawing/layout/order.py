@@ -20,7 +20,7 @@ SWAPS = 3
 
 
 class _Ties(list[tuple[int, float, float]]):
-    """What a node is tied to on one side: (other node, port height there, port height here), heights as shares."""
+    """The ties of a node on one side: (other node, port height there, port height here), heights as shares."""
 
 
 def arrange(level: Level) -> int:

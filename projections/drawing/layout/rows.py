@@ -17,7 +17,7 @@ ROW_GAP = 30
 def breaks(widths: Sequence[int], height: int, strands: Sequence[int]) -> list[int]:
     """The layers that begin a row, the first one left out.
 
-    ``widths`` are those of layers with the channels behind them, ``strands`` how many run in each of these: rows end
+    ``widths`` are those of layers with the channels after them, ``strands`` how many run in each of these: rows end
     where few do, near where they would be equally wide. Cost: O(layers).
     """
     width = sum(widths)

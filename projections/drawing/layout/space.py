@@ -1,6 +1,6 @@
 """Space for what comes into a level that is laid out: boxes and ports on its border, inserted between the others.
 
-All below a cut moves down and all behind a layer moves right, so whatever was above or left of something stays so.
+All below a cut moves down and all after a layer moves right, so whatever was above or left of something stays so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -93,7 +93,7 @@ def _exits(inside: Inside) -> None:
 
 
 def resize(inside: Inside, place: int, w: int, h: int, left: Mapping[Key, int], right: Mapping[Key, int]) -> None:
-    """Give the box at ``place`` a new size and new heights of its ports; what is below and behind it makes room."""
+    """Give the box at ``place`` a new size and new heights of its ports; what is below and after it makes room."""
     level = inside.level
     number = level.boxes[place]
     node = level.nodes[number]

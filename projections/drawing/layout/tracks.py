@@ -1,4 +1,4 @@
-"""Where in a channel the vertical pieces of its lines run: one track per net, few crossings, none upon another.
+"""Tracks for the vertical pieces of the lines in a channel: one per net, few crossings, none upon another.
 
 A net is all strands of one source, or of one target where more come in than go out. Two nets are compared by how often
 they would cross either way (as Sander, 1996, and ELK's orthogonal router do); those that do not meet share a track.
