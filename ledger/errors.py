@@ -1,6 +1,13 @@
 """Everything that can go wrong, as one small tree: ``LedgerError`` -> kind -> case.
 
 Every error carries a ``hint``: what the person who meets it can do next.
+
+>>> from ezmsg.ledger import Ledger, errors
+>>> try:
+...     Ledger.open("nowhere.ledger", "r")
+... except errors.NotALedger as error:
+...     isinstance(error, errors.LedgerError)
+True
 """
 
 from ezmsg.ledger.holder import Holder

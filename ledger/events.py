@@ -4,6 +4,11 @@ One frozen Struct per type, tagged by ``type``. ``seq`` (dense, from 1) and ``ti
 0 until ``append`` stamps a copy. A thing's id is the seq of the event that brought it into being. ``owner: None`` is
 ezmsg's persistent owner. ``peer`` and ``by`` are ``host:port`` texts. An event says what was decided; what follows from
 it is derived by the fold. Fields are only ever added, with defaults. See docs/FORMAT.md.
+
+>>> from ezmsg.ledger import Ledger, events
+>>> [stored] = Ledger.memory().append([events.EdgeConnected(from_topic="A/OUT", to_topic="B/IN", owner=None)])
+>>> stored.seq, stored.from_topic
+(1, 'A/OUT')
 """
 
 from typing import Annotated, Any, TypeAlias

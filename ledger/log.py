@@ -70,7 +70,14 @@ class LedgerReader(ABC):
         """
 
     def entries(self, after: int = 0, until: int | None = None) -> Iterator[AnyEvent]:
-        """As ``read``, event by event."""
+        """As ``read``, event by event.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.Mark(name="baseline")])
+        >>> [(event.seq, event.name) for event in ledger.entries()]
+        [(1, 'baseline')]
+        """
         for batch in self.read(after, until):
             yield from batch
 
@@ -167,7 +174,14 @@ class LedgerReader(ABC):
 
     @abstractmethod
     def verify(self) -> Verification:
-        """Check every byte and say what does not hold. Raises nothing about the content. Cost: O(bytes)."""
+        """Check every byte and say what does not hold. Raises nothing about the content. Cost: O(bytes).
+
+        >>> from ezmsg.ledger import Ledger
+        >>> Ledger.open("run.ledger").close()
+        >>> report = Ledger.open("run.ledger", "r").verify()
+        >>> report.sound, report.sealed, report.problems
+        (True, True, [])
+        """
 
     @abstractmethod
     def check(self) -> None:
@@ -384,6 +398,12 @@ class Ledger(LedgerReader):
 
         Raises InvalidEvent when a state is not JSON or too long for a line, Conflict; WriteFailed when it could not be
         done: then the segment goes on, unless ``failure`` says otherwise.
+
+        >>> from ezmsg.ledger import events
+        >>> with Ledger.open("run.ledger", segmented=True) as ledger:
+        ...     _ = ledger.append([events.Mark(name="baseline")])
+        ...     ledger.rotate()
+        True
         """
         return False
 

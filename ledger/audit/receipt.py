@@ -101,6 +101,12 @@ def take(path: str, time: int, durable_seq: int = 0, disk: Disk = OS_DISK) -> Re
     A commit line states how far its writer had synced when it wrote it; ``durable_seq`` is what the writer itself says
     by now. ``time``: ns since the epoch, UTC. Cost: the last file is hashed up to there, at 1.8 GB/s: what would not
     hold today is not given away. Raises NotALedger, NewerFormat, DamagedLedger, LogError.
+
+    >>> import time
+    >>> from ezmsg.ledger import Ledger
+    >>> from ezmsg.ledger.receipt import check
+    >>> Ledger.open("run.ledger").close()
+    >>> check("run.ledger", take("run.ledger", time.time_ns()))  # raises when the ledger does not go on from it
     """
     with _last(disk, path) as file:
         place = _durable(file, durable_seq)

@@ -70,6 +70,12 @@ def survey(disk: Disk, path: str) -> Survey:
     """Look at every byte of the ledger at ``path``, which nobody is writing.
 
     Raises NotALedger, NewerFormat, LogError; DamagedLedger when not even its beginning is sound. Cost: as ``verify``.
+
+    >>> from ezmsg.ledger import Ledger
+    >>> from ezmsg.ledger.storage.disk import OS_DISK
+    >>> Ledger.open("run.ledger").close()
+    >>> survey(OS_DISK, "run.ledger").damage is None
+    True
     """
     if disk.kind(path) != "folder":
         with LedgerFile(disk, path) as file:

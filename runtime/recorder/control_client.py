@@ -20,6 +20,14 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     """The reply of the recorder at ``address`` (``host:port``) to a request: head, mark, receipt or status.
 
     Raises CannotListen when ``address`` is malformed, NoAnswer when no program listens there or it is not a recorder.
+
+    >>> from ezmsg.ledger import Ledger
+    >>> from ezmsg.ledger.runtime import GraphServer
+    >>> server = GraphServer(Ledger.memory())
+    >>> server.start(("127.0.0.1", 0))
+    >>> ask(str(server.address), "mark", name="baseline")["seq"]
+    2
+    >>> server.stop()
     """
     host, port = parse_address(address)
     hint = "Start one with `ezmsg-ledger run` or `serve`, or give its address."

@@ -97,5 +97,10 @@ def test_an_example_runs(example: doctest.DocTest, tmp_path: Path, monkeypatch: 
     assert not outcome.failed, said.getvalue()
 
 
+@pytest.mark.parametrize("name", sorted({*public_names(), *CALLS.values()} - UNDOCUMENTED))
+def test_a_public_name_has_an_example(name: str) -> None:
+    assert ">>> " in (named(name).__doc__ or ""), "a public name is shown in use, in two to six lines that run"
+
+
 def test_every_command_has_its_library_call() -> None:
     assert {command.name for command in COMMANDS} - CALLS.keys() == {"debug", "demo", "reenact", "selftest"}

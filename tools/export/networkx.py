@@ -16,6 +16,13 @@ def to_networkx(state: GraphState) -> "DiGraph[Any]":
 
     Nodes are topics, with ``component``, ``kind`` and ``process`` ("" where not known); edges have ``owners`` (their
     names, in the order in which they came) and ``persistent``. Raises MissingExtra without networkx.
+
+    >>> from ezmsg.ledger import Ledger, events
+    >>> from ezmsg.ledger.projections import GraphState, fold
+    >>> ledger = Ledger.memory()
+    >>> _ = ledger.append([events.EdgeConnected(from_topic="A/OUT", to_topic="B/IN", owner=None)])
+    >>> list(to_networkx(fold(ledger.read(), GraphState())).edges)
+    [('A/OUT', 'B/IN')]
     """
     networkx = needed("networkx", "networkx", "A networkx graph", MissingExtra)
     graph: DiGraph[Any] = networkx.DiGraph()
