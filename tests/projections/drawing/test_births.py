@@ -1,5 +1,6 @@
 """A drawing follows its ledger: what was born since is taken in, event by event."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.drawing.births import births
 from ezmsg.ledger.projections.drawing.soundness import check
+from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 from .graphs import collection, unit
@@ -75,3 +77,20 @@ def test_a_drawing_that_follows_has_all_that_one_has_that_is_drawn_at_the_end(le
     # The first edge alone makes RIG a unit: the registration tells better. Both edges together make it a collection.
     assert document.generation == (2 if opened < 3 else 1)
     assert {box.type for box in document.boxes if box.address.startswith("RIG/")} == {"Filter"}
+
+
+def test_what_dropped_segments_had_registered_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none", segmented=True) as ledger:
+        ledger.append([ev.SessionOpened(uuid="s")])
+        ledger.append([ev.EdgeConnected(from_topic="RIG/A/OUT", to_topic="RIG/OUT", owner=1)])
+        ledger.append([registered(1, collection("RIG", [], ["OUT"]), unit("RIG/A", [], ["OUT"]))])
+        rotate(ledger)
+        ledger.append([ev.EdgeConnected(from_topic="RIG/OUT", to_topic="VIEW/IN", owner=None)])
+    (path / "000001.ledger").unlink()
+    with Ledger.open(path, "r") as dropped:
+        assert dropped.first == 4
+        document = Timeline(dropped, index=False).drawing().document()
+    check(document)
+    assert [(box.address, box.type) for box in document.boxes] == [("RIG", "Bank"), ("VIEW", ""), ("RIG/A", "Filter")]
+    assert len(document.edges) == 2
