@@ -3,6 +3,8 @@
 They run on lines that are there already, beside other tracks, straight through gaps between boxes, or round the rows.
 """
 
+from collections.abc import Set
+
 from ezmsg.ledger.projections.drawing.layout.borders import End
 from ezmsg.ledger.projections.drawing.layout.inside import ASIDE, Added, Inside
 from ezmsg.ledger.projections.drawing.layout.level import BOX
@@ -35,33 +37,25 @@ def add_link(inside: Inside, link: Link, edge: int) -> None:
 
 
 def _thread(inside: Inside, added: Added) -> None:
-    source, target = inside.level.nodes[added.source], inside.level.nodes[added.target]
-    added.track = _track(inside, source.layer, added, True)
-    added.into = _track(inside, target.layer - 1, added, False)
+    nodes = inside.level.nodes
+    source, target = nodes[added.source], nodes[added.target]
+    leaving = [each for each in inside.added if nodes[each.source].layer == source.layer]
+    coming = [each for each in inside.added if nodes[each.target].layer == target.layer]
+    added.track = _free({each.track for each in leaving if each.source != added.source})
+    added.into = _free({each.into for each in coming if each.target != added.target})
     is_loose = added.source in inside.shelf or added.target in inside.shelf
     if is_loose or inside.row_of(source.layer) != inside.row_of(target.layer):
         added.is_around = True
     elif target.layer != source.layer + 1:
-        first, last = sorted((source.layer + 1, target.layer))
-        if target.layer <= source.layer:
-            first, last = target.layer, source.layer + 1
-        added.via = _gap(inside, range(first, last), source.y + added.sy, target.y + added.ty)
+        leads_on = source.layer < target.layer
+        passed = range(source.layer + 1, target.layer) if leads_on else range(target.layer, source.layer + 1)
+        added.via = _gap(inside, passed, source.y + added.sy, target.y + added.ty)
 
 
-def _track(inside: Inside, channel: int, added: Added, leaves: bool) -> int:
-    """How far from a layer an added line may run up or down: as far from the others there as it goes."""
-    used = sorted(
-        {
-            each.track if leaves else each.into
-            for each in inside.added
-            if (each.source if leaves else each.target) != (added.source if leaves else added.target)
-            and inside.level.nodes[each.source if leaves else each.target].layer == channel + (not leaves)
-        }
-    )
-    for offset in range(FIRST_TRACK, CHANNEL_MIN // 2, TRACK_STEP):
-        if offset not in used:
-            return offset
-    return FIRST_TRACK
+def _free(used: Set[int]) -> int:
+    """How far from a layer a line may run up or down so that it is not upon another added one, while there is room."""
+    choices = range(FIRST_TRACK, CHANNEL_MIN // 2, TRACK_STEP)
+    return next((offset for offset in choices if offset not in used), FIRST_TRACK)
 
 
 def _gap(inside: Inside, layers: range, start: int, goal: int) -> int:
