@@ -15,6 +15,9 @@ from ezmsg.ledger.projections.drawing.union import COLLECTION, IN, OUT, UNIT
 CORNER, HEAD = 8, 6
 """Pixels: the radius of a line's corners, the length of an arrow's head."""
 
+EMPTY = (240, 48)
+"""Pixels: the size of a picture of nothing, which says so."""
+
 COUNT_MIN = 24
 """Pixels that a piece of line has at least where a count is written on it."""
 
@@ -75,7 +78,7 @@ def svg(document: Document, mask: Mask, title: str = "") -> str:
     >>> picture[:80]
     '<svg xmlns="http://www.w3.org/2000/svg" class="ezl" role="img" width="234" heigh'
     """
-    w, h = document.width, document.height
+    w, h = (document.width, document.height) if document.boxes else EMPTY
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ezl" role="img" width="{w}" height="{h}" '
         f'viewBox="0 0 {w} {h}" font-family="{FONT}" font-size="{PORT_PX}">',
@@ -83,6 +86,8 @@ def svg(document: Document, mask: Mask, title: str = "") -> str:
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="{w}" height="{h}" rx="6"/>',
     ]
+    if not document.boxes:
+        parts.append(f'<text class="mid" x="{w // 2}" y="{h // 2 + 4}">no unit, topic or edge was ever there</text>')
     depths: list[int] = []
     for place, box in enumerate(document.boxes):
         depths.append(depths[box.parent] + 1 if box.parent >= 0 else 0)

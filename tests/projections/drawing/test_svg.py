@@ -38,6 +38,11 @@ def test_a_line_of_many_edges_says_how_many_changed() -> None:
     assert any(title.count("\n") == 6 and "- C/U2/OUT -> VIEW/IN" in title for title in titles)
 
 
+def test_a_picture_of_nothing_says_so() -> None:
+    drawn = ElementTree.fromstring(svg(Drawing(Union()).document(), Mask({}, {})))
+    assert [text.text for text in drawn.iter(f"{SVG}text")] == ["no unit, topic or edge was ever there"]
+
+
 def test_what_is_not_there_is_faint() -> None:
     document = Drawing(Union([unit("A", [], ["OUT"])], [("A/OUT", "B/IN")])).document()
     drawn = ElementTree.fromstring(svg(document, Mask({0: SAME}, {})))

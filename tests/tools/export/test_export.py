@@ -87,6 +87,23 @@ def test_dot_and_mermaid_draw_every_edge_once(visited: GraphState) -> None:
     assert mermaid.count("  end") == mermaid.count("subgraph")
 
 
+def test_a_picture_has_all_that_ever_lived_and_is_faint_where_it_is_not_there(
+    run: Run, night: Any, visited: GraphState, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.svg"
+    answer = run("export", night.path, "--at", night.seqs["visited"], "-o", path)
+    assert answer.code == exits.OK
+    assert "as svg to" in answer.err
+    root = ElementTree.fromstring(path.read_bytes())
+    told = "\n".join(element.text or "" for element in root.iter() if element.tag.endswith("}title"))
+    with Ledger.open(night.path, "r") as ledger:
+        ever = Timeline(ledger).lifetimes.edges()
+    assert {edge for edge in ever if f"{edge[0]} -> {edge[1]}" in told} == edges(visited)
+    faint = [element for element in root.iter() if "ghost" in (element.get("class") or "")]
+    assert bool(faint) == (set(ever) != edges(visited))
+    assert 'held by persistent, session 21 "viewer"' in told
+
+
 def test_names_mean_nothing_to_a_format(evil: GraphState, tmp_path: Path) -> None:
     dot, mermaid, graphml = to_dot(evil, EVIL), to_mermaid(evil, EVIL), to_graphml(evil, EVIL)
     assert '"A\\"\\\\<b>;\\\\n\\\\x1b[2J\\"]" -> "B"' in dot
