@@ -297,7 +297,7 @@ class _Found:
                 into.add(target)
             if source in owners and target.startswith(owners[source] + "/"):
                 out.add(source)
-        for topic in into & out:
+        for topic in sorted(into & out):
             name, _ = self.ports[owners[topic]].pop(topic)
             self.kinds[topic], self.names[topic] = TOPIC, name
             self.ports[topic] = {topic: (name, None)}
