@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import append, connect, dag, drawing, replay, report, server, timetravel
+from benchmarks import append, connect, dag, debugger, drawing, replay, report, server, timetravel
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy
 
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "timetravel": timetravel.run,
     "dag": dag.run,
     "drawing": drawing.run,
+    "debugger": debugger.run,
     "connect": connect.run,
     "server": server.run,
 }

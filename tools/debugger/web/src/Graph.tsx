@@ -6,6 +6,7 @@ import {
 } from "@xyflow/react";
 import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Box, Drawing } from "./drawing";
+import { Ends, useEdges } from "./edges";
 import { model } from "./model";
 import { onTheme, palette } from "./palette";
 import { related } from "./reach";
@@ -92,6 +93,7 @@ function Element({ box, children }: { box: Box; children: React.ReactNode }) {
       data-address={box.address}
     >
       {children}
+      <Ends box={box} />
     </div>
   );
 }
@@ -147,6 +149,7 @@ export function Graph({ drawing }: { drawing: Drawing }) {
 
 function Flow({ drawing }: { drawing: Drawing }) {
   const nodes = useMemo(() => nodesOf(drawing), [drawing]);
+  const edges = useEdges();
   const wrapper = useRef<HTMLDivElement>(null);
   const below = useRef<HTMLCanvasElement>(null);
   const above = useRef<HTMLCanvasElement>(null);
@@ -205,7 +208,7 @@ function Flow({ drawing }: { drawing: Drawing }) {
     <div ref={wrapper} className="flow" onMouseMove={moved} onClick={clicked} onMouseLeave={() => !hover?.picked && setHover(null)}>
       <canvas ref={below} className="below" aria-hidden="true" />
       <ReactFlow
-        nodes={nodes} edges={[]} nodeTypes={KINDS} onInit={start} minZoom={0.02} maxZoom={2.5}
+        nodes={nodes} edges={edges} nodeTypes={KINDS} onInit={start} minZoom={0.02} maxZoom={2.5}
         onMove={(_, camera) => painter.current?.move(camera)} nodesDraggable={false} nodesConnectable={false}
         nodesFocusable={false} edgesFocusable={false} elementsSelectable={false} disableKeyboardA11y
         onlyRenderVisibleElements={nodes.length > ELEMENTS_MAX} proOptions={{ hideAttribution: true }} zoomOnDoubleClick={false}

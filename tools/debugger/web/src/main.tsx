@@ -68,6 +68,7 @@ function Page() {
     try {
       model.takeDrawing(await ask<DrawingForm>("drawing"));
       setDrawing(model.drawing);
+      requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("drawn")));
     } catch (error) {
       if (error instanceof Refused) setTrouble(error);
       else throw error;
@@ -75,6 +76,7 @@ function Page() {
   };
 
   useEffect(() => {
+    performance.mark("usable");
     void draw();
     return listenToKeys(setDialog);
   }, []);
@@ -227,6 +229,9 @@ class Fault extends Component<{ children: React.ReactNode }, { error: Error | nu
     return this.props.children;
   }
 }
+
+/** For the browser's console: what the page knows, and the moment. */
+Object.assign(window, { ledger: { model, get, set } });
 
 const root = createRoot(document.getElementById("page")!);
 opened().then(

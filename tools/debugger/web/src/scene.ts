@@ -1,6 +1,7 @@
 // Paints a moment, or a difference, of the drawing on two canvases: edges and collections below the units, and names
 // above them. Nothing here touches an element of the graph but these two.
 import type { Drawing, Segment } from "./drawing";
+import { ON_CANVAS } from "./edges";
 import type { EdgeState } from "./model";
 import { model } from "./model";
 import { palette } from "./palette";
@@ -80,7 +81,7 @@ export class Scene {
   paintOn(context: CanvasRenderingContext2D, camera: Camera, seen: [number, number, number, number]): void {
     const collapsed = new Set(get().collapsed);
     this.paintCollections(context, camera, seen, collapsed);
-    this.paintEdges(context, camera, seen, collapsed);
+    if (ON_CANVAS) this.paintEdges(context, camera, seen, collapsed);
   }
 
   private visible(camera: Camera): [number, number, number, number] {
