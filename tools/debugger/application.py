@@ -1,5 +1,6 @@
 """The debugger as an application: addresses, what they answer with, and how a refusal is said."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,8 @@ from ezmsg.ledger.tools.debugger.live import live
 from ezmsg.ledger.tools.debugger.openapi import document
 from ezmsg.ledger.tools.debugger.queries import Live, Query
 from ezmsg.ledger.tools.debugger.watched import Watched
+
+logger = logging.getLogger("ezmsg.ledger")
 
 PREFIX = "/api/v1"
 
@@ -52,7 +55,7 @@ def application(watched: Watched, token: str, names: Iterable[str] = (), network
         Route("/", home),
         *(Route(f"/{name}", _serving(name)) for name in page_files() if name != "index.html"),
     ]
-    missing = {404: _nothing_there, 405: _nothing_there}
+    missing = {404: _nothing_there, 405: _nothing_there, Exception: _fault}
     return Gate(Starlette(routes=routes, exception_handlers=missing), token, names, networks)
 
 
@@ -141,6 +144,13 @@ def _live(watched: Watched) -> Callable[[Any], Awaitable[Any]]:
 async def _nothing_there(request: Any, error: Any) -> Any:
     hint = "The API is below /api/v1/: docs/API.md lists its addresses."
     return _json({"kind": "NotThere", "message": f"there is nothing at {request.url.path}", "hint": hint}, 404)
+
+
+async def _fault(request: Any, error: Exception) -> Any:
+    """A fault of ours: it is logged with all there is to know, and told in a sentence."""
+    logger.error("a fault of the debugger at %s", request.url.path, exc_info=error)
+    message = f"this is a fault of the program: {type(error).__name__}: {error}"
+    return _json({"kind": "Fault", "message": message, "hint": "Please report it."}, 500)
 
 
 def _json(body: Any, status: int = 200) -> Any:

@@ -28,7 +28,7 @@ async def live(watched: Watched, after: int) -> AsyncIterator[bytes]:
     """
     shown: Status | None = None
     seq, quiet = after, 0.0
-    while True:
+    while not watched.ending:
         status, piece = await watched.ask(lambda asked, seq=seq: _look(asked, seq))  # type: ignore[misc]
         if shown is not None and status.epoch != shown.epoch:
             seq, piece = status.head, None

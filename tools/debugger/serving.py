@@ -43,6 +43,7 @@ class Server:
         require()
         import uvicorn
 
+        self._watched = watched
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
@@ -52,6 +53,7 @@ class Server:
             application(watched, self.token, {host, shown}, networks),
             lifespan="off",
             log_config=None,
+            log_level="critical",  # what goes wrong is said by the application
             access_log=False,
             ws="none",
             http="h11",
@@ -75,7 +77,8 @@ class Server:
         self._thread.join(timeout)
 
     def stop(self) -> None:
-        """End it; open streams are cut after a moment."""
+        """End it, and the streams that are open."""
+        self._watched.ending = True
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()

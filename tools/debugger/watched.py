@@ -50,6 +50,8 @@ class Watched:
         self.timeline = Timeline(self.ledger)
         self.other = None if other is None else Timeline(Ledger.open(other, "r"))
         self.gone: Trouble | None = None
+        self.ending = False
+        """Whether the server is about to end: streams, which have no end of their own, end then."""
         self._place = self.ledger.place
         self._states: dict[int, GraphState] = {}
         self._drawing: Drawing | None = None

@@ -26,6 +26,18 @@ def test_it_prints_its_address_on_one_line_and_ends_with_ctrl_c(desk: Any, night
     assert "Ctrl-C ends" in told.err
 
 
+def test_an_open_stream_is_ended_without_a_word(desk: Any, night: Any) -> None:
+    program = desk.start("ezmsg-ledger", "debug", night.path, "--no-open")
+    address = program.until(ADDRESS)[1]
+    with urlopen(f"{address}api/v1/live", timeout=PATIENCE_S) as stream:
+        assert stream.readline().startswith(b"event: status")
+        program.interrupt()
+        told = program.end()
+    assert told.code == 0
+    assert "Traceback" not in told.err
+    assert "Cancel" not in told.err
+
+
 def test_it_opens_at_a_moment(desk: Any, night: Any) -> None:
     program = desk.start("ezmsg-ledger", "debug", night.path, "--no-open", "--at", "session:2")
     assert program.until(ADDRESS)[3] == "2"
@@ -60,7 +72,7 @@ def test_a_browser_is_given_the_address(desk: Any, night: Any, tmp_path: Path) -
         (["--with", "nothing.ledger"], 2, "there is no file"),
         (["--host", "0.0.0.0"], 2, "hint: Say which: --allow"),
         (["--host", "192.0.2.1", "--allow", "192.0.2.0/24"], 2, "cannot be listened on"),
-        (["--allow", "everybody"], 2, "is no network"),
+        (["--allow", "everybody"], 2, "is neither a network"),
         (["--port", "70000"], 2, "65535"),
     ],
 )
