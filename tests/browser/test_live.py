@@ -11,6 +11,8 @@ import pytest
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
+from ..ezmsg.suite.environments import COMING, STABLE, Environment  # noqa: TID252 - the tests are no package
+
 Show = Callable[..., Any]
 
 PIPELINE = '''
@@ -99,14 +101,18 @@ def follow(shown: Any, rig: Rig, edge: str, there: bool) -> None:
     shown.until(lambda: (edge in shown.page.locator('ul[aria-label="Edges"]').inner_text()) == there, edge)
 
 
-def test_a_pipeline_is_followed_while_it_changes(show: Show, rig: Rig) -> None:
+@pytest.mark.parametrize(
+    "side", [STABLE, pytest.param(COMING, marks=pytest.mark.environments)], ids=lambda side: f"ezmsg-{side.ezmsg}"
+)
+def test_a_pipeline_is_followed_while_it_changes(show: Show, rig: Rig, side: Environment) -> None:
+    python = "python" if side is STABLE else side.python()
     shown = show(rig.ledger, own=True)
     assert shown.button("Follow").get_attribute("aria-pressed") == "true"
-    pipeline = rig.start("pipeline", PIPELINE, rig.go)
+    pipeline = rig.start("pipeline", PIPELINE, rig.go, python=python)
     follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
     shown.region("Graph").get_by_role("button", name="RIG/SINK", exact=True).wait_for()
     before = shown.page.locator('[data-address="RIG/SOURCE"]').bounding_box()
-    visitor = rig.start("visitor", VISITOR, stdin="\n")
+    visitor = rig.start("visitor", VISITOR, python=python, stdin="\n")
     follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
     assert visitor.end().code == 0
     shown.region("Events").get_by_text("SCOPE/IN").first.wait_for()

@@ -196,6 +196,13 @@ def test_units_topics_and_sessions_are_reached_by_name(show: Show, demo: Path) -
     assert "connected, holds 7 edges" in shown.region("Inspector").inner_text()
 
 
+def test_a_session_is_taken_away(show: Show, demo: Path) -> None:
+    shown = show(demo, query="?at=35&select=session 33")
+    shown.button("What if it had never come?").click()
+    shown.region("Inspector").get_by_text("\u22121 edge").wait_for()
+    assert "RIG/AMP/OUTPUT -> VISITOR/SCOPE" in shown.region("Inspector").inner_text()
+
+
 def test_an_edge_can_be_hit(show: Show, demo: Path) -> None:
     shown = show(demo, query="?at=35")
     shown.rest()

@@ -6,7 +6,7 @@ import { focus } from "./Graph";
 import { LASTS } from "./history";
 import { type Difference, model } from "./model";
 import { go } from "./moves";
-import type { Cause, Explanation, FieldChange, History, Life, SettingChange, Settings } from "./shapes";
+import type { Cause, Explanation, FieldChange, History, Life, SettingChange, Settings, WhatIf } from "./shapes";
 import { get, set, useView } from "./store";
 import { clock, count, span } from "./times";
 
@@ -82,6 +82,7 @@ function Selected({ subject, version }: { subject: string; version: number }) {
       {answer?.settings && <SettingsOf settings={answer.settings} at={at} />}
       {answer?.history && <Lives history={answer.history} at={at} />}
       {kind === "topic" && <Explain topic={name} />}
+      {kind === "session" && <Without session={name} />}
       <Asking
         command={`${kind === "collection" ? "show" : "why"} ${quoted(model.ledger.name)} ${kind === "edge" ? quoted(subject) : kind === "collection" ? "" : `${kind} ${quoted(name)}`} --at ${at}`}
         library={`timeline.why(${JSON.stringify(subject)}, ${at})`}
@@ -320,6 +321,32 @@ function Explain({ topic }: { topic: string }) {
   );
 }
 
+/** What the graph would be like without a session: what it alone held. */
+function Without({ session }: { session: string }) {
+  const [found, setFound] = useState<WhatIf | Refused | null>(null);
+  useEffect(() => setFound(null), [session]);
+  const load = () => ask<WhatIf>("what-if", { session, at: get().at }).then(setFound, (error) => error instanceof Refused && setFound(error));
+  return (
+    <>
+      <button type="button" onClick={load}>What if it had never come?</button>
+      {found instanceof Refused && <Refusal error={found} />}
+      {found && !(found instanceof Refused) && (
+        <div className="why">
+          <p className="hint">at seq {found.moment.seq}, without it:</p>
+          {found.gone_edges.length > 0 && (
+            <Group title={`\u2212${count(found.gone_edges.length, "edge")}`} kind="removed" items={found.gone_edges.map(([a, b]) => `${a} -> ${b}`)} />
+          )}
+          {found.gone_components.length > 0 && (
+            <Group title={`\u2212${count(found.gone_components.length, "component")}`} kind="removed" items={found.gone_components.map((each) => `unit ${each}`)} />
+          )}
+          {!found.gone_edges.length && !found.gone_components.length && <p>The graph would be the same.</p>}
+          {found.doubts.slice(0, 5).map((doubt) => <p key={doubt.seq} className="hint">{`might have gone otherwise: seq ${doubt.seq}, ${doubt.text}`}</p>)}
+        </div>
+      )}
+    </>
+  );
+}
+
 // --- what differs ------------------------------------------------------------------------------------------------------
 
 const SHOWN = 60;
@@ -342,11 +369,11 @@ function Changes() {
       {found.added.length > 0 && edges(found.added, "+", "added")}
       {found.removed.length > 0 && edges(found.removed, "\u2212", "removed")}
       {found.others.length > 0 && edges(found.others, "~", "other owners")}
-      {found.boxesCame.length > 0 && <Group title={`+${found.boxesCame.length} components`} kind="added" items={found.boxesCame.map((name) => `unit ${name}`)} />}
-      {found.boxesWent.length > 0 && <Group title={`\u2212${found.boxesWent.length} components`} kind="removed" items={found.boxesWent.map((name) => `unit ${name}`)} />}
-      {found.sessionsCame.length > 0 && <Group title={`+${found.sessionsCame.length} sessions`} kind="added" items={found.sessionsCame.map((id) => `session ${id}`)} />}
-      {found.sessionsWent.length > 0 && <Group title={`\u2212${found.sessionsWent.length} sessions`} kind="removed" items={found.sessionsWent.map((id) => `session ${id}`)} />}
-      {found.settings.size > 0 && <Group title={`settings of ${found.settings.size}`} kind="settings" items={[...found.settings.keys()].map((name) => `unit ${name}`)} />}
+      {found.boxesCame.length > 0 && <Group title={`+${count(found.boxesCame.length, "component")}`} kind="added" items={found.boxesCame.map((name) => `unit ${name}`)} />}
+      {found.boxesWent.length > 0 && <Group title={`\u2212${count(found.boxesWent.length, "component")}`} kind="removed" items={found.boxesWent.map((name) => `unit ${name}`)} />}
+      {found.sessionsCame.length > 0 && <Group title={`+${count(found.sessionsCame.length, "session")}`} kind="added" items={found.sessionsCame.map((id) => `session ${id}`)} />}
+      {found.sessionsWent.length > 0 && <Group title={`\u2212${count(found.sessionsWent.length, "session")}`} kind="removed" items={found.sessionsWent.map((id) => `session ${id}`)} />}
+      {found.settings.size > 0 && <Group title={`settings of ${count(found.settings.size, "unit")}`} kind="settings" items={[...found.settings.keys()].map((name) => `unit ${name}`)} />}
       {between > 0 && (
         <p className="between-note">
           {[
@@ -355,8 +382,8 @@ function Changes() {
           ].filter(Boolean).join(" and ")} came and went in between.
         </p>
       )}
-      {found.between.length > 0 && <Group title={`${found.between.length} came and went`} kind="between" items={found.between.map((place) => history.edgeName(place))} />}
-      {found.sessionsBetween.length > 0 && <Group title={`${found.sessionsBetween.length} sessions came and went`} kind="between" items={found.sessionsBetween.map((id) => `session ${id}`)} />}
+      {found.between.length > 0 && <Group title={`${count(found.between.length, "edge")} came and went`} kind="between" items={found.between.map((place) => history.edgeName(place))} />}
+      {found.sessionsBetween.length > 0 && <Group title={`${count(found.sessionsBetween.length, "session")} came and went`} kind="between" items={found.sessionsBetween.map((id) => `session ${id}`)} />}
       <Asking command={`diff ${quoted(model.ledger.name)} ${pin} ${at}`} library={`timeline.diff(${pin}, ${at})`} />
     </div>
   );

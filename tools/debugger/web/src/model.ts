@@ -38,6 +38,8 @@ class Model {
   private factBox: Int32Array<ArrayBuffer> = new Int32Array(0);
   private factCount = 0;
   private topicPublished: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  private publishedAt = "";
+  private anyPublished = false;
   private difference: { key: string; found: Difference } | null = null;
 
   takeDrawing(form: DrawingForm): void {
@@ -55,6 +57,7 @@ class Model {
 
   forget(): void {
     this.pinned.seq = this.now.seq = -1;
+    this.publishedAt = "";
     this.difference = null;
   }
 
@@ -130,6 +133,9 @@ class Model {
   /** For each topic, whether a publisher's messages can come to it at the moment; null when nobody ever published. */
   published(): Uint16Array<ArrayBuffer> | null {
     const { history, now } = this;
+    const key = `${now.seq} ${history.head} ${history.edgeTo.length}`;
+    if (this.publishedAt === key) return this.anyPublished ? this.topicPublished : null;
+    this.publishedAt = key;
     const topics = history.topics.length;
     const reached = this.topicPublished.length === topics ? this.topicPublished.fill(0) : new Uint16Array(topics);
     this.topicPublished = reached;
@@ -145,6 +151,7 @@ class Model {
       const place = history.topicPlace.get(topic);
       if (place !== undefined) reached[place] = 1;
     }
+    this.anyPublished = any;
     if (!any) return null;
     const next = new Map<number, number[]>();
     for (let edge = 0; edge < now.owners.length; edge++) {
