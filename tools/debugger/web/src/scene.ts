@@ -298,6 +298,7 @@ export class Scene {
   /** The names of collections across their boxes when it is far away, the outermost first, none over another. */
   paintNames(camera: Camera): void {
     const context = this.begin(this.above, camera);
+    if (get().pin !== null) this.paintTallies(context, camera);
     if (camera.zoom >= NAMES_FROM) return;
     const colours = palette();
     const taken: [number, number, number, number][] = [];
@@ -322,6 +323,58 @@ export class Scene {
       context.fillStyle = colours.text;
       context.fillText(box.name, x, y);
     }
+  }
+
+  /** How many edges that begin or end in each collection differ, at the right end of its title: far away lines cannot tell. */
+  private paintTallies(context: CanvasRenderingContext2D, camera: Camera): void {
+    const found = model.differences();
+    if (!found) return;
+    const tallies = new Map<number, [number, number, number]>();
+    [found.added, found.removed, found.others].forEach((edges, kind) => {
+      for (const edge of edges) {
+        for (const box of this.around(edge)) {
+          const tally = tallies.get(box) ?? [0, 0, 0];
+          tally[kind]++;
+          tallies.set(box, tally);
+        }
+      }
+    });
+    const colours = palette();
+    const size = Math.max(10, 10 / camera.zoom);
+    context.font = `600 ${size}px system-ui, sans-serif`;
+    context.textBaseline = "middle";
+    const shades = [colours.added, colours.removed, colours.others];
+    const collapsed = new Set(get().collapsed);
+    for (const [place, tally] of tallies) {
+      const box = this.drawing.boxes[place];
+      if (this.drawing.isInside(box, collapsed)) continue;
+      const parts = tally.map((number, kind) => (number ? `${"+\u2212~"[kind]}${number}` : "")).map((text) => text && `${text} `);
+      const width = parts.reduce((sum, text) => sum + context.measureText(text).width, 0);
+      if (width > box.w) continue;
+      let x = box.x + box.w - width - size / 2;
+      const y = box.y + size * 0.9;
+      context.fillStyle = colours.paper;
+      context.globalAlpha = 0.85;
+      context.fillRect(x - size * 0.3, y - size * 0.7, width + size * 0.3, size * 1.4);
+      context.globalAlpha = 1;
+      parts.forEach((text, kind) => {
+        context.fillStyle = shades[kind];
+        context.fillText(text, x, y);
+        x += context.measureText(text).width;
+      });
+    }
+  }
+
+  /** The collections around either end of an edge. */
+  private around(edge: number): Set<number> {
+    const { history } = model;
+    const out = new Set<number>();
+    for (const side of [history.edgeFrom, history.edgeTo]) {
+      const end = this.drawing.ofTopic.get(history.topics[side.data[edge]]);
+      if (!end) continue;
+      for (let box = end.kind === "collection" ? end.place : end.parent; box >= 0; box = this.drawing.boxes[box].parent) out.add(box);
+    }
+    return out;
   }
 
   // --- what is under the pointer -------------------------------------------------------------------------------------
