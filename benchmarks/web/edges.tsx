@@ -23,8 +23,9 @@ export const Ends = ({ box }: { box: Box }) => (
 );
 
 let all: Edge[] = [];
+let gone: Edge[] = [];
 
-/** Every edge of the moment. Edges are made once: a step gives @xyflow the ones that are there. */
+/** Every edge, hidden where it is not there: a step gives @xyflow another object for those that changed, and no more. */
 export function useEdges(): Edge[] {
   const at = useView((view) => view.at);
   return useMemo(() => {
@@ -43,8 +44,9 @@ export function useEdges(): Edge[] {
           type: "smoothstep",
         };
       });
+      gone = all.map((edge) => ({ ...edge, hidden: true }));
     }
     model.mask();
-    return all.filter((_, place) => model.now.owners[place] > 0);
+    return all.map((edge, place) => (model.now.owners[place] > 0 ? edge : gone[place]));
   }, [at]);
 }

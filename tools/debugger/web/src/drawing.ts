@@ -72,15 +72,18 @@ export class Drawing {
       this.byAddress.set(address, box);
       for (const port of box.ports) this.ofTopic.set(port.topic, box);
     });
-    const places = form.edges.map(([from, to]) => history.edgePlace(`${from} -> ${to}`) ?? -1);
+    const count = history.edgeTo.length; // the places are those of the lifetimes; one may have come since these
     for (const [points, edges] of form.segments) {
-      const known = edges.map((edge) => places[edge]).filter((place) => place >= 0);
-      const xs = points.filter((_, i) => i % 2 === 0);
-      const ys = points.filter((_, i) => i % 2 === 1);
+      const known = edges.filter((place) => place < count);
       const number = this.segments.length;
-      this.segments.push({
-        points, edges: known, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)],
-      });
+      const box: Segment["box"] = [points[0], points[1], points[0], points[1]];
+      for (let i = 2; i < points.length; i += 2) {
+        if (points[i] < box[0]) box[0] = points[i];
+        else if (points[i] > box[2]) box[2] = points[i];
+        if (points[i + 1] < box[1]) box[1] = points[i + 1];
+        else if (points[i + 1] > box[3]) box[3] = points[i + 1];
+      }
+      this.segments.push({ points, edges: known, box });
       for (const place of known) {
         const list = this.segmentsOf.get(place);
         if (list) list.push(number);

@@ -22,9 +22,15 @@ import { Timeline } from "./Timeline";
 /** Between two looks at what is new while somebody records: a busy pipeline brings thousands of events a second. */
 const TAKEN_EVERY_MS = 150;
 
+let form: Promise<DrawingForm> | null = null;
+
 async function load(): Promise<void> {
-  model.ledger = await ask<Ledger>("ledger");
-  const data = await octets("lifetimes");
+  // all at once: the server answers one after the other, the drawing last
+  const asked = Promise.all([ask<Ledger>("ledger"), octets("lifetimes")]);
+  form = ask<DrawingForm>("drawing");
+  form.catch(() => undefined); // whoever waits for it tells
+  const [ledger, data] = await asked;
+  model.ledger = ledger;
   const history = new History();
   history.take(data);
   model.history = history;
@@ -66,7 +72,9 @@ function Page() {
 
   const draw = async () => {
     try {
-      model.takeDrawing(await ask<DrawingForm>("drawing"));
+      const asked = form ?? ask<DrawingForm>("drawing");
+      form = null;
+      model.takeDrawing(await asked);
       setDrawing(model.drawing);
       requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("drawn")));
     } catch (error) {

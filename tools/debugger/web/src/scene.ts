@@ -34,7 +34,8 @@ const BETWEEN_MAX = 60;
 type Style = { colour: string; width: number; dash: number[] };
 
 export class Scene {
-  private cells = new Map<number, number[]>();
+  /** Which pieces of which segments are in each square: made when the pointer first asks. */
+  private cells: Map<number, number[]> | null = null;
   private present: Uint16Array<ArrayBuffer> = new Uint16Array(0);
   related: Set<number> | null = null;
   private between = false;
@@ -43,9 +44,7 @@ export class Scene {
     private below: HTMLCanvasElement,
     private above: HTMLCanvasElement,
     readonly drawing: Drawing,
-  ) {
-    drawing.segments.forEach((segment, number) => this.index(segment, number));
-  }
+  ) {}
 
   /** Fit both canvases to the size of the place that they lie in. */
   resize(width: number, height: number): void {
@@ -379,29 +378,35 @@ export class Scene {
 
   // --- what is under the pointer -------------------------------------------------------------------------------------
 
+  /** Where each piece of line is: along it, for a slanting one has nothing to do with most of its rectangle. */
   private index(segment: Segment, number: number): void {
     const { points } = segment;
     for (let i = 0; i + 3 < points.length; i += 2) {
-      const [x0, x1] = order(points[i], points[i + 2]);
-      const [y0, y1] = order(points[i + 1], points[i + 3]);
-      for (let cx = Math.floor(x0 / CELL); cx <= Math.floor(x1 / CELL); cx++) {
-        for (let cy = Math.floor(y0 / CELL); cy <= Math.floor(y1 / CELL); cy++) {
-          const key = cx * 65536 + cy;
-          const list = this.cells.get(key);
-          if (list) list.push(number, i);
-          else this.cells.set(key, [number, i]);
-        }
+      const [x0, y0, x1, y1] = points.slice(i, i + 4);
+      const steps = Math.max(1, Math.ceil(Math.max(Math.abs(x1 - x0), Math.abs(y1 - y0)) / (CELL / 2)));
+      let last = NaN;
+      for (let step = 0; step <= steps; step++) {
+        const key = cellOf(x0 + ((x1 - x0) * step) / steps, y0 + ((y1 - y0) * step) / steps);
+        if (key === last) continue;
+        last = key;
+        const list = this.cells!.get(key);
+        if (list) list.push(number, i);
+        else this.cells!.set(key, [number, i]);
       }
     }
   }
 
   /** The segment nearest to a place of the drawing that shows something, within `reach`; -1 for none. */
   segmentAt(x: number, y: number, reach: number): number {
+    if (!this.cells) {
+      this.cells = new Map();
+      this.drawing.segments.forEach((segment, number) => this.index(segment, number));
+    }
     let best = -1;
     let nearest = reach;
     for (let dx = -1; dx <= 1; dx++) {
       for (let dy = -1; dy <= 1; dy++) {
-        const cell = this.cells.get(Math.floor(x / CELL + dx * 0.5) * 65536 + Math.floor(y / CELL + dy * 0.5));
+        const cell = this.cells.get(cellOf(x + dx * CELL * 0.5, y + dy * CELL * 0.5));
         if (!cell) continue;
         for (let i = 0; i < cell.length; i += 2) {
           const segment = this.drawing.segments[cell[i]];
@@ -458,6 +463,6 @@ function distance(points: number[], i: number, x: number, y: number): number {
   return Math.hypot(x - x0 - share * (x1 - x0), y - y0 - share * (y1 - y0));
 }
 
-const order = (a: number, b: number): [number, number] => (a < b ? [a, b] : [b, a]);
+const cellOf = (x: number, y: number) => Math.floor(x / CELL) * 65536 + Math.floor(y / CELL);
 
 const overlap = (a: number[], b: number[]) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
