@@ -1,6 +1,6 @@
 """A timeline: any past state of a ledger, what lies between two, and why.
 
-A question is imported when it is asked: whoever only wants a state, as most commands do, waits for no other.
+A question is imported when it is asked: a program that only wants a state, as most commands do, waits for no other.
 """
 
 from __future__ import annotations

@@ -47,9 +47,9 @@ def open_below(inside: Inside, row: int, cut: int, extra: int) -> None:
 
 
 def open_behind(inside: Inside, cut: int, extra: int, layer: int = -1) -> None:
-    """Move all that begins at x ``cut`` or behind to the right by ``extra`` pixels, in all rows.
+    """Move all that begins at x ``cut`` or after to the right by ``extra`` pixels, in all rows.
 
-    The tracks behind what moves, and behind ``layer``, whose right side that is, move along.
+    The tracks after what moves, and after ``layer``, whose right side that is, move along.
     """
     if extra <= 0:
         return
@@ -227,8 +227,8 @@ def _stand(inside: Inside, number: int, wish: int) -> None:
 
 
 def _obstacles(inside: Inside, layer: int) -> list[tuple[int, int, int]]:
-    """What a box in a layer has to keep clear of, from top to bottom: where it begins and ends, with the distance that
-    is kept, and the height at which it is moved."""
+    """The neighbours that a box in a layer keeps clear of, from top to bottom: where each begins and ends, with
+    the distance that is kept, and the height at which it is moved."""
     nodes = inside.level.nodes
     found = []
     for number in inside.level.layers[layer]:
@@ -244,7 +244,7 @@ def _obstacles(inside: Inside, layer: int) -> list[tuple[int, int, int]]:
 
 
 def _room(obstacles: Sequence[tuple[int, int, int]], row: Row, height: int, wish: int) -> tuple[int, int, int]:
-    """Where a box of some height may stand, and what for: from which height on all else moves down, and how far."""
+    """The place for a box of some height, and its price: from which height on all else moves down, and how far."""
     free: list[tuple[int, int]] = []
     inserted: list[tuple[int, int, int]] = []
     top = row.top
