@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.drawing.svg import svg
 from ezmsg.ledger.projections.drawing.union import Union
 
 ABOUT = """\
-All that ever lived in a recording is laid out once: a chain of 60 units; rigs of 2 and 12 filter banks; a system of 576
+All that ever lived in a recording is laid out once: a chain of 60 units; rigs of 2 and 12 filter banks; a system of 608
 units three levels deep, once with 118 edges right through all borders and once with 4,218. Layout is from a union of
 components and edges to a place for everything; the picture is the SVG of it. Processor time, in one process."""
 

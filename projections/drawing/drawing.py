@@ -44,7 +44,7 @@ class Drawing:
         No two boxes change sides, and edges alone move none. All is drawn afresh only when a registration shows that
         boxes had been taken for something else: then True is returned. Cost: O(size of the levels that change).
         """
-        components = list(components)
+        components = [component for component in components if not self.union.knows(component)]
         if components:
             union = Union([*self.union.components.values(), *components], [*self.union.edges, *edges])
             if not self.union.agrees(union, [str(component.get("address")) for component in components]):

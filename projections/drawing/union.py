@@ -95,6 +95,10 @@ class Union:
         self._sides(edges, fresh)
         return fresh
 
+    def knows(self, component: Mapping[str, Any]) -> bool:
+        """Whether a component was registered just so before: sessions that come again bring nothing new."""
+        return _shape(component) in self.components
+
     def agrees(self, other: "Union", addresses: Iterable[Address]) -> bool:
         """Whether what is at these addresses, or inside of it, is of the same kind and in the same box in ``other``."""
         asked = set(addresses)

@@ -97,6 +97,12 @@ def test_metadata_of_another_shape_is_passed_over(form: dict[str, object]) -> No
     assert [box.address for box in Union([form]).boxes] in ([], ["A"])
 
 
+def test_a_component_that_comes_again_is_known() -> None:
+    union = Union([unit("A", ["IN"], [])])
+    assert union.knows(unit("A", ["IN"], []) | {"initial_settings": 7})
+    assert not union.knows(unit("A", ["IN"], ["OUT"]))
+
+
 def test_what_is_added_changes_nothing_of_what_was_there() -> None:
     union = Union((), [("RIG/OUT", "VIEW/IN")])
     assert union.add([unit("RIG/A", [], ["OUT"])], [("RIG/A/OUT", "RIG/OUT")]) == ["RIG/A/OUT"]
