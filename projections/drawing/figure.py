@@ -91,16 +91,26 @@ def diff_html(diff: "Diff") -> str:
 
 
 def timeline_html(timeline: "Timeline") -> str:
-    """All that ever lived in a ledger, as HTML: what is not there at its end is drawn faintly. Cost: of the layout."""
+    """All that ever lived in a ledger, as HTML: what is not there at its end is drawn faintly.
+
+    A program takes away what it owns when it ends: where nothing is left, what was there before that counts. Cost: that
+    of the layout, then also a pass over the events.
+    """
+    from ezmsg.ledger.projections.questions.last_built import last_built
+
     state = timeline.at("end")
-    marks = timeline.landmarks
     drawing = timeline.drawing()
-    edges, notes = drawing.union.edges, _notes(state)
+    edges, marks = drawing.union.edges, timeline.landmarks
+    when = "now"
+    if edges and not any(True for _ in state.ownership.edges()):
+        state = timeline.at(last_built(timeline.ledger, state.seq))
+        when = f"after seq {state.seq}, when it was last whole"
+    notes = _notes(state)
     said = (
-        f"{timeline.ledger.location}, seq {state.seq}: {len(notes)} edges now, {len(edges)} ever, "
+        f"{timeline.ledger.location}, seq {drawing.seq}: {len(edges)} edges ever, {len(notes)} {when}; "
         f"{len(marks.sessions)} sessions, {len(marks.runs)} runs, {len(marks.marks)} marks"
     )
-    lines = [f"{a} -> {b}  ({notes.get((a, b), 'not there at the end')})" for a, b in edges]
+    lines = [f"{a} -> {b}  ({notes.get((a, b), 'not there')})" for a, b in edges]
     if not 0 < len(edges) <= EDGES_MAX:
         return _page("", 0, said, lines, {})
     document = drawing.document()

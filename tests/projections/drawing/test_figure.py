@@ -127,10 +127,19 @@ def test_a_graph_too_large_to_draw_is_told(timeline: Timeline) -> None:
 
 def test_a_history_shows_what_is_gone_faintly(timeline: Timeline) -> None:
     page = timeline._repr_html_()
-    assert "memory, seq 7: 3 edges now, 4 ever, 1 sessions, 0 runs, 0 marks" in page
+    assert "memory, seq 7: 4 edges ever, 3 now; 1 sessions, 0 runs, 0 marks" in page
     faint = [each.get("class") for each in svg(page).iter() if "ghost" in (each.get("class") or "").split()]
     assert "e same ghost" in faint
-    assert "A/OUT -&gt; B/IN  (not there at the end)" in text(page)
+    assert "A/OUT -&gt; B/IN  (not there)" in text(page)
+
+
+def test_a_history_that_has_ended_shows_what_was_there_before_it_ended() -> None:
+    ledger = Ledger.memory()
+    ledger.append([ev.SessionOpened(uuid="s"), edge("A/OUT", "B/IN", 1)])
+    ledger.append([ev.SessionCleared(session=1), ev.SessionClosed(session=1, reason="closed")])
+    page = Timeline(ledger)._repr_html_()
+    assert "seq 4: 1 edges ever, 1 after seq 2, when it was last whole" in page
+    assert "ghost" not in page[page.index("</style>") :]
 
 
 def test_a_state_says_in_a_line_what_it_is(timeline: Timeline) -> None:
