@@ -27,6 +27,9 @@ type BoxNode = Node<{ box: Box }>;
 
 const elements = new Map<number, HTMLElement>();
 
+/** What each element shows: to ask the document for it takes longer than all else of a step. */
+const painted = new WeakMap<HTMLElement, { state: string; text: string; colour: string }>();
+
 function select(subject: string | null): void {
   set({ select: get().select === subject ? null : subject });
 }
@@ -277,8 +280,9 @@ export class Painter {
     this.scene.resize(wrapper.clientWidth, wrapper.clientHeight);
     this.stops = [
       subscribe((now, then) => {
-        if (now.at !== then.at || now.pin !== then.pin || now.lens !== then.lens || now.select !== then.select) this.paintAll();
-        else if (now.collapsed !== then.collapsed || now.ghosts !== then.ghosts) this.paintAll();
+        const isOther = now.pin !== then.pin || now.collapsed !== then.collapsed;
+        if (isOther || now.lens !== then.lens || now.select !== then.select || now.ghosts !== then.ghosts) this.paintAll();
+        else if (now.at !== then.at) this.paintAll(now.pin !== null);
       }),
       onTheme(() => this.paintAll()),
       () => sizes.disconnect(),
@@ -319,8 +323,8 @@ export class Painter {
     this.move(this.camera);
   }
 
-  /** Show what the store says now. Cost: a scan of the history, the segments that are seen, and the boxes that changed. */
-  paintAll(): void {
+  /** Show what the store says now; a step without a pin changes no name. Cost: a scan of the history, the segments that are seen, and the boxes that changed. */
+  paintAll(names = true): void {
     model.mask();
     model.differences();
     const { at, pin } = get();
@@ -329,7 +333,7 @@ export class Painter {
     this.scene.related = related();
     this.paintBoxes(pin !== null);
     this.scene.paint(this.camera, this.present);
-    this.scene.paintNames(this.camera);
+    if (names) this.scene.paintNames(this.camera);
   }
 
   private paintBoxes(pinned: boolean): void {
@@ -346,12 +350,15 @@ export class Painter {
       let state = is ? "on" : "off";
       if (pinned && is !== was) state = is ? "added" : "removed";
       if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
-      if (element.dataset.s !== state) element.dataset.s = state;
       const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
       const text = badge ? String(badge) : "";
-      if ((element.dataset.settings ?? "") !== text) element.dataset.settings = text;
       const colour = colours?.get(box.address) ?? "";
-      if (element.style.getPropertyValue("--box") !== colour) element.style.setProperty("--box", colour);
+      const shown = painted.get(element);
+      if (shown && shown.state === state && shown.text === text && shown.colour === colour) continue;
+      painted.set(element, { state, text, colour });
+      if (shown?.state !== state) element.dataset.s = state;
+      if ((shown?.text ?? "") !== text) element.dataset.settings = text;
+      if ((shown?.colour ?? "") !== colour) element.style.setProperty("--box", colour);
     }
     this.selected?.removeAttribute("data-selected");
     const [kind, name] = selected && !selected.includes(" -> ") ? [selected.slice(0, selected.indexOf(" ")), selected.slice(selected.indexOf(" ") + 1)] : ["", ""];
