@@ -25,8 +25,8 @@ from ezmsg.core.graphmeta import (
 )
 
 from ezmsg.ledger.events import INT_MAX
+from ezmsg.ledger.pickles.stand_ins import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.pickles import loads
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 T = TypeVar("T")

@@ -18,9 +18,9 @@ from msgspec import UNSET
 from ezmsg.ledger import values
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.pickles.stand_ins import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.payloads import WrongType, is_text
 from ezmsg.ledger.runtime.server.pickles import RECORDS
-from ezmsg.ledger.runtime.server.pickles.stand_ins import OPAQUE_MAX, Global, Inert, opaque, scalar
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 from ezmsg.ledger.values import (
     MODELS,

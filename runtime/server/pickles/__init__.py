@@ -1,14 +1,29 @@
-"""Pickles read as data: opcodes are interpreted here, and nothing that they name is ever imported or called.
+"""The pickles of ezmsg's clients: read with an allow-list of ezmsg's classes, written so that every client reads them.
 
-``loads`` builds builtin values, UUIDs and, from an allow-list, the plain dataclasses and enums of the installed
-``ezmsg.core.graphmeta``; every other class, function or object becomes a stand-in (see stand_ins.py). Python's own
-unpicklers are of no use for that: even with an allow-list they let a pickle change the classes it may name (BUILD sets
-attributes of whatever is on the stack), grow the memo to any size, and hash keys that take for ever.
+The plain dataclasses and enums of the installed ``ezmsg.core.graphmeta`` are made for real; the reading itself, which
+calls nothing that a pickle names, is that of ``ezmsg.ledger.pickles``.
 """
 
-from ezmsg.ledger.runtime.server.pickles.allowed import RECORDS
-from ezmsg.ledger.runtime.server.pickles.machine import BadPickle
-from ezmsg.ledger.runtime.server.pickles.reading import loads
+from typing import Any
+
+from ezmsg.ledger.pickles import UnsoundPickle, reading
+from ezmsg.ledger.runtime.server.pickles.allowed import KNOWN, RECORDS
 from ezmsg.ledger.runtime.server.pickles.writing import dumps
+from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 __all__ = ["RECORDS", "BadPickle", "dumps", "loads"]
+
+
+class BadPickle(Malformed):
+    """Bytes that are not a pickle, or one that no ezmsg client makes."""
+
+
+def loads(data: bytes) -> Any:
+    """The object in a pickle: builtin values, UUIDs, ezmsg's metadata objects, and stand-ins for all else.
+
+    Raises BadPickle. Cost: as ``ezmsg.ledger.pickles.loads``.
+    """
+    try:
+        return reading.loads(data, KNOWN)
+    except UnsoundPickle as error:
+        raise BadPickle(str(error), hint=error.hint) from error

@@ -1,7 +1,7 @@
 """What stands in a pickle."""
 
-from ezmsg.ledger.runtime.server.pickles import reading
-from ezmsg.ledger.runtime.server.pickles.machine import Machine
+from ezmsg.ledger.pickles import reading
+from ezmsg.ledger.pickles.machine import Machine
 
 
 def references(data: bytes) -> set[str]:

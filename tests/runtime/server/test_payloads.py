@@ -11,10 +11,10 @@ from ezmsg.core import graphmeta as gm
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ezmsg.ledger.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server.feed_history import NS_PER_S
 from ezmsg.ledger.runtime.server.payloads import WrongType, load, nanoseconds
 from ezmsg.ledger.runtime.server.pickles import BadPickle, dumps
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 
 from .conftest import BY_NAME

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from ezmsg.ledger import metadata as models
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.payloads import WrongType, load
 from ezmsg.ledger.runtime.server.pickles import dumps, loads
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert, emit
 from ezmsg.ledger.runtime.server.translate import (
     form_to_ezmsg,
     graph_metadata,

@@ -22,11 +22,11 @@ from ezmsg.core.dag import DAG
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ezmsg.ledger.pickles import machine as machine_module
+from ezmsg.ledger.pickles.opcodes import HANDLERS
+from ezmsg.ledger.pickles.reading import OPCODES_MAX
+from ezmsg.ledger.pickles.stand_ins import Global, Inert
 from ezmsg.ledger.runtime.server.pickles import RECORDS, BadPickle, dumps, loads, writing
-from ezmsg.ledger.runtime.server.pickles import machine as machine_module
-from ezmsg.ledger.runtime.server.pickles.opcodes import HANDLERS
-from ezmsg.ledger.runtime.server.pickles.reading import OPCODES_MAX
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
 from tests.runtime.server.conftest import BY_NAME
 from tests.runtime.server.pickled import references

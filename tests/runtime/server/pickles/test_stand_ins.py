@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger.runtime.server.pickles import loads
-from ezmsg.ledger.runtime.server.pickles.stand_ins import (
+from ezmsg.ledger.pickles.stand_ins import (
     OPAQUE_MAX,
     REPR_MAX,
     Global,
@@ -21,6 +20,7 @@ from ezmsg.ledger.runtime.server.pickles.stand_ins import (
     opaque,
     plain,
 )
+from ezmsg.ledger.runtime.server.pickles import loads
 from ezmsg.ledger.values import freeze, thaw
 from tests.runtime.server.conftest import BY_NAME
 

@@ -106,7 +106,7 @@ _CLASS_OF_FUNCTION = {
 _NUMPY_SCALAR = frozenset({"numpy.core.multiarray:scalar", "numpy._core.multiarray:scalar"})
 """The functions that rebuild numpy's scalars, before and since numpy 2."""
 
-_NUMPY_NAMES = {
+NUMPY_NAMES = {
     "f2": ("float16", "e"),
     "f4": ("float32", "f"),
     "f8": ("float64", "d"),
@@ -184,9 +184,14 @@ def _is_class_name(name: str) -> bool:
 
 
 def _numpy_code(value: Inert) -> tuple[str, str] | None:
-    """The dtype code and byte order of a numpy scalar, such as ``("f8", "<")``."""
+    """The dtype code and byte order of a numpy scalar."""
     dtype = value.args[0] if value.args else None
-    if not isinstance(dtype, Inert) or not dtype.args or type(dtype.args[0]) is not str:
+    return numpy_code(dtype) if isinstance(dtype, Inert) else None
+
+
+def numpy_code(dtype: Inert) -> tuple[str, str] | None:
+    """The code and byte order of a numpy dtype, such as ``("f8", "<")``."""
+    if not dtype.args or type(dtype.args[0]) is not str:
         return None
     state = dtype.state
     order = state[1] if type(state) is tuple and len(state) > 1 and type(state[1]) is str else "="
@@ -197,7 +202,7 @@ def _numpy_name(value: Inert) -> str:
     code = _numpy_code(value)
     if code is None:
         return "generic"
-    return "str_" if code[0].startswith("U") else _NUMPY_NAMES.get(code[0], ("generic", ""))[0]
+    return "str_" if code[0].startswith("U") else NUMPY_NAMES.get(code[0], ("generic", ""))[0]
 
 
 def _numpy_scalar(value: Inert) -> int | float | str | bool | None:
@@ -211,8 +216,8 @@ def _numpy_scalar(value: Inert) -> int | float | str | bool | None:
         if kind.startswith("U"):
             text = data.decode("utf-32-be" if order == ">" else "utf-32-le", "surrogatepass")
             return text.rstrip("\0")
-        if kind in _NUMPY_NAMES:
-            form = (order if order in "<>" else "=") + _NUMPY_NAMES[kind][1]
+        if kind in NUMPY_NAMES:
+            form = (order if order in "<>" else "=") + NUMPY_NAMES[kind][1]
             return struct.unpack(form, data)[0]  # type: ignore[no-any-return]
     except (UnicodeDecodeError, struct.error):
         return None

@@ -1,11 +1,13 @@
 """The reading of a pickle, from its first opcode to its last."""
 
 import struct
+from collections.abc import Mapping
 from typing import Any
 
-from ezmsg.ledger.runtime.server.pickles.machine import BadPickle, Machine
-from ezmsg.ledger.runtime.server.pickles.opcodes import HANDLERS, text
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global
+from ezmsg.ledger.pickles.builtin import BUILTINS
+from ezmsg.ledger.pickles.machine import Machine, UnsoundPickle
+from ezmsg.ledger.pickles.opcodes import HANDLERS, text
+from ezmsg.ledger.pickles.stand_ins import Global
 
 OPCODES_MAX = 2_000_000
 """Opcodes of one pickle. A component of a real system takes about 300, so this is a system of 7,000."""
@@ -20,13 +22,13 @@ _FAULTS = (IndexError, ValueError, TypeError, struct.error)
 """The errors of reading past the end, taking from an empty stack, and ill-formed numbers, texts and keys."""
 
 
-def loads(data: bytes) -> Any:
-    """The object in a pickle: builtin values, UUIDs, ezmsg's metadata objects, and stand-ins for all else.
+def loads(data: bytes, known: Mapping[tuple[str, str], Global] = BUILTINS) -> Any:
+    """The object in a pickle: builtin values, UUIDs, objects of the classes that are ``known``, stand-ins for all else.
 
-    Shared and cyclic parts are shared and cyclic in the result. Raises BadPickle. Cost: O(bytes), about 0.3 us per
+    Shared and cyclic parts are shared and cyclic in the result. Raises UnsoundPickle. Cost: O(bytes), about 0.3 us per
     opcode; the bytes and OPCODES_MAX bound the memory.
     """
-    return _run(Machine(data))
+    return _run(Machine(data, known))
 
 
 def _run(machine: Machine) -> Any:
@@ -34,11 +36,11 @@ def _run(machine: Machine) -> Any:
         end = _interpret(machine)
         [value] = machine.stack
     except _FAULTS as error:
-        raise BadPickle(f"not a sound pickle: {type(error).__name__}: {error}") from error
+        raise UnsoundPickle(f"not a sound pickle: {type(error).__name__}: {error}") from error
     if machine.marks or machine.unfinished:
-        raise BadPickle("a pickle ends before what it began is complete")
+        raise UnsoundPickle("a pickle ends before what it began is complete")
     if end != len(machine.data):
-        raise BadPickle(f"{len(machine.data) - end} bytes follow the end of a pickle")
+        raise UnsoundPickle(f"{len(machine.data) - end} bytes follow the end of a pickle")
     return value
 
 
@@ -97,7 +99,7 @@ def _interpret(machine: Machine) -> int:
             return at + 1
         else:
             at = HANDLERS[op](machine, at + 1)
-    raise BadPickle(f"a pickle of more than {OPCODES_MAX} opcodes", hint="Send less at once.")
+    raise UnsoundPickle(f"a pickle of more than {OPCODES_MAX} opcodes", hint="Send less at once.")
 
 
 def _is_record(value: Any) -> bool:

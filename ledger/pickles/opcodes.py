@@ -10,8 +10,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ezmsg.ledger.runtime.server.pickles.machine import BadPickle, Machine
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Inert
+from ezmsg.ledger.pickles.machine import Machine, UnsoundPickle
+from ezmsg.ledger.pickles.stand_ins import Inert
 
 INT_BYTES_MAX = 512
 """Bytes of one integer. Larger ones have no use here, and their decimal text costs quadratic time."""
@@ -69,7 +69,7 @@ def _u8(data: bytes, at: int) -> tuple[int]:
 
 def _integer(data: bytes) -> int:
     if len(data) > INT_BYTES_MAX:
-        raise BadPickle(f"an integer of {len(data)} bytes")
+        raise UnsoundPickle(f"an integer of {len(data)} bytes")
     return int.from_bytes(data, "little", signed=True)
 
 
@@ -93,7 +93,7 @@ def _decimal(line: bytes) -> int | bool:
     if line in (b"00", b"01"):
         return line == b"01"
     if len(line) > 2 * INT_BYTES_MAX:
-        raise BadPickle(f"an integer of {len(line)} digits")
+        raise UnsoundPickle(f"an integer of {len(line)} digits")
     return int(line.removesuffix(b"L"))
 
 
@@ -132,7 +132,7 @@ def _new_frozenset(machine: Machine, items: list[Any]) -> frozenset[Any]:
 def _protocol(machine: Machine, at: int) -> int:
     machine.protocol = machine.data[at]
     if machine.protocol > pickle.HIGHEST_PROTOCOL:
-        raise BadPickle(f"a pickle of protocol {machine.protocol}")
+        raise UnsoundPickle(f"a pickle of protocol {machine.protocol}")
     return at + 1
 
 
@@ -161,7 +161,7 @@ def _remember(machine: Machine, index: int) -> None:
     """Picklers number what they remember from 0 and without a gap, so the memo is a list that no index can blow up."""
     memo = machine.memo
     if not 0 <= index <= len(memo):
-        raise BadPickle(f"a memo index of {index}, where {len(memo)} is next")
+        raise UnsoundPickle(f"a memo index of {index}, where {len(memo)} is next")
     memo[index : index + 1] = [machine.stack[-1]]
 
 
@@ -254,7 +254,7 @@ def _newobj(machine: Machine, at: int) -> int:
 def _newobj_ex(machine: Machine, at: int) -> int:
     kwargs = machine.stack.pop()
     if type(kwargs) is not dict:
-        raise BadPickle("keyword arguments that are not a dict")
+        raise UnsoundPickle("keyword arguments that are not a dict")
     args = machine.stack.pop()
     machine.create(machine.stack.pop(), args, kwargs, new=True)
     return at
@@ -282,7 +282,7 @@ def _build(machine: Machine, at: int) -> int:
 
 def _unknown(machine: Machine, at: int) -> int:
     code = machine.data[at - 1]
-    raise BadPickle(f"opcode 0x{code:02x} at byte {at - 1} is not one that is taken")
+    raise UnsoundPickle(f"opcode 0x{code:02x} at byte {at - 1} is not one that is taken")
 
 
 _OPCODES: dict[bytes, Handler] = {

@@ -2,13 +2,13 @@
 
 import enum
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from ezmsg.ledger.runtime.server.pickles.allowed import KNOWN, RECORDS, build_uuid, make
-from ezmsg.ledger.runtime.server.pickles.stand_ins import Global, Inert
-from ezmsg.ledger.runtime.server.wire.protocol import Malformed
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.pickles.builtin import BUILTINS, build_uuid, make
+from ezmsg.ledger.pickles.stand_ins import Global, Inert
 
 NAME_MAX = 1024
 """Characters of a module's and a class's name together."""
@@ -30,7 +30,7 @@ _COPIES = frozenset({set, frozenset, bytes, bytearray})
 _FLAT = frozenset({str, bytes, bool, float, int, type(None)})
 
 
-class BadPickle(Malformed):
+class UnsoundPickle(LedgerError):
     """Bytes that are not a pickle, or one that no ezmsg client makes."""
 
     hint = "Clients send pickles without persistent ids, extension codes or out-of-band buffers."
@@ -39,13 +39,19 @@ class BadPickle(Malformed):
 class Machine:
     """A pickle's stack, the places of its marks, its memo, and the names it has referred to.
 
-    Operands of the wrong kind raise BadPickle, TypeError, ValueError or IndexError; the reading makes one of them all.
+    ``known``: the names that are more than names here, with what may be made of them.
+
+    Operands of the wrong kind raise UnsoundPickle, TypeError, ValueError or IndexError; the reading makes one of all.
     """
 
-    __slots__ = ("_copied", "_odd_keys", "data", "globals", "marks", "memo", "protocol", "stack", "unfinished")
+    __slots__ = (
+        *("_copied", "_known", "_odd_keys", "data", "globals"),
+        *("marks", "memo", "protocol", "stack", "unfinished"),
+    )
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, known: Mapping[tuple[str, str], Global] = BUILTINS) -> None:
         self.data = data
+        self._known = known
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: list[Any] = []
@@ -74,7 +80,7 @@ class Machine:
     def set_items(self, target: Any, items: list[Any]) -> None:
         """Set items of a dict: key, value, key, value, ..."""
         if len(items) % 2:
-            raise BadPickle("a key without a value")
+            raise UnsoundPickle("a key without a value")
         alternate = iter(items)
         pairs = zip(alternate, alternate, strict=False)
         if type(target) is dict:
@@ -108,33 +114,33 @@ class Machine:
             return
         if isinstance(key, tuple):
             if len(key) > KEY_TUPLE_MAX or not all(type(item) in _FLAT for item in key):
-                raise BadPickle("a tuple that is a key may hold a few numbers and texts, no more")
+                raise UnsoundPickle("a tuple that is a key may hold a few numbers and texts, no more")
         elif cls not in (int, complex, frozenset) and not (cls is UUID and hasattr(key, "int")):
-            raise BadPickle(f"a {cls.__name__} cannot be a key")
+            raise UnsoundPickle(f"a {cls.__name__} cannot be a key")
         self._odd_keys += 1
         if self._odd_keys > KEYS_ODD_MAX:
-            raise BadPickle(f"more than {KEYS_ODD_MAX} keys that are neither texts nor plain numbers")
+            raise UnsoundPickle(f"more than {KEYS_ODD_MAX} keys that are neither texts nor plain numbers")
 
     # --- objects -----------------------------------------------------------------------------------------------------
 
     def refer(self, module: Any, name: Any) -> None:
         """Push what a name stands for: something of the allow-list, or the name itself."""
         if type(module) is not str or type(name) is not str or len(module) + len(name) > NAME_MAX:
-            raise BadPickle("a reference whose module or name is not a short text")
+            raise UnsoundPickle("a reference whose module or name is not a short text")
         key = (module, name)
         if self.protocol < 3:  # these spell names as Python 2 did
             key = NAME_MAPPING.get(key) or (IMPORT_MAPPING.get(module, module), name)
         reference = self.globals.get(key)
         if reference is None:
             if len(self.globals) >= GLOBALS_MAX:
-                raise BadPickle(f"more than {GLOBALS_MAX} different names")
-            reference = self.globals[key] = KNOWN.get(key) or Global(*key)
+                raise UnsoundPickle(f"more than {GLOBALS_MAX} different names")
+            reference = self.globals[key] = self._known.get(key) or Global(*key)
         self.stack.append(reference)
 
     def create(self, maker: Any, args: Any, kwargs: dict[Any, Any] | None = None, *, new: bool) -> None:
         """Push the object that ``maker`` makes, called or (``new``) through ``__new__``; nothing foreign is called."""
         if type(args) is not tuple:
-            raise BadPickle("an object is made of something else than arguments")
+            raise UnsoundPickle("an object is made of something else than arguments")
         made: Any = Inert
         if type(maker) is not Global:
             _foreign(maker)
@@ -150,7 +156,7 @@ class Machine:
         """Refuse more copied bytes than the pickle has: only one argument that is copied again and again makes them."""
         self._copied += size
         if self._copied > len(self.data):
-            raise BadPickle("one argument is copied into many objects")
+            raise UnsoundPickle("one argument is copied into many objects")
 
     def build(self, target: Any, state: Any) -> None:
         """Give a new object its state. What else is on the stack, classes and enum members above all, takes none.
@@ -158,17 +164,21 @@ class Machine:
         A record's ``__dict__`` may end up with any keys: code that goes through it must look at them.
         """
         cls = type(target)
-        if cls in RECORDS and type(state) is dict:
-            target.__dict__.update(state)
-        elif cls is Inert:
+        if cls is Inert:
             target.record("state", state)
+        elif type(state) is dict and self._is_record(cls):
+            target.__dict__.update(state)
         elif cls is UUID and build_uuid(target, state):
             self.unfinished -= 1
         else:
-            raise BadPickle(f"a state that a {cls.__name__} cannot have")
+            raise UnsoundPickle(f"a state that a {cls.__name__} cannot have")
+
+    def _is_record(self, cls: type) -> bool:
+        known = self._known.get((cls.__module__, cls.__qualname__))
+        return known is not None and known.kind == "record" and known.target is cls
 
 
 def _foreign(value: Any) -> Inert:
     if type(value) is not Inert:
-        raise BadPickle(f"something is done to a {type(value).__name__} that it does not allow")
+        raise UnsoundPickle(f"something is done to a {type(value).__name__} that it does not allow")
     return value
