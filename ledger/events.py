@@ -188,7 +188,10 @@ class SettingsValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class SettingsUpdated(Event, frozen=True, gc=False, kw_only=True, tag="settings.updated"):
-    """A process reported the settings that a component now has. ``reported_at``: ns, by the client's clock."""
+    """A process reported settings that arrived for a component. ``reported_at``: ns, by the client's clock.
+
+    ezmsg reports a settings message when it arrives, before the unit has looked at it, which may refuse or ignore it.
+    """
 
     process: int
     component: str
@@ -213,12 +216,20 @@ class RequestRouted(Event, frozen=True, gc=False, kw_only=True, tag="request.rou
 
 
 class RequestAnswered(Event, frozen=True, gc=False, kw_only=True, tag="request.answered"):
-    """A routed request ended. ``took``: ns from routed to answered."""
+    """A routed request ended. ``took``: ns from routed to answered.
+
+    ``error``: the reason in words, as the process gave it, cut at a bound. ``payload``: the answer to a request to
+    change a setting, a pickle cut at a bound, ``size`` its full length in bytes. What is answered is what the process
+    sent on to the unit, not what the unit made of it.
+    """
 
     request: int
     ok: bool
     error_code: str | None = None
     took: int = 0
+    error: str | None = None
+    payload: bytes | None = None
+    size: int = 0
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------

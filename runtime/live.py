@@ -20,13 +20,17 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, RequestRecord, SessionRecord
 from ezmsg.ledger.projections.graph.snapshot import owner_names
+from ezmsg.ledger.projections.questions.settings.request import UPDATE
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.runtime.refusals import Refusals
 from ezmsg.ledger.runtime.session import Session
 from ezmsg.ledger.values import Form, freeze, same
 
 PAYLOAD_KEPT = 64 * 1024
-"""Bytes of a routed request's payload that are recorded; real ones are a pickled field path and a value."""
+"""Bytes of the payload of a routed request, or of an answer, that are recorded; real ones are a few hundred."""
+
+ERROR_KEPT = 1000
+"""Characters of the reason that a process gives for refusing a request."""
 
 LISTED_MAX = 100
 """Items of a list that the record of a refusal names: a cycle may run through a hundred thousand topics."""
@@ -322,11 +326,35 @@ class LiveGraph(RecordedGraph):
         answer = ev.RequestAnswered(request=self.spool.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
         return int(self._commit(routed, answer)[0].seq), None
 
-    def answer_request(self, request: int, ok: bool, error_code: str | None, took: int) -> None:
-        """A routed request ended. ``took``: ns. Nothing is recorded when it had ended already."""
+    def answer_request(
+        self,
+        request: int,
+        ok: bool,
+        error_code: str | None,
+        took: int,
+        error: str | None = None,
+        payload: bytes | None = None,
+    ) -> None:
+        """A routed request ended. ``took``: ns. Nothing is recorded when it had ended already.
+
+        The answer itself (``payload``) is recorded where it tells of settings: a profile comes every other second.
+        """
         request = self.current(request)
-        if request in self.state.requests:
-            self._commit(ev.RequestAnswered(request=request, ok=ok, error_code=error_code, took=took))
+        record = self.state.requests.get(request)
+        if record is None:
+            return
+        kept = payload if record.operation == UPDATE else None
+        self._commit(
+            ev.RequestAnswered(
+                request=request,
+                ok=ok,
+                error_code=error_code,
+                took=took,
+                error=None if error is None else error[:ERROR_KEPT].encode("utf-8", "backslashreplace").decode(),
+                payload=None if kept is None else kept[:PAYLOAD_KEPT],
+                size=len(kept or b""),
+            )
+        )
 
     def _fail(self, code: str, concerns: Callable[[RequestRecord], bool]) -> list[ev.Event]:
         """The answers to all requests that something which ends leaves unanswered."""

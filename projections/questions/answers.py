@@ -192,9 +192,11 @@ class SettingChange(Answer, frozen=True):
     """A value that came into force at event ``seq``, in place of ``before``.
 
     ``fields``: the paths that changed; all of them, when nothing was in force before. ``asked_by``: the session that
-    asked for it by ``request``, which set one of these fields to the value that it has now; else ``likely`` names who
-    may have. ``how``: earlier, initial, updated, observed, fell back. ``until``: the event that ended it, if any did;
-    ``came`` and ``went``: the events at both ends.
+    asked for it by ``request``, for one of these fields (``asked_field``) and the value that it has now, or became on
+    the way: ``asked`` is what the session wanted, ``answered`` what the process said that it sent on to the unit (null
+    where the answer was not kept); else ``likely`` names who may have asked. ``how``: earlier, initial, updated (it was
+    reported on arrival: the unit may have refused it), observed, fell back. ``until``: the event that ended it, if any
+    did; ``came`` and ``went``: the events at both ends.
     """
 
     seq: int
@@ -211,6 +213,9 @@ class SettingChange(Answer, frozen=True):
     likely: list[Likely]
     came: Cause
     went: Cause | None
+    asked_field: str | None = None
+    asked: Any = None
+    answered: Any = None
 
     def __repr__(self) -> str:
         what = ", ".join(map(repr, self.fields)) or repr(self.value)
@@ -221,16 +226,18 @@ class SettingChange(Answer, frozen=True):
 class FieldChange(Answer, frozen=True):
     """One field of a setting; ``path`` is "" for a value without fields.
 
-    ``missing``: ``before`` or ``after`` when it was not there on that side.
+    ``missing``: ``before`` or ``after`` when it was not there on that side. ``note``: what differs, in words, where the
+    two forms do not show it: which elements of an array, or that it cannot be told.
     """
 
     path: str
     before: Any
     after: Any
     missing: str | None = None
+    note: str | None = None
 
     def __repr__(self) -> str:
-        return f"{self.path}: {self.before!r} -> {self.after!r}"
+        return f"{self.path}: {self.note or f'{self.before!r} -> {self.after!r}'}"
 
 
 class SettingHistory(Answer, frozen=True):
@@ -245,6 +252,27 @@ class SettingHistory(Answer, frozen=True):
     def __repr__(self) -> str:
         name = self.unit if self.field is None else f"{self.unit}.{self.field}"
         return f"<setting {name}: {len(self.changes)} changes, in force at seq {self.moment.seq}: {self.current}>"
+
+
+class SettingDoubt(Answer, frozen=True):
+    """A place where what a ledger says of a setting is not what a unit is known to have. ``field`` is a dotted path.
+
+    ``kind``: misfit (the schema cannot mean the value), refused, changed (asked and answered are not the same), other
+    (answered and reported are not), not reported. ``asked``, ``answered``, ``reported``: the values, as far as known.
+    """
+
+    seq: int
+    time: int
+    unit: str
+    field: str
+    kind: str
+    text: str
+    asked: Any
+    answered: Any
+    reported: Any
+
+    def __repr__(self) -> str:
+        return f"<seq {self.seq} {self.kind}: {self.unit}.{self.field} {self.text}>"
 
 
 class Stay(Answer, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ezmsg.ledger.events import MetadataRegistered, SettingsUpdated, SettingsValue
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.archive import Archive
@@ -70,6 +71,21 @@ class Evidence:
             return self.at(fact.born).registrations[fact.name]
         event = self.event(fact.born)
         return Registration(event.metadata, event.raw)
+
+    def settings(self, fact: Fact) -> SettingsValue:
+        """The settings value that a ``setting`` fact stands for, with its pickle. Cost: a piece of the ledger.
+
+        A value that fell back, or is older than the first event, costs the state at that event.
+        """
+        event = self.event(fact.born) if fact.born >= self.ledger.first else None
+        if type(event) is SettingsUpdated:
+            found: SettingsValue = event.value
+            return found
+        if type(event) is MetadataRegistered:
+            known = dict(Registration(event.metadata, None).settings())
+            if fact.name in known:
+                return known[fact.name]
+        return self.at(fact.born).settings[fact.name].value
 
     def name(self, owner: int | None) -> str:
         """``persistent``, or a session's id with its label, else with where it came from."""

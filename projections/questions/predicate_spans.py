@@ -9,12 +9,14 @@ from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold, stretches
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, counted, intersection, union
 from ezmsg.ledger.projections.questions import predicates as pr
+from ezmsg.ledger.projections.questions.alike import alike_forms, bare
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.reach import path_spans
-from ezmsg.ledger.values import Form, fields_of, same, thaw
+from ezmsg.ledger.projections.questions.settings.kept import kept, parts
+from ezmsg.ledger.values import Form, fields_of, thaw
 
 _NONE = object()
 
@@ -71,12 +73,23 @@ def held(evidence: Evidence, predicate: pr.Predicate) -> Spans:
 
 def _setting(evidence: Evidence, predicate: pr.Setting) -> Spans:
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(predicate.unit))
-    values = [(fact, field_of(fact.value[0], predicate.field)) for fact in lives]
+    values = [(fact, _value(evidence, fact, predicate.field)) for fact in lives]
     if predicate.field and all(value is _NONE for _, value in values):
         raise unknown_field(predicate.unit, ".".join(predicate.field), lives)
     return stretches(
         fact for fact, value in values if value is not _NONE and compare(predicate.sign, value, predicate.value)
     )
+
+
+def _value(evidence: Evidence, fact: Fact, path: tuple[str, ...]) -> Any:
+    """The value at ``path``, as what it is: a text that is shown can be a number, which then the pickle tells."""
+    shown = field_of(fact.value[0], path)
+    if shown is _NONE or shown is None or type(shown) in (bool, int, float):
+        return shown
+    found = kept(evidence.settings(fact))
+    for name in path:
+        found = parts(found)[name]
+    return found.form
 
 
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
@@ -90,10 +103,10 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def compare(sign: str, a: Form, b: Form) -> bool:
-    """Whether two value forms compare so. Only those of one type are equal; numbers and texts have an order."""
+    """Whether two value forms compare so, as what they are: see ``alike``. Numbers and texts have an order."""
     if sign in ("==", "!="):
-        return same(a, b) == (sign == "==")
-    a, b = thaw(a), thaw(b)
+        return alike_forms(a, b) == (sign == "==")
+    a, b = bare(thaw(a)), bare(thaw(b))
     ordered = any(type(a) in kind and type(b) in kind for kind in ((int, float), (str,)))
     return ordered and ORDERS[sign](a, b)
 

@@ -17,9 +17,10 @@ Beyond these, for short:
            | NOUN SIGN NUMBER                         edges, topics, sessions, processes, components, publishers or
                                                       subscribers: how many there are
 
-SIGN is ``==``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``. Only values of one type are equal: 2 is not 2.0, true is not 1.
-The order is that of numbers, of whichever type, or of texts; of anything else neither is more. Where a unit has no such
-field, or no settings, no sign holds.
+SIGN is ``==``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``. Values are compared as what they are: 2 is 2.0, a member of an
+enum is the number or text behind it, a tuple is a list; but true is not 1, and a text is never a number. The order is
+that of numbers, of whichever type, or of texts; of anything else neither is more. Where a unit has no such field, or no
+settings, no sign holds.
 
 A NAME is a word without spaces, quotes, parentheses or signs, or stands in double quotes, with JSON's escapes. In a
 setting the first dot after the last slash begins the field: quote a unit whose name has one (``"SYS/U.1".gain == 2``).
@@ -78,7 +79,7 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """The unit's settings (their ``field``, if any) compare so with this value: 1, 1.0 and true are not equal."""
+    """The unit's settings (their ``field``, if any) compare so with this value: 1 is 1.0, but not true."""
 
     unit: str
     field: tuple[str, ...]

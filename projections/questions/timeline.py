@@ -282,6 +282,25 @@ class Timeline:
 
         return self._ask(lambda evidence, at: setting(evidence, unit, field, at), moment)
 
+    def setting_doubts(self, unit: str | None = None, moment: Named = "end") -> list[SettingDoubt]:
+        """The places up to ``moment`` where asked, answered and reported settings are not the same, or do not fit.
+
+        Of all units, or one. What a unit makes of settings that arrive is told by nobody: no doubt does not mean that
+        it took them. Cost: a pass over the ledger, and the pickles of all settings in it.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.SessionOpened(uuid="s")])
+        >>> asked = {"unit": "AMP", "operation": "UPDATE_SETTING_FIELD", "process": None}
+        >>> _ = ledger.append([events.RequestRouted(uuid="r", session=1, **asked)])
+        >>> _ = ledger.append([events.RequestAnswered(request=2, ok=False, error_code="UNROUTABLE_UNIT")])
+        >>> Timeline(ledger).setting_doubts()
+        [<seq 3 refused: AMP. UNROUTABLE_UNIT>]
+        """
+        from ezmsg.ledger.projections.questions.settings.doubts import doubts
+
+        return self._ask(lambda evidence, at: doubts(evidence, unit, at), moment)
+
     def placement(self, unit: str, moment: Named = "end") -> Placement:
         """The processes in which ``unit`` ran, on which host, and how often it moved.
 

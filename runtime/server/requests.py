@@ -78,7 +78,8 @@ class Requests:
             del self._pending[uuid]
             self._waiting -= pending.size
         code = None if response.error_code is None else response.error_code.value
-        self._live.answer_request(request, bool(response.ok), code, monotonic_ns() - pending.started)
+        took = monotonic_ns() - pending.started
+        self._live.answer_request(request, bool(response.ok), code, took, response.error, response.payload)
         return response
 
     def _send(self, request: ProcessControlRequest, connection: Connection) -> None:

@@ -9,11 +9,12 @@ from ezmsg.ledger.projections.graph.diff import same_fact
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
-from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, value_text
+from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, values_text
 
 CAME, WENT, CHANGED = "+", "-", "~"
 
@@ -268,12 +269,15 @@ def _changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [name for name in dict.fromkeys((*old, *new)) if not same_fact(old.get(name), new.get(name))]
 
 
-def _fields_text(fields: Iterable[tuple[str, Any, Any]]) -> list[str]:
-    return [f"{name} {value_text(was)} -> {value_text(now)}".strip() for name, was, now in fields]
+def _fields_text(fields: Iterable[FieldChange]) -> list[str]:
+    return [f"{each.path} {each.note or values_text(each.before, each.after)}".strip() for each in fields]
 
 
-def _field_documents(fields: Iterable[tuple[str, Any, Any]]) -> list[Document]:
-    return [{"field": name, "before": was, "after": now} for name, was, now in fields]
+def _field_documents(fields: Iterable[FieldChange]) -> list[Document]:
+    return [
+        {"field": each.path, "before": each.before, "after": each.after, **({"note": each.note} if each.note else {})}
+        for each in fields
+    ]
 
 
 # --- by names ---------------------------------------------------------------------------------------------------------
@@ -314,7 +318,7 @@ def _named_component(change: NamedChange, sign: str) -> Change:
 
 def _named_setting(change: NamedChange, sign: str) -> Change:
     old, new = change.before, change.after
-    fields: list[tuple[str, Any, Any]] = []
+    fields: list[FieldChange] = []
     if sign == CHANGED:
         fields = settings_change(old, new)
         text = "; ".join(_fields_text(fields))

@@ -16,6 +16,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Cause
 from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.questions.settings.request import UPDATE, wish
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names
@@ -181,11 +182,19 @@ def _process_closed(known: Names, event: ev.ProcessClosed, most: int) -> str:
 
 def _settings_updated(known: Names, event: ev.SettingsUpdated, most: int) -> str:
     shown = settings_text(event.value) or "no settings"
-    return f"{names.process(known, event.process)} now has {shown} on {event.component}"
+    return f"{names.process(known, event.process)} reported {shown} arriving at {event.component}"
 
 
 def _request_routed(known: Names, event: ev.RequestRouted, most: int) -> str:
-    return f"{names.session(known, event.session)} sent {event.operation} to {event.unit}"
+    wanted = wish(event.payload) if event.operation == UPDATE else None
+    what = f": {wanted.field} = {value_text(wanted.value)}" if wanted is not None else ""
+    return f"{names.session(known, event.session)} sent {event.operation} to {event.unit}{what}"
+
+
+def refusal(event: ev.RequestAnswered) -> str:
+    """Why a request failed: ezmsg's code, and the reason that the process gave."""
+    reason = f": {event.error}" if event.error else ""
+    return f"{event.error_code or 'no reason given'}{reason}" if event.error_code or not reason else event.error or ""
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import edge_owners
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.questions.answers import Answer
+from ezmsg.ledger.projections.questions.answers import Answer, SettingDoubt
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
@@ -164,6 +164,12 @@ def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
     kind, _, unit = subject.partition(" ")
     placement = timeline.placement(unit, end).to_dict() if kind == "unit" else None
     return {**answer_document(timeline, timeline.history(subject)), "placement": placement}
+
+
+def doubts_document(timeline: Timeline, moment: Moment, doubts: list[SettingDoubt]) -> Document:
+    """What ``settings --doubts --json`` prints."""
+    found = [doubt.to_dict() for doubt in doubts]
+    return {**ledger_document(timeline), "moment": moment_document(moment), "doubts": found}
 
 
 def settings_document(timeline: Timeline, moment: Moment, component: str | None, field: str | None) -> Document:

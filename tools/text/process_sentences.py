@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.records import initial_settings
+from ezmsg.ledger.projections.graph.records import RequestRecord, initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.questions.settings.request import UPDATE, answered
 from ezmsg.ledger.tools.page import listed
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.deeds import deed, end_text, end_tone, observed
+from ezmsg.ledger.tools.text.deeds import deed, end_text, end_tone, observed, refusal
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told
-from ezmsg.ledger.tools.text.value_text import change_text, settings_change
+from ezmsg.ledger.tools.text.value_text import change_text, misfit_text, settings_change, settings_text
 
 # --- processes and settings ------------------------------------------------------------------------------------------
 
@@ -62,7 +63,9 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
         text = f"{who} reported the settings of {event.component}: as they were"
         return Told(text + observed(event), "dim", (), words, ("unchanged", f"{who} reported"))
     shown = listed([change_text(change) for change in changes], most)
-    return Told(f"{who} now has {shown} on {event.component}{observed(event)}", "change", (), words)
+    misfit = misfit_text(event.value, before.value.settings_schema)
+    text = f"{who} reported {shown} arriving at {event.component}{misfit}{observed(event)}"
+    return Told(text, "warn" if misfit else "change", (), words)
 
 
 def _request_routed(state: GraphState, event: ev.RequestRouted, most: int) -> Told:
@@ -74,9 +77,20 @@ def _request_routed(state: GraphState, event: ev.RequestRouted, most: int) -> To
 def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -> Told:
     request = state.requests[event.request]
     took = f" after {span_text(event.took)}" if event.took else ""
-    how = "done" if event.ok else f"failed: {event.error_code or 'no reason given'}"
+    how = _answer(state, request, event) if event.ok else f"failed: {refusal(event)}"
     text = f"{request.operation} on {request.unit} for {names.session(state, request.session)}: {how}{took}"
     return Told(text, "" if event.ok else "warn", (request.session,), (request.unit,))
+
+
+def _answer(state: GraphState, request: RequestRecord, event: ev.RequestAnswered) -> str:
+    """What an answer says: of settings, what was sent on to the unit, which may refuse it still."""
+    sent = answered(event.payload)
+    if request.operation != UPDATE or sent is None:
+        return "done"
+    now = state.settings.get(request.unit)
+    changed = [] if now is None else settings_change(now.value, sent)
+    shown = settings_text(sent) if now is None else ", ".join(map(change_text, changed[:LISTED_MAX]))
+    return f"sent on to the unit: {shown or 'the values in force'}"
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------

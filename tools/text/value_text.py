@@ -2,9 +2,14 @@
 
 import json
 
+from msgspec import UNSET
+
 from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.values import Form, fields_of, is_map, is_structured, items_of, pairs_of, plain_of, same, tag_of, thaw
+from ezmsg.ledger.projections.questions.answers import FieldChange
+from ezmsg.ledger.projections.questions.settings.kept import Kept, changes, kept, parts, whole_change
+from ezmsg.ledger.projections.questions.settings.schema import misfits
+from ezmsg.ledger.values import Form, fields_of, is_map, is_structured, items_of, pairs_of, plain_of, tag_of, thaw
 
 TEXT_MAX = 60
 """Characters of one value in a sentence; `--json` has all of it."""
@@ -76,33 +81,62 @@ def settings_fields(value: SettingsValue) -> dict[str, Form] | None:
     return None
 
 
-def settings_text(value: SettingsValue, most: int | None = ITEMS_MAX) -> str:
-    """``gain=2.0, mode="fast"``: all of a settings value; "" when it has no fields. ``most`` fields (None: all)."""
-    fields = settings_fields(value)
-    if fields is None:
+def settings_text(value: SettingsValue, most: int | None = ITEMS_MAX, *, whole: bool = False) -> str:
+    """``gain=2.0, mode="fast"``: all of a settings value; "" when it has no fields. ``most`` fields (None: all).
+
+    An array tells its kind and first elements; with ``whole``, all of them.
+    """
+    if settings_fields(value) is None:
         return "" if value.repr_value in (None, "") else value_text(value.repr_value)
-    shown = [f"{name}={value_text(item)}" for name, item in list(fields.items())[:most]]
+    fields = parts(kept(value))
+    shown = [f"{name}={kept_text(item, whole=whole)}" for name, item in list(fields.items())[:most]]
     return ", ".join(shown) + (f", ... {len(fields)} fields in all" if most is not None and len(fields) > most else "")
 
 
-def settings_change(before: SettingsValue, after: SettingsValue) -> list[tuple[str, Form, Form]]:
-    """The fields that differ, as (field, value before, value after); None stands for a field that is not there.
+def misfit_text(value: SettingsValue, schema: Form = None) -> str:
+    """`` (does not fit its schema: gain: a text in a field of float)``; "" where nothing is known to be wrong.
 
-    Where fields cannot be told apart, one entry with the field "" has both values whole.
+    ``schema``: the one in force where the value has none of its own.
     """
-    old, new = settings_fields(before), settings_fields(after)
-    if old is None or new is None:
-        if same(before.repr_value, after.repr_value):
-            return []
-        return [("", before.repr_value, after.repr_value)]
-    return [
-        (name, old.get(name), new.get(name))
-        for name in dict.fromkeys((*old, *new))
-        if name not in old or name not in new or not same(old[name], new[name])
-    ]
+    schema = schema if value.settings_schema is UNSET else value.settings_schema
+    fields = {name: each.form for name, each in parts(kept(value)).items()}
+    found = [f"{name}: {why}" for name, why in misfits(schema, fields).items()]
+    return f" (does not fit its schema: {'; '.join(found)})" if found else ""
 
 
-def change_text(change: tuple[str, Form, Form]) -> str:
-    """``gain=2.0 (was 1.0)``."""
-    name, old, new = change
-    return f"{name}{'=' if name else ''}{value_text(new)} (was {value_text(old)})"
+def kept_text(value: Kept, *, whole: bool = False) -> str:
+    """One field of a settings value; of an array its kind and elements: ``float64 array of 2,000: 0.0, 0.5, ...``."""
+    array = value.array
+    if array is None:
+        return value_text(value.form)
+    items = array.items() if whole or array.size <= ITEMS_MAX else array.items()[:ITEMS_MAX]
+    shown = ", ".join(map(str, items)) + ("" if len(items) == array.size else ", ...")
+    return f"{array.kind}: {shown}" if shown else array.kind
+
+
+def settings_change(before: SettingsValue, after: SettingsValue) -> list[FieldChange]:
+    """The fields that differ, as values: see ``changes``.
+
+    Where fields cannot be told apart, or none tells why the pickles differ, one entry with the path "" has both whole.
+    """
+    if settings_fields(before) is None or settings_fields(after) is None:
+        return whole_change(before, after)
+    return changes(before, after, deep=False)
+
+
+def values_text(before: Form, after: Form) -> str:
+    """``1.0 -> 2.0``. Two long texts are shown from where they begin to differ."""
+    old, new = value_text(before), value_text(after)
+    if old == new and type(before) is type(after) is str:
+        place = next(place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b)
+        place = max(0, place - TEXT_MAX // 3)
+        old, new = (f"... {value_text(each[place:])}" for each in (before, after))
+    return f"{old} -> {new}"
+
+
+def change_text(change: FieldChange) -> str:
+    """``gain=2.0 (was 1.0)``; what differs in words where the values do not show it."""
+    if change.note is not None:
+        return f"{change.path or 'settings'} {change.note}"
+    joint = "=" if change.path else ""
+    return f"{change.path}{joint}{value_text(change.after)} (was {value_text(change.before)})"

@@ -2,11 +2,12 @@
 
 from bisect import bisect_right
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
+from ezmsg.ledger.projections.questions.alike import alike_forms
 from ezmsg.ledger.projections.questions.answers import (
     FieldChange,
     Likely,
@@ -15,19 +16,15 @@ from ezmsg.ledger.projections.questions.answers import (
     SettingHistory,
     Stay,
 )
-from ezmsg.ledger.projections.questions.clock import SECOND
 from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.predicate_spans import fields, unknown_field
 from ezmsg.ledger.projections.questions.reach import neighbours, reached
-from ezmsg.ledger.projections.questions.settings.request import UPDATE, Wish, wish
-from ezmsg.ledger.values import same
+from ezmsg.ledger.projections.questions.settings.kept import changes, kept, leaves
+from ezmsg.ledger.projections.questions.settings.request import GRACE, UPDATE, Wish, answered, wish
 
 INPUT = "INPUT_SETTINGS"
 """The stream through which ezmsg's units take settings, where their metadata names no other topic."""
-
-GRACE = 2 * SECOND
-"""The time (ns) by which a report of a new value may follow the answer to its request: they go different ways."""
 
 
 def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) -> SettingHistory:
@@ -36,7 +33,7 @@ def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) ->
     if field is not None and not any(_is_in(path, field) for fact in lives for path in fields(fact.value[0])):
         raise unknown_field(unit, field, lives)
     requests, publishers = _Requests(evidence, unit), _Publishers(evidence, unit)
-    changes, current = [], None
+    found, current = [], None
     before: Fact | None = None
     for life in lives:
         if life.born > moment.seq:
@@ -44,11 +41,11 @@ def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) ->
         earlier = before if before is not None and before.died == life.born else None
         change = _change(evidence, life, earlier, requests, publishers)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
-            changes.append(change)
+            found.append(change)
         if life.stands(moment.seq):
             current = change
         before = life
-    return SettingHistory(unit, field, moment, current, changes)
+    return SettingHistory(unit, field, moment, current, found)
 
 
 def _is_in(path: str, field: str) -> bool:
@@ -60,8 +57,9 @@ def _change(
 ) -> SettingChange:
     value, _, process, _ = life.value
     came = evidence.cause(life.born, "setting", False)
-    changed = _field_changes(None if before is None else before.value[0], value)
-    asked = requests.take(life, process, changed) if came.kind in ("updated", "observed") else None
+    changed = changes(None if before is None else evidence.settings(before), evidence.settings(life))
+    taken = requests.take(life, process, changed) if came.kind in ("updated", "observed") else None
+    asked = None if taken is None else taken.request
     asker = None if asked is None else asked.value[0]
     return SettingChange(
         seq=life.born,
@@ -78,23 +76,18 @@ def _change(
         likely=publishers.likely(life.born) if came.kind == "updated" and asked is None else [],
         came=came,
         went=None if life.died == OPEN else evidence.cause(life.died, "setting", True),
+        asked_field=None if taken is None else taken.wanted.field,
+        asked=None if taken is None else taken.wanted.value,
+        answered=None if taken is None else taken.answered,
     )
 
 
-def _field_changes(before: Any, after: Any) -> list[FieldChange]:
-    old, new = {} if before is None else leaves(before), leaves(after)
-    out = []
-    for path in dict.fromkeys([*old, *new]):
-        if path not in new or path not in old:
-            out.append(FieldChange(path, old.get(path), new.get(path), "after" if path in old else "before"))
-        elif not same(old[path], new[path]):
-            out.append(FieldChange(path, old[path], new[path]))
-    return out
+class _Taken(NamedTuple):
+    """A request that a change came of, and the value that was answered (None: not known)."""
 
-
-def leaves(value: Any) -> dict[str, Any]:
-    """The fields of a value by their dotted paths; of one without fields itself, with the path "" (nothing of null)."""
-    return fields(value) or ({"": value} if value not in (None, {}) else {})
+    request: Fact
+    wanted: Wish
+    answered: Any
 
 
 class _Requests:
@@ -113,21 +106,29 @@ class _Requests:
             return None  # asked before the first event that is left
         return wish(self._evidence.event(request.born).payload)
 
-    def take(self, life: Fact, process: int | None, changed: list[FieldChange]) -> Fact | None:
-        """The oldest request that set one of the changed fields to its value. No request is given twice."""
+    def take(self, life: Fact, process: int | None, changed: list[FieldChange]) -> _Taken | None:
+        """The oldest request that set one of the changed fields to its value. No request is given twice.
+
+        A value can become another one on the way, "yes" true: then it is the answer that has the new one.
+        """
         now = {each.path: each.after for each in changed if each.missing != "after"}
         for place, (request, wanted) in enumerate(self._open):
             if request.born > life.born:
                 return None
-            if (
-                request.value[3] == process
-                and wanted.field in now
-                and same(now[wanted.field], wanted.value)
-                and self._may(request, life.born)
-            ):
+            if request.value[3] != process or wanted.field not in now or not self._may(request, life.born):
+                continue
+            value, answer = now[wanted.field], self._answer(request, wanted.field)
+            if alike_forms(value, wanted.value) or (answer is not None and alike_forms(value, answer)):
                 del self._open[place]
-                return request
+                return _Taken(request, wanted, answer)
         return None
+
+    def _answer(self, request: Fact, field: str) -> Any:
+        """The value of a field as the answer to a request has it; None where that is not known."""
+        answer = None if request.died == OPEN else self._evidence.event(request.died)
+        sent = answered(answer.payload) if type(answer) is ev.RequestAnswered else None
+        found = None if sent is None else leaves(kept(sent)).get(field)
+        return None if found is None else found.form
 
     def _may(self, request: Fact, seq: int) -> bool:
         if request.died > seq:

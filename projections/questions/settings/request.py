@@ -1,35 +1,26 @@
-"""Requests that are to change one field of a unit's settings, read from their payloads.
+"""Requests that are to change one field of a unit's settings, read from their payloads, and the answers to them.
 
-Ezmsg's clients send a pickle of an object with a field's path and a value. A ledger comes from anywhere: only what
-builds plain values out of the bytes at hand is obeyed, and no class is ever looked up.
+Ezmsg's clients send a pickle of an object with a field's path and a value, and get one of the settings as the process
+sent them on to the unit. A ledger comes from anywhere: pickles are read as data, and no class is ever looked up.
 """
 
-import pickle
-import pickletools
-from io import BytesIO
 from typing import Any, NamedTuple
 
 from ezmsg.ledger.errors import InvalidValue
-from ezmsg.ledger.values import Form, freeze
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.pickles import UnsoundPickle, loads
+from ezmsg.ledger.pickles.stand_ins import Global, Inert
+from ezmsg.ledger.projections.questions.clock import SECOND
+from ezmsg.ledger.projections.questions.settings.kept import form_of
+from ezmsg.ledger.values import Form
 
 UPDATE = "UPDATE_SETTING_FIELD"
 """The operation with which a session asks a process to change one field."""
 
-_NAME = ("ezmsg.core.graphmeta", "SettingsFieldUpdateRequest")
+GRACE = 2 * SECOND
+"""The time (ns) by which a report of a new value may follow the answer to its request: they go different ways."""
 
-_OBEYED = frozenset(
-    {
-        *("PROTO", "FRAME", "STOP", "MEMOIZE", "BINPUT", "BINGET", "LONG_BINGET", "MARK", "GLOBAL"),
-        *("STACK_GLOBAL", "NEWOBJ", "BUILD", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2"),
-        *("LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2"),
-        *("TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
-    }
-)
-"""The opcodes of plain values. None takes more memory than its bytes have, or calls anything but _Request."""
-
-
-_UNREADABLE = (pickle.UnpicklingError, ArithmeticError, ValueError, TypeError, EOFError, LookupError, AttributeError)
-"""The errors of pickle and pickletools for bytes that are not a pickle, or not all of one."""
+_MODULE = "ezmsg.core.graphmeta"
 
 
 class Wish(NamedTuple):
@@ -39,31 +30,44 @@ class Wish(NamedTuple):
     value: Form
 
 
-class _Request:
-    field_path: Any = None
-    value: Any = None
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) != _NAME:
-            raise pickle.UnpicklingError(f"{module}.{name} is not looked up")
-        return _Request
-
-
 def wish(payload: bytes | None) -> Wish | None:
     """The change that a payload asks for; None for one that ezmsg's clients do not send, or without a plain value.
 
     Cost: O(size), in Python.
     """
+    state = _state(payload, "SettingsFieldUpdateRequest")
+    if state is None or type(state.get("field_path")) is not str:
+        return None
+    try:
+        return Wish(state["field_path"], form_of(state.get("value")))
+    except InvalidValue:
+        return None
+
+
+def answered(payload: bytes | None) -> SettingsValue | None:
+    """The settings that an answer holds: what the process sent on to the unit; None where it holds none that is whole.
+
+    Cost: O(size), in Python.
+    """
+    state = _state(payload, "SettingsSnapshotValue")
+    if state is None:
+        return None
+    serialized = state.get("serialized")
+    try:
+        shown, structured = form_of(state.get("repr_value")), form_of(state.get("structured_value"))
+    except InvalidValue:
+        return None
+    return SettingsValue(serialized if type(serialized) is bytes else None, shown, structured)
+
+
+def _state(payload: bytes | None, name: str) -> dict[str, Any] | None:
+    """The attributes of an object of one of ezmsg's classes; None for bytes that are something else."""
     if payload is None:
         return None
     try:
-        if any(code.name not in _OBEYED for code, _, _ in pickletools.genops(payload)):
-            return None
-        found = _Reader(BytesIO(payload)).load()
-        if type(found) is not _Request or type(found.field_path) is not str:
-            return None
-        return Wish(found.field_path, freeze(found.value))
-    except (*_UNREADABLE, InvalidValue):
+        found = loads(payload)
+    except UnsoundPickle:
         return None  # cut at its bound, or another program's
+    if type(found) is not Inert or found.maker != Global(_MODULE, name) or found.args or len(found.steps) > 1:
+        return None
+    return found.state if type(found.state) is dict else None

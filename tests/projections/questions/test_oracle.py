@@ -67,23 +67,18 @@ PREDICATES: dict[str, Callable[[Model], bool]] = {
     "path T0 -> T6": lambda m: m.reaches("T0", "T6"),
     "path T1 -> T4": lambda m: m.reaches("T1", "T4"),
     "session rig": lambda m: "rig" in m.sessions.values(),
-    "setting SYS/U0.gain == 2": lambda m: is_int(m, "SYS/U0", 2),
-    "setting SYS/U1.gain == 1.0": lambda m: is_float(m, "SYS/U1", 1.0),
-    'setting "SYS/U2" == {"gain": 0}': lambda m: is_int(m, "SYS/U2", 0),
+    "setting SYS/U0.gain == 2": lambda m: is_number(m, "SYS/U0", 2),
+    "setting SYS/U1.gain == 1.0": lambda m: is_number(m, "SYS/U1", 1.0),
+    'setting "SYS/U2" == {"gain": 0}': lambda m: is_number(m, "SYS/U2", 0),
     "not edge T0 -> T1 and (path T2 -> T5 or session rig)": lambda m: (
         ("T0", "T1") not in m.edges and (m.reaches("T2", "T5") or "rig" in m.sessions.values())
     ),
 }
 
 
-def is_int(model: Model, unit: str, value: int) -> bool:
+def is_number(model: Model, unit: str, value: float) -> bool:
     found = (model.setting(unit) or {}).get("gain")
-    return type(found) is int and found == value
-
-
-def is_float(model: Model, unit: str, value: float) -> bool:
-    found = (model.setting(unit) or {}).get("gain")
-    return type(found) is float and found == value
+    return type(found) in (int, float) and found == value
 
 
 class Author:

@@ -129,10 +129,10 @@ def test_when_counts_time(timeline: Timeline) -> None:
     assert [(span.born, span.died, span.ns) for span in found.spans] == [(29, 30, 0)]
     assert (found.changes, found.first, found.last, found.now) == (2, 29, 30, False)
     assert timeline.when("not session SYS").now
-    strict = [timeline.when(f"setting {UNIT}.{text}").spans for text in ("gain == 2.0", "gain == 2", "deep.x == 1")]
-    assert [(span.born, span.died) for span in strict[0]] == [(13, 16)]
-    assert strict[1] == []
-    assert [(span.born, span.died) for span in strict[2]] == [(11, 24)]
+    texts = ("gain == 2.0", "gain == 2", 'gain == "2"', "gain == true", "deep.x == 1")
+    found_of = [timeline.when(f"setting {UNIT}.{text}").spans for text in texts]
+    told = [[(span.born, span.died) for span in spans] for spans in found_of]
+    assert told == [[(13, 16)], [(13, 16)], [], [], [(11, 24)]]
 
 
 def test_a_path_and_what_cut_it(timeline: Timeline) -> None:

@@ -195,10 +195,11 @@ def test_a_process_names_its_host_where_it_is_another() -> None:
 def test_a_setting_says_what_it_was_before() -> None:
     story = [SYSTEM, metadata("U"), PROCESS, registered(4)]
     changed = ev.SettingsUpdated(process=4, component="U", value=value(gain=2.0, mode="fast"))
-    assert last(*story, changed) == 'process 4 (pid 4711) now has gain=2.0 (was 1.0), mode="fast" (was None) on U'
+    said = 'process 4 (pid 4711) reported gain=2.0 (was 1.0), mode="fast" (was None) arriving at U'
+    assert last(*story, changed) == said
     assert last(*story, changed, changed) == "process 4 (pid 4711) reported the settings of U: as they were"
     assert last(PROCESS, ev.SettingsUpdated(process=2, component="X", value=value(a=1))) == (
-        "process 2 (127.0.0.1:5) now has a=1 on X"
+        "process 2 (127.0.0.1:5) reported a=1 arriving at X"
     )
 
 

@@ -75,11 +75,12 @@ def test_settings_are_their_fields() -> None:
     assert settings_text(value(many), None).endswith("f8=8")
 
 
-def test_a_change_is_told_field_by_field_and_type_by_type() -> None:
-    old, new = value({"a": 1, "b": 2, "c": 3}), value({"a": 1.0, "b": 2, "d": 4})
+def test_a_change_is_told_field_by_field_and_a_number_is_a_number() -> None:
+    old, new = value({"a": True, "b": 2, "c": 3, "e": 40}), value({"a": 1.0, "b": 2, "d": 4, "e": 40.0})
     changes = settings_change(old, new)
-    assert changes == [("a", 1, 1.0), ("c", 3, None), ("d", None, 4)]
-    assert [change_text(change) for change in changes] == ["a=1.0 (was 1)", "c=None (was 3)", "d=4 (was None)"]
+    told = [(each.path, each.before, each.after, each.missing) for each in changes]
+    assert told == [("a", True, 1.0, None), ("c", 3, None, "after"), ("d", None, 4, "before")]
+    assert [change_text(change) for change in changes] == ["a=1.0 (was True)", "c=None (was 3)", "d=4 (was None)"]
     assert settings_change(old, old) == []
 
 

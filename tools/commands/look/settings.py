@@ -4,20 +4,29 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.answers import Cause, FieldChange, Likely, SettingChange, SettingHistory
+from ezmsg.ledger.projections.questions.alike import alike_forms
+from ezmsg.ledger.projections.questions.answers import (
+    Cause,
+    FieldChange,
+    Likely,
+    SettingChange,
+    SettingDoubt,
+    SettingHistory,
+)
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.input.options import option
+from ezmsg.ledger.tools.input.options import flag, option
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.documents import settings_document
+from ezmsg.ledger.tools.text.documents import doubts_document, settings_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
-from ezmsg.ledger.tools.text.value_text import settings_text, value_text
+from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, misfit_text, settings_text, value_text
 
 LIKELY_MAX = 3
 """Publishers named as likely in a line."""
@@ -28,11 +37,17 @@ _USAGE = "ezmsg-ledger settings [LEDGER] [COMPONENT], such as: ezmsg-ledger sett
 @options.words("[LEDGER] [COMPONENT]", "The ledger to read, and a component's address.")
 @options.at("The moment to look at.")
 @option("--field", metavar="NAME", help="Only this field of the component.")
+@flag("--doubts", help="Where asked, answered and reported are not the same.")
+@flag("--full", help="Arrays with all their elements.")
 @options.json
-def settings(words: Sequence[str], at: str, field: str | None, json: bool) -> None:
+def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, full: bool, json: bool) -> None:
     """Lists the settings in force at a moment. With a component: every change of its settings up to then, from what to
     what, and who asked. A session that asked with a request is known. A message on the component's settings input is
     not: the publishers that could have sent it are named as likely, and no more.
+
+    In force means: reported last. ezmsg reports settings when they arrive, and nobody tells what the unit makes of
+    them. With --doubts: values that do not fit the component's schema, requests that were refused, and values that
+    became others between asking, answering and reporting.
 
     Examples:
       ezmsg-ledger settings run.ledger --at mark:baseline
@@ -46,21 +61,55 @@ def settings(words: Sequence[str], at: str, field: str | None, json: bool) -> No
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         component = named[0] if named else None
+        if doubts:
+            _doubts(page, timeline, component, field, moment, json)
+            return
         answer = timeline.setting(component, field, moment) if component is not None else None
         if json:
             page.document(settings_document(timeline, moment, component, field))
         elif answer is None:
-            _print_all(page, moment, state)
+            _print_all(page, moment, state, full)
         else:
-            _print_one(SpanLines(page, timeline), state, answer)
+            _print_one(SpanLines(page, timeline), state, answer, full)
 
 
-def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
+def _doubts(
+    page: Page, timeline: Timeline, component: str | None, field: str | None, moment: Moment, json: bool
+) -> None:
+    found = [each for each in timeline.setting_doubts(component, moment) if field is None or each.field == field]
+    if json:
+        page.document(doubts_document(timeline, moment, found))
+        return
+    what = f" about {component}" if component is not None else ""
+    page.line(("head", f"{count(len(found), 'doubt')}{what} up to seq {moment.seq}"), how_text(moment))
+    for each in found:
+        when = f"{each.seq:>7}  {time_text(each.time, timeline.zone)}  "
+        name = f"{each.unit}.{each.field}" if each.field else each.unit
+        page.line("  ", ("dim", when), ("warn", name), f" {doubt_text(each)}")
+    if not found:
+        page.line(("dim", "  which does not say that the units took what arrived: ezmsg tells nobody"))
+
+
+def doubt_text(doubt: SettingDoubt) -> str:
+    """What is doubtful about a setting, with the values that are known of it."""
+    match doubt.kind:
+        case "misfit":
+            return f"= {value_text(doubt.reported)} does not fit its schema: {doubt.text}"
+        case "refused":
+            wanted = f"= {value_text(doubt.asked)} " if doubt.field else ""
+            return f"{wanted}was refused: {doubt.text}"
+        case _:
+            reported = f", reported {value_text(doubt.reported)}" if doubt.kind == "other" else ""
+            answer = "" if doubt.answered is None else f", answered {value_text(doubt.answered)}"
+            return f"{doubt.text}: asked {value_text(doubt.asked)}{answer}{reported}"
+
+
+def _print_all(page: Page, moment: Moment, state: GraphState, full: bool) -> None:
     page.line(("head", f"settings in force at seq {state.seq}"), how_text(moment))
     rows = []
     plain = 0
     for address, setting in state.settings.items():
-        text = settings_text(setting.value)
+        text = settings_text(setting.value, None if full else ITEMS_MAX, whole=full) + misfit_text(setting.value)
         if not text:
             plain += 1
             continue
@@ -73,10 +122,12 @@ def _print_all(page: Page, moment: Moment, state: GraphState) -> None:
         page.line("  none: no component is registered at this moment")
 
 
-def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory) -> None:
+def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory, full: bool) -> None:
     page = lines.page
     setting, changes = state.settings.get(answer.unit), answer.changes
-    text = "nothing is in force" if setting is None else settings_text(setting.value, None) or "no settings"
+    text = "nothing is in force"
+    if setting is not None:
+        text = (settings_text(setting.value, None, whole=full) or "no settings") + misfit_text(setting.value)
     page.line(("head", f"{answer.unit} at seq {state.seq}: {text}"))
     what = f"of {answer.field} " if answer.field is not None else ""
     how = Counter(change.how for change in changes)
@@ -89,11 +140,19 @@ def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory
     page = lines.page
     _tell(lines, change.came, _values(change, answer.field), _origin(lines, change))
     if change.asked_by is not None:
-        page.line(f"           asked for by session {change.label} (request {change.request})")
+        page.line(f"           asked for by session {change.label} (request {change.request}{_on_the_way(change)})")
     elif change.likely:
         page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
     if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
         _tell(lines, change.went, "no longer in force", f": {lines.past.tell(change.went)}")
+
+
+def _on_the_way(change: SettingChange) -> str:
+    """What a session asked for, where that was not the value that was reported."""
+    now = next((each.after for each in change.fields if each.path == change.asked_field), None)
+    if alike_forms(now, change.asked):
+        return ""
+    return f", which was for {change.asked_field} = {value_text(change.asked)}; answered {value_text(change.answered)}"
 
 
 REPLACED = ("replaced", "registered anew")
@@ -115,11 +174,13 @@ def _origin(lines: SpanLines, change: SettingChange) -> str:
 
 def _values(change: SettingChange, field: str | None) -> str:
     shown = [each for each in change.fields if field is None or f"{each.path}.".startswith(f"{field}.")]
-    return ", ".join(map(_value, shown)) or "no fields"
+    return ", ".join(map(_value, shown)) or ("as they were" if change.before is not None else "no fields")
 
 
 def _value(each: FieldChange) -> str:
     name = f"{each.path} " if each.path else ""
+    if each.note is not None:
+        return f"{name or 'settings '}{each.note}"
     if each.missing == "before":
         return f"{name}= {value_text(each.after)}".strip()
     after = "nothing" if each.missing == "after" else value_text(each.after)

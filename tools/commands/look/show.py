@@ -18,7 +18,7 @@ from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.tools.text.phrases import breaks_off, how_text
-from ezmsg.ledger.tools.text.value_text import settings_text
+from ezmsg.ledger.tools.text.value_text import misfit_text, settings_text
 from ezmsg.ledger.values import tag_of
 
 EDGES_MAX = 60
@@ -200,7 +200,8 @@ class Picture:
         rows = []
         plain = 0
         for address, setting in self._state.settings.items():
-            text = settings_text(setting.value, None if self._full else 6)
+            text = settings_text(setting.value, None if self._full else 6, whole=self._full)
+            text += misfit_text(setting.value)
             if text or self._full:
                 rows.append([address, self._source(setting), text or "none"])
             else:

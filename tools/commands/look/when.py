@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.predicates import Predicate, Setting, parse
-from ezmsg.ledger.projections.questions.settings.history import leaves
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
@@ -29,9 +28,9 @@ def when(words: Sequence[str], at: str, json: bool) -> None:
     """Finds the spans in which a predicate was true: when it first became so, when that last changed, by whose deed.
 
     A predicate is one argument: 'edge A -> B', 'path A -> B', 'session S', 'setting SYSTEM/AMP.gain == 2.0' (a JSON
-    value: 2 is not 2.0; also != < <= > >=), 'topic T', 'component C', 'unit U', 'publisher T', 'subscriber T', 'stalled
-    T', 'paused', 'edges >= 7' (also topics, sessions, processes, components, publishers, subscribers); joined by and,
-    or, not and parentheses. 'edge' and 'setting' can be left out.
+    value: 2 is 2.0, but true is not 1; also != < <= > >=), 'topic T', 'component C', 'unit U', 'publisher T',
+    'subscriber T', 'stalled T', 'paused', 'edges >= 7' (also topics, sessions, processes, components, publishers,
+    subscribers); joined by and, or, not and parentheses. 'edge' and 'setting' can be left out.
 
     Examples:
       ezmsg-ledger when run.ledger 'SYSTEM/AMP.gain > 1'
@@ -70,8 +69,8 @@ def _never(timeline: Timeline, answer: When, predicate: Predicate) -> str:
         return f"it never was true before; it became so at seq {later[0].born}, {when}"
     if isinstance(predicate, Setting):
         field = ".".join(predicate.field)
-        lives = [leaves(fact.value[0]) for fact in timeline.lifetimes.facts("setting", predicate.unit)]
-        values = list(dict.fromkeys(value_text(each[field]) for each in lives if field in each))
+        fields = [each for change in timeline.setting(predicate.unit).changes for each in change.fields]
+        values = list(dict.fromkeys(value_text(each.after) for each in fields if each.path == field))
         if values:
             return f"it never was; its values were {listed(values, VALUES_MAX)}"
     return "it never was true"

@@ -36,7 +36,8 @@ def test_a_night_is_told_run_by_run(run: Run, night: Any) -> None:
     assert re.match(r'    1      0\.000  graph server "rig 3" started on ', lines[1])
     assert lines[3].startswith("  3-8      0.151  session 2 (127.0.0.1:40122) connected 6 edges: SYSTEM/SOURCE/OUT ->")
     assert '   18     10.156  mark "baseline": subject sits still (ada)' in lines
-    assert "   19     12.156  process 16 (pid 4711 on lab-3) now has gain=2.0 (was 1.0) on SYSTEM/AMP" in lines
+    said = "process 16 (pid 4711 on lab-3) reported gain=2.0 (was 1.0) arriving at SYSTEM/AMP"
+    assert f"   19     12.156  {said}" in lines
     assert lines[-1] == "   49      3.150  server stopped"
     [lost] = [line for line in lines if line.startswith("   40")]
     assert lost.endswith(

@@ -1,0 +1,106 @@
+"""Whether a value fits what a component's recorded schema says of the field: only what is certain is said.
+
+ezmsg does not hold settings to the types of their fields; a text in a field of floats is taken as it is. The schema has
+names of types (``builtins.float``, ``float | None``), choices and bounds; since ezmsg 3.10, beside pydantic, also a
+JSON schema. Of a type that is not one of Python's plain ones nothing is said.
+"""
+
+from typing import Any
+
+from ezmsg.ledger.values import Form, fields_of, items_of, tag_of, thaw
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "None": (type(None),),
+    "NoneType": (type(None),),
+}
+"""By the name of a plain type: the types of the values that a field of it can hold."""
+
+_JSON_KINDS: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "null": (type(None),),
+}
+
+
+def misfits(schema: Form, fields: dict[str, Form]) -> dict[str, str]:
+    """The fields whose values the schema cannot mean, each with the reason in words. Cost: O(fields).
+
+    >>> field = {"$": "SettingsFieldMetadata", "name": "gain", "field_type": "builtins.float"}
+    >>> misfits({"$": "SettingsSchemaMetadata", "fields": [field]}, {"gain": "loud"})
+    {'gain': 'a text in a field of float'}
+    """
+    found = {}
+    described = {each.get("name"): each for each in _items(fields_of(schema).get("fields")) if type(each) is dict}
+    json_schema = fields_of(fields_of(schema).get("json_schema"))
+    properties = fields_of(json_schema.get("properties"))
+    for name, form in fields.items():
+        if not _is_plain(form):
+            continue
+        value = thaw(form)
+        why = _against_field(described.get(name, {}), value) or _against_json(fields_of(properties.get(name)), value)
+        if why:
+            found[name] = why
+    return found
+
+
+def _is_plain(form: Form) -> bool:
+    return type(form) in (type(None), bool, int, float, str) or tag_of(form) in ("f", "i")
+
+
+def _items(form: Form) -> list[Form]:
+    try:
+        return items_of(form)
+    except TypeError:
+        return []
+
+
+def _against_field(field: Form, value: Any) -> str:
+    kind = field.get("field_type")
+    if type(kind) is not str:
+        return ""
+    names = [name.strip().removeprefix("builtins.") for name in kind.split("|")]
+    if all(name in _KINDS for name in names) and not any(_holds(_KINDS[name], value) for name in names):
+        return f"{_what(value)} in a field of {' | '.join(names)}"
+    choices = _items(field.get("choices"))
+    if choices and kind.startswith("typing.Literal") and not any(_equal(value, choice) for choice in choices):
+        return f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    return ""
+
+
+def _against_json(field: dict[str, Form], value: Any) -> str:
+    kind = field.get("type")
+    if type(kind) is str and kind in _JSON_KINDS and not _holds(_JSON_KINDS[kind], value):
+        return f"{_what(value)} in a field of {kind}"
+    if type(value) in (int, float):
+        for name, wrong, words in (
+            ("minimum", value.__lt__, "less than"),
+            ("exclusiveMinimum", value.__le__, "not more than"),
+            ("maximum", value.__gt__, "more than"),
+            ("exclusiveMaximum", value.__ge__, "not less than"),
+        ):
+            bound = field.get(name)
+            if type(bound) in (int, float) and wrong(bound) is True:
+                return f"{value} is {words} {bound}"
+    choices = _items(field.get("enum"))
+    if choices and not any(_equal(value, choice) for choice in choices):
+        return f"{value!r} is not one of {', '.join(map(repr, choices))}"
+    return ""
+
+
+def _holds(kinds: tuple[type, ...], value: Any) -> bool:
+    return type(value) in kinds
+
+
+def _equal(value: Any, choice: Any) -> bool:
+    return bool(value == choice) and (type(value) is bool) == (type(choice) is bool)
+
+
+def _what(value: Any) -> str:
+    names = {str: "a text", bool: "a truth value", int: "a whole number", float: "a number", type(None): "nothing"}
+    return names[type(value)]
