@@ -322,7 +322,8 @@ class Explanation(Answer, frozen=True):
     """The reasons why a subscriber of ``topic`` gets nothing at ``moment``, the likeliest first.
 
     There are none when nothing in the graph is in the way. ``stalled``: subscribers that did not apply a routing
-    update, and since when.
+    update, and since when. ``loops``: the ways through relays on which what is sent comes back, as topics; the topic
+    is on them, or gets messages from them.
     """
 
     topic: str
@@ -332,6 +333,7 @@ class Explanation(Answer, frozen=True):
     stalled: list[Life]
     paused: Life | None
     reasons: list[str]
+    loops: list[list[str]] = []
 
     def __repr__(self) -> str:
         return f"<{self.topic} at seq {self.moment.seq}: {'; '.join(self.reasons) or 'nothing is in the way'}>"

@@ -1,6 +1,6 @@
 """Connections between topics: how one led to another, and why a subscriber receives nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import asdict
@@ -11,7 +11,8 @@ from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, contains, unio
 from ezmsg.ledger.projections.questions.answers import Cause, Explanation, Path, Step, Upstream, Way
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.reach import Stretch, Ways
+from ezmsg.ledger.projections.questions.reach import Stretch, Ways, neighbours, reached
+from ezmsg.ledger.projections.questions.relays import bridges, loops, relayed, task_links
 
 UPSTREAM_MAX = 50
 """Topics upstream that are looked at one by one, those with publishers first: a person reads no more."""
@@ -56,31 +57,32 @@ def _cut(evidence: Evidence, stretch: Stretch, links: Mapping[EdgeKey, Spans]) -
 
 
 def unit_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
-    """The stretches in which messages could get from one topic to another inside a unit, as its registered tasks say.
+    """The stretches in which messages could get from one topic to another inside a unit, as its registered tasks say,
+    or through a relay of a collection.
 
     Cost: O(registrations), each with a piece of the ledger.
     """
+    return _links(evidence, lambda component: [*bridges(component), *task_links(component)])
+
+
+def relay_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
+    """The same through relays alone, which send on what they take. Cost: as ``unit_links``."""
+    return _links(evidence, relayed)
+
+
+def _links(evidence: Evidence, links_of: Callable[[Any], Iterable[EdgeKey]]) -> dict[EdgeKey, Spans]:
     pieces: dict[EdgeKey, list[tuple[int, int]]] = {}
     for fact in evidence.lifetimes.facts("registration"):
         for component in evidence.registration(fact).components.values():
-            for link in _links(component):
+            for link in links_of(component):
                 pieces.setdefault(link, []).append((fact.born, fact.died))
     return {link: union(each) for link, each in pieces.items()}
-
-
-def _links(component: Any) -> Iterator[EdgeKey]:
-    tasks = component.get("tasks")
-    for task in tasks if isinstance(tasks, list) else ():
-        source = task.get("subscribes")
-        for target in task.get("publishes") or ():
-            if isinstance(source, str) and isinstance(target, str):
-                yield source, target
 
 
 def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
     """See ``Timeline.explain``."""
     topic, seq = evidence.subjects.topic(topic), moment.seq
-    endpoints = evidence.lifetimes.facts("endpoint")
+    endpoints, links = evidence.lifetimes.facts("endpoint"), relay_links(evidence)
     ids = [fact.name for fact in endpoints if fact.value[:2] == ["subscriber", topic] and fact.stands(seq)]
     stalls = [fact for fact in evidence.lifetimes.facts("stall") if fact.name in ids and fact.stands(seq)]
     paused = [fact for fact in evidence.lifetimes.facts("paused") if fact.stands(seq)]
@@ -88,10 +90,11 @@ def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
         topic=topic,
         moment=moment,
         subscribers=ids,
-        upstream=_upstream(evidence, topic, seq, endpoints),
+        upstream=_upstream(evidence, topic, seq, endpoints, links),
         stalled=evidence.lives(stalls),
         paused=evidence.life(paused[0]) if paused else None,
         reasons=[],
+        loops=_loops(evidence, topic, seq, links),
     )
     recorded = any(fact.value[0] != "channel" for fact in endpoints)
     if recorded and not ids:
@@ -102,14 +105,26 @@ def explain(evidence: Evidence, topic: str, moment: Moment) -> Explanation:
     return found
 
 
-def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -> list[Upstream]:
+def _loops(evidence: Evidence, topic: str, seq: int, links: Mapping[EdgeKey, Spans]) -> list[list[str]]:
+    """The loops through relays that stand, and that ``topic`` is in or gets messages from."""
+    there = [link for link, spans in links.items() if contains(spans, seq)]
+    if not there:
+        return []
+    edges = list(evidence.lifetimes.edges_at(seq))
+    upstream = reached(neighbours([*edges, *there], back=True), topic) | {topic}
+    return [loop for loop in loops(edges, there) if not upstream.isdisjoint(loop)]
+
+
+def _upstream(
+    evidence: Evidence, topic: str, seq: int, endpoints: list[Fact], links: Mapping[EdgeKey, Spans]
+) -> list[Upstream]:
     """The topics with publishers (all sources, where there was none) that lead, or led, to ``topic``."""
     publishers: dict[str, list[Fact]] = {}
     for fact in endpoints:
         if fact.value[0] == "publisher" and fact.born <= seq:
             publishers.setdefault(fact.value[1], []).append(fact)
     live = {name: [fact.name for fact in facts if fact.stands(seq)] for name, facts in publishers.items()}
-    ways = Ways(evidence.lifetimes)
+    ways = Ways(evidence.lifetimes, links)
     ever = ways.upstream(topic)
     known = ever & publishers.keys() or ever & ways.sources()
     stretches = {topic: Stretch(0, OPEN, []), **ways.last_into(topic, known, seq)}
@@ -118,7 +133,7 @@ def _upstream(evidence: Evidence, topic: str, seq: int, endpoints: list[Fact]) -
     for name in order[:UPSTREAM_MAX]:
         born, died, _ = stretches[name]
         reaches = died > seq
-        cut, edges = (None, []) if reaches else _cut(evidence, stretches[name], {})
+        cut, edges = (None, []) if reaches else _cut(evidence, stretches[name], links)
         until = None if reaches else died
         out.append(Upstream(name, reaches, live.get(name, []), name in publishers, born, until, cut, edges))
     return out

@@ -1,7 +1,8 @@
 """Two states compared by names rather than ids: two runs of a system, in one ledger or in two.
 
 A session goes by its label, a process by the units it runs, an endpoint by its kind and topic. UUIDs, pids, times and
-seqs say nothing about whether two runs are alike.
+seqs say nothing about whether two runs are alike. Neither do addresses of objects, the order of sets, or how a value is
+shown: settings are compared as the values that they are.
 """
 
 from collections import Counter
@@ -13,6 +14,8 @@ from ezmsg.ledger.projections.graph.ownership import Owner
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Answer
+from ezmsg.ledger.projections.questions.settings.components import same_component
+from ezmsg.ledger.projections.questions.settings.kept import same_settings
 
 NAMELESS = "a session without a label"
 
@@ -63,15 +66,18 @@ def _changes(group: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) ->
     names = dict.fromkeys((*before, *after))
     for name in sorted(names) if group == "edges" else names:
         old, new = before.get(name), after.get(name)
-        if not same_fact(_content(group, old), _content(group, new)):
+        if not _alike(group, old, new):
             yield NamedChange(group, name, old, new)
 
 
-def _content(group: str, value: Any) -> Any:
-    """The part of a value that is compared: of a setting its structure where it has one, else its readable form."""
-    if group != "settings" or value is None:
-        return value
-    return value.repr_value if value.structured_value is None else value.structured_value
+def _alike(group: str, old: Any, new: Any) -> bool:
+    if old is None or new is None:
+        return old is new
+    if group == "settings":
+        return same_settings(old, new, noise=True)
+    if group == "components":
+        return same_component(old, new)
+    return same_fact(old, new)
 
 
 def _named(state: GraphState) -> dict[str, Mapping[Any, Any]]:

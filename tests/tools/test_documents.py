@@ -30,6 +30,17 @@ PLAINER = {
 """Words for people that stand in a document too, and those that have replaced them."""
 
 
+ADDED = frozenset({"loops", "note", "asked_field", "asked", "answered"})
+"""Keys that documents have got since then: each is a line of the changelog."""
+
+
+def without_added(value: Any) -> Any:
+    """A document as it would be without the keys that were added."""
+    if isinstance(value, dict):
+        return {key: without_added(item) for key, item in value.items() if key not in ADDED}
+    return [without_added(item) for item in value] if isinstance(value, list) else value
+
+
 def recorded() -> Iterator[tuple[str, list[str], str]]:
     for entry in json.loads(lzma.decompress((HERE / "before.json.xz").read_bytes())):
         document = entry["document"]
@@ -45,7 +56,10 @@ def test_every_document_is_as_it_was(run: Run, tmp_path: Path, command: str) -> 
     for name, (_, *rest), document in [each for each in recorded() if each[1][0] == command]:
         path = tmp_path / f"{name}.ledger"
         answer = run(command, path, *rest)
-        assert answer.out.replace(str(path), "LEDGER") == document, (name, command, rest)
+        told = answer.out.replace(str(path), "LEDGER")
+        if any(f'"{key}": ' in told for key in ADDED):
+            told, document = json.dumps(without_added(json.loads(told))), json.dumps(json.loads(document))
+        assert told == document, (name, command, rest)
 
 
 def test_every_command_that_looks_is_among_them() -> None:

@@ -11,6 +11,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
+from ezmsg.ledger.projections.questions.settings.components import changed_fields
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
@@ -312,7 +313,7 @@ def _named_component(change: NamedChange, sign: str) -> Change:
     old, new = change.before, change.after
     text = str(change.name)
     if sign == CHANGED:
-        text += f"  changed: {listed(_changed_fields(old, new), LISTED_MAX)}"
+        text += f"  changed: {listed(changed_fields(old, new), LISTED_MAX)}"
     return Change(sign, text, {"component": change.name, "before": old, "after": new})
 
 
@@ -320,8 +321,8 @@ def _named_setting(change: NamedChange, sign: str) -> Change:
     old, new = change.before, change.after
     fields: list[FieldChange] = []
     if sign == CHANGED:
-        fields = settings_change(old, new)
-        text = "; ".join(_fields_text(fields))
+        fields = settings_change(old, new, noise=True)
+        text = "; ".join(_fields_text(fields)) or "the same fields, but not the same class"
     else:
         text = settings_text(new or old)
     document = {

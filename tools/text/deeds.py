@@ -166,7 +166,7 @@ def _process_opened(known: Names, event: ev.ProcessOpened, most: int) -> str:
 def _process_registered(known: Names, event: ev.ProcessRegistered, most: int) -> str:
     who = names.process_of(known, event.process, ProcessRecord("", None, event.pid, event.host, (), 0))
     if not event.units:
-        return f"{who} runs nothing"
+        return f"{who} runs no unit"
     return f"{who} runs {count(len(event.units), 'unit')}: {listed(list(event.units), most)}"
 
 

@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.answers import Answer, SettingDoubt
 from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.relays import loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 Document = dict[str, Any]
@@ -65,6 +66,7 @@ def state_document(timeline: Timeline, moment: Moment, state: GraphState) -> Doc
         "processes": {record.uuid: process_document(key, record) for key, record in state.processes.items()},
         "settings": {address: setting_document(state, setting) for address, setting in state.settings.items()},
         "endpoints": [endpoint_document(key, record) for key, record in state.endpoints.items()],
+        "loops": loops_in(state),
         "requests": [
             {
                 "id": key,

@@ -52,3 +52,8 @@ def edges_text(edges: list[EdgeKey], most: int, after: str = "") -> str:
 
 def topics(edges: Iterable[EdgeKey]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(topic for edge in edges for topic in edge))
+
+
+def loop_text(loop: list[str]) -> str:
+    """What to say of topics through which a relay gets back what it sends."""
+    return f"{loop[0]} feeds itself: {' -> '.join(loop)}; each message comes back for ever"

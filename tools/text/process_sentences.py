@@ -7,6 +7,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import RequestRecord, initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.questions.relays import has_bridges
 from ezmsg.ledger.projections.questions.settings.request import UPDATE, answered
 from ezmsg.ledger.tools.page import listed
 from ezmsg.ledger.tools.text import names
@@ -22,7 +23,10 @@ def _process_opened(state: GraphState, event: ev.ProcessOpened, most: int) -> To
 
 
 def _process_registered(state: GraphState, event: ev.ProcessRegistered, most: int) -> Told:
-    return Told(deed(state, event, most), "add", (), event.units, ("process", event.process))
+    text = deed(state, event, most)
+    if not event.units and has_bridges(state):
+        text += ", only relays of collections"
+    return Told(text, "add", (), event.units, ("process", event.process))
 
 
 def _process_ownership_changed(state: GraphState, event: ev.ProcessOwnershipChanged, most: int) -> Told:
@@ -63,7 +67,7 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
         text = f"{who} reported the settings of {event.component}: as they were"
         return Told(text + observed(event), "dim", (), words, ("unchanged", f"{who} reported"))
     shown = listed([change_text(change) for change in changes], most)
-    misfit = misfit_text(event.value, before.value.settings_schema)
+    misfit = misfit_text(event.value, before.value.settings_schema, [change.path for change in changes])
     text = f"{who} reported {shown} arriving at {event.component}{misfit}{observed(event)}"
     return Told(text, "warn" if misfit else "change", (), words)
 

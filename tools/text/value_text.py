@@ -1,6 +1,7 @@
 """Values and settings as people would write them, from the forms in which the ledger keeps them."""
 
 import json
+from collections.abc import Collection
 
 from msgspec import UNSET
 
@@ -93,14 +94,14 @@ def settings_text(value: SettingsValue, most: int | None = ITEMS_MAX, *, whole: 
     return ", ".join(shown) + (f", ... {len(fields)} fields in all" if most is not None and len(fields) > most else "")
 
 
-def misfit_text(value: SettingsValue, schema: Form = None) -> str:
+def misfit_text(value: SettingsValue, schema: Form = None, only: Collection[str] | None = None) -> str:
     """`` (does not fit its schema: gain: a text in a field of float)``; "" where nothing is known to be wrong.
 
-    ``schema``: the one in force where the value has none of its own.
+    ``schema``: the one in force where the value has none of its own; ``only`` of these fields, if given.
     """
     schema = schema if value.settings_schema is UNSET else value.settings_schema
     fields = {name: each.form for name, each in parts(kept(value)).items()}
-    found = [f"{name}: {why}" for name, why in misfits(schema, fields).items()]
+    found = [f"{name}: {why}" for name, why in misfits(schema, fields).items() if only is None or name in only]
     return f" (does not fit its schema: {'; '.join(found)})" if found else ""
 
 
@@ -114,14 +115,14 @@ def kept_text(value: Kept, *, whole: bool = False) -> str:
     return f"{array.kind}: {shown}" if shown else array.kind
 
 
-def settings_change(before: SettingsValue, after: SettingsValue) -> list[FieldChange]:
+def settings_change(before: SettingsValue, after: SettingsValue, *, noise: bool = False) -> list[FieldChange]:
     """The fields that differ, as values: see ``changes``.
 
     Where fields cannot be told apart, or none tells why the pickles differ, one entry with the path "" has both whole.
     """
     if settings_fields(before) is None or settings_fields(after) is None:
-        return whole_change(before, after)
-    return changes(before, after, deep=False)
+        return whole_change(before, after, noise=noise)
+    return changes(before, after, deep=False, noise=noise)
 
 
 def values_text(before: Form, after: Form) -> str:

@@ -60,6 +60,7 @@ class _Reading:
         self._schemas: dict[str, Form] = {}
         self._open: dict[int, _Asked] = {}
         self._sent: list[_Asked] = []
+        self._told: dict[str, dict[str, tuple[str, Form]]] = {}
 
     def read(self, until: int) -> Iterator[SettingDoubt]:
         ledger = self._evidence.ledger
@@ -92,7 +93,11 @@ class _Reading:
 
     def _misfits(self, event: Any, unit: str, value: ev.SettingsValue) -> Iterator[SettingDoubt]:
         fields = {name: each.form for name, each in parts(kept(value)).items()}
-        for field, why in misfits(self._schemas.get(unit), fields).items():
+        found = misfits(self._schemas.get(unit), fields)
+        told, self._told[unit] = self._told.get(unit, {}), {field: (why, fields[field]) for field, why in found.items()}
+        for field, why in found.items():
+            if told.get(field) == (why, fields[field]):
+                continue  # it was told when it came
             yield SettingDoubt(event.seq, event.time, unit, field, "misfit", why, None, None, fields[field])
 
     def _answered(self, event: ev.RequestAnswered, asked: _Asked) -> Iterator[SettingDoubt]:

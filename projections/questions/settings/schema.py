@@ -102,5 +102,5 @@ def _equal(value: Any, choice: Any) -> bool:
 
 
 def _what(value: Any) -> str:
-    names = {str: "a text", bool: "a truth value", int: "a whole number", float: "a number", type(None): "nothing"}
+    names = {str: "a text", bool: "a truth value", int: "an integer", float: "a float", type(None): "nothing"}
     return names[type(value)]

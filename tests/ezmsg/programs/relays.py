@@ -1,10 +1,12 @@
 """A pipeline of whichever ezmsg it is started beside that goes on until Ctrl-C, with the newest that this one has.
 
-Beside ezmsg 3.10 that is a relay inside a collection, and pydantic's JSON schema of its settings. The sink gets other
+With the word ``apart`` its units run in processes of their own: nothing but relays is left for the first one. Beside
+ezmsg 3.10 that is a relay inside a collection, and pydantic's JSON schema of its settings. The sink gets other
 settings before the first message, and says how many it has heard, one line for each 20.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -83,6 +85,9 @@ class System(ez.Collection):
             (self.SECOND.OUT, self.SINK.INPUT),
             (self.SOURCE.OUTPUT_SETTINGS, self.SINK.INPUT_SETTINGS),
         )
+
+    def process_components(self) -> tuple[ez.Component, ...]:
+        return (self.SOURCE, self.SINK) if "apart" in sys.argv else ()
 
 
 if __name__ == "__main__":

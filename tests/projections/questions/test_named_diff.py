@@ -41,12 +41,12 @@ def test_runs_that_are_alike_do_not_differ() -> None:
 
 def test_what_differs_is_told_by_names_and_backwards_the_other_way_round() -> None:
     one = run("x", 1.0)
-    other = run("y", 1, ev.EdgeConnected(from_topic="A", to_topic="B", owner=None), early=1)
+    other = run("y", 2, ev.EdgeConnected(from_topic="A", to_topic="B", owner=None), early=1)
     found, back = one.compare("end", "end", other), other.compare("end", "end", one)
     told = [(each.group, each.name, each.before, each.after) for each in found.changes]
     assert told[0] == ("edges", ("A", "B"), ['"SYS"'], ['"SYS"', "persistent"])
     [(_, name, before, after)] = [each for each in told if each[0] == "settings"]
-    assert (name, before.structured_value, after.structured_value) == ("U", {"gain": 1.0}, {"gain": 1})
+    assert (name, before.structured_value, after.structured_value) == ("U", {"gain": 1.0}, {"gain": 2})
     assert len(told) == 2
     assert [(each.group, each.name, each.after, each.before) for each in back.changes] == told
     assert [each.group for each in found.changes] == [group for group in GROUPS if found.of(group)]

@@ -10,7 +10,7 @@ from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.page import Page, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import answer_document
-from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.phrases import how_text, loop_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 
 LISTED_MAX = 5
@@ -58,6 +58,8 @@ def _print(lines: SpanLines, answer: Explanation) -> None:
         lines.cause(life.came)
     if not answer.reasons:
         page.line("  ", ("add", "nothing in the graph is in the way"), ": see whether the publishers publish")
+    for loop in answer.loops:
+        page.line("  ", ("warn", loop_text(loop)))
     shown = listed([names.endpoint(state, key) for key in answer.subscribers], LISTED_MAX)
     page.line(f"subscribers: {shown or 'none'}")
     page.line("upstream:" if answer.upstream else "upstream: nothing")

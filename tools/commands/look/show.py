@@ -10,6 +10,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.relays import has_bridges, loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import BEFORE_DAMAGE, asked_moment, opened, shortened
@@ -17,7 +18,7 @@ from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
-from ezmsg.ledger.tools.text.phrases import breaks_off, how_text
+from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, loop_text
 from ezmsg.ledger.tools.text.value_text import misfit_text, settings_text
 from ezmsg.ledger.values import tag_of
 
@@ -143,6 +144,8 @@ class Picture:
         one_by_one = self._full or len(edges) <= EDGES_MAX
         rows = self._edge_rows(edges, len(sole) > 1) if one_by_one else self._source_rows(edges, len(sole) > 1)
         self._section(title, rows)
+        for loop in loops_in(state):
+            self._page.line("  ", ("warn", loop_text(loop)))
 
     def _edge_rows(self, edges: dict[EdgeKey, frozenset[Owner]], owned: bool) -> list[str]:
         """One line per edge, below the component that it comes from."""
@@ -189,7 +192,8 @@ class Picture:
         rows += [[unit, "(not registered)", names.process(state, process)] for unit, process in state.units.items()
                  if unit not in known]  # fmt: skip
         idle = [names.process(state, key) for key, record in state.processes.items() if not record.units]
-        more = f"without units: {', '.join(idle)}" if idle else ""
+        what = "only relays" if has_bridges(state) else "without units"
+        more = f"{what}: {', '.join(idle)}" if idle else ""
         self._section(
             f"{count(len(rows), 'component')}, {count(len(state.processes), 'process', 'processes')}", table(rows), more
         )
