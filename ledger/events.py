@@ -54,21 +54,30 @@ class ServerStarted(Event, frozen=True, gc=False, kw_only=True, tag="server.star
 
 
 class ServerStopped(Event, frozen=True, gc=False, kw_only=True, tag="server.stopped"):
-    """The run ended in good order. ``reason``: stopped, shutdown, signal, ...; ``by``: the peer that asked."""
+    """The run ended in good order. ``reason``: stopped, shutdown, signal, orphaned, ...; ``by``: the peer that asked.
+
+    ``ended`` (ns) is when, where the run could not write this itself and the next start did it. ``exit_code`` and
+    ``signal``: how the script ended that was run recorded, where its runner tells; one of both.
+    """
 
     server: int
     reason: str
     by: str | None = None
+    ended: int | None = None
+    exit_code: int | None = None
+    signal: str | None = None
 
 
 class ServerLost(Event, frozen=True, gc=False, kw_only=True, tag="server.lost"):
     """The run before ended without a ``server.stopped``, killed perhaps; found by the next start.
 
-    ``last_seen``: ns, from the lock file's time.
+    ``last_seen``: ns, from the lock file's time. ``untold``: the lock file does not tell whether there were events that
+    the run could not write: what it lost, if anything, has left no trace.
     """
 
     server: int
     last_seen: int | None = None
+    untold: bool = False
 
 
 # --- sessions and edges ----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from ezmsg.ledger.errors import LedgerClosed, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import check_begins
+from ezmsg.ledger.holder import Unwritten
 from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import Disk, sync_file
 from ezmsg.ledger.storage.files import closing_handle, create, explained
@@ -16,6 +17,7 @@ from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.lock import WriterLock, is_written, network_file_system
+from ezmsg.ledger.storage.owed import owed_by
 from ezmsg.ledger.storage.reader import Reader, Stop, pause
 from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.storage.scan import Place
@@ -170,6 +172,8 @@ class FileLedger(OnDisk, Ledger):
             lock.release()
             raise
         self.previous_writer_seen = lock.previous_seen
+        self.previous_writer_told = lock.previous_told
+        self._owed: list[Event] = []
         self.header = opened.header
         self._writer = writer = Writer(disk, lock, opened, durability, clock)
         self._flusher = writer.flusher
@@ -188,13 +192,53 @@ class FileLedger(OnDisk, Ledger):
         lock.guard(file.handle)
         return Reader(file, named=False)
 
+    # --- what the writer before could not write ---
+
+    def make_good(self) -> None:
+        """Append what is owed, if there is room now."""
+        left = self._writer.lock_file.unwritten
+        if left is None:
+            return
+        if left.ledger == self.header.id:
+            self._owed = owed_by(left, self.head)
+        else:
+            logger.warning("%s: another ledger of this name had events that could not be written: LOST", self.location)
+        try:
+            self._settle()
+        except WriteFailed as error:
+            logger.error("%s: what the writer before has lost cannot be noted yet: %s", self.location, error)
+
+    def _settle(self) -> None:
+        if self._owed:
+            first, last = self.head + 1, self._writer.append(self._owed, None, True)[0].seq - 1
+            self._owed = []
+            what = "the writer before ended while it could not write: seqs %d to %d are LOST"
+            logger.error(f"%s: {what}", self.location, first, last)
+        try:
+            self.note(None)
+        except OSError as error:  # it will be found again, and that nothing of it is owed any more
+            logger.warning("%s: %s", self.location, error)
+
+    @property
+    def owed(self) -> list[Event]:
+        return list(self._owed)
+
+    def note(self, unwritten: Unwritten | None) -> None:
+        self._writer.lock_file.note(unwritten)
+
     # --- write ---
 
     def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
-        return self._writer.append(events, expected_seq, wait)
+        events = list(events)
+        if self._owed and events[: len(self._owed)] != self._owed:
+            self._settle()
+        stored = self._writer.append(events, expected_seq, wait)
+        self._owed = []
+        return stored
 
     def append_late(self, events: list[Event]) -> None:
         self._writer.append_late(events)
+        self._owed = []
 
     def probe(self, size: int) -> None:
         if self._writer.closed or self.failure is not None or not self.in_place:

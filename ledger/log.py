@@ -9,6 +9,7 @@ from typing import Literal, Self, overload
 
 from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
+from ezmsg.ledger.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.files import explained
 from ezmsg.ledger.storage.flusher import Durability
@@ -221,6 +222,8 @@ class Ledger(LedgerReader):
     durability: Durability
     previous_writer_seen: int | None = None
     """When the writer before this one was last alive (ns since the epoch, UTC); None without one."""
+    previous_writer_told: bool = True
+    """Whether that one, if it was killed, has left word of what it could not write, or that there was nothing."""
 
     @overload
     @staticmethod
@@ -254,6 +257,7 @@ class Ledger(LedgerReader):
 
         For append the ledger is locked, and its last file hashed (1.8 GB/s). A torn tail is copied to
         ``NAME.tail-OFFSET`` and cut. With ``segmented`` a new ledger is a folder, and one that is a file becomes one.
+        When the writer before ended while it could not write, a ``gap`` names the seqs that went with it (``owed``).
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
@@ -272,8 +276,11 @@ class Ledger(LedgerReader):
         if mode == "r":
             return DiskReader(disk, path + MOVING if moving else path)
         if segmented or moving or kind == "folder":
-            return SegmentedLedger(disk, path, durability, clock, make=segmented)
-        return FileLedger(disk, path, durability, clock)
+            ledger: FileLedger = SegmentedLedger(disk, path, durability, clock, make=segmented)
+        else:
+            ledger = FileLedger(disk, path, durability, clock)
+        ledger.make_good()
+        return ledger
 
     @staticmethod
     def memory(clock: Callable[[], int] = time.time_ns) -> "Ledger":
@@ -361,6 +368,20 @@ class Ledger(LedgerReader):
 
         For a writer that is broken (``failure``) or whose file was taken away (``in_place``): what recovery finds in
         the file is what the new one has; a file that is gone is made anew. Raises as ``open`` does.
+        """
+
+    @property
+    def owed(self) -> list[Event]:
+        """What has to be appended before anything else, and could not be: the writer before gave seqs to events that
+        it could not write. A ``Gap``, and the end of its run if that came in good order. An append of anything else
+        writes them first.
+        """
+        return []
+
+    def note(self, unwritten: Unwritten | None) -> None:
+        """Leave word of what this writer cannot write, for the next one to find; None: there is nothing any more.
+
+        Raises OSError when that cannot be written either.
         """
 
     @abstractmethod

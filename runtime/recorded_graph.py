@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
+from ezmsg.ledger.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.feeds import Checkpoint
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
@@ -55,8 +56,14 @@ class RecordedGraph:
             rules=ev.RULES,
             durability=ledger.durability,
         )
-        lost = [ev.ServerLost(server=run, last_seen=ledger.previous_writer_seen) for run in self.state.runs]
-        self.run = int(self._store([*lost, started])[-1].seq)
+        owed = ledger.owed
+        seen, untold = ledger.previous_writer_seen, not ledger.previous_writer_told
+        told = {event.server for event in owed if isinstance(event, ev.ServerStopped)}
+        lost = [
+            ev.ServerLost(server=run, last_seen=seen, untold=untold) for run in self.state.runs if run not in told
+        ]
+        self.run = 0
+        self.run = int(self._store([*owed, *lost, started])[-1].seq)
 
     # --- the one way a decision takes --------------------------------------------------------------------------------
 
@@ -70,9 +77,28 @@ class RecordedGraph:
     def _store(self, events: list[ev.Event]) -> list[Any]:
         stored = self.spool.append(events)
         self.state.apply_batch(stored)
+        if self.spool.trouble is not None:
+            self._leave_word()
         if self._watch:
             self._report()
         return stored
+
+    def _leave_word(self, **ended: Any) -> None:
+        """Let the lock file tell what would be lost if the process ended now."""
+        if self.spool.trouble is not None:
+            since, error = self.spool.trouble
+            self.spool.note(
+                Unwritten(
+                    ledger=self.ledger.id,
+                    since=since,
+                    next_seq=self.spool.next_seq,
+                    error=error,
+                    run=self.run,
+                    topology=self.state.topology,
+                    settings=self.state.settings_changes,
+                    **ended,
+                )
+            )
 
     def _report(self) -> None:
         entries = self._watch.copy()
@@ -100,6 +126,8 @@ class RecordedGraph:
         """
         self.spool.look()
         if not self.spool.resume(at_once=at_once):
+            if self.run in self.state.runs:
+                self._leave_word()
             return
         degraded, late = self.spool.degraded, self.spool.late
         assert degraded is not None
@@ -130,6 +158,10 @@ class RecordedGraph:
             return  # the ids of the bridge are those of events that do not exist
         self.run = bridge.ids.get(self.run, self.run)
         self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
+
+    def leave_end(self, reason: str, by: str | None) -> None:
+        """The run has ended in good order, and where that cannot be written, the next writer is to know."""
+        self._leave_word(ended=time.time_ns(), reason=reason, by=by)
 
     def current(self, key: int) -> int:
         """The id that a thing has now. It has another one only after the event that gave the first was lost.

@@ -11,6 +11,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.reader import clip
 from ezmsg.ledger.storage.stamp import encode_stamped, stamp
@@ -29,12 +30,16 @@ long: the server has better things to do."""
 
 
 class Degraded(msgspec.Struct, frozen=True):
-    """Why and since when (ns) nothing is written. ``waiting``: events in memory; ``lost``: some no longer are."""
+    """Why and since when (ns) nothing is written. ``waiting``: events in memory; ``lost``: some no longer are.
+
+    ``noted``: if the process ends now, the next one will know from the lock file which seqs were lost.
+    """
 
     since: int
     error: str
     waiting: int
     lost: bool
+    noted: bool
 
 
 class _Batch(NamedTuple):
@@ -70,6 +75,9 @@ class Spool:
         self._tried = 0.0  # when the last attempt began
         self._pause = 0.0  # from its end, or from the failure, to the next one
         self._callbacks: tuple[Callable[[int], None], Callable[[LedgerError], None]] | None = None
+        self._noted: Unwritten | None = None
+        self.noted = True
+        """Whether the lock file tells what would be lost if this process ended now: see ``Ledger.note``."""
 
     def on_durable(self, durable: Callable[[int], None], failed: Callable[[LedgerError], None]) -> None:
         """See ``Ledger.on_durable``; holds for the ledger that ``resume`` may open as well."""
@@ -88,7 +96,32 @@ class Spool:
             return None
         written = 0 if self._broken else self.ledger.head  # kept for fear of a sync that fails, but in the file
         waiting = sum(len(batch.events) for batch in self._kept if batch.events[-1].seq > written)
-        return Degraded(self._since, str(self._error), waiting, self._dropped)
+        return Degraded(self._since, str(self._error), waiting, self._dropped, self.noted)
+
+    @property
+    def trouble(self) -> tuple[int, str] | None:
+        """Since when (ns) and why nothing is written; None when all is well. Cost: none, unlike ``degraded``."""
+        return None if self._error is None else (self._since, str(self._error))
+
+    def note(self, unwritten: Unwritten) -> None:
+        """Leave word of what is not written, for the next writer; said once, loudly, where that cannot be done."""
+        if unwritten == self._noted:
+            return
+        try:
+            self.ledger.note(unwritten)
+        except (OSError, LedgerError) as error:
+            self._noted = None
+            if self.noted:
+                logger.error(
+                    "%s: its lock file cannot be written either (%s): if this process ends before writing works again, "
+                    "NOBODY WILL KNOW what is lost",
+                    self.ledger.location,
+                    error,
+                )
+            self.noted = False
+        else:
+            self._noted = unwritten
+            self.noted = True
 
     def append(self, events: list[ev.Event]) -> list[ev.Event]:
         """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going."""
@@ -223,6 +256,12 @@ class Spool:
         """All is well again: what was missing has been made up for."""
         logger.error("%s: recording again; %d events written late, %d lost", self.ledger.location, self.late, lost)
         self._error = None
+        self._noted = None
+        self.noted = True
+        try:
+            self.ledger.note(None)
+        except (OSError, LedgerError) as error:  # the next writer will find that nothing of it is missing
+            logger.warning("%s: %s", self.ledger.location, error)
         self._kept.clear()
         self._bytes = 0
         self.late = 0

@@ -16,6 +16,8 @@ LOCKED = 5
 """Another writer holds the ledger."""
 DISK = 6
 """The system refused to read or to write: permissions, no space, a broken disk."""
+UNWRITTEN = 7
+"""A recorder answered, and what it has noted is not on the disk: it cannot write at the moment."""
 FAULT = 70
 """A fault of this program; it prints a traceback."""
 SIGNALLED = 128

@@ -2,7 +2,7 @@
 
 The lock is ``flock`` on the sidecar ``NAME.lock``, which is never unlinked (a lock on a name that somebody else removed
 would be worth nothing). Not ``fcntl`` locks: those vanish when anyone in the process closes any handle of the file. The
-sidecar says who holds it, and its time of modification when that writer was last alive.
+sidecar says who holds it and what that writer could not write, and its time of modification when it was last alive.
 """
 
 import logging
@@ -13,19 +13,18 @@ import threading
 import time
 from collections.abc import Iterator
 
-import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.holder import Holder
+from ezmsg.ledger.holder import Holder, Unwritten
 from ezmsg.ledger.storage.disk import Disk, Identity
 from ezmsg.ledger.storage.files import closing_handle, explained
+from ezmsg.ledger.storage.lock_block import read_block, write_block
 
 logger = logging.getLogger("ezmsg.ledger")
 
 SUFFIX = ".lock"
-
-HOLDER_MAX = 4096
-"""Bytes of a lock file that are read: three short fields."""
 
 LET_GO_S = 2.0
 """How long a successor waits for the lock of a writer that is gone. A process that the writer was just starting has the
@@ -47,6 +46,8 @@ class WriterLock:
     """The right to write one ledger, held until ``release`` or the end of the process.
 
     ``previous_seen``: when the writer before was last alive (ns since the epoch, UTC), None when there was none.
+    ``unwritten``: what that one, or this one, gave seqs to and could not write; it stays until ``note`` says otherwise.
+    ``previous_told``: whether the lock file says that much of a writer that was killed.
     ``forked`` turns True in a forked child, whose inherited handles are closed at once: otherwise the child would keep
     the lock after its parent died.
     """
@@ -76,6 +77,9 @@ class WriterLock:
                 if self._identity in _held or not self._take():
                     raise self._refusal()
                 self.previous_seen = disk.modified(self._handle) if existed else None
+                before = read_block(disk, self._handle)
+                self.previous_told = before is not None and before.unwritten is not UNSET
+                self.unwritten = (before.unwritten or None) if before is not None else None
                 self._say_who()
             except BaseException:
                 disk.close(self._handle)
@@ -92,15 +96,34 @@ class WriterLock:
             ) from error
 
     def _refusal(self) -> LedgerLocked:
-        return _written_by(self.path, _read_holder(self._disk, self._handle), mine=self._identity in _held)
+        return _written_by(self.path, read_block(self._disk, self._handle), mine=self._identity in _held)
 
     def _say_who(self) -> None:
-        text = msgspec.json.encode(Holder(os.getpid(), platform.node(), time.time_ns())) + b"\n"
+        self._holder = Holder(os.getpid(), platform.node(), time.time_ns(), self.unwritten)
         try:
-            self._disk.write(self._handle, text, 0)
-            self._disk.truncate(self._handle, len(text))
-        except OSError as error:  # information only: the lock holds without it
-            logger.warning("%s: the lock file cannot say who holds it: %s", self.lock_path, error)
+            write_block(self._disk, self._handle, self._holder)
+        except OSError as error:  # the lock holds without it
+            logger.warning(
+                "%s: the lock file cannot say who holds it, nor what is lost if this writer is killed while the disk "
+                "is full: %s",
+                self.lock_path,
+                error,
+            )
+
+    def note(self, unwritten: Unwritten | None) -> None:
+        """Keep for the next writer what this one cannot write; None: nothing. Raises OSError.
+
+        It is not synced: the disk may hang, and a process that is killed does not lose it. Cost: a write of one block.
+        """
+        with _registry:
+            if self.forked:
+                return
+            if _held.get(self._identity) is not self:
+                leave_note(self._disk, self.path, unwritten)
+            else:
+                self._holder = replace(self._holder, unwritten=unwritten)
+                write_block(self._disk, self._handle, self._holder)
+            self.unwritten = unwritten
 
     def guard(self, handle: int) -> None:
         """From now on ``handle`` belongs to the lock: it is closed with it, and in every forked child."""
@@ -139,16 +162,30 @@ class WriterLock:
             for handle in self._guarded:
                 self._disk.close(handle)  # and with it the lock of the file: no other handle shares it
             try:
-                self._disk.truncate(self._handle, 0)  # nobody holds it any more; the time it was held stays
+                if self.unwritten is None:
+                    write_block(self._disk, self._handle, None)  # nobody holds it any more; its bytes stay its own
             except OSError as error:
                 logger.warning("%s: still names this process as the writer: %s", self.lock_path, error)
-            self._disk.unlock(self._handle)
-            self._disk.close(self._handle)
+            finally:
+                self._disk.unlock(self._handle)
+                self._disk.close(self._handle)
 
     def _in_child(self) -> None:
         self.forked = True
         for handle in (*self._guarded, self._handle):
             self._disk.close(handle)
+
+
+def leave_note(disk: Disk, path: str, unwritten: Unwritten | None) -> None:
+    """``WriterLock.note`` of a writer that has let go, and could not yet get hold of its ledger again.
+
+    Raises OSError: there is no lock file, or another writer has it.
+    """
+    with _registry, closing_handle(disk, disk.open(path + SUFFIX, write=True)) as handle:
+        if not disk.lock(handle):
+            raise OSError(f"another process writes {path}")
+        write_block(disk, handle, Holder(os.getpid(), platform.node(), time.time_ns(), unwritten))
+        disk.unlock(handle)
 
 
 def is_written(disk: Disk, path: str, file: str) -> bool:
@@ -196,17 +233,8 @@ def _written_by(path: str, holder: Holder | None, *, mine: bool = False, hint: s
 def _holder_of(disk: Disk, path: str) -> Holder | None:
     try:
         with closing_handle(disk, disk.open(path + SUFFIX)) as handle:
-            return _read_holder(disk, handle)
+            return read_block(disk, handle)
     except OSError:  # there never was a writer, or its file cannot be read
-        return None
-
-
-def _read_holder(disk: Disk, handle: int) -> Holder | None:
-    view = memoryview(bytearray(HOLDER_MAX))
-    size = disk.read_into(handle, view, 0)
-    try:
-        return msgspec.json.decode(view[:size], type=Holder)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # not written yet, or spoiled by a power cut
         return None
 
 

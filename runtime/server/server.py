@@ -301,6 +301,7 @@ class GraphServer(threading.Thread):
         live.tend(at_once=True)
         degraded = live.degraded
         if degraded is not None:
+            live.leave_end(*self._reason)
             logger.error(
                 "%s: STOPPED WHILE IT COULD NOT BE WRITTEN: %s. The last %d events are LOST%s.",
                 live.ledger.location,

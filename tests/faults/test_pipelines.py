@@ -90,7 +90,7 @@ def test_messages_flow_and_the_ledger_makes_up_for_it(
     desk.poll(lambda: ask(here.address, "status")["degraded"] is not None, "the server has noticed")
     here.endless.until("heard")
     told = desk.do("ezmsg-ledger", "status", here.address)
-    assert told.code == 1
+    assert told.code == 7
     assert re.search(rf"DEGRADED +since .*{trouble.reason}", told.out)
     assert ("LOST" in told.out) == dropped
 
@@ -157,7 +157,7 @@ def test_run_on_a_disk_that_is_really_full(desk: Any, small_disk: Path) -> None:
     fill(ballast)
     desk.poll(lambda: bool(mark(address)["degraded"]), "the last page of the file is full")
     run_another(desk, address)
-    assert desk.do("ezmsg-ledger", "status", address).code == 1
+    assert desk.do("ezmsg-ledger", "status", address).code == 7
     running.until("heard")
     running.interrupt()
     told = running.end()

@@ -73,7 +73,12 @@ def _server_started(known: Names, event: ev.ServerStarted, most: int) -> str:
 
 def _server_stopped(known: Names, event: ev.ServerStopped, most: int) -> str:
     why = "" if event.reason == "stopped" else f" ({event.reason})"
-    return f"server stopped{why}" + (f", asked by {event.by}" if event.by else "")
+    script = ""
+    if event.exit_code is not None:
+        script = f"; the script had ended with exit code {event.exit_code}"
+    elif event.signal is not None:
+        script = f"; the script had been ended by {event.signal}"
+    return f"server stopped{why}" + (f", asked by {event.by}" if event.by else "") + script
 
 
 def _server_lost(known: Names, event: ev.ServerLost, most: int) -> str:

@@ -61,7 +61,10 @@ def _server_started(state: GraphState, event: ev.ServerStarted, most: int) -> To
 
 
 def _server_stopped(state: GraphState, event: ev.ServerStopped, most: int) -> Told:
-    return Told(deed(state, event), "head")
+    late = ""
+    if event.ended is not None and event.ended <= event.time:  # else a clock was set back
+        late = f", {span_text(event.time - event.ended)} before this start, which found word of it"
+    return Told(deed(state, event) + late, "head")
 
 
 def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
@@ -83,7 +86,9 @@ def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
     )
     with_it = f"; with it ended {ended}" if ended else ""
     edges = f"; gone with it: {edges_text(gone, most)}" if gone else ""
-    return Told(f"{deed(state, event)}: {how}{seen}{with_it}{edges}", "bad", tuple(state.sessions), topics(gone))
+    untold = "; whether it had events that it could not write cannot be known" if event.untold else ""
+    text = f"{deed(state, event)}: {how}{seen}{with_it}{edges}{untold}"
+    return Told(text, "bad", tuple(state.sessions), topics(gone))
 
 
 # --- sessions and edges ----------------------------------------------------------------------------------------------

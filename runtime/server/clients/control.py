@@ -65,7 +65,14 @@ def _mark(hub: Hub, request: Request) -> dict[str, Any]:
 
 
 def _head(hub: Hub, request: Request) -> dict[str, Any]:
-    return {"seq": hub.live.state.seq, "time": hub.live.state.time, "ledger": hub.live.ledger.location}
+    trouble = hub.live.spool.trouble
+    unwritten = None if trouble is None else {"since": trouble[0], "error": trouble[1], "noted": hub.live.spool.noted}
+    return {
+        "seq": hub.live.state.seq,
+        "time": hub.live.state.time,
+        "ledger": hub.live.ledger.location,
+        "unwritten": unwritten,
+    }
 
 
 def _receipt(hub: Hub, request: Request) -> dict[str, Any]:

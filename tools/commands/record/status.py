@@ -24,6 +24,13 @@ BEHIND_MAX = 3
 """Streams that are named with their backlogs."""
 
 
+AT_ITS_END = {
+    True: "if it ends now, the next start will name the seqs that are lost",
+    False: "if it ends now, NOBODY WILL KNOW what is lost: its lock file cannot be written either",
+}
+"""What becomes of the events in memory, by whether the lock file tells of them."""
+
+
 class Row(NamedTuple):
     """A line of the answer: what it is about, what there is to say, and the style of Page that fits it."""
 
@@ -37,7 +44,7 @@ class Row(NamedTuple):
 @options.json
 def status(address: str | None, watch: bool, json: bool) -> int:
     """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
-    exit code is 1 while it cannot write.
+    exit code is 7 while it cannot write.
 
     Examples:
       ezmsg-ledger status
@@ -56,7 +63,7 @@ def status(address: str | None, watch: bool, json: bool) -> int:
             for line in lines(where, answer):
                 page.line(*line)
         if not watch:
-            return exits.OK if answer["degraded"] is None else exits.NO
+            return exits.OK if answer["degraded"] is None else exits.UNWRITTEN
         page.flush()
         time.sleep(WATCH_S)
 
@@ -132,6 +139,7 @@ def _trouble(answer: dict[str, Any]) -> list[Row]:
         rows += [
             Row("DEGRADED", f"since {time_text(degraded['since'])}: {degraded['error']}", "bad"),
             Row("", f"{count(degraded['waiting'], 'event')} in memory; {kept}; no durability is promised", "bad"),
+            Row("", AT_ITS_END[degraded["noted"]], "bad"),
         ]
     elif error is not None:
         rows.append(Row("last error", f"{time_text(error['time'])}: {error['error']}", "warn"))

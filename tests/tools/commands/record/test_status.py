@@ -134,7 +134,7 @@ def test_the_stock_server_is_no_recorder(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_degraded_recorder_says_so() -> None:
     import msgspec
 
-    degraded = msgspec.to_builtins(Degraded(since=10**18, error="disk full", waiting=7, lost=True))
+    degraded = msgspec.to_builtins(Degraded(since=10**18, error="disk full", waiting=7, lost=True, noted=False))
     numbers = dict.fromkeys(
         ("sessions", "processes", "publishers", "subscribers", "channels", "edges", "components", "connections"), 0
     )
@@ -150,6 +150,7 @@ def test_a_degraded_recorder_says_so() -> None:
     out = _said(answer)
     assert "DEGRADED    since 2001-09-09 " in out
     assert "7 events in memory; some are LOST already" in out
+    assert "if it ends now, NOBODY WILL KNOW what is lost" in out
     assert "5 events not yet on the disk, for 12 ms" in out
     assert "stalled     the subscriber of A/IN" in out
     assert "ledger      seq 9, 1234.5 events/s, 3.5 MB, 42 kB more an hour" in out
