@@ -14,8 +14,8 @@ class Unwritten(msgspec.Struct, frozen=True):
 
     ``ledger``: the id of the ledger; ``since``: ns since the epoch, UTC; ``next_seq``: the first seq that is not given
     out; ``error``: why nothing can be written; ``run``: the id of the run, 0 for none; ``topology`` and ``settings``:
-    the numbers that the feeds have reached. ``ended`` (ns) is set when the run has ended in good order, for
-    ``reason``, asked by ``by``.
+    the numbers that the feeds have reached. ``ended`` (ns) is set when the run has ended in good order; then the fields
+    after it are those of its ``server.stopped``.
     """
 
     ledger: str
@@ -28,6 +28,8 @@ class Unwritten(msgspec.Struct, frozen=True):
     ended: Count | None = None
     reason: str = ""
     by: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
 
 
 class Holder(msgspec.Struct, frozen=True):

@@ -389,8 +389,17 @@ class LiveGraph(RecordedGraph):
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
-    def close(self, reason: str = "stopped", by: str | None = None) -> None:
-        """End the run: everything that is still open ends with it, in one append. Idempotent; the ledger stays open."""
+    def close(
+        self,
+        reason: str = "stopped",
+        by: str | None = None,
+        exit_code: int | None = None,
+        signal: str | None = None,
+    ) -> None:
+        """End the run: everything that is still open ends with it, in one append. Idempotent; the ledger stays open.
+
+        ``exit_code`` or ``signal``: how the script ended that was run recorded, where that is known.
+        """
         if self.run not in self.state.runs:
             return
         state = self.state
@@ -400,7 +409,7 @@ class LiveGraph(RecordedGraph):
             *(ev.SessionClosed(session=key, reason="server_stopped") for key in state.sessions),
             *(ev.ProcessClosed(process=key, reason="server_stopped") for key in state.processes),
             *(ev.EndpointClosed(endpoint=key, reason="server_stopped") for key in state.endpoints),
-            ev.ServerStopped(server=self.run, reason=reason, by=by),
+            ev.ServerStopped(server=self.run, reason=reason, by=by, exit_code=exit_code, signal=signal),
         )
         for from_topic, to_topic in list(self.dag.edges()):
             if (from_topic, to_topic) not in state.ownership:

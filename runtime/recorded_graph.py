@@ -159,9 +159,9 @@ class RecordedGraph:
         self.run = bridge.ids.get(self.run, self.run)
         self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
 
-    def leave_end(self, reason: str, by: str | None) -> None:
+    def leave_end(self, reason: str, by: str | None, exit_code: int | None, signal: str | None) -> None:
         """The run has ended in good order, and where that cannot be written, the next writer is to know."""
-        self._leave_word(ended=time.time_ns(), reason=reason, by=by)
+        self._leave_word(ended=time.time_ns(), reason=reason, by=by, exit_code=exit_code, signal=signal)
 
     def current(self, key: int) -> int:
         """The id that a thing has now. It has another one only after the event that gave the first was lost.

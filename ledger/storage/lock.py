@@ -249,10 +249,11 @@ def _attempts() -> Iterator[bool]:
 
 def _is_gone(holder: Holder | None) -> bool:
     """Whether a lock file names no process, or one of this machine that has ended."""
-    return holder is None or (holder.host == platform.node() and not _runs(holder.pid))
+    return holder is None or (holder.host == platform.node() and not runs(holder.pid))
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process of that number runs on this machine. On Windows, where that cannot be asked: True."""
     if sys.platform == "win32":  # signal 0 is Ctrl-C there
         return True
     try:

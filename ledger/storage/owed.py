@@ -25,4 +25,12 @@ def owed_by(left: Unwritten, head: int) -> list[Event]:
     )
     if left.ended is None or not 0 < left.run <= head:
         return [gap]
-    return [gap, ServerStopped(server=left.run, reason=left.reason, by=left.by, ended=left.ended)]
+    stopped = ServerStopped(
+        server=left.run,
+        reason=left.reason,
+        by=left.by,
+        ended=left.ended,
+        exit_code=left.exit_code,
+        signal=left.signal,
+    )
+    return [gap, stopped]

@@ -1,15 +1,21 @@
 """A recorder as a process of its own, seen from the process that wants to be recorded."""
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.storage.flusher import Durability
+
+logger = logging.getLogger("ezmsg.ledger")
 
 LEVELS = get_args(Durability)
 
@@ -32,12 +38,19 @@ class Recorder:
     """A graph server in a process of its own, recording to a ledger.
 
     In its own process, because a pipeline that is busy, hung or killed must not take its recorder along. It does not
-    get the terminal's Ctrl-C, and stops when ``stop`` is called or this process ends, however it ends. A process that
-    is forked from this one has no part in it.
+    get the terminal's Ctrl-C, and stops when ``stop`` is called. When this process ends without that, killed perhaps,
+    it stays until the script and all its sessions are gone. A process that is forked from this one has no part in it.
+
+    ``on_death`` is called, from a thread, with the exit code of the recorder's process (-N: signal N) as soon as that
+    ends before ``stop``; without it, this is logged as an error.
     """
 
     def __init__(
-        self, ledger: str | os.PathLike[str], address: str | None = None, durability: str = "interval"
+        self,
+        ledger: str | os.PathLike[str],
+        address: str | None = None,
+        durability: str = "interval",
+        on_death: Callable[[int], None] | None = None,
     ) -> None:
         if durability not in LEVELS:
             raise ValueError(f"durability is {durability!r}; it is one of {', '.join(LEVELS)}")
@@ -45,6 +58,8 @@ class Recorder:
         self._address = address
         self._durability = durability
         self._process: subprocess.Popen[bytes] | None = None
+        self._on_death = on_death or self._log_death
+        self._watcher: threading.Thread | None = None
         self.address = ""
         self.location = ""
         self.run = 0
@@ -86,7 +101,34 @@ class Recorder:
         self.address = answer["address"]
         self.location = answer["ledger"]
         self.run = int(answer["run"])
+        self._watcher = threading.Thread(target=self._watch, args=(process,), daemon=True)
+        self._watcher.start()
         return self
+
+    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None
+        process.stdout.read()  # it says no more: this returns when it ends
+        code = process.wait()
+        if self._process is process:
+            self._on_death(code)
+
+    def _log_death(self, code: int) -> None:
+        logger.error("THE RECORDER HAS ENDED (%s): nothing is recorded from here on", exit_text(code))
+
+    def script_began(self, pid: int) -> None:
+        """The script that is recorded is the process ``pid``: the recorder stays while that runs."""
+        self._tell(script=pid)
+
+    def script_ended(self, code: int) -> None:
+        """The script has ended with exit code ``code`` (-N: by signal N): that is recorded with the end of the run."""
+        self._tell(ended=code)
+
+    def _tell(self, **words: Any) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.write(json.dumps(words).encode() + b"\n")
+            except BrokenPipeError:  # it has died, which is told by itself
+                logger.debug("the recorder was not there to be told %s", words)
 
     @property
     def pid(self) -> int | None:
@@ -100,6 +142,7 @@ class Recorder:
 
     def stop(self) -> None:
         """Let clients that are still there leave, end the run, seal the ledger. Idempotent."""
+        self._tell(stop=True)
         process, self._process = self._process, None
         _started.discard(self)
         if process is None:
@@ -113,6 +156,8 @@ class Recorder:
             process.kill()
             process.wait()
         self.unwritten = process.returncode == UNWRITTEN
+        if self._watcher is not None:
+            self._watcher.join()
         process.stdout.close()
 
     def __enter__(self) -> "Recorder":
@@ -128,6 +173,19 @@ class Recorder:
             process.stdin.close()
             process.stdout.close()
             process.returncode = 0  # not a child of this process: nobody here waits for it
+
+
+def exit_text(code: int) -> str:
+    """How a process ended, in words: ``exit code 3``, ``killed by SIGTERM``."""
+    return f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, such as ``SIGTERM``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 _started: "weakref.WeakSet[Recorder]" = weakref.WeakSet()

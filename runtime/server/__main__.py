@@ -1,8 +1,9 @@
 """The recorder's own process: a graph server that says when it is ready and ends when its parent lets go.
 
 Started by ``ezmsg.ledger.runtime.recorder``; people use ``ezmsg-ledger serve``. One JSON line on standard output says
-where it listens or why it does not. The end of standard input is the sign to stop: it comes even when the parent is
-killed, so that no server outlives its pipeline.
+where it listens or why it does not. It stops when it is told to on standard input. When that ends before it is told, its
+parent was killed: then it stays until the script and all sessions are gone, so that it neither freezes a pipeline that
+goes on nor outlives it.
 """
 
 import argparse
@@ -14,14 +15,20 @@ import time
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.recorder.process import UNWRITTEN
+from ezmsg.ledger.runtime.recorder.process import UNWRITTEN, signal_name
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
+from ezmsg.ledger.storage.lock import runs
 
 DRAIN_TIMEOUT_S = 2.0
 """Time that clients which are still connected have to leave, so that their last commands are recorded."""
 
 DRAIN_POLL_S = 0.01
+
+ALONE_S = 2.0
+"""Time for which nobody must have been there before a recorder whose parent was killed ends."""
+
+ALONE_POLL_S = 0.1
 
 
 def main() -> int:
@@ -38,16 +45,24 @@ def main() -> int:
     raise_descriptor_limit()
     server = GraphServer(options.ledger, name="recorder", durability=options.durability)
     reason = "stopped"
+    told: dict[str, Any] = {}
     try:
         if not _start(server, options.address or "127.0.0.1:0"):
             return 1
-        sys.stdin.buffer.read()
+        for line in sys.stdin.buffer:
+            told |= json.loads(line)
+        if "stop" not in told:
+            reason = "orphaned"
+            _outlive(server, told.get("script"))
     except BrokenPipeError:  # the parent has ended already
-        pass
+        reason = "orphaned"
     except _Ended:
         reason = "signal"
     signal.signal(signal.SIGTERM, _ignore)  # it ends already
     _drain(server)
+    code = told.get("ended")
+    if code is not None:
+        server.script = (code, None) if code >= 0 else (None, signal_name(-code))
     server.request_stop(reason, signal.SIGTERM.name if reason == "signal" else None)
     server.stop()
     return UNWRITTEN if server.live is not None and server.live.degraded is not None else 0
@@ -66,6 +81,15 @@ def _start(server: GraphServer, address: str) -> bool:
     assert server.live is not None
     _say(address=str(server.address), ledger=server.live.ledger.location, run=server.live.run)
     return True
+
+
+def _outlive(server: GraphServer, script: int | None) -> None:
+    """Return when the script and all clients of a pipeline that lost its runner have been gone for a while."""
+    seen = time.monotonic()
+    while server.is_alive() and time.monotonic() - seen < ALONE_S:
+        if server.clients or (script is not None and sys.platform != "win32" and runs(script)):
+            seen = time.monotonic()
+        time.sleep(ALONE_POLL_S)
 
 
 def _drain(server: GraphServer) -> None:

@@ -106,6 +106,8 @@ class GraphServer(threading.Thread):
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._reason: tuple[str, str | None] = ("stopped", None)
+        self.script: tuple[int | None, str | None] = (None, None)
+        """How the script that is recorded has ended: its exit code, or the name of the signal. Set before ``stop``."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._hub: Hub | None = None
@@ -297,11 +299,11 @@ class GraphServer(threading.Thread):
     def _end_run(self, live: LiveGraph) -> None:
         """Close the run; what could not be written gets a last chance before that, so that the end follows it."""
         live.tend(at_once=True)
-        live.close(*self._reason)
+        live.close(*self._reason, *self.script)
         live.tend(at_once=True)
         degraded = live.degraded
         if degraded is not None:
-            live.leave_end(*self._reason)
+            live.leave_end(*self._reason, *self.script)
             logger.error(
                 "%s: STOPPED WHILE IT COULD NOT BE WRITTEN: %s. The last %d events are LOST%s.",
                 live.ledger.location,

@@ -1,8 +1,10 @@
 """However pipeline, runner or recorder end, the pipeline ends as it does without us, and nothing recorded is lost."""
 
+import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.runtime.recorder.control_client import ask
+from ezmsg.ledger.runtime.server.__main__ import ALONE_S
 from ezmsg.ledger.tools.commands.record.run import Signals
 
 EDGE = {("CLOCK/TICKER/OUTPUT", "CLOCK/HEARER/INPUT"): ["CLOCK"]}
@@ -104,21 +108,78 @@ def test_what_nohup_ignores_stays_ignored(desk: Any) -> None:
     assert desk.account(ledger).sessions == [("CLOCK", "lost")]
 
 
-def test_a_killed_runner_leaves_no_recorder_behind(desk: Any) -> None:
-    """The script goes on; the recorder waits for it a moment, then ends the run and seals the ledger by itself."""
+def test_a_killed_runner_leaves_its_recorder_to_the_script(desk: Any) -> None:
+    """The script goes on, and so does its recorder: it ends the run and seals the ledger when the script is gone."""
     ledger = desk.folder / "x.ledger"
     program = started(desk, ledger)
     script, recorder = script_pid(ledger), run_pid(ledger)
     program.process.kill()
+    program.process.wait(PRESS_AGAIN_S)
+    time.sleep(ALONE_S + 1)  # longer than a recorder stays alone
     program.until("heard .*00")
+    assert _runs(recorder)
+    with Ledger.open(ledger, "r") as opened:
+        address = next(event.address for event in opened.entries() if isinstance(event, ev.ServerStarted))
+    ask(address, "mark", name="still recorded")
+    os.kill(script, signal.SIGINT)
     stopped = desk.follow(ledger, lambda event: isinstance(event, ev.ServerStopped))
-    assert stopped.reason == "stopped"
+    assert (stopped.reason, stopped.exit_code, stopped.signal) == ("orphaned", None, None)
     desk.poll(lambda: not _runs(recorder), "the recorder ends")
     said = desk.account(ledger)
-    assert said.sessions == [("CLOCK", "server_stopped")]
+    assert said.sessions == [("CLOCK", "closed")]
     assert said.edges == EDGE
-    assert said.processes == [(UNITS, "server_stopped")]
-    assert _runs(script)
+    assert said.processes == [(UNITS, "closed")]
+    assert "stopped (orphaned)" in desk.do("ezmsg-ledger", "sessions", ledger).out
+    assert "the program that had started it was killed" in desk.do("ezmsg-ledger", "log", ledger).out
+
+
+def test_a_runner_killed_before_the_first_session(desk: Any) -> None:
+    """A script that takes long to come to ez.run finds its recorder there."""
+    ledger, gate = desk.folder / "x.ledger", desk.folder / "gate"
+    os.mkfifo(gate)
+    script = desk.folder / "late.py"
+    script.write_text(
+        f"open({str(gate)!r}).read()\nimport runpy, sys\nsys.argv = sys.argv[:1]\n"
+        f"runpy.run_path({str(desk.program('endless.py'))!r}, run_name='__main__')\n"
+    )
+    program = desk.start("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, script)
+    program.until("recording to")
+    with gate.open("w"):  # the script runs: it has opened the other end
+        program.process.kill()
+        program.process.wait(PRESS_AGAIN_S)
+        time.sleep(ALONE_S + 1)
+    program.until("heard 20")
+    os.kill(script_pid(ledger), signal.SIGINT)
+    assert desk.follow(ledger, lambda event: isinstance(event, ev.ServerStopped)).reason == "orphaned"
+    assert desk.account(ledger).sessions == [("CLOCK", "closed")]
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "killed_by", "told"),
+    [
+        ("raise SystemExit(3)", 3, None, "the script ended with exit code 3"),
+        ("import os; os.kill(os.getpid(), 9)", None, "SIGKILL", "the script was ended by SIGKILL"),
+        ("pass", 0, None, None),
+    ],
+)
+def test_how_the_script_ended_is_recorded(
+    desk: Any, code: str, exit_code: int | None, killed_by: str | None, told: str | None
+) -> None:
+    ledger, script = desk.folder / "x.ledger", desk.folder / "ends.py"
+    script.write_text(f"""
+import asyncio
+from ezmsg.core.graphserver import GraphService
+asyncio.run(GraphService().connect("A", "B"))
+{code}
+""")
+    desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, script)
+    with Ledger.open(ledger, "r") as opened:
+        stopped = list(opened.entries())[-1]
+    assert isinstance(stopped, ev.ServerStopped)
+    assert (stopped.reason, stopped.exit_code, stopped.signal) == ("stopped", exit_code, killed_by)
+    assert "the script had" in desk.do("ezmsg-ledger", "log", ledger).out
+    [run] = json.loads(desk.do("ezmsg-ledger", "sessions", ledger, "--json").out)["runs"]
+    assert (run["reason"], run["exit_code"], run["signal"]) == ("stopped", exit_code, killed_by)
 
 
 def test_a_killed_recorder_leaves_the_pipeline_alone(desk: Any) -> None:
@@ -127,7 +188,8 @@ def test_a_killed_recorder_leaves_the_pipeline_alone(desk: Any) -> None:
     program = started(desk, ledger)
     os.kill(run_pid(ledger), signal.SIGKILL)
     desk.poll(lambda: not _runs(run_pid(ledger)), "the recorder is gone")
-    assert program.process.poll() is None
+    program.until(r"THE RECORDER HAS ENDED \(killed by SIGKILL\): NOTHING IS RECORDED")
+    assert program.process.poll() is None, "said at once, not when the script has ended"
     # ezmsg waits for ever for the answer to what it asked in the very moment that its server died; a second Ctrl-C ends
     # that, with the code that shells give it
     program.interrupt()

@@ -73,6 +73,8 @@ def _server_started(known: Names, event: ev.ServerStarted, most: int) -> str:
 
 def _server_stopped(known: Names, event: ev.ServerStopped, most: int) -> str:
     why = "" if event.reason == "stopped" else f" ({event.reason})"
+    if event.reason == "orphaned":
+        why = " after the last client had left; the program that had started it was killed"
     script = ""
     if event.exit_code is not None:
         script = f"; the script had ended with exit code {event.exit_code}"

@@ -48,19 +48,35 @@ class SessionLife(msgspec.Struct):
     refusals: int = 0
 
 
+class RunLife(msgspec.Struct):
+    """One run from its start to its end. Times: ns since the epoch, UTC.
+
+    ``reason``: stopped, shutdown, signal, orphaned, ..., lost; None while it goes on. ``exit_code`` or ``signal``: how
+    the script ended that was run recorded, where that is known.
+    """
+
+    started: int
+    ended: int | None = None
+    reason: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+
+
 class Sessions:
     """All sessions of a ledger, in their order. Applying one event costs O(1)."""
 
     def __init__(self) -> None:
         self.seq = 0
         self.lives: dict[int, SessionLife] = {}
-        self.runs: list[int] = []
+        self.runs: list[RunLife] = []
+        self._going: dict[int, RunLife] = {}
         self._open: dict[int, SessionLife] = {}
 
     def begin(self, state: GraphState) -> None:
         """Start after ``state``, when what came before it is gone: those that are still open then are known."""
         self.seq = state.seq
-        self.runs += [run.started for run in state.runs.values()]
+        for run, record in state.runs.items():
+            self._run_began(run, record.started)
         for key, session in state.sessions.items():
             life = SessionLife(key, session.uuid, session.label, session.peer, len(self.runs), session.opened)
             life.edges = life.edges_max = len(state.ownership.held(key))
@@ -76,15 +92,23 @@ class Sessions:
         """Note events in order; the same as ``apply`` on each."""
         dispatch(self, events, _HANDLERS)
 
+    def _run_began(self, run: int, time: int) -> None:
+        self._going[run] = RunLife(time)
+        self.runs.append(self._going[run])
+
     def _server_started(self, event: ev.ServerStarted) -> None:
-        self.runs.append(event.time)
+        self._run_began(event.seq, event.time)
 
     def _server_ended(self, event: ev.ServerStopped | ev.ServerLost) -> None:
-        reason, seen = "server_stopped", None
+        run = self._going.pop(event.server, None) or RunLife(0)  # of one that the gap before it swallowed
         if isinstance(event, ev.ServerLost):
-            reason, seen = "server_lost", event.last_seen
+            reason, seen, run.reason = "server_lost", event.last_seen, "lost"
+        else:
+            reason, seen, run.reason = "server_stopped", event.ended, event.reason
+            run.exit_code, run.signal = event.exit_code, event.signal
+        run.ended = seen if seen is not None else event.time
         for life in list(self._open.values()):
-            self._end(life, event, seen if seen is not None else event.time, reason, None)
+            self._end(life, event, run.ended, reason, None)
 
     def _session_opened(self, event: ev.SessionOpened) -> None:
         life = SessionLife(event.seq, event.uuid, event.label, event.peer, len(self.runs), event.time)
@@ -176,7 +200,8 @@ def sessions(words: Sequence[str], full: bool, json: bool) -> None:
                 life = found.lives[wanted]
                 print_session(page, timeline, story, life.ended, _how(life))
         elif json:
-            page.document({**ledger_document(timeline), "sessions": list(found.lives.values())})
+            lives = list(found.lives.values())
+            page.document({**ledger_document(timeline), "runs": found.runs, "sessions": lives})
         else:
             _print(page, timeline, found)
 
@@ -186,11 +211,12 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
         page.line("no session ever connected")
     numbers = dict.fromkeys(life.run for life in found.lives.values())
     for place, number in enumerate(numbers):
-        began = found.runs[number - 1] if number else None
+        run = found.runs[number - 1] if number else None
+        began = None if run is None else run.started
         if place:
             page.line()
-        if began is not None:
-            page.line(("head", f"run {number}, {time_text(began, timeline.zone)}"))
+        if run is not None:
+            page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{_run_end(run)}"))
         lives = [life for life in found.lives.values() if life.run == number]
 
         def when(time: int, began: int | None = began) -> str:
@@ -200,6 +226,18 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
         page.line(("dim", lines[0]))
         for life, line in zip(lives, lines[1:], strict=True):
             page.line(("bad", line) if life.reason in ("lost", "error", "server_lost") else line)
+
+
+def _run_end(run: RunLife) -> str:
+    """How a run ended, as its heading says it: nothing when there is nothing to remark."""
+    if run.ended is None or (run.reason == "stopped" and run.exit_code in (None, 0) and run.signal is None):
+        return ""
+    how = {"stopped": "stopped", "lost": "was lost"}.get(run.reason or "", f"stopped ({run.reason})")
+    after = elapsed_text(run.ended - run.started)
+    script = "" if run.exit_code is None else f"; the script ended with exit code {run.exit_code}"
+    if run.signal is not None:
+        script = f"; the script was ended by {run.signal}"
+    return f", {how} at {after}{script}"
 
 
 _TITLES = ["id", "label", "from", "opened", "ended", "how", "edges", "components", "refused"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, CannotListen
-from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed
+from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed, exit_text, signal_name
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
@@ -71,7 +71,7 @@ def run(
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
     wanted = address_or_default(address)
     beside = _beside() if debug else None
-    recorder = Recorder(location, wanted, durability)
+    recorder = Recorder(location, wanted, durability, _tell_death)
     try:
         recorder.start()
     except RecorderFailed as error:
@@ -84,7 +84,8 @@ def run(
             beside.start(recorder.location)
         try:
             command = [sys.executable, *(["-m"] if module else []), *script]
-            code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address})
+            code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address}, recorder.script_began)
+            recorder.script_ended(code)
         finally:
             ended = recorder.ended
             recorder.stop()
@@ -132,9 +133,10 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def run(self, command: list[str], environment: dict[str, str]) -> int:
-        """Run the script; returns its exit code, -N when signal N ended it."""
+    def run(self, command: list[str], environment: dict[str, str], began: Callable[[int], object] = bool) -> int:
+        """Run the script; returns its exit code, -N when signal N ended it. ``began`` is called with its number."""
         self._child = subprocess.Popen(command, env=environment)
+        began(self._child.pid)
         for number in self._early:
             self._child.send_signal(number)
         return self._child.wait()
@@ -157,9 +159,9 @@ def _leave_to_script(number: int, frame: FrameType | None) -> None:
 def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None:
     """Say what ended the script, whether it was recorded to its end, and what was recorded."""
     if code < 0 and code != -signal.SIGINT:
-        print(f"ezmsg-ledger: the script was ended by {_signal_name(-code)}", file=sys.stderr)
+        print(f"ezmsg-ledger: the script was ended by {signal_name(-code)}", file=sys.stderr)
     if recorder_ended is not None:
-        how = f"killed by {_signal_name(-recorder_ended)}" if recorder_ended < 0 else f"exit code {recorder_ended}"
+        how = exit_text(recorder_ended)
         print(
             f"ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.",
             file=sys.stderr,
@@ -176,8 +178,11 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None
         report(str(error), error.hint)
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
+def _tell_death(code: int) -> None:
+    """Said as soon as it happens: a long experiment can still be stopped."""
+    print(
+        f"ezmsg-ledger: THE RECORDER HAS ENDED ({exit_text(code)}): NOTHING IS RECORDED from here on. The script "
+        "goes on as far as it can without a graph server.",
+        file=sys.stderr,
+        flush=True,
+    )

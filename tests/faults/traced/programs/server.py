@@ -20,7 +20,8 @@ def main(folder: str, level: str, edges: int) -> None:
         try:
             asyncio.run(asyncio.wait_for(change((host, int(port)), level, edges), ANSWER_MAX_S))
         finally:
-            server.stdin.close()  # the sign to stop
+            server.stdin.write('{"stop": true}\n')
+            server.stdin.close()
         if server.wait(ANSWER_MAX_S):
             sys.exit(f"the server ended with {server.returncode}")
     say(ended=True)

@@ -29,7 +29,7 @@ def test_a_night_of_sessions(run: Run, night: Any) -> None:
     answer = run("sessions", night.path)
     assert answer.code == exits.OK
     assert answer.out.splitlines() == [
-        "run 1, 2026-11-24 13:03:20.000+00:00",
+        "run 1, 2026-11-24 13:03:20.000+00:00, was lost at 24.156",
         "id  label   from             opened  ended   how                   edges  components  refused",
         "2   SYSTEM  127.0.0.1:40122  0.150   24.156  lost with the server  6      7",
         "21  viewer  127.0.0.1:40301  17.156  18.156  lost (reset)          3      0           2",
