@@ -18,6 +18,9 @@ const REACH_PX = 7;
 const PICKED_MAX = 40;
 /** Pixels of a drawing's margin that may be out of sight: it is all there then, and needs no overview. */
 const SLACK = 24;
+
+/** All of the drawing, and a small one not larger than life. */
+export const FIT = { padding: 0.04, maxZoom: 1.3 };
 /** Elements that are made at most; of a larger drawing those that are seen. */
 const ELEMENTS_MAX = 1500;
 
@@ -161,17 +164,20 @@ function Flow({ drawing }: { drawing: Drawing }) {
   const [hover, setHover] = useState<Hover | null>(null);
 
   useEffect(() => {
+    const wasAll = wrapper.current!.hasAttribute("data-all");
     const made = new Painter(drawing, wrapper.current!, below.current!, above.current!);
     painter.current = made;
     if (flow.current) made.camera = cameraOf(flow.current);
     made.paintAll();
-    return () => made.stop();
+    // who saw all of it sees all of it when it has grown; what is selected stays where it is
+    const fitting = wasAll && !get().select ? requestAnimationFrame(() => flow.current?.fitView({ ...FIT, duration: 200 })) : 0;
+    return () => (made.stop(), cancelAnimationFrame(fitting));
   }, [drawing]);
 
   const start = (instance: ReactFlowInstance<BoxNode>) => {
     flow.current = instance;
     view.instance = instance as unknown as ReactFlowInstance;
-    instance.fitView({ padding: 0.04 });
+    void instance.fitView(FIT);
     painter.current?.move(cameraOf(instance));
   };
 
@@ -216,7 +222,7 @@ function Flow({ drawing }: { drawing: Drawing }) {
         nodesFocusable={false} edgesFocusable={false} elementsSelectable={false} disableKeyboardA11y
         onlyRenderVisibleElements={nodes.length > ELEMENTS_MAX} proOptions={{ hideAttribution: true }} zoomOnDoubleClick={false}
       >
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} fitViewOptions={FIT} />
         <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().ghost} nodeStrokeWidth={0} maskColor={palette().future} />
       </ReactFlow>
       <canvas ref={above} className="above" aria-hidden="true" />

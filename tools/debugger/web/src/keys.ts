@@ -1,5 +1,5 @@
 // The keyboard: everything that the mouse does to the moment.
-import { view } from "./Graph";
+import { FIT, view } from "./Graph";
 import { model } from "./model";
 import { follow, pin, play, step, stepSelection, toNow } from "./moves";
 import { LENSES, get, set } from "./store";
@@ -69,7 +69,7 @@ export function listenToKeys(open: (what: "search" | "keys") => void): () => voi
         void view.instance?.zoomOut({ duration: 120 });
         break;
       case "0":
-        void view.instance?.fitView({ padding: 0.04, duration: 200 });
+        void view.instance?.fitView({ ...FIT, duration: 200 });
         break;
       default: {
         const lens = LENSES[Number(event.key) - 1];
