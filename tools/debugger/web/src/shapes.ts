@@ -122,6 +122,7 @@ export interface Explanation {
   stalled: Life[];
   paused: Life | null;
   reasons: string[];
+  loops?: string[][];
   ledger: string;
   id: string;
 }
@@ -131,6 +132,7 @@ export interface FieldChange {
   before: unknown;
   after: unknown;
   missing?: string | null;
+  note?: string | null;
 }
 
 export interface Gap {
@@ -327,6 +329,9 @@ export interface SettingChange {
   likely: Likely[];
   came: Cause;
   went: Cause | null;
+  asked_field?: string | null;
+  asked?: unknown;
+  answered?: unknown;
 }
 
 export interface SettingHistory {
