@@ -2,7 +2,7 @@
 
 Two grammars are known: ``_reconstruct`` with a state (protocols up to 4) and ``_frombuffer`` (protocol 5). Everything
 has to be as numpy writes it: a dtype of plain numbers, a shape, and exactly as many bytes as these take. Anything else,
-arrays of objects, records or times above all, is no array here.
+arrays of objects, records or times above all, is not taken for an array.
 """
 
 import struct
@@ -104,7 +104,7 @@ def _reconstructed(value: Inert) -> tuple[Any, Any, Any, Any]:
 
 
 def difference(before: Array, after: Array) -> str:
-    """What differs between two arrays, in words; "" where nothing does, whatever their order and byte order.
+    """The difference between two arrays in words; "" where there is none, whatever their order and byte order.
 
     ``2 of 5,000 elements differ: [3] 0.0 -> 1.0, [7] 0.0 -> 2.0``. Cost: O(size) where the bytes differ.
     """

@@ -1,4 +1,4 @@
-"""What is made for real of the names in a pickle: Python's own plain values, and of others what a caller knows.
+"""Makers of the values that a pickle may name: Python's own plain ones, and objects of classes that a caller knows.
 
 A maker returns the object, or the class Inert where the arguments are not those that Python's pickler writes:
 ``bytearray`` of a number, for one, would allocate as much as the number says.

@@ -1,8 +1,8 @@
-"""Values compared as what they are, whatever clothes they came in.
+"""Values compared as what they are, in whatever form they were recorded.
 
-A member of an IntEnum or a str-Enum is the number or text behind it, and so is a numpy scalar; 40 is 40.0; a tuple is
-the list of its items; a set has no order. True is not 1, and a text is never a number. Beyond that, what a pickle says
-of an object is compared part by part: its class, and what it was made of.
+A member of an IntEnum or a str-Enum is the number or text that it holds, and so is a numpy scalar; 40 is 40.0; a tuple
+is the list of its items; a set has no order. True is not 1, and a text is never a number. Beyond that, what a pickle
+says of an object is compared part by part: its class, and what it was made of.
 """
 
 import re
@@ -41,7 +41,7 @@ def alike(a: Any, b: Any, *, noise: bool = False) -> bool:
 
 
 def bare(value: Any) -> Any:
-    """The number or text behind a value that is no more than that; the array behind numpy's; else the value itself."""
+    """The number or text of a value that holds nothing else; the array of a stand-in; else the value itself."""
     if type(value) is Inert:
         found = scalar(value)
         return found if found is not None else array_of(value) or value

@@ -18,9 +18,9 @@ Beyond these, for short:
                                                       subscribers: how many there are
 
 SIGN is ``==``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``. Values are compared as what they are: 2 is 2.0, a member of an
-enum is the number or text behind it, a tuple is a list; but true is not 1, and a text is never a number. The order is
-that of numbers, of whichever type, or of texts; of anything else neither is more. Where a unit has no such field, or no
-settings, no sign holds.
+enum is the number or text that it holds, a tuple is a list; but true is not 1, and a text is never a number. The order
+is that of numbers, of whichever type, or of texts; of anything else neither is more. Where a unit has no such field, or
+no settings, no sign holds.
 
 A NAME is a word without spaces, quotes, parentheses or signs, or stands in double quotes, with JSON's escapes. In a
 setting the first dot after the last slash begins the field: quote a unit whose name has one (``"SYS/U.1".gain == 2``).

@@ -1,4 +1,4 @@
-"""Relays: what takes messages in at a border of a collection and sends them on unchanged.
+"""Relays: they take messages at a border of a collection and send them on unchanged.
 
 ezmsg 3.10 runs them beside the units: a collection's metadata names the topic at which a relay takes messages, and the
 one at which it sends them. Before, each relay was a unit of its own, whose one task does that.
@@ -33,7 +33,7 @@ def relayed(component: Any) -> Iterator[EdgeKey]:
 
 
 def task_links(component: Any) -> Iterator[EdgeKey]:
-    """What the tasks of a unit subscribe to, each with what it publishes then."""
+    """The topics that the tasks of a unit subscribe to, each with one that it publishes to then."""
     tasks = component.get("tasks")
     for task in tasks if isinstance(tasks, list) else ():
         fields = fields_of(task)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         History,
         Path,
         Placement,
+        SettingDoubt,
         SettingHistory,
         When,
         Why,

@@ -1,8 +1,8 @@
 """What is said of settings is what is known: a real unit that refuses, beside each release of ezmsg.
 
-Both report a settings message when it arrives, whatever the unit makes of it (seen with 3.9.0 and 3.10.0b5), show arrays
-of more than 1,000 elements abbreviated and numpy's scalars as texts; 3.10 refuses bad values beside pydantic, and then
-one field that pydantic cannot dump changes how all are shown.
+Both report a settings message when it arrives, whatever the unit makes of it (seen with 3.9.0 and 3.10.0b5), show
+arrays of more than 1,000 elements abbreviated and numpy's scalars as texts. 3.10 refuses bad values beside pydantic,
+and then one field that pydantic cannot dump changes how all are shown.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
 
 
 def doubts_document(timeline: Timeline, moment: Moment, doubts: list[SettingDoubt]) -> Document:
-    """What ``settings --doubts --json`` prints."""
+    """The document that ``settings --doubts --json`` prints."""
     found = [doubt.to_dict() for doubt in doubts]
     return {**ledger_document(timeline), "moment": moment_document(moment), "doubts": found}
 

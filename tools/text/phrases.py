@@ -55,5 +55,5 @@ def topics(edges: Iterable[EdgeKey]) -> tuple[str, ...]:
 
 
 def loop_text(loop: list[str]) -> str:
-    """What to say of topics through which a relay gets back what it sends."""
+    """The words for topics through which a relay gets back what it sends."""
     return f"{loop[0]} feeds itself: {' -> '.join(loop)}; each message comes back for ever"

@@ -87,7 +87,7 @@ def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -
 
 
 def _answer(state: GraphState, request: RequestRecord, event: ev.RequestAnswered) -> str:
-    """What an answer says: of settings, what was sent on to the unit, which may refuse it still."""
+    """The words for an answer: of settings, those sent on to the unit, which may refuse them still."""
     sent = answered(event.payload)
     if request.operation != UPDATE or sent is None:
         return "done"

@@ -1,4 +1,4 @@
-"""What a ledger says of settings and cannot vouch for: where asked, answered and reported are not the same.
+"""Doubts about settings: places in a ledger where asked, answered and reported are not the same.
 
 ezmsg reports a settings message when it arrives, and answers a request when it has sent the new settings on: what the
 unit makes of them is told by nobody. Some of it can be seen all the same: a value that the component's schema cannot

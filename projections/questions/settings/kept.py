@@ -1,4 +1,4 @@
-"""What a ledger keeps of settings: the shown form of ezmsg beside the pickle, field by field.
+"""Settings as a ledger keeps them: the shown form of ezmsg beside the pickle, field by field.
 
 The shown form leaves things out. It abbreviates arrays of more than 1,000 elements, gives numpy's numbers and enum
 members as texts, makes lists of sets and tuples; and beside pydantic one field that cannot be dumped changes how all of
@@ -53,7 +53,7 @@ class Kept(NamedTuple):
 
 
 def shown_form(value: SettingsValue) -> Form:
-    """What ezmsg shows of settings: the structure where it has one, else the readable form."""
+    """The form in which ezmsg shows settings: the structure where it has one, else the readable form."""
     return value.repr_value if value.structured_value is None else value.structured_value
 
 
@@ -107,7 +107,7 @@ def leaves(value: Kept, path: str = "") -> dict[str, Kept]:
 def changes(
     before: SettingsValue | None, after: SettingsValue, *, deep: bool = True, noise: bool = False
 ) -> list[FieldChange]:
-    """What changed between two settings values; with ``deep``, by dotted paths, else by the fields at the top.
+    """The changes between two settings values; with ``deep``, by dotted paths, else by the fields at the top.
 
     With ``noise`` the values are from two runs: addresses of objects in shown texts do not count.
 

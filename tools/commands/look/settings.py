@@ -91,7 +91,7 @@ def _doubts(
 
 
 def doubt_text(doubt: SettingDoubt) -> str:
-    """What is doubtful about a setting, with the values that are known of it."""
+    """The words for a doubt about a setting, with the values that are known of it."""
     match doubt.kind:
         case "misfit":
             return f"= {value_text(doubt.reported)} does not fit its schema: {doubt.text}"
@@ -148,7 +148,7 @@ def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory
 
 
 def _on_the_way(change: SettingChange) -> str:
-    """What a session asked for, where that was not the value that was reported."""
+    """The value that a session asked for, in words, where another one was reported."""
     now = next((each.after for each in change.fields if each.path == change.asked_field), None)
     if alike_forms(now, change.asked):
         return ""
