@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ezmsg.ledger.values import Model, model
+from ezmsg.ledger.values import Form, Model, items_of, model, text_map, thaw
 
 
 class Edge(NamedTuple):
@@ -205,3 +205,21 @@ class GraphSnapshot(msgspec.Struct, frozen=True):
     edge_owners: dict[Edge, list[str]]
     sessions: dict[str, SnapshotSession]
     processes: dict[str, SnapshotProcess]
+
+
+def check_registered(metadata: Form) -> None:
+    """Raise KeyError, TypeError or ValueError unless a form is that of a GraphMetadata, as far as a fold needs it.
+
+    Needed are a map; in its ``components``, if any, a map for each key; and in each of these a text as ``address`` and
+    a pair as ``initial_settings``, whose first item is None or bytes. All else is taken as it is.
+    """
+    if type(metadata) is not dict:
+        raise TypeError(f"the metadata is not a map: {metadata!r:.80}")
+    for key, component in text_map(metadata.get("components", {})).items():
+        if type(component) is not dict:
+            raise TypeError(f"component {key!r} is not a map: {component!r:.80}")
+        if type(component["address"]) is not str:
+            raise TypeError(f"the address of component {key!r} is not a text: {component['address']!r:.80}")
+        serialized = thaw(items_of(component["initial_settings"])[0])
+        if len(items_of(component["initial_settings"])) != 2 or not isinstance(serialized, bytes | None):
+            raise TypeError(f"the initial settings of component {key!r} are not a pair of bytes or None and a value")
