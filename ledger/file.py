@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
-from ezmsg.ledger.errors import LedgerClosed, LedgerError, LogError, WriteFailed
+from ezmsg.ledger.errors import DamagedLedger, LedgerClosed, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import check_begins
@@ -90,6 +90,8 @@ class DiskReader(OnDisk):
         self.header = self._reader.header
         self._seen: Place | None = None
         self._mark = (0, 0)
+        self._damage: DamagedLedger | None = None
+        self._looked = (0, 0)
 
     def _check_usable(self) -> None:
         if self._reader.closed:
@@ -115,6 +117,15 @@ class DiskReader(OnDisk):
     def tail_bytes(self) -> int:
         end = self.place.offset
         return self._mark[1] - end
+
+    @property
+    def damage(self) -> DamagedLedger | None:
+        if self._reader.closed:
+            return None
+        with self._reading():
+            if (mark := self._reader.mark()) != self._looked:
+                self._damage, self._looked = self._reader.damage(), mark
+            return self._damage
 
     @property
     def tip(self) -> str:

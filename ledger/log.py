@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, Self, overload
 
-from ezmsg.ledger.errors import LedgerError, WriteFailed
+from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
@@ -147,6 +147,16 @@ class LedgerReader(ABC):
 
         Cost: two files are opened, and their locks taken for a moment if they are free.
         """
+
+    @property
+    def damage(self) -> DamagedLedger | None:
+        """What shows now that bytes of the ledger were moved, put in, or taken out: the history ends before it.
+
+        None when nothing shows it, which proves nothing of letters that were changed: reading tells of lines that it
+        meets and ``verify`` of all. Cost: a look at the end of the last file, at that of each segment the first time,
+        and at the bytes behind the last whole commit.
+        """
+        return None
 
     # --- what a folder can have dropped ---
 

@@ -25,6 +25,7 @@ from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import (
     COMMIT_LINE_MAX,
@@ -109,6 +110,8 @@ def take(path: str, time: int, durable_seq: int = 0, disk: Disk = OS_DISK) -> Re
     >>> check("run.ledger", take("run.ledger", time.time_ns()))  # raises when the ledger does not go on from it
     """
     with _last(disk, path) as file:
+        if (damage := Reader(file).damage()) is not None:
+            raise damage
         place = _durable(file, durable_seq)
         commit = _commit_of(place)
         sound = _digest(file, commit.at) == commit.sha256 and fits(file.disk, file.handle, file.start, place)

@@ -17,10 +17,11 @@ from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
+from ezmsg.ledger.storage.damage import damage_behind
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.files import NEW, closing_handle, explained, size_of, write_new
 from ezmsg.ledger.storage.ledger_file import LedgerFile
-from ezmsg.ledger.storage.scan import Window, hash_file, pieces, stated_durable
+from ezmsg.ledger.storage.scan import Place, Window, hash_file, pieces
 from ezmsg.ledger.storage.stamp import encode_late
 from ezmsg.ledger.storage.verify import Verification, verify_file
 from ezmsg.ledger.structural import STRUCTURAL, Commit, Segment, encode_commit
@@ -167,6 +168,7 @@ def _surveyed(
     if not why:
         return found
     behind = _Behind(end.seq)
+    sound = Place(end.offset, end.seq, b"")
     sizes = []
     damage: Literal["torn", "damaged"] = "damaged" if len(rest) > 1 else "torn"
     for index, name in enumerate(rest):
@@ -174,7 +176,7 @@ def _surveyed(
         try:
             with LedgerFile(disk, name) as file:
                 sizes.append(file.size - begin)
-                if not index and stated_durable(file.disk, file.handle, begin) > begin:
+                if not index and damage_behind(file.disk, file.handle, name, sound):
                     damage = "damaged"
                 behind.read(file, begin)
         except LedgerError:  # not even its beginning can be read

@@ -3,10 +3,19 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LedgerError, LogError
+from ezmsg.ledger.errors import (
+    DamagedLedger,
+    HistoryChanged,
+    HistoryDropped,
+    LedgerError,
+    LogError,
+    NotALedger,
+)
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.storage.cursor import Cursor
@@ -15,6 +24,18 @@ from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
 from ezmsg.ledger.storage.scan import Place, stands
 from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
+
+
+class _Break(NamedTuple):
+    """Where the segments of a folder stop to be a chain: in segment ``number``, behind ``place``."""
+
+    number: int
+    place: Place
+    error: DamagedLedger
+
+
+_DAMAGE_HINT = DamagedLedger.hint
+_LATER_HINT = " To read what follows, move all up to {} elsewhere: the next one begins with what was known there."
 
 
 class FolderReader:
@@ -31,13 +52,64 @@ class FolderReader:
         self.header = self._segments.header()
         self._last: LedgerFile | None = None
         self._lock = threading.Lock()  # of `_last`, which is closed when another one follows it
+        self._break = self._first_break() if named else None
+
+    def _first_break(self) -> "_Break | None":
+        """Where the chain of segments breaks, as far as their beginnings and ends show. Cost: O(segments)."""
+        reached: Place | None = None
+        numbers = self._segments.numbers()
+        for number in numbers:
+            if self._segments.is_costly(number):
+                reached = None
+                continue
+            place = reached or Place(0, 0, b"")
+            try:
+                with self._segments.open(number) as file:
+                    self._check_joined(file, reached)
+                    place = file.start
+                    if number == numbers[-1]:
+                        return None
+                    place = reached = Reader(file).last()
+                    self._check_whole(file, reached)
+            except (DamagedLedger, NotALedger) as error:
+                more = "" if number == numbers[-1] else _LATER_HINT.format(f"segment {number}")
+                told = DamagedLedger(str(error), offset=place.offset, seq=place.seq, hint=f"{_DAMAGE_HINT}{more}")
+                return _Break(number, place, told)
+            except LogError:  # it was dropped since, or something else keeps it from being read: reading says what
+                reached = None
+        return None
+
+    def _numbers(self) -> range:
+        """The segments that can be read: all that lead to the last one, or to where they are damaged."""
+        numbers = self._segments.numbers()
+        if self._break is None:
+            return numbers
+        broken, _, error = self._break
+        last = broken if self._begins(broken) else broken - 1
+        if last < numbers[0]:
+            raise error
+        return range(numbers[0], last + 1)
+
+    def _begins(self, number: int) -> bool:
+        """Whether segment ``number`` can be opened, and goes on from the one before it."""
+        assert self._break is not None
+        with suppress(DamagedLedger, NotALedger):
+            return self._segments.opening(number).start.seq <= self._break.place.seq
+        return False
+
+    def damage(self) -> DamagedLedger | None:
+        """Where the chain of segments was found broken, else what is wrong with the end of the last one."""
+        if self._break is not None:
+            return self._break.error
+        with self._lock:
+            return Reader(self._current()).damage()
 
     # --- where it begins and ends ---
 
     @property
     def first(self) -> int:
         """The seq of the first event that is there."""
-        return self._segments.first(self._segments.numbers())
+        return self._segments.first(self._numbers())
 
     @property
     def hole(self) -> str:
@@ -52,7 +124,9 @@ class FolderReader:
 
     def start(self, seq: int | None) -> Start | None:
         """See ``LedgerReader.start``."""
-        numbers = self._segments.numbers()
+        numbers = self._numbers()
+        if self._break is not None and seq is not None and seq > self._break.place.seq:
+            raise self._break.error
         last = numbers[-1] if seq is None else self._segments.containing(seq, numbers)
         for number in reversed(range(numbers[0], last + 1)):
             with self._segments.open(number) as file:
@@ -67,11 +141,15 @@ class FolderReader:
 
     def last(self) -> Place:
         """The place after the last commit of the last segment that looks sound, now."""
+        if self._break is not None:
+            return self._break.place
         with self._lock:
             return Reader(self._current()).last()
 
     def mark(self) -> tuple[int, int]:
         """The number of the last segment and its bytes: one of them changes whenever something was written."""
+        if self._break is not None:
+            return self._break.number, self._break.place.offset
         with self._lock:
             file = self._current()
             return file.number, file.size
@@ -88,7 +166,7 @@ class FolderReader:
         """True when the commit that ended at ``place`` still stands there."""
         if not place.line:
             return True
-        numbers = self._segments.numbers()
+        numbers = self._numbers()
         if place.seq < self._segments.first(numbers) - 1:
             return False
         # two segments hold a place of one seq: the end of the one is the beginning of the next
@@ -122,7 +200,7 @@ class FolderReader:
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.read``."""
-        numbers = self._segments.numbers()
+        numbers = self._numbers()
         reached: Place | None = None
         for number in range(self._segments.containing(after, numbers), numbers[-1] + 1):
             with self._segments.open(number) as file:
@@ -137,12 +215,16 @@ class FolderReader:
                     return
                 if number < numbers[-1]:
                     self._check_whole(file, reached)
+        if self._break is not None:
+            raise self._break.error
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.tail``."""
-        number = self._segments.containing(after, self._segments.numbers())
+        number = self._segments.containing(after, self._numbers())
         reached: Place | None = None
         while True:
+            if self._break is not None and number > self._numbers()[-1]:
+                raise self._break.error
             with self._segments.open(number) as file:
                 self._check_joined(file, reached)
                 cursor = Reader(file).cursor(file.handle, after)
@@ -186,10 +268,11 @@ class FolderReader:
             )
 
     def _check_whole(self, file: LedgerFile, reached: Place) -> None:
-        if reached.offset != file.size:
+        commit = reached.commit
+        if reached.offset != file.size or commit is None or not commit.seals:
             raise DamagedLedger(
                 f"{file.path} is damaged after seq {reached.seq} (offset {reached.offset}): it has a successor, but "
-                "does not end in a whole commit",
+                "does not end in a seal",
                 offset=reached.offset,
                 seq=reached.seq,
             )
@@ -252,7 +335,7 @@ class FolderReader:
     def _verified(self, file: LedgerFile, place: Place | None, last: bool) -> Verification:
         if last and place is None:
             return Reader(file).verify(self.path)
-        return verify_file(file, file.size if place is None else place.offset)
+        return verify_file(file, file.size if place is None else place.offset, sealed=not last)
 
     def close(self) -> None:
         """Let the files go. Iterators that are under way have their own."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
-from ezmsg.ledger.errors import HistoryDropped, LogError, NotALedger
+from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.files import explained, size_of
@@ -110,6 +110,11 @@ class Segments:
             return file
         raise AssertionError("unreachable")
 
+    def is_costly(self, number: int) -> bool:
+        """Whether a segment was compressed by other means than ours, so that all of it is unpacked to look at it."""
+        path = self.path_of(number)
+        return path is not None and path.endswith(compression.SUFFIX) and not compression.has_table(self.disk, path)
+
     def _check(self, number: int, file: LedgerFile) -> None:
         if file.number != number:
             raise LogError(
@@ -134,8 +139,12 @@ class Segments:
         return found
 
     def header(self) -> Header:
-        """The header of the last segment."""
-        return self.opening(self.numbers()[-1]).header
+        """The header of the last segment; of the one before where that cannot be read, and so on."""
+        numbers = self.numbers()
+        for number in reversed(numbers[1:]):
+            with suppress(DamagedLedger, NotALedger):
+                return self.opening(number).header
+        return self.opening(numbers[0]).header
 
     def first(self, numbers: range) -> int:
         """The seq that the history begins with."""

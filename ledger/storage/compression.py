@@ -26,6 +26,16 @@ FRAME = 2**20
 LEVEL = 3
 """Zstandard's own default: a tenth of the size, at some hundred MB/s. Higher ones take far longer for little."""
 
+FRAME_MAX = 64 * 2**20
+"""Bytes that one frame may unpack to, whoever wrote it: what a file says of its sizes is bounded before it is believed.
+A file of larger frames is unpacked piece by piece."""
+
+WINDOW_MAX = 2**27
+"""Bytes of what came before that a frame may refer to; the command zstd has the same bound."""
+
+FEED = 2**12
+"""Bytes given to the decompressor at a time: each can become 32,768 at most."""
+
 _TABLE_MAGIC, _FOOTER_MAGIC = 0x184D2A5E, 0x8F92EAB1
 _FOOTER = struct.Struct("<IBI")
 _ENTRY = struct.Struct("<II")
@@ -95,6 +105,7 @@ class PackedDisk(Disk):
             raise
 
     def _read_table(self, handle: int) -> bool:
+        """Take over the table at the end of the file; False when there is none that fits the file, or can be used."""
         size = self._disk.size(handle)
         number, flags, magic = _FOOTER.unpack(_exactly(read_at(self._disk, handle, size - _FOOTER.size, _FOOTER.size)))
         begin = size - _FOOTER.size - number * _ENTRY.size - 8
@@ -104,21 +115,21 @@ class PackedDisk(Disk):
         entries = list(_ENTRY.iter_unpack(table))
         self._offsets = list(accumulate((packed for packed, _ in entries), initial=0))
         self._ends = list(accumulate(plain for _, plain in entries))
-        return bool(self._offsets[-1] == begin)
+        return bool(self._offsets[-1] == begin) and max((plain for _, plain in entries), default=0) <= FRAME_MAX
 
     def _unpacked(self, zstandard: Any, handle: int) -> int:
         """A handle of the whole, unpacked. Memory stays flat; the temporary folder has to have room."""
         size, offset, written = self._disk.size(handle), 0, 0
-        unpacker = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX).decompressobj(read_across_frames=True)
         import tempfile  # with all that it loads, and few ledgers are compressed
 
         with tempfile.TemporaryFile() as file:
             while offset < size:
-                piece = read_at(self._disk, handle, offset, FRAME)
+                piece = read_at(self._disk, handle, offset, FEED)
                 offset += len(piece)
                 try:
                     plain = unpacker.decompress(piece)
-                except zstandard.ZstdError as error:
+                except (zstandard.ZstdError, MemoryError) as error:
                     raise self._damaged(written, error) from error
                 written += len(plain)
                 file.write(plain)
@@ -128,7 +139,9 @@ class PackedDisk(Disk):
 
     def _damaged(self, offset: int, error: Exception) -> DamagedLedger:
         return DamagedLedger(
-            f"{self._path} cannot be unpacked at offset {offset} of the segment: {error}", offset=offset, seq=0
+            f"{self._path} is damaged: it cannot be unpacked at offset {offset} of the segment: {error}",
+            offset=offset,
+            seq=0,
         )
 
     def read_into(self, handle: int, view: memoryview, offset: int) -> int:
@@ -148,8 +161,12 @@ class PackedDisk(Disk):
             return data
         begin, end = self._offsets[index : index + 2]
         plain = self._ends[index] - (self._ends[index - 1] if index else 0)
+        frame = read_at(self._disk, handle, begin, end - begin)
         try:
-            data = self._unpacker.decompress(read_at(self._disk, handle, begin, end - begin))
+            stated = library().get_frame_parameters(frame)  # the bytes it asks for are given before any is unpacked
+            if stated.content_size not in (plain, library().CONTENTSIZE_UNKNOWN) or stated.window_size > WINDOW_MAX:
+                raise library().ZstdError(f"it says that it holds {stated.content_size} bytes, not {plain}")
+            data = self._unpacker.decompress(frame, max_output_size=plain, allow_extra_data=False)
         except library().ZstdError as error:
             raise self._damaged(self._ends[index] - plain, error) from error
         if len(data) != plain:
@@ -173,6 +190,13 @@ class PackedDisk(Disk):
 
     def identity_at(self, path: str) -> Identity | None:
         return self._disk.identity_at(path)
+
+
+def has_table(disk: Disk, path: str) -> bool:
+    """Whether a compressed file ends as a table does: then a look at its end costs a frame, unless it is damaged."""
+    with closing_handle(disk, disk.open(path)) as handle:
+        footer = read_at(disk, handle, max(0, disk.size(handle) - _FOOTER.size), _FOOTER.size)
+        return bool(_FOOTER.unpack(_exactly(footer))[2] == _FOOTER_MAGIC)
 
 
 def _exactly(footer: bytes) -> bytes:

@@ -15,6 +15,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
 from ezmsg.ledger.events import AnyEvent, Event, Gap
+from ezmsg.ledger.storage.damage import damage_behind
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.scan import (
     COMMIT_LINE,
@@ -23,10 +24,10 @@ from ezmsg.ledger.storage.scan import (
     commits,
     fill,
     last_commit,
+    moved_from,
     parse_commit,
     piece_of,
     stands,
-    stated_durable,
 )
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
@@ -72,22 +73,20 @@ class Cursor:
         suspected = False
         self.odd = ""
         while True:
-            end = self._fill()
-            if end == 0:
-                return None
-            batch = self._take(end)
-            if batch is not None:
-                return batch
-            events, place, self.odd = check_lines(bytes(memoryview(self._buffer)[1:end]), self.place)
-            if place != self.place:
-                self.place = place
-                return events
-            if stated_durable(self._disk, self._handle, place.offset) <= place.offset:
+            if end := self._fill():
+                batch = self._take(end)
+                if batch is not None:
+                    return batch
+                events, place, self.odd = check_lines(bytes(memoryview(self._buffer)[1:end]), self.place)
+                if place != self.place:
+                    self.place = place
+                    return events
+            damage = damage_behind(self._disk, self._handle, self._path, self.place, self.odd)
+            if damage is None:
                 return None
             if suspected:
-                raise DamagedLedger(
-                    f"{self._path} is damaged after seq {place.seq}: {self.odd}", offset=place.offset, seq=place.seq
-                )
+                self.odd = self.odd or f"offset {self.place.offset}: no commit line stands where it says"
+                raise damage
             suspected = True  # look again: the writer may have been in the middle of it at the first look
 
     def check_place(self) -> None:
@@ -279,7 +278,8 @@ def _ends_a_commit(disk: Disk, handle: int, start: Place, offset: int) -> bool:
 def _wrong_commit(line: bytes, offset: int, seq: int, count: int) -> str:
     commit = parse_commit(line, offset)
     if commit is None:
-        return f"offset {offset}: a malformed commit line"
+        at = moved_from(line, offset)
+        return f"offset {offset}: {'a malformed commit line' if at is None else f'a commit line of offset {at}'}"
     if commit.count != count:
         return f"offset {offset}: the commit line counts {commit.count} events, but {count} precede it"
     if commit.upto != seq:

@@ -12,12 +12,13 @@ from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerForm
 from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.files import MAKE_HINT, closing_handle, explained, open_file
-from ezmsg.ledger.storage.scan import Hash, Place, fill
+from ezmsg.ledger.storage.scan import Hash, Place, fill, read_at
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     FORMAT,
     HEADER_PREFIX,
     SEGMENT_FORMAT,
+    STRUCTURAL_PREFIX,
     Checkpoint,
     Header,
     Segment,
@@ -145,11 +146,18 @@ def read_header(disk: Disk, handle: int, path: str) -> Opening:
                         seq=segment.first - 1,
                     )
                 return Opening(header, segment, Place(start, segment.first - 1, b""))
-    raise _not_a_ledger(path, data)
+    raise _not_a_ledger(path, data, _end_of(disk, handle))
 
 
-def _not_a_ledger(path: str, data: bytes) -> LogError:
-    if b"\n" + COMMIT_PREFIX in data:
+def _end_of(disk: Disk, handle: int) -> bytes:
+    return read_at(disk, handle, max(0, disk.size(handle) - HEADER_MAX), HEADER_MAX)
+
+
+def _not_a_ledger(path: str, data: bytes, end: bytes) -> LogError:
+    """What a file that begins with ``data`` and ends in ``end`` is said to be: a ledger once, if lines of one show."""
+    if any(b"\n" + STRUCTURAL_PREFIX in piece or piece.startswith(COMMIT_PREFIX) for piece in (data, end)) or (
+        data.startswith(HEADER_PREFIX) and COMMIT_PREFIX in data
+    ):
         return DamagedLedger(f"{path} is damaged at offset 0: its first line is not the header", offset=0, seq=0)
     if data.startswith(HEADER_PREFIX):
         return NotALedger(

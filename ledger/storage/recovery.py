@@ -10,6 +10,7 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.cursor import fits
+from ezmsg.ledger.storage.damage import damage_behind
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.files import NEW, closing_handle, explained, forget_creation, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import read_header
@@ -23,7 +24,6 @@ from ezmsg.ledger.storage.scan import (
     hash_range,
     last_commit,
     pieces,
-    stated_durable,
 )
 from ezmsg.ledger.structural import Header, Recovered, encode_commit
 
@@ -69,18 +69,11 @@ def is_missing_or_empty(disk: Disk, path: str) -> bool:
 def sound_end(disk: Disk, handle: int, path: str, start: Place) -> tuple[Place, Hash, int]:
     """The place after the last sound commit, the hash up to there, and how far the file is known to be durable.
 
-    Raises DamagedLedger when bytes that some line states to be durable have changed.
+    Raises DamagedLedger when bytes that some line states to be durable have changed, or a line was moved.
     """
     found = _last_if_sound(disk, handle, start) or _last_sound(disk, handle, path, start)
-    place = found[0]
-    stated = stated_durable(disk, handle, place.offset)
-    if place.offset < stated:
-        raise DamagedLedger(
-            f"{path} is damaged after seq {place.seq} (offset {place.offset}): bytes up to offset {stated} were on "
-            "the disk, and they have changed",
-            offset=place.offset,
-            seq=place.seq,
-        )
+    if (damage := damage_behind(disk, handle, path, found[0])) is not None:
+        raise damage
     return found
 
 

@@ -163,14 +163,46 @@ def stated_durable(disk: Disk, handle: int, start: int) -> int:
     return max(max(in_place, default=0), max(anywhere, default=0))
 
 
+def displaced(disk: Disk, handle: int, start: int) -> tuple[int, int] | None:
+    """Where the first commit line from ``start`` on stands that is whole and says that it stands elsewhere, and where.
+
+    Bytes were put in or taken out before it: what a crash leaves stands where it was written. Cost: O(bytes), in C.
+    """
+    for offset, match in _matches(_WHOLE, disk, handle, start - 1):
+        if int(match[1]) != offset + 1:
+            return offset + 1, int(match[1])
+    return None
+
+
+def moved_from(line: bytes, offset: int) -> int | None:
+    """The offset at which a commit line that stands at ``offset`` was written; None when it is none that was moved."""
+    match = _WHOLE.match(b"\n" + line)
+    return None if match is None or int(match[1]) == offset else int(match[1])
+
+
 _STATED = re.compile(re.escape(COMMIT_LINE) + rb'[^\n]{0,99}"synced":(\d{1,19}),')
+_WHOLE = re.compile(
+    re.escape(COMMIT_LINE) + rb'"upto":\d{1,19},"count":\d{1,19},"at":(\d{1,19}),"synced":\d{1,19},'
+    rb'"sha256":"[0-9a-f]{64}"\}'
+)
 
 
 def _find_all(pattern: re.Pattern[bytes], disk: Disk, handle: int, base: int) -> Iterator[bytes]:
-    """The first group of each match from offset ``base`` on; a match is at most COMMIT_LINE_MAX bytes long."""
+    """The first group of each match from offset ``base`` on; see ``_matches``."""
+    return (match[1] for _, match in _matches(pattern, disk, handle, base))
+
+
+def _matches(
+    pattern: re.Pattern[bytes], disk: Disk, handle: int, base: int
+) -> Iterator[tuple[int, "re.Match[bytes]"]]:
+    """Each match from offset ``base`` on, and its offset; a match is at most COMMIT_LINE_MAX bytes long.
+
+    One that begins near the end of a piece can be given twice.
+    """
     buffer = bytearray(piece_of(disk, handle, base))
     while (size := fill(disk, handle, memoryview(buffer), base)) > 0:
-        yield from pattern.findall(buffer[:size])
+        for match in pattern.finditer(bytes(memoryview(buffer)[:size])):
+            yield base + match.start(), match
         if size < len(buffer):
             return
         base += size - COMMIT_LINE_MAX

@@ -8,13 +8,17 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
+from ezmsg.ledger.storage.damage import damage_behind
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.ledger_file import LedgerFile
-from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at, stated_durable
+from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
 from ezmsg.ledger.structural import Commit
 
 PROBLEMS_MAX = 20
 """Problems listed. More of them say no more than that the file is damaged."""
+
+_ASIDE = "opening the ledger for append puts them aside"
+_REPAIR = "that is not a torn end, and nothing is cut: `ezmsg-ledger repair` copies what is sound before them"
 
 _seq_of = attrgetter("seq")
 
@@ -83,8 +87,8 @@ def verify_bytes(data: bytes, name: str) -> Verification:
     return verify_file(LedgerFile(BytesDisk(data), name), len(data))
 
 
-def verify_file(file: LedgerFile, size: int) -> Verification:
-    """Check the first ``size`` bytes of a file.
+def verify_file(file: LedgerFile, size: int, *, sealed: bool = False) -> Verification:
+    """Check the first ``size`` bytes of a file; ``sealed``: another one goes on from it, so nothing of it can be torn.
 
     Two passes: one reads every line, one hashes, commit by commit. Cost: about 1 us per event.
     """
@@ -95,11 +99,10 @@ def verify_file(file: LedgerFile, size: int) -> Verification:
         problems.insert(0, mismatch)
     shown = last_commit(disk, handle, size, start.offset) or start
     tail = size - shown.offset
+    torn = not sealed and end.offset > 0 and damage_behind(disk, handle, file.path, end) is None
     if tail:
-        problems.append(
-            f"offset {size - tail}: {tail} bytes after seq {shown.seq} are not a whole commit; opening the ledger for "
-            "append puts them aside"
-        )
+        advice = _ASIDE if torn else _REPAIR
+        problems.append(f"offset {size - tail}: {tail} bytes after seq {shown.seq} are not a whole commit; {advice}")
     elif end.offset < size and not problems:
         problems.append(f"offset {end.offset}, seq {end.seq}: no commit line proves what follows")
     return Verification(
@@ -115,7 +118,7 @@ def verify_file(file: LedgerFile, size: int) -> Verification:
         problems=problems,
         first=start.seq + 1,
         segment=file.number,
-        torn=bool(problems) and 0 < end.offset >= stated_durable(disk, handle, end.offset),
+        torn=bool(problems) and torn,
     )
 
 

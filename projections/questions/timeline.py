@@ -94,8 +94,8 @@ class Timeline:
 
     @property
     def damage(self) -> DamagedLedger | None:
-        """The damage that an answer came upon; None as long as none did."""
-        return self._archive.damage
+        """The damage that an answer came upon, or that shows at the end of the ledger; None as long as none does."""
+        return self._archive.damage or self.ledger.damage
 
     @damage.setter
     def damage(self, damage: DamagedLedger | None) -> None:

@@ -21,7 +21,7 @@ from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
-from ezmsg.ledger.storage import cursor, files, flusher, lock, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.storage import cursor, damage, files, flusher, lock, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 
@@ -30,7 +30,7 @@ from .simulation.damage import Change, check, flips, small_ledger
 from .simulation.disk import SimulatedDisk
 from .simulation.faults import Fault
 from .simulation.histories import Explorer, creations
-from .simulation.ledgers import PATH, simulation
+from .simulation.ledgers import PATH, open_simulated, simulation
 from .simulation.play import play
 from .simulation.recovery import recover
 from .simulation.scenarios import Scenario, Step
@@ -141,6 +141,18 @@ def damaged(folder: Path) -> None:
     with simulation():
         for change in list(flips(small_ledger(), (0x01,)))[300:1200:29]:
             check(change, Effort())
+
+
+def moved(folder: Path) -> None:
+    """Bytes cut out of what was never known to be on the disk: nothing but the places of the lines tells."""
+    with simulation():
+        disk = SimulatedDisk()
+        with open_simulated(disk, "none") as ledger:
+            for name in ("one", "two", "three"):
+                ledger.append([Mark(name=name)])
+            data = disk.contents()[PATH]
+        where = data.index(b"one")
+        check(Change("3 bytes cut out", data[:where] + data[where + 3 :], where), Effort())
 
 
 def miscounted(folder: Path) -> None:
@@ -284,7 +296,11 @@ MUTANTS = (
     Mutant("clock thought to go forward", clocks, (
         Patch(seq_times, "while times and times[-1] >= time:", "while False:"),)),
     Mutant("damage cut as a tail", damaged, (
-        Patch(recovery, "    if place.offset < stated:\n", "    if False:\n"),)),
+        Patch(recovery, "    if (damage := damage_behind(disk, handle, path, found[0])) is not None:\n"
+                        "        raise damage\n", ""),)),
+    Mutant("lines that were moved taken for a tail", moved, (
+        Patch(damage, "    elif (found := displaced(disk, handle, place.offset)) is not None:\n",
+              "    elif (found := None) is not None:\n"),)),
     Mutant("seal ignored", sealed, (
         Patch(verify, "sealed=end.offset == size and last is not None and last.seals,",
               "sealed=True,"),)),

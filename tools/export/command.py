@@ -21,7 +21,7 @@ from ezmsg.ledger.tools.export.dot import to_dot
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import to_mermaid
 from ezmsg.ledger.tools.input import options
-from ezmsg.ledger.tools.input.location import opened, shortened
+from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import state_document
@@ -97,7 +97,7 @@ def export(
     page = Page()
     chosen = _format(format_, output)
     _check(chosen, output, at, events, since, until)
-    with opened(ledger, page, whole=False) as timeline:
+    with opened(ledger, page) as timeline:
         source = timeline.ledger
         if output is not None and output.exists() and os.path.samefile(output, source.location):
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
@@ -109,7 +109,7 @@ def export(
                 EVENTS[chosen](_counted(source.read(first - 1, last), written), out)
             _say(page, output, f"{count(sum(written), 'event')} as {chosen}")
             return
-        moment = timeline.moment(at or "end")
+        moment = asked_moment(timeline, at or "end")
         state = timeline.at(moment)
         with _out(output) as out:
             _write_state(chosen, timeline, moment, state, out)

@@ -55,12 +55,12 @@ def locate(path: Path | None, page: Page) -> Path:
 
 
 @contextmanager
-def opened(path: Path | None, page: Page, whole: bool = True) -> Iterator[Timeline]:
+def opened(path: Path | None, page: Page) -> Iterator[Timeline]:
     """The history of the ledger that ``locate`` finds, open to be read. A note tells of a late beginning.
 
-    A damaged ledger is read up to its damage. ``whole``: the answer depends on all of the history, so that damage which
-    was met on the way is raised at the end; until then a command can tell what came before. When something is asked
-    for that is not there, DamagedLedger is raised in place of that: it may be after the damage.
+    A damaged ledger is read up to its damage: what shows at its end, or was met on the way, is raised when the command
+    has told what came before. When something is asked for that is not there, DamagedLedger is raised in place of that:
+    it may be after the damage.
     """
     with Ledger.open(locate(path, page), "r") as ledger:
         tell_beginning(ledger, page)
@@ -68,11 +68,11 @@ def opened(path: Path | None, page: Page, whole: bool = True) -> Iterator[Timeli
         try:
             yield timeline
         except (UnknownMoment, UnknownSubject) as error:
-            if (damage := _damage(ledger)) is not None:
+            if (damage := ledger.damage or _damage(ledger)) is not None:
                 raise damage from error
             raise
-        if whole and timeline.damage is not None:
-            raise timeline.damage
+        if (damage := timeline.damage) is not None:
+            raise damage
 
 
 BEFORE_DAMAGE = "the last event before the damage"

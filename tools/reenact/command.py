@@ -68,7 +68,7 @@ def reenact(ledger: Path, to: str, until: str, speed: float | None, hold: bool, 
       ezmsg-ledger reenact run.ledger --to 127.0.0.1:25978 --until mark:baseline --hold
     """
     page = Page()
-    with opened(ledger, page, whole=False) as timeline, Line(to, Command.SESSION) as observer:
+    with opened(ledger, page) as timeline, Line(to, Command.SESSION) as observer:
         source = timeline.ledger
         if source.first > 1:
             raise HistoryDropped(f"{ledger} begins with seq {source.first}, and a graph is issued from its first event")

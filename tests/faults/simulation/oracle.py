@@ -22,6 +22,7 @@ class Judgement(NamedTuple):
     stated: int
     header: int
     proven: bool | None
+    moved: bool
 
     @property
     def damaged(self) -> bool:
@@ -29,7 +30,7 @@ class Judgement(NamedTuple):
 
         A header and its commit line were on the disk before the file had its name.
         """
-        return self.end < self.stated or self.proven is False
+        return self.end < self.stated or self.proven is False or self.moved
 
 
 def judge(data: bytes) -> Judgement:
@@ -70,7 +71,7 @@ def judge(data: bytes) -> Judgement:
             pending.append(entry)
         hashed.update(line + b"\n")
         offset += len(line) + 1
-    return Judgement(events, end, _stated(data, end), header, proven)
+    return Judgement(events, end, _stated(data, end), header, proven, _moved(data, end))
 
 
 def _entry(line: bytes) -> tuple[str | None, dict[str, Any]]:
@@ -81,6 +82,19 @@ def _entry(line: bytes) -> tuple[str | None, dict[str, Any]]:
     if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
         return None, {}
     return entry["type"], entry
+
+
+def _moved(data: bytes, end: int) -> bool:
+    """Whether a commit line after the sound part, whole as a writer puts it, stands at another offset than it says."""
+    offset = end
+    for line in data[end:].split(b"\n"):
+        at = re.match(
+            rb'{"type":"ledger\.commit","upto":\d+,"count":\d+,"at":(\d+),"synced":\d+,"sha256":"[0-9a-f]{64}"}', line
+        )
+        if at is not None and int(at[1]) != offset:
+            return True
+        offset += len(line) + 1
+    return False
 
 
 def _stated(data: bytes, end: int) -> int:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,9 @@ def test_unsynced_bytes_are_written_again_before_anything_is_acknowledged(path: 
 # --- damage is not a tail ---
 
 
+COMMIT_AT = re.compile(rb'{"type":"ledger.commit","upto":\d+,"count":\d+,"at":(\d+)')
+
+
 def test_damage_and_tail(small: Path, hasty: Any) -> None:
     """Flip each byte: below what a later line states to be durable it is damage and stays; else it is the tail."""
     data = small.read_bytes()
@@ -185,7 +189,9 @@ def test_damage_and_tail(small: Path, hasty: Any) -> None:
         try:
             Ledger.open(small, disk=hasty).close()
         except DamagedLedger as error:
-            assert unsound < stated, offset
+            # a digit of `at` that changed looks as a line that was moved: where it cannot be told, nothing is cut
+            line = COMMIT_AT.match(data, data.rindex(b"\n", 0, offset) + 1)
+            assert unsound < stated or (line is not None and line.start(1) <= offset < line.end(1))
             assert error.offset in ((0, unsound) if offset < ends[1] else (unsound,))  # noqa: PT017
             assert error.seq == len(events_of(data[:unsound]))  # noqa: PT017
             assert small.read_bytes() == flipped, "nothing was cut"

@@ -59,6 +59,8 @@ def receipt(
     location, durable_seq = (str(locate(ledger, page)), 0) if address is None else _asked(address)
     with Ledger.open(location, "r") as source:  # a folder that is just being made of a file is found, too
         tell_beginning(source, page)
+        if (damage := source.damage) is not None:
+            raise damage
         taken = take(source.location, time.time_ns(), durable_seq)
     note = taken.text.encode() if signer is None else signer.sign(taken.text)
     if not json:

@@ -40,7 +40,7 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
     """
     page = Page()
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
-    with opened(path, page, whole=False) as timeline, _second(other, timeline, page) as there:
+    with opened(path, page) as timeline, _second(other, timeline, page) as there:
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
         second = there if other is not None else None
@@ -98,5 +98,5 @@ def _second(path: Path | None, first: Timeline, page: Page) -> Iterator[Timeline
     if path is None:
         yield first
     else:
-        with opened(path, page, whole=False) as timeline:
+        with opened(path, page) as timeline:
             yield timeline

@@ -89,7 +89,7 @@ def log(
     page = Page()
     if follow and until is not None:
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
-    with opened(ledger, page, whole=False) as timeline:
+    with opened(ledger, page) as timeline:
         source = timeline.ledger
         types = [*type_, *([REFUSED] if refused else [])]
         wanted = Filter(timeline, types, session, topic, component)
@@ -349,5 +349,5 @@ def _refuse_unknown(timeline: Timeline, topic: str | None, component: str | None
 
 def _say_open_end(page: Page, timeline: Timeline) -> None:
     runs = timeline.landmarks.runs
-    if runs and runs[-1].end is None and not timeline.ledger.being_written:
+    if timeline.damage is None and runs and runs[-1].end is None and not timeline.ledger.being_written:
         page.note(breaks_off(runs[-1].number))

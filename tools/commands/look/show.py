@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.relays import has_bridges, loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
-from ezmsg.ledger.tools.input.location import BEFORE_DAMAGE, asked_moment, opened, shortened
+from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
@@ -53,7 +53,7 @@ def show(ledger: Path | None, at: str, full: bool, json: bool) -> None:
       ezmsg-ledger show --at 42 --json | jq .settings
     """
     page = Page()
-    with opened(ledger, page, whole=False) as timeline:
+    with opened(ledger, page) as timeline:
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
         if json:
@@ -61,8 +61,6 @@ def show(ledger: Path | None, at: str, full: bool, json: bool) -> None:
         else:
             Picture(page, timeline, state, full).draw(moment)
         page.note_unknown(state.unknown)
-        if moment.how == BEFORE_DAMAGE and timeline.damage is not None:
-            raise timeline.damage
 
 
 class Picture:

@@ -198,7 +198,9 @@ def test_damage_shows_what_was_before_it(run: Run, night: Any, tmp_path: Path) -
     assert answer.code == exits.DAMAGED
     assert json.loads(answer.out)["seq"] == 18
     assert "damaged after seq 18" in answer.err
-    assert run("show", path, "--at", "17").code == exits.OK
+    before = run("show", path, "--at", "17")
+    assert before.code == exits.DAMAGED, "what was read on the way is told, whatever was asked"
+    assert "at seq 17" in before.out
     assert "(the last event before the damage)" in run("show", path).out
 
 
