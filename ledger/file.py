@@ -259,16 +259,20 @@ class FileLedger(OnDisk, Ledger):
 
     def _probe_anew(self) -> None:
         """Whether the disk under a broken or lost file would let it be opened anew, as far as one sync tells."""
-        folder = os.path.dirname(self.location)
-        if self._disk.kind(self.location) is None:
+        folder, file = os.path.dirname(self.location), self._file_to_write()
+        if file is None:
             if self._disk.kind(folder) is None:
                 raise LogError(f"{folder} is no longer there: it was removed")
             return
         try:
-            with closing_handle(self._disk, self._disk.open(self.location, write=True)) as handle:
+            with closing_handle(self._disk, self._disk.open(file, write=True)) as handle:
                 sync_file(self._disk, handle)
         except OSError as error:
-            raise LogError(f"{self.location} cannot be synced: {error.strerror or error}") from error
+            raise LogError(f"{file} cannot be synced: {error.strerror or error}") from error
+
+    def _file_to_write(self) -> str | None:
+        """The file that would be written were the ledger opened anew; None when there is none now."""
+        return None if self._disk.kind(self.location) is None else self.location
 
     def reopen(self) -> Ledger:
         try:
@@ -283,6 +287,10 @@ class FileLedger(OnDisk, Ledger):
             if self._writer.closed:
                 return False
             return self._disk.identity_at(self._writer.path) == self._disk.identity(self._writer.handle)
+
+    @property
+    def loss(self) -> str:
+        return self._writer.lost()
 
     def sync(self) -> None:
         self._writer.check_usable()
@@ -332,6 +340,10 @@ class FileLedger(OnDisk, Ledger):
     @property
     def appended(self) -> int:
         return self._writer.appended
+
+    @property
+    def bytes_on_disk(self) -> int:
+        return self._writer.place.offset
 
     @property
     def grown(self) -> int:

@@ -364,6 +364,14 @@ class Ledger(LedgerReader):
     def failure(self) -> WriteFailed | None:
         """Why nothing can be written any more; None while all is well."""
 
+    @property
+    @abstractmethod
+    def loss(self) -> str:
+        """What became of the file that is written, in words: removed, replaced, cut short; "" while all of it is there.
+
+        Cost: a look at the file. One that was cut short is written no more (``failure``).
+        """
+
     @abstractmethod
     def probe(self, size: int) -> None:
         """Raise WriteFailed or LogError when ``size`` bytes can surely not be written now, by the cheapest look at it.

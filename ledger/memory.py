@@ -114,6 +114,7 @@ class MemoryLedger(Ledger):
         return self
 
     in_place = True
+    loss = ""
 
     def sync(self) -> None:
         """Do nothing: memory has no disk."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_before, make_ready, pack_sealed
-from ezmsg.ledger.folder.segments import number_of
+from ezmsg.ledger.folder.segments import Segments, number_of
+from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states
@@ -42,6 +43,19 @@ class SegmentedLedger(FileLedger):
         reader = FolderReader(self._disk, self.location, named=False)
         self._began = reader.began
         return reader
+
+    @property
+    def bytes_on_disk(self) -> int:
+        with self._reading():
+            return self._reader.size_on_disk()
+
+    def _file_to_write(self) -> str | None:
+        if self._disk.kind(self.location) != "folder":
+            return super()._file_to_write()
+        segments = Segments(self._disk, self.location)
+        listed = segments.listed()
+        path = segments.path_of(max(listed)) if listed else None
+        return None if path is None or path.endswith(SUFFIX) else path
 
     @property
     def _number(self) -> int:

@@ -188,7 +188,7 @@ class Spool:
     def give_up(self, error: LedgerError) -> None:
         """Stop writing for now; said once, loudly."""
         self._error = error
-        self._broken = self.ledger.failure is not None or not self.ledger.in_place
+        self._broken = bool(self.ledger.loss) or self.ledger.failure is not None
         self._since = time.time_ns()
         self._room = 1
         self._tried = time.monotonic()
@@ -206,8 +206,8 @@ class Spool:
         failure = self.ledger.failure
         if failure is not None:
             self.give_up(failure)
-        elif not self.ledger.in_place:
-            self.give_up(LogError(f"{self.ledger.location} is no longer there: it was removed or replaced"))
+        elif loss := self.ledger.loss:
+            self.give_up(LogError(loss))
 
     def resume(self, *, at_once: bool = False) -> bool:
         """Try to write again, at most every RETRY_S unless ``at_once``; whether the ledger can be written now.

@@ -8,17 +8,19 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from ezmsg.ledger.errors import LedgerLocked, LogError
+from ezmsg.ledger.errors import DamagedLedger, LedgerLocked, LogError, NotALedger
 from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import NEW, closing_handle, create, explained, open_file, write_new
+from ezmsg.ledger.storage.files import NEW, closing_handle, create, explained, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
 from ezmsg.ledger.storage.ledger_file import FIRST
 from ezmsg.ledger.storage.lock import SUFFIX as LOCK
+from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, hash_file, read_at
 from ezmsg.ledger.storage.writer import Begun
 from ezmsg.ledger.structural import FORMAT, Header
 
@@ -82,10 +84,56 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
             logger.warning("%s: %s. What stands before it is left alone, and not read", folder, hole)
         if numbers[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
-    last = segments.path_of(numbers[-1]) or ""
-    if last.endswith(compression.SUFFIX):
-        raise LogError(f"{last} is compressed, so nothing can be added to it", hint=f"Unpack it: zstd -d --rm {last}")
-    return last
+        return _to_go_on(segments, numbers, clock)
+
+
+def _to_go_on(segments: Segments, numbers: range, clock: Callable[[], int]) -> str:
+    """The file of the last segment; of a new one, where that is compressed and ends in a seal.
+
+    One that was cut within its beginning is put aside: no writer leaves that, and it holds no event.
+    """
+    disk, number = segments.disk, numbers[-1]
+    last = segments.path_of(number) or ""
+    if not last.endswith(compression.SUFFIX):
+        if not _ends_in_its_beginning(disk, last):
+            return last
+        if number == FIRST:
+            if size_of(disk, last) == 0:
+                create(disk, last, first_bytes(new_header(clock())))
+            return last
+        aside = f"{last}.tail-0"
+        while disk.kind(aside) is not None:
+            aside += "+"
+        logger.warning("%s was cut short within its beginning; it is kept as %s", last, aside)
+        disk.replace(last, aside)
+        disk.sync_folder(segments.path)
+        if number == numbers[0]:
+            raise LogError(f"{segments.path} has no whole segment left", hint="Put back what was removed.")
+        return _to_go_on(segments, range(numbers[0], number), clock)
+    with segments.open(number) as file:
+        end = Reader(file).last()
+        commit = end.commit
+        if end.offset != file.size or commit is None or not commit.seals:
+            hint = f"Unpack it: zstd -d --rm {last}"
+            raise LogError(f"{last} is compressed, so nothing can be added to it", hint=hint)
+        digest = hash_file(file.disk, file.handle, commit.at)
+        if digest.hexdigest() != commit.sha256:
+            raise DamagedLedger(f"{last} is damaged: its bytes are not those that were written", offset=0, seq=0)
+        digest.update(end.line)
+        begun = begin_segment(disk, segments.path, file.header, number + 1, clock(), end, digest.hexdigest(), ())
+    disk.sync_folder(segments.path)
+    return begun.path
+
+
+def _ends_in_its_beginning(disk: Disk, path: str) -> bool:
+    """Whether a file ends before the first commit line does, which its name waits for."""
+    with closing_handle(disk, open_file(disk, path)) as handle:
+        size = disk.size(handle)
+        if size == 0:
+            return True
+        with suppress(NotALedger, DamagedLedger):
+            return b"\n" not in read_at(disk, handle, read_header(disk, handle, path).start.offset, COMMIT_LINE_MAX)
+    return False
 
 
 def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:

@@ -203,8 +203,34 @@ class Writer:
         self._unfinished = False
         return place
 
+    def lost(self) -> str:
+        """What became of the file under this writer, in words; "" while it is there with all that was written.
+
+        A file that was cut short is written no more: what comes would stand behind a hole. Cost: two looks at it.
+        """
+        with self.lock:
+            there = None if self.closed else self._disk.identity_at(self.path)
+            if there is None:
+                return f"{self.path} is no longer there: it was removed"
+            if there != self._disk.identity(self.handle):
+                return f"{self.path} was replaced by another file"
+            if self.flusher.failure is None and (why := self._cut_short()):
+                self.flusher.fail(why)
+                return why
+        return ""
+
+    def _cut_short(self) -> str:
+        """In words, that the file has lost bytes that were written; "" when it has not. With the lock held."""
+        size = self._disk.size(self.handle)
+        if size >= self.place.offset:
+            return ""
+        return f"{self.path} was cut short: it ends at offset {size}, but {self.place.offset} bytes had been written"
+
     def _put(self, block: bytes, offset: int) -> None:
         try:
+            if why := self._cut_short():
+                self.flusher.fail(why)
+                raise self.flusher.died()
             if self._unfinished:
                 self._cut(offset)
             self._unfinished = True
@@ -226,7 +252,8 @@ class Writer:
             logger.warning("%s: an unfinished commit at offset %d could not be cut: %s", self.path, offset, error)
 
     def _cut(self, offset: int) -> None:
-        self._disk.truncate(self.handle, offset)
+        if self._disk.size(self.handle) > offset:  # never longer than it is: of a hole nobody could tell what was there
+            self._disk.truncate(self.handle, offset)
         self._unfinished = False
 
     def _touch(self) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.records import EndpointRecord
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S
@@ -24,7 +26,7 @@ def vitals(hub: Hub) -> dict[str, Any]:
     return {
         "ledger": live.ledger.location,
         "id": live.ledger.id,
-        "bytes": live.ledger.bytes_on_disk,
+        "bytes": _bytes(live.ledger),
         "bytes_per_hour": hub.pulse.bytes_per_hour,
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
@@ -54,6 +56,14 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "degraded": None if degraded is None else msgspec.to_builtins(degraded),
         "last_error": None if hub.pulse.last_error is None else msgspec.to_builtins(hub.pulse.last_error),
     }
+
+
+def _bytes(ledger: Ledger) -> int | None:
+    """The bytes of a ledger on the disk; None when that cannot be told, because its folder is gone, say."""
+    try:
+        return ledger.bytes_on_disk
+    except (LedgerError, OSError):
+        return None
 
 
 def _backlogs(hub: Hub) -> list[dict[str, Any]]:

@@ -17,10 +17,13 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, WriteFailed
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
+from ezmsg.ledger.projections.graph.replay import rotate, state_at
 from ezmsg.ledger.runtime import GraphServer, LiveGraph, spool
+from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import feed_history as history_module
 from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.tools.commands.record.status import lines as status_lines
 
 from .conftest import fill
 
@@ -510,3 +513,131 @@ def test_a_folder_that_is_removed_gets_a_new_ledger_with_all_that_still_holds(tm
     assert events[0].lost == events[0].last
     connected = {event.from_topic for event in events if isinstance(event, ev.EdgeConnected)}
     assert connected == {"PUB", "A", "C", "E", "G"}
+
+
+class FailingFolderSyncs(FailingSyncs):
+    """And whose folders cannot be synced either, while ``folders_broken``."""
+
+    folders_broken = False
+
+    def sync_folder(self, path: str) -> None:
+        if self.folders_broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync_folder(path)
+
+
+def fail_a_sync(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    disk.broken = True
+    live.connect("X", "Y")
+    with pytest.raises(WriteFailed):
+        live.ledger.wait_durable(live.ledger.head, PATIENCE_S)
+    live.tend(at_once=True)
+    assert live.degraded is not None
+    disk.broken = False
+
+
+def fail_a_rotation(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    disk.folders_broken = True
+    with pytest.raises(WriteFailed):
+        rotate(live.ledger)
+    live.tend(at_once=True)
+    assert live.degraded is not None
+    disk.folders_broken = False
+
+
+def remove_the_last(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    os.unlink(live.ledger.tip)
+
+
+def replace_the_last(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    shutil.copy(live.ledger.tip, f"{live.ledger.tip}.copy")
+    os.replace(f"{live.ledger.tip}.copy", live.ledger.tip)
+
+
+def remove_all(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    location = live.ledger.location
+    shutil.rmtree(location) if os.path.isdir(location) else os.unlink(location)
+
+
+def cut_short(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    os.truncate(live.ledger.tip, os.path.getsize(live.ledger.tip) - 300)
+
+
+def cut_to_nothing(live: LiveGraph, disk: FailingFolderSyncs) -> None:
+    os.truncate(live.ledger.tip, 0)
+
+
+@pytest.mark.parametrize("segmented", [False, True], ids=["file", "folder"])
+@pytest.mark.parametrize("packed", [False, True], ids=["", "packed"])
+@pytest.mark.parametrize(
+    "fault",
+    [fail_a_sync, fail_a_rotation, remove_the_last, replace_the_last, remove_all, cut_short, cut_to_nothing],
+    ids=lambda fault: fault.__name__,
+)
+@pytest.mark.parametrize("idle", [False, True], ids=["busy", "idle"])
+def test_every_kind_of_ledger_records_again_by_itself(
+    tmp_path: Path,
+    fault: Callable[[LiveGraph, FailingFolderSyncs], None],
+    segmented: bool,
+    packed: bool,
+    idle: bool,
+) -> None:
+    """The probe opened a folder for writing, so a ledger of segments lost all that came after its first trouble."""
+    if not segmented and (packed or fault is fail_a_rotation):
+        pytest.skip("a file has no segments")
+    disk = FailingFolderSyncs()
+    location = tmp_path / "run.ledger"
+    live = LiveGraph(Ledger.open(location, disk=disk, segmented=segmented), served=True)
+    live.connect("A", "B")
+    if segmented:
+        assert rotate(live.ledger)
+        if packed:
+            live.ledger.pack()
+    live.connect("C", "D")
+    live.ledger.sync()
+    fault(live, disk)
+    if not idle:
+        live.connect("E", "F")
+    live.tend(at_once=True)
+    live.tend(at_once=True)
+    assert live.degraded is None
+    live.connect("G", "H")
+    assert ("C", "D") in live.state.ownership
+    live.close()
+    live.ledger.close()
+    with Ledger.open(location, "r") as ledger:
+        assert ledger.verify().sound, ledger.verify().problems
+        replayed = state_at(ledger)
+    assert replayed.digest() == live.state.digest()
+
+
+@pytest.mark.parametrize("segmented", [False, True], ids=["file", "folder"])
+def test_status_answers_while_nothing_can_be_opened(tmp_path: Path, segmented: bool) -> None:
+    """It ended in a traceback, when somebody needs it most."""
+    folder = tmp_path / "records"
+    folder.mkdir()
+    server = GraphServer(Ledger.open(folder / "run.ledger", segmented=segmented))
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+    try:
+        where = f"127.0.0.1:{server.address[1]}"
+        assert ask(where, "status")["degraded"] is None
+        shutil.rmtree(folder)
+        deadline = time.monotonic() + PATIENCE_S
+        while ask(where, "status")["degraded"] is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.1)  # several attempts to open it anew
+        answer = ask(where, "status")
+        assert "is no longer there: it was removed" in answer["degraded"]["error"]
+        assert any("DEGRADED" in str(line) for line in status_lines(where, answer))
+        assert ask(where, "receipt")["durable_seq"] >= 1
+        folder.mkdir()
+        while ask(where, "status")["degraded"] is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        server.stop()
+        assert server.ledger is not None
+        server.ledger.close()

@@ -241,7 +241,7 @@ def test_a_whole_commit_that_is_gone(three: Path) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[:-3]))
     with Ledger.open(three, "r") as ledger:
-        with pytest.raises(DamagedLedger, match="after seq 7 .* does not end in a seal"):
+        with pytest.raises(DamagedLedger, match=r"after seq 7 .* does not end in a seal"):
             seqs(ledger)
         assert any("is not sealed" in problem for problem in ledger.verify().problems)
 
@@ -423,7 +423,7 @@ def test_without_the_library(three: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_last_one_is_compressed(three: Path) -> None:
-    """As in an archive: it is read as ever, and not written."""
+    """As in an archive, or when the segment behind it was removed: it is read as ever, and another one goes on."""
     data = (three / "000003.ledger").read_bytes()
     (three / "000003.ledger").unlink()
     (three / "000003.ledger.zst").write_bytes(zstandard.ZstdCompressor().compress(data))
@@ -431,6 +431,15 @@ def test_the_last_one_is_compressed(three: Path) -> None:
         assert seqs(ledger) == list(range(1, 13))
         assert ledger.head == 12
         assert ledger.verify().sound
+    with Ledger.open(three) as ledger:
+        assert ledger.append([Mark(name="on")])[0].seq == 13
+    assert (three / "000004.ledger").exists()
+    with Ledger.open(three, "r") as ledger:
+        assert seqs(ledger) == list(range(1, 14))
+        assert ledger.verify().sound
+    (three / "000004.ledger").unlink()
+    torn = data + b"torn"
+    (three / "000003.ledger.zst").write_bytes(zstandard.ZstdCompressor().compress(torn))
     with pytest.raises(LogError, match="is compressed, so nothing can be added to it"):
         Ledger.open(three)
 

@@ -80,7 +80,10 @@ def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
 
 
 def _recording(answer: dict[str, Any]) -> list[Row]:
-    size = "in memory" if answer["bytes"] is None else size_text(answer["bytes"])
+    if answer["bytes"] is not None:
+        size = size_text(answer["bytes"])
+    else:
+        size = "in memory" if answer["ledger"] == "memory" else "its size on the disk cannot be told"
     if answer["bytes_per_hour"] is not None:
         size += f", {size_text(answer['bytes_per_hour'])} more an hour"
     lag = answer["seq"] - answer["durable_seq"]

@@ -161,9 +161,10 @@ def test_a_degraded_recorder_says_so() -> None:
     assert "backlog     99 of topology for 10.0.0.7:1" in out
     assert "last error" not in out, "it is the same one"
     nothing = dict.fromkeys(("degraded", "lag", "bytes", "bytes_per_hour"))
-    again = _said({**answer, **nothing, "durability": "none"})
+    again = _said({**answer, **nothing, "ledger": "memory", "durability": "none"})
     assert "last error  2001-09-09 " in again
     assert "none, when the system sees fit" in again
+    assert "its size on the disk cannot be told" in _said({**answer, **nothing}), "its folder was removed"
     assert "in memory" in again
 
 
