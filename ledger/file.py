@@ -139,8 +139,8 @@ class DiskReader(OnDisk):
     @property
     def being_written(self) -> bool:
         commit = self.place.commit
-        sealed = commit is not None and commit.seals
-        return not sealed and is_written(self._disk, self.location, self.tip)
+        closed = commit is not None and commit.seals and not self.segmented  # a segment is sealed by a rotation as well
+        return not closed and is_written(self._disk, self.location, self.tip)
 
     def verify(self) -> Verification:
         self._check_usable()

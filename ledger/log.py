@@ -143,7 +143,7 @@ class LedgerReader(ABC):
     @property
     @abstractmethod
     def being_written(self) -> bool:
-        """Whether somebody has the ledger open for writing, here or in another process. A sealed one nobody has.
+        """Whether somebody has the ledger open for writing, here or in another process. A sealed file nobody has.
 
         Cost: two files are opened, and their locks taken for a moment if they are free.
         """

@@ -110,9 +110,10 @@ def take(path: str, time: int, durable_seq: int = 0, disk: Disk = OS_DISK) -> Re
     >>> check("run.ledger", take("run.ledger", time.time_ns()))  # raises when the ledger does not go on from it
     """
     with _last(disk, path) as file:
-        if (damage := Reader(file).damage()) is not None:
+        reader = Reader(file)
+        if (damage := reader.damage()) is not None:
             raise damage
-        place = _durable(file, durable_seq)
+        place = _durable(file, reader.last(), durable_seq)
         commit = _commit_of(place)
         sound = _digest(file, commit.at) == commit.sha256 and fits(file.disk, file.handle, file.start, place)
         if not sound:
@@ -159,9 +160,10 @@ def check(path: str, receipt: Receipt, disk: Disk = OS_DISK) -> None:
             )
 
 
-def _durable(file: LedgerFile, durable_seq: int) -> Place:
+def _durable(file: LedgerFile, last: Place, durable_seq: int) -> Place:
     """The place after the last commit that is known to be durable, its own line aside."""
-    last = _last_before(file, file.size)
+    if not last.line:
+        return _first(file)
     commit = _commit_of(last)
     if commit.synced == commit.at:
         return last

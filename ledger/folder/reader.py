@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from ezmsg.ledger.errors import (
@@ -294,6 +295,7 @@ class FolderReader:
         problems = [f"{hole}: none before it is read"] if (hole := self._segments.hole(numbers)) else []
         reach = len(numbers)  # how many, from the first one on, the sound part can be in
         first = 0
+        running: bool | None = None
         for number in numbers:
             name = f"segment {number}"
             try:
@@ -303,8 +305,9 @@ class FolderReader:
                         reach = min(reach, len(parts))
                     first = first or file.start.seq + 1
                     part = self._verified(file, place if number == numbers[-1] else None, number == numbers[-1])
-                    if file.segment is not None and part.sound:
-                        file.checkpoint()
+                    if file.segment is not None and part.sound and (known := file.checkpoint()) is not None:
+                        running = _has_runs(known) if running is None else running
+                    running = running if part.running is None else part.running
             except LedgerError as error:
                 first_now = self._segments.numbers()[0]
                 if number < first_now:  # dropped since: what remains is all of it now
@@ -326,7 +329,8 @@ class FolderReader:
             events=sum(part.events for part in run),
             commits=sum(part.commits for part in run),
             bytes=sum(part.bytes for part in parts),
-            sealed=parts[-1].sealed,
+            sealed=parts[-1].sealed and not running,
+            running=running,
             tail_bytes=parts[-1].tail_bytes,
             torn=parts[-1].torn and len(problems) == len(parts[-1].problems),
             problems=problems[:PROBLEMS_MAX],
@@ -349,6 +353,14 @@ class FolderReader:
 _NOTHING = Verification(
     sound=False, offset=0, seq=0, events=0, commits=0, bytes=0, sealed=False, tail_bytes=0, sha256="", problems=[]
 )
+
+
+def _has_runs(known: Start) -> bool | None:
+    """Whether a run was on where a checkpoint was taken; None where it does not tell (see docs/FORMAT.md)."""
+    found = [msgspec.json.decode(state) for state in known.states]
+    texts = "".join(state for state in found if isinstance(state, str))
+    state = msgspec.json.decode(texts) if texts else next(iter(found), None)
+    return bool(state["runs"]) if isinstance(state, dict) and "runs" in state else None
 
 
 def _sound_run(parts: list[Verification]) -> list[Verification]:

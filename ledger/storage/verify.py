@@ -7,6 +7,7 @@ from operator import attrgetter
 import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.events import ServerLost, ServerStarted, ServerStopped
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
 from ezmsg.ledger.storage.damage import damage_behind
 from ezmsg.ledger.storage.disk import Disk
@@ -21,6 +22,7 @@ _ASIDE = "opening the ledger for append puts them aside"
 _REPAIR = "that is not a torn end, and nothing is cut: `ezmsg-ledger repair` copies what is sound before them"
 
 _seq_of = attrgetter("seq")
+_RUNS: dict[type, bool] = {ServerStarted: True, ServerStopped: False, ServerLost: False}
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,9 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
     ``offset`` and ``seq``: where the sound part ends, in bytes, and its last event. ``events`` and ``commits``: how
     many it holds. ``sha256``: the hex digest of its bytes: ``head -c OFFSET FILE | sha256sum``. ``bytes``: of all.
-    ``sealed``: the last writer closed it in good order. ``tail_bytes``: what follows the last commit line: torn off,
+    ``sealed``: the last writer closed it in good order; of a folder, too, that no run is open where the last segment
+    is sealed, as by a rotation: the ones that follow may be missing. ``running``: whether a run began and did not end;
+    None when nothing tells of one. ``tail_bytes``: what follows the last commit line: torn off,
     it never happened. ``problems``: each names its offset and seq; none when ``sound``. ``torn``: nothing is wrong but
     an end that no line states to have been on the disk: opening the ledger for append puts it aside. ``first``: the
     seq that the history begins with.
@@ -59,6 +63,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     segments: int = 1
     segment: int = 1
     torn: bool = False
+    running: bool | None = None
 
 
 class BytesDisk(Disk):
@@ -93,7 +98,7 @@ def verify_file(file: LedgerFile, size: int, *, sealed: bool = False) -> Verific
     Two passes: one reads every line, one hashes, commit by commit. Cost: about 1 us per event.
     """
     disk, handle, start = file.disk, file.handle, file.start
-    formed, problems = _check_lines(disk, handle, file.path, start, size)
+    formed, problems, running = _check_lines(disk, handle, file.path, start, size)
     end, last, events, count, digest, mismatch = _check_hashes(disk, handle, start, min(size, formed))
     if mismatch:
         problems.insert(0, mismatch)
@@ -119,16 +124,20 @@ def verify_file(file: LedgerFile, size: int, *, sealed: bool = False) -> Verific
         first=start.seq + 1,
         segment=file.number,
         torn=bool(problems) and torn,
+        running=running,
     )
 
 
-def _check_lines(disk: Disk, handle: int, path: str, start: Place, size: int) -> tuple[int, list[str]]:
-    """Read every line; the offset up to which all are in order, and what is wrong after it."""
+def _check_lines(
+    disk: Disk, handle: int, path: str, start: Place, size: int
+) -> tuple[int, list[str], bool | None]:
+    """Read every line; the offset up to which all are in order, what is wrong after it, and whether a run is open."""
+    runs: list[bool] = []
     cursor = Cursor(disk, handle, path, start)
     problems: list[str] = []
     formed = -1
     while len(problems) < PROBLEMS_MAX:
-        _advance(cursor, disk, handle, size)
+        _advance(cursor, disk, handle, size, runs)
         formed = cursor.place.offset if formed < 0 else formed
         if cursor.place.offset >= size or not cursor.odd:
             break
@@ -137,11 +146,14 @@ def _check_lines(disk: Disk, handle: int, path: str, start: Place, size: int) ->
         if beyond is None:
             break
         cursor.place = beyond
-    return formed, problems
+    return formed, problems, runs[-1] if runs else None
 
 
-def _advance(cursor: Cursor, disk: Disk, handle: int, size: int) -> None:
-    """Move ``cursor`` on as far as every single line is in order; ``cursor.odd`` says what is wrong with the next."""
+def _advance(cursor: Cursor, disk: Disk, handle: int, size: int, runs: list[bool]) -> None:
+    """Move ``cursor`` on as far as every single line is in order; ``cursor.odd`` says what is wrong with the next.
+
+    Each beginning of a run is added to ``runs`` as True, each end as False.
+    """
     while (before := cursor.place).offset < size:
         try:
             batch = cursor.next()
@@ -154,6 +166,7 @@ def _advance(cursor: Cursor, disk: Disk, handle: int, size: int) -> None:
             _, cursor.place, cursor.odd = check_lines(data, before)
             if cursor.odd:
                 return
+        runs += [_RUNS[type(event)] for event in batch if type(event) in _RUNS]
 
 
 def _check_hashes(disk: Disk, handle: int, start: Place, size: int) -> tuple[Place, Commit | None, int, int, str, str]:

@@ -229,7 +229,7 @@ def test_every_command_tells_of_bytes_cut_out(run: Run, night: Any, tmp_path: Pa
     for command in [*COMMANDS, ["receipt"], ["verify"]]:
         answer = run(*asked(command, path))
         assert answer.code == exits.DAMAGED, (command, answer)
-        assert "never said that it ended" not in answer.out + answer.err
+        assert "breaks off here" not in answer.out + answer.err
     with Ledger.open(path, "r") as ledger:
         assert ledger.damage is not None
         assert ledger.damage.seq == ledger.head == Timeline(ledger).damage.seq  # type: ignore[union-attr]

@@ -136,12 +136,19 @@ def _report(page: Page, source: LedgerReader, found: Verification, writer: bool)
     if writer:
         page.line("  a writer is at work")
     elif found.sound or found.torn:
-        sealed = "sealed: its last writer closed it" if found.sealed else "not sealed: its last writer was interrupted"
-        page.line(f"  {sealed}")
+        page.line(f"  {_ending(source, found)}")
     for problem in found.problems:
         page.line("  ", ("bad", problem))
     if writer and found.torn:
         page.line("  (what is being written just now looks so, too: verify again)")
+
+
+def _ending(source: LedgerReader, found: Verification) -> str:
+    if found.sealed:
+        return "sealed: its last writer closed it"
+    if source.segmented and found.running:
+        return "not closed: its last run is open; its writer was interrupted, or segments are missing at its end"
+    return "not sealed: its last writer was interrupted"
 
 
 def _report_steps(page: Page, found: Consistency) -> None:

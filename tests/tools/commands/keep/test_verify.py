@@ -13,7 +13,9 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph import state as state_module
 from ezmsg.ledger.projections.graph.records import SettingRecord
+from ezmsg.ledger.projections.graph.replay import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep import verify as command
 from ezmsg.ledger.tools.commands.keep.verify import check_each_step
@@ -43,6 +45,7 @@ def test_the_document(run: Run, night: Any) -> None:
         "ledger": str(night.path),
         "sound": True,
         "torn": False,
+        "running": False,
         "sealed": True,
         "writer": False,
         "offset": len(content),
@@ -167,3 +170,43 @@ def test_an_invariant_that_breaks_is_named_with_the_first_seq(night: Any, monkey
 
 
 SETTING = SettingRecord(ev.SettingsValue(serialized=None, repr_value=""), None, None, 1, (10**6, 0))
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["all there", "first ones dropped"])
+def test_segments_that_are_missing_at_the_end(run: Run, tmp_path: Path, dropped: bool) -> None:
+    """Sealed by a rotation is not an end: such a folder was "sound" and "sealed: its last writer closed it"."""
+    path = tmp_path / "x.ledger"
+    ledger = Ledger.open(path, segmented=True)
+    live = LiveGraph(ledger)
+    for name in "ABC":
+        live.connect(name, "Z")
+        rotate(ledger)
+    live.close()
+    ledger.close()
+    if dropped:
+        (path / "000001.ledger").unlink()
+        (path / "000002.ledger").unlink()
+    whole = run("verify", path)
+    assert whole.code == exits.OK
+    assert "sealed: its last writer closed it" in whole.out
+    (path / "000004.ledger").unlink()
+    answer = run("verify", path)
+    assert "segments are missing at its end" in answer.out
+    assert "its last writer closed it" not in answer.out
+    found = json.loads(run("verify", path, "--json").out)
+    assert (found["sound"], found["sealed"], found["running"]) == (True, False, True)
+    assert "breaks off here" in run("log", path).err
+
+
+def test_a_rotation_is_not_an_end_for_a_reader(tmp_path: Path) -> None:
+    """Between the seal and the next segment a reader said that nobody writes."""
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, segmented=True) as ledger:
+        ledger.append([ev.Mark(name="x")])
+        ledger._writer._seal_early()  # type: ignore[attr-defined]
+        with Ledger.open(path, "r") as reader:
+            assert reader.place.commit is not None
+            assert reader.place.commit.seals
+            assert reader.being_written
+    with Ledger.open(path, "r") as reader:
+        assert not reader.being_written
