@@ -265,8 +265,9 @@ class Ledger(LedgerReader):
         system has it (a killed process loses nothing, a power cut at most 50 ms); ``none``, likewise, and nothing syncs
         it before ``close``. ``clock`` gives ns since the epoch, UTC. ``disk`` stands for the operating system.
 
-        For append the ledger is locked, and its last file hashed (1.8 GB/s). A torn tail is copied to
-        ``NAME.tail-OFFSET`` and cut. With ``segmented`` a new ledger is a folder, and one that is a file becomes one.
+        For append the ledger is locked, and hashed (1.8 GB/s): of a folder the last segment, and each other one that
+        was not hashed since it was last changed. A torn tail is copied to ``NAME.tail-OFFSET`` and cut. With
+        ``segmented`` a new ledger is a folder, and one that is a file becomes one.
         When the writer before ended while it could not write, a ``gap`` names the seqs that went with it (``owed``).
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.file import FileLedger
+from ezmsg.ledger.folder.proven import add_to_note
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_before, make_ready, pack_sealed
 from ezmsg.ledger.folder.segments import Segments, number_of
@@ -72,7 +73,10 @@ class SegmentedLedger(FileLedger):
             return False
         now = self._clock()
 
+        sealed: dict[str, str] = {}
+
         def begin(end: Place, digest: str) -> Begun:
+            sealed[os.path.basename(writer.path)] = digest
             number = self._number + 1
             more = since(end.seq) if since is not None else ()
             check_states(more)
@@ -81,6 +85,7 @@ class SegmentedLedger(FileLedger):
 
         writer.rotate(begin, expected_seq)
         self._began = now
+        add_to_note(self._disk, self.location, sealed)
         return True
 
     def pack(self, stop: Callable[[], bool] = lambda: False) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerLocked, LogError, NotALedger
+from ezmsg.ledger.folder.proven import add_to_note, prove_sealed, read_note, seen_now
 from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
@@ -84,32 +85,41 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
             logger.warning("%s: %s. What stands before it is left alone, and not read", folder, hole)
         if numbers[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
-        return _to_go_on(segments, numbers, clock)
+        numbers = _whole(segments, numbers, clock)
+        prove_sealed(segments, numbers)
+        return _to_go_on(segments, numbers[-1], clock)
 
 
-def _to_go_on(segments: Segments, numbers: range, clock: Callable[[], int]) -> str:
-    """The file of the last segment; of a new one, where that is compressed and ends in a seal.
+def _whole(segments: Segments, numbers: range, clock: Callable[[], int]) -> range:
+    """The segments without a last one that was cut within its beginning: no writer leaves that, and it holds no event.
 
-    One that was cut within its beginning is put aside: no writer leaves that, and it holds no event.
+    It is put aside; an empty one that is the first of all is made anew, as an empty file is.
     """
     disk, number = segments.disk, numbers[-1]
     last = segments.path_of(number) or ""
+    if last.endswith(compression.SUFFIX) or not _ends_in_its_beginning(disk, last):
+        return numbers
+    if number == FIRST:
+        if size_of(disk, last) == 0:
+            create(disk, last, first_bytes(new_header(clock())))
+        return numbers
+    aside = f"{last}.tail-0"
+    while disk.kind(aside) is not None:
+        aside += "+"
+    logger.warning("%s was cut short within its beginning; it is kept as %s", last, aside)
+    disk.replace(last, aside)
+    disk.sync_folder(segments.path)
+    if number == numbers[0]:
+        raise LogError(f"{segments.path} has no whole segment left", hint="Put back what was removed.")
+    return _whole(segments, range(numbers[0], number), clock)
+
+
+def _to_go_on(segments: Segments, number: int, clock: Callable[[], int]) -> str:
+    """The file of segment ``number``, the last one; of a new one after it, where it is compressed and sealed."""
+    disk = segments.disk
+    last = segments.path_of(number) or ""
     if not last.endswith(compression.SUFFIX):
-        if not _ends_in_its_beginning(disk, last):
-            return last
-        if number == FIRST:
-            if size_of(disk, last) == 0:
-                create(disk, last, first_bytes(new_header(clock())))
-            return last
-        aside = f"{last}.tail-0"
-        while disk.kind(aside) is not None:
-            aside += "+"
-        logger.warning("%s was cut short within its beginning; it is kept as %s", last, aside)
-        disk.replace(last, aside)
-        disk.sync_folder(segments.path)
-        if number == numbers[0]:
-            raise LogError(f"{segments.path} has no whole segment left", hint="Put back what was removed.")
-        return _to_go_on(segments, range(numbers[0], number), clock)
+        return last
     with segments.open(number) as file:
         end = Reader(file).last()
         commit = end.commit
@@ -211,11 +221,15 @@ def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: Fals
         except BaseException:
             _remove_if_there(disk, target + NEW)
             raise
+        known = read_note(disk, folder).get(os.path.basename(path))
+        proven = known is not None and known == seen_now(disk, path, known.digest)
         disk.replace(target + NEW, target)
         disk.sync_folder(folder)
         disk.remove(path)
         disk.sync_folder(folder)
         made.append(os.path.basename(target))
+        if known is not None and proven:  # it gives back the same bytes, as was seen
+            add_to_note(disk, folder, {made[-1]: known.digest})
     return made
 
 

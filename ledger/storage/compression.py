@@ -79,6 +79,15 @@ def library() -> Any:
     return needed("zstandard", "ezmsg-ledger[zstd]", "A compressed segment", LogError, instead)
 
 
+def is_there() -> bool:
+    """Whether the module zstandard can be imported."""
+    try:
+        library()
+    except LogError:
+        return False
+    return True
+
+
 class PackedDisk(Disk):
     """One compressed file, read as the file that it was: sizes, offsets and bytes are those of that one."""
 

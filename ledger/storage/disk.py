@@ -182,6 +182,11 @@ class Disk:
         """A file's time of modification: ns since the epoch, UTC."""
         return os.fstat(handle).st_mtime_ns
 
+    def times(self, handle: int) -> tuple[int, int]:
+        """When a file was last modified, and when anything about it was changed (Windows: made): ns, UTC."""
+        status = os.fstat(handle)
+        return status.st_mtime_ns, status.st_ctime_ns
+
     def mounts(self) -> str:
         """The file systems that are mounted, in the form of Linux' ``/proc/mounts``; "" where that cannot be told."""
         try:

@@ -274,6 +274,10 @@ class SimulatedDisk(Disk):
         self.fault("modified", "")
         return node.modified
 
+    def times(self, handle: int) -> tuple[int, int]:
+        modified = self.modified(handle)
+        return modified, modified
+
     def mounts(self) -> str:
         return ""
 

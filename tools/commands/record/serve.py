@@ -99,6 +99,7 @@ def serve(
     from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    logging.getLogger("ezmsg.ledger.proven").setLevel(logging.INFO)  # what a start may have to wait for
     location = ledger or unnamed("serve")
     networks = _networks(allow)
     raise_descriptor_limit()
