@@ -1,9 +1,9 @@
 """The recorder's own process: a graph server that says when it is ready and ends when its parent lets go.
 
 Started by ``ezmsg.ledger.runtime.recorder``; people use ``ezmsg-ledger serve``. One JSON line on standard output says
-where it listens or why it does not. It stops when it is told to on standard input. When that ends before it is told, its
-parent was killed: then it stays until the script and all sessions are gone, so that it neither freezes a pipeline that
-goes on nor outlives it.
+where it listens or why it does not. It stops when it is told to on standard input. When that ends before it is told,
+its parent was killed: then it stays until the script and all sessions are gone, so that it neither freezes a pipeline
+that goes on nor outlives it.
 """
 
 import argparse
