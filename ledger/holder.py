@@ -10,7 +10,7 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Unwritten(msgspec.Struct, frozen=True):
-    """What a writer has given seqs to and cannot write, as its lock file keeps it for the next one.
+    """The seqs that a writer has given out and cannot write, as its lock file keeps them for the next one.
 
     ``ledger``: the id of the ledger; ``since``: ns since the epoch, UTC; ``next_seq``: the first seq that is not given
     out; ``error``: why nothing can be written; ``run``: the id of the run, 0 for none; ``topology`` and ``settings``:

@@ -150,11 +150,11 @@ class LedgerReader(ABC):
 
     @property
     def damage(self) -> DamagedLedger | None:
-        """What shows now that bytes of the ledger were moved, put in, or taken out: the history ends before it.
+        """The sign that bytes of the ledger were moved, put in, or taken out: the history ends before it.
 
         None when nothing shows it, which proves nothing of letters that were changed: reading tells of lines that it
         meets and ``verify`` of all. Cost: a look at the end of the last file, at that of each segment the first time,
-        and at the bytes behind the last whole commit.
+        and at the bytes after the last whole commit.
         """
         return None
 
@@ -368,7 +368,7 @@ class Ledger(LedgerReader):
     @property
     @abstractmethod
     def loss(self) -> str:
-        """What became of the file that is written, in words: removed, replaced, cut short; "" while all of it is there.
+        """The fate of the file that is written, in words: removed, replaced, cut short; "" while all of it is there.
 
         Cost: a look at the file. One that was cut short is written no more (``failure``).
         """
@@ -391,7 +391,7 @@ class Ledger(LedgerReader):
 
     @property
     def owed(self) -> list[Event]:
-        """What has to be appended before anything else, and could not be: the writer before gave seqs to events that
+        """The events to append before anything else, which could not be: the writer before gave seqs to events that
         it could not write. A ``Gap``, and the end of its run if that came in good order. An append of anything else
         writes them first.
         """

@@ -17,7 +17,7 @@ from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
-from ezmsg.ledger.storage.damage import damage_behind
+from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.files import NEW, closing_handle, explained, size_of, write_new
 from ezmsg.ledger.storage.ledger_file import LedgerFile
@@ -176,7 +176,7 @@ def _surveyed(
         try:
             with LedgerFile(disk, name) as file:
                 sizes.append(file.size - begin)
-                if not index and damage_behind(file.disk, file.handle, name, sound):
+                if not index and damage_after(file.disk, file.handle, name, sound):
                     damage = "damaged"
                 behind.read(file, begin)
         except LedgerError:  # not even its beginning can be read

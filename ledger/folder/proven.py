@@ -1,4 +1,4 @@
-"""Which sealed segments of a folder are known to be as they were written, so that each is hashed once and not again.
+"""The sealed segments of a folder that are known to be as they were written, so that each is hashed once, not again.
 
 A segment states the digest of the one before it, so the chain proves every byte, as far as the files were hashed. The
 note beside the folder says which were, and is bound to their sizes, times and identities: whatever was done to a file
@@ -121,7 +121,7 @@ def seen_now(disk: Disk, path: str, digest: str) -> Seen:
 
 
 def read_note(disk: Disk, folder: str) -> dict[str, Seen]:
-    """What was noted of the folder's files, by name; nothing where there is no note, or one that is not whole."""
+    """The note about the folder's files, by name; empty where there is no note, or one that is not whole."""
     try:
         if disk.kind(folder + NOTE) != "file":
             return {}

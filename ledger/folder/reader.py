@@ -28,7 +28,7 @@ from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
 
 
 class _Break(NamedTuple):
-    """Where the segments of a folder stop to be a chain: in segment ``number``, behind ``place``."""
+    """The place where the segments of a folder stop being a chain: in segment ``number``, after ``place``."""
 
     number: int
     place: Place
@@ -56,7 +56,7 @@ class FolderReader:
         self._break = self._first_break() if named else None
 
     def _first_break(self) -> "_Break | None":
-        """Where the chain of segments breaks, as far as their beginnings and ends show. Cost: O(segments)."""
+        """The place where the chain of segments breaks, as far as their beginnings and ends show. Cost: O(segments)."""
         reached: Place | None = None
         numbers = self._segments.numbers()
         for number in numbers:
@@ -99,7 +99,7 @@ class FolderReader:
         return False
 
     def damage(self) -> DamagedLedger | None:
-        """Where the chain of segments was found broken, else what is wrong with the end of the last one."""
+        """The place where the chain of segments was found broken, else the fault at the end of the last one."""
         if self._break is not None:
             return self._break.error
         with self._lock:

@@ -27,7 +27,7 @@ LEVEL = 3
 """Zstandard's own default: a tenth of the size, at some hundred MB/s. Higher ones take far longer for little."""
 
 FRAME_MAX = 64 * 2**20
-"""Bytes that one frame may unpack to, whoever wrote it: what a file says of its sizes is bounded before it is believed.
+"""Bytes that one frame may unpack to, by any program: what a file says of its sizes is bounded before it is believed.
 A file of larger frames is unpacked piece by piece."""
 
 WINDOW_MAX = 2**27

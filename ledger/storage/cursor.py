@@ -15,7 +15,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
 from ezmsg.ledger.events import AnyEvent, Event, Gap
-from ezmsg.ledger.storage.damage import damage_behind
+from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.scan import (
     COMMIT_LINE,
@@ -81,7 +81,7 @@ class Cursor:
                 if place != self.place:
                     self.place = place
                     return events
-            damage = damage_behind(self._disk, self._handle, self._path, self.place, self.odd)
+            damage = damage_after(self._disk, self._handle, self._path, self.place, self.odd)
             if damage is None:
                 return None
             if suspected:

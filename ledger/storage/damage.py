@@ -1,7 +1,7 @@
-"""Telling damage from a torn tail: what stands behind the last sound commit of a file, and what it shows.
+"""Telling damage from a torn tail: what stands after the last sound commit of a file, and what it shows.
 
 A crash leaves bytes where they were written, and loses only what was not known to be on the disk. So there are two
-witnesses of damage behind a commit: a commit line which states that more was durable than is sound, and a whole commit
+witnesses of damage after a commit: a commit line which states that more was durable than is sound, and a whole commit
 line that stands elsewhere than it says, because bytes were put in or taken out before it.
 """
 
@@ -10,10 +10,10 @@ from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.scan import Place, displaced, stated_durable
 
 
-def damage_behind(disk: Disk, handle: int, path: str, place: Place, odd: str = "") -> DamagedLedger | None:
-    """The damage right behind ``place``, the last commit that is sound; None when what follows is at most a torn tail.
+def damage_after(disk: Disk, handle: int, path: str, place: Place, odd: str = "") -> DamagedLedger | None:
+    """The damage right after ``place``, the last commit that is sound; None when what follows is at most a torn tail.
 
-    ``odd`` says what is wrong with the next line, where that is known. Cost: O(bytes behind ``place``).
+    ``odd`` says what is wrong with the next line, where that is known. Cost: O(bytes after ``place``).
     """
     if disk.size(handle) <= place.offset:
         return None

@@ -154,7 +154,7 @@ def _end_of(disk: Disk, handle: int) -> bytes:
 
 
 def _not_a_ledger(path: str, data: bytes, end: bytes) -> LogError:
-    """What a file that begins with ``data`` and ends in ``end`` is said to be: a ledger once, if lines of one show."""
+    """The words for a file that begins with ``data`` and ends in ``end``: a ledger once, if lines of one show."""
     if any(b"\n" + STRUCTURAL_PREFIX in piece or piece.startswith(COMMIT_PREFIX) for piece in (data, end)) or (
         data.startswith(HEADER_PREFIX) and COMMIT_PREFIX in data
     ):

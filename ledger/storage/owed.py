@@ -1,4 +1,4 @@
-"""What the next writer owes a ledger whose last one ended while it could not write."""
+"""The debt of the next writer to a ledger whose last one ended while it could not write."""
 
 from ezmsg.ledger.events import Event, Gap, ServerStopped
 from ezmsg.ledger.holder import Unwritten

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.storage.cursor import Cursor, fits
-from ezmsg.ledger.storage.damage import damage_behind
+from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.files import closing_handle
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
 from ezmsg.ledger.storage.lock import is_written
@@ -104,9 +104,9 @@ class Reader:
         return self._start
 
     def damage(self) -> DamagedLedger | None:
-        """What is wrong behind ``last``; None when that is nothing, or a torn tail. Cost: that of ``last``."""
+        """The damage after ``last``; None when there is none, or only a torn tail. Cost: that of ``last``."""
         for _ in range(2):  # look again: the writer may have been in the middle of it at the first look
-            found = damage_behind(self._disk, self._handle, self.path, self.last())
+            found = damage_after(self._disk, self._handle, self.path, self.last())
             if found is None:
                 return None
         return found

@@ -10,7 +10,7 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.cursor import fits
-from ezmsg.ledger.storage.damage import damage_behind
+from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.files import NEW, closing_handle, explained, forget_creation, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import read_header
@@ -72,7 +72,7 @@ def sound_end(disk: Disk, handle: int, path: str, start: Place) -> tuple[Place, 
     Raises DamagedLedger when bytes that some line states to be durable have changed, or a line was moved.
     """
     found = _last_if_sound(disk, handle, start) or _last_sound(disk, handle, path, start)
-    if (damage := damage_behind(disk, handle, path, found[0])) is not None:
+    if (damage := damage_after(disk, handle, path, found[0])) is not None:
         raise damage
     return found
 

@@ -164,7 +164,7 @@ def stated_durable(disk: Disk, handle: int, start: int) -> int:
 
 
 def displaced(disk: Disk, handle: int, start: int) -> tuple[int, int] | None:
-    """Where the first commit line from ``start`` on stands that is whole and says that it stands elsewhere, and where.
+    """The first whole commit line from ``start`` on that states another place than its own, and that other place.
 
     Bytes were put in or taken out before it: what a crash leaves stands where it was written. Cost: O(bytes), in C.
     """

@@ -9,7 +9,7 @@ import msgspec
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.events import ServerLost, ServerStarted, ServerStopped
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
-from ezmsg.ledger.storage.damage import damage_behind
+from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.ledger_file import LedgerFile
 from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
@@ -104,7 +104,7 @@ def verify_file(file: LedgerFile, size: int, *, sealed: bool = False) -> Verific
         problems.insert(0, mismatch)
     shown = last_commit(disk, handle, size, start.offset) or start
     tail = size - shown.offset
-    torn = not sealed and end.offset > 0 and damage_behind(disk, handle, file.path, end) is None
+    torn = not sealed and end.offset > 0 and damage_after(disk, handle, file.path, end) is None
     if tail:
         advice = _ASIDE if torn else _REPAIR
         problems.append(f"offset {size - tail}: {tail} bytes after seq {shown.seq} are not a whole commit; {advice}")

@@ -204,9 +204,9 @@ class Writer:
         return place
 
     def lost(self) -> str:
-        """What became of the file under this writer, in words; "" while it is there with all that was written.
+        """The fate of the file under this writer, in words; "" while it is there with all that was written.
 
-        A file that was cut short is written no more: what comes would stand behind a hole. Cost: two looks at it.
+        A file that was cut short is written no more: what comes would stand after a hole. Cost: two looks at it.
         """
         with self.lock:
             there = None if self.closed else self._disk.identity_at(self.path)

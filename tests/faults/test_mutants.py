@@ -296,7 +296,7 @@ MUTANTS = (
     Mutant("clock thought to go forward", clocks, (
         Patch(seq_times, "while times and times[-1] >= time:", "while False:"),)),
     Mutant("damage cut as a tail", damaged, (
-        Patch(recovery, "    if (damage := damage_behind(disk, handle, path, found[0])) is not None:\n"
+        Patch(recovery, "    if (damage := damage_after(disk, handle, path, found[0])) is not None:\n"
                         "        raise damage\n", ""),)),
     Mutant("lines that were moved taken for a tail", moved, (
         Patch(damage, "    elif (found := displaced(disk, handle, place.offset)) is not None:\n",
