@@ -343,11 +343,38 @@ class CommandRejected(Event, frozen=True, gc=False, kw_only=True, tag="command.r
 
 
 class Mark(Event, frozen=True, gc=False, kw_only=True, tag="mark"):
-    """A person's bookmark."""
+    """A person's bookmark.
+
+    ``happened``: when that was which it marks (ns, by the recorder's wall clock), where it was not the moment at which
+    it was appended: markers that were imported, or came in late. ``source``: where it comes from.
+    """
 
     name: str
     note: str | None = None
     author: str | None = None
+    happened: Int64 | None = None
+    source: str | None = None
+
+
+class ClockRead(Event, frozen=True, gc=False, kw_only=True, tag="clock.read"):
+    """The clocks of the recorder, read together. It holds for the events after it, by seq, up to the next one.
+
+    ``real`` is wall time (ns since the epoch, UTC), ``mono`` a monotonic clock and ``boot`` one that goes on while the
+    machine is suspended (ns), ``width`` how long reading them took (ns). ``reason``: start (of a run), step (wall time
+    was set), suspend, idle (a minute of silence after an event), stop (of the run), gap (after events that were lost),
+    segment (soon after one began).
+    ``boot_id``, ``time_namespace`` and ``host`` tell which monotonic clock it is: in the first one of a run; in
+    others they are None, and it is the same one.
+    """
+
+    real: Int64
+    mono: Int64
+    boot: Int64 | None = None
+    width: int = 0
+    reason: str
+    boot_id: str | None = None
+    time_namespace: str | None = None
+    host: str | None = None
 
 
 class Gap(Event, frozen=True, gc=False, kw_only=True, tag="gap"):
@@ -405,6 +432,7 @@ KnownEvent: TypeAlias = (
     | GraphSynced
     | CommandRejected
     | Mark
+    | ClockRead
     | Gap
 )
 AnyEvent: TypeAlias = KnownEvent | UnknownEvent

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
+from ezmsg.ledger.clock import Clock
 from ezmsg.ledger.errors import DamagedLedger, LedgerClosed, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
@@ -162,12 +163,12 @@ class DiskReader(OnDisk):
 class FileLedger(OnDisk, Ledger):
     """A file open for append: its one writer, and readers beside it."""
 
-    def __init__(self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int]) -> None:
+    def __init__(self, disk: Disk, path: str, durability: Durability, clock: Clock) -> None:
         super().__init__()
         self.location = path
         self.durability = durability
         self._disk = disk
-        self._clock = clock
+        self.clock = clock
         refuse_foreign(disk, path)  # before there is a lock file: beside what is not ours nothing is left
         file_system = network_file_system(disk, path)
         if file_system is not None:
@@ -176,7 +177,7 @@ class FileLedger(OnDisk, Ledger):
         try:
             with explained(path, "made ready for writing", "Nothing of it is lost. Check the disk."):
                 ready = self._make_ready()
-            opened = open_for_append(disk, lock, ready, clock)
+            opened = open_for_append(disk, lock, ready, clock.real)
             with self._reading():
                 self._reader = self._make_reader(lock)
         except BaseException:
@@ -186,13 +187,13 @@ class FileLedger(OnDisk, Ledger):
         self.previous_writer_told = lock.previous_told
         self._owed: list[Event] = []
         self.header = opened.header
-        self._writer = writer = Writer(disk, lock, opened, durability, clock)
+        self._writer = writer = Writer(disk, lock, opened, durability, clock.real)
         self._flusher = writer.flusher
 
     def _make_ready(self) -> str:
         """The path of the file to write, made when it is missing or empty."""
         if is_missing_or_empty(self._disk, self.location):
-            create(self._disk, self.location, first_bytes(new_header(self._clock())))
+            create(self._disk, self.location, first_bytes(new_header(self.clock.real())))
         elif self._disk.kind(self.location) == "file":
             check_begins(self._disk, self.location)
         return self.location
@@ -239,11 +240,13 @@ class FileLedger(OnDisk, Ledger):
 
     # --- write ---
 
-    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+    def append(
+        self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True, time: int | None = None
+    ) -> list[Event]:
         events = list(events)
         if self._owed and events[: len(self._owed)] != self._owed:
             self._settle()
-        stored = self._writer.append(events, expected_seq, wait)
+        stored = self._writer.append(events, expected_seq, wait, time)
         self._owed = []
         return stored
 
@@ -279,7 +282,7 @@ class FileLedger(OnDisk, Ledger):
             self.close()
         except LedgerError as error:
             logger.warning("%s: not closed in good order: %s", self.location, error)
-        return type(self)(self._disk, self.location, self.durability, self._clock)
+        return type(self)(self._disk, self.location, self.durability, self.clock)
 
     @property
     def in_place(self) -> bool:

@@ -1,12 +1,12 @@
 """The append-only log: one writer, any number of readers, whole commits only."""
 
 import os
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, Self, overload
 
+from ezmsg.ledger.clock import SYSTEM_CLOCK, Clock, WallClock, as_clock
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.holder import Unwritten
@@ -230,6 +230,9 @@ class Ledger(LedgerReader):
     """
 
     durability: Durability
+    clock: Clock
+    """What events are stamped by."""
+
     previous_writer_seen: int | None = None
     """When the writer before this one was last alive (ns since the epoch, UTC); None without one."""
     previous_writer_told: bool = True
@@ -241,7 +244,7 @@ class Ledger(LedgerReader):
         location: str | os.PathLike[str],
         mode: Literal["a"] = "a",
         durability: Durability = "interval",
-        clock: Callable[[], int] = time.time_ns,
+        clock: Clock | WallClock = SYSTEM_CLOCK,
         disk: Disk = OS_DISK,
         segmented: bool = False,
     ) -> "Ledger": ...
@@ -255,7 +258,7 @@ class Ledger(LedgerReader):
         location: str | os.PathLike[str],
         mode: Literal["a", "r"] = "a",
         durability: Durability = "interval",
-        clock: Callable[[], int] = time.time_ns,
+        clock: Clock | WallClock = SYSTEM_CLOCK,
         disk: Disk = OS_DISK,
         segmented: bool = False,
     ) -> LedgerReader:
@@ -263,7 +266,8 @@ class Ledger(LedgerReader):
 
         ``durability`` says when an append is acknowledged: ``commit``, when it is on the disk; ``interval``, when the
         system has it (a killed process loses nothing, a power cut at most 50 ms); ``none``, likewise, and nothing syncs
-        it before ``close``. ``clock`` gives ns since the epoch, UTC. ``disk`` stands for the operating system.
+        it before ``close``. ``clock`` is a Clock, or a function that gives ns since the epoch, UTC.
+        ``disk`` stands for the operating system.
 
         For append the ledger is locked, and hashed (1.8 GB/s): of a folder the last segment, and each other one that
         was not hashed since it was last changed. A torn tail is copied to ``NAME.tail-OFFSET`` and cut. With
@@ -287,28 +291,31 @@ class Ledger(LedgerReader):
         if mode == "r":
             return DiskReader(disk, path + MOVING if moving else path)
         if segmented or moving or kind == "folder":
-            ledger: FileLedger = SegmentedLedger(disk, path, durability, clock, make=segmented)
+            ledger: FileLedger = SegmentedLedger(disk, path, durability, as_clock(clock), make=segmented)
         else:
-            ledger = FileLedger(disk, path, durability, clock)
+            ledger = FileLedger(disk, path, durability, as_clock(clock))
         ledger.make_good()
         return ledger
 
     @staticmethod
-    def memory(clock: Callable[[], int] = time.time_ns) -> "Ledger":
+    def memory(clock: Clock | WallClock = SYSTEM_CLOCK) -> "Ledger":
         """A ledger without a file. It behaves as one at durability ``none``, and is gone with the process."""
         from ezmsg.ledger.memory import MemoryLedger
 
-        return MemoryLedger(clock)
+        return MemoryLedger(as_clock(clock))
 
     # --- append ---
 
     @abstractmethod
-    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+    def append(
+        self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True, time: int | None = None
+    ) -> list[Event]:
         """Add ``events`` as one commit; returns copies with their seqs and one common time.
 
         At level ``commit`` it returns when they are on the disk; with ``wait=False`` at once, and the flusher brings
         them there (see ``on_durable``). ``expected_seq`` is the head that the caller has seen: Conflict when it has
-        moved. No events, no commit. A ``Gap`` with losses takes seq ``last + 1``; any other event the next one.
+        moved. ``time`` is for a caller that has just read ``clock`` (ns); else it is read now.
+        No events, no commit. A ``Gap`` with losses takes seq ``last + 1``; any other event the next one.
 
         Raises InvalidEvent, Conflict, WriteFailed (the disk is full: the ledger stays usable; it is broken: see
         ``failure``), LedgerClosed, ForkedWriter. After any of them none of the events is in the ledger. Cost: one
@@ -455,8 +462,10 @@ class Ledger(LedgerReader):
         """
         return []
 
-    def drop(self, before: int) -> list[str]:
+    def drop(self, before: int | Callable[[int], bool]) -> list[str]:
         """Remove the segments that were sealed before a time (ns since the epoch, UTC); their names. From any thread.
+
+        ``before`` can be a function as well: given when a segment was sealed, it says whether that is to go.
 
         The history then begins with the checkpoint of the first that stays. Raises LogError, OSError.
         """

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 
 from ezmsg.ledger import codec
+from ezmsg.ledger.clock import Clock
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerError
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.log import POLL_S, Ledger
@@ -34,13 +35,13 @@ class MemoryLedger(Ledger):
     failure = None
     tail_bytes = 0
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self.header = new_header(clock())
+        self.header = new_header(clock.real())
         self._first = first_bytes(self.header)
         self._place = Place(len(self._first), 0, self._first[self._first.index(b"\n") + 1 :])
         self._hash: Hash = sha256(self._first)
-        self._clock = clock
+        self.clock = clock
         self._pid = os.getpid()
         self._events: list[AnyEvent] = []
         self._ends = array("q")  # of each commit: how many events there were after it
@@ -52,7 +53,9 @@ class MemoryLedger(Ledger):
 
     # --- write ---
 
-    def append(self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True) -> list[Event]:
+    def append(
+        self, events: Iterable[Event], expected_seq: int | None = None, wait: bool = True, time: int | None = None
+    ) -> list[Event]:
         batch = events if type(events) is list else list(events)
         self._refuse_fork()
         with self._lock:
@@ -61,7 +64,7 @@ class MemoryLedger(Ledger):
                 raise Conflict(f"the ledger in memory is at seq {self._place.seq}, not at {expected_seq}")
             if not batch:
                 return []
-            stamped = stamp(batch, self._place.seq, self._clock())
+            stamped = stamp(batch, self._place.seq, self.clock.real() if time is None else time)
             self._store(encode_stamped(stamped), stamped)
         return stamped
 

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Callable, Sequence
 
+from ezmsg.ledger.clock import Clock
 from ezmsg.ledger.file import FileLedger
 from ezmsg.ledger.folder.proven import add_to_note
 from ezmsg.ledger.folder.reader import FolderReader
-from ezmsg.ledger.folder.rotation import begin_segment, drop_before, make_ready, pack_sealed
+from ezmsg.ledger.folder.rotation import begin_segment, drop_sealed, make_ready, pack_sealed
 from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
@@ -26,7 +27,7 @@ class SegmentedLedger(FileLedger):
     """
 
     def __init__(
-        self, disk: Disk, path: str, durability: Durability, clock: Callable[[], int], *, make: bool = True
+        self, disk: Disk, path: str, durability: Durability, clock: Clock, *, make: bool = True
     ) -> None:
         self._make = make
         super().__init__(disk, path, durability, clock)
@@ -38,7 +39,7 @@ class SegmentedLedger(FileLedger):
         return self._began
 
     def _make_ready(self) -> str:
-        return make_ready(self._disk, self.location, self._clock, make=self._make)
+        return make_ready(self._disk, self.location, self.clock.real, make=self._make)
 
     def _make_reader(self, lock: WriterLock) -> Reader | FolderReader:
         reader = FolderReader(self._disk, self.location, named=False)
@@ -71,7 +72,7 @@ class SegmentedLedger(FileLedger):
         writer = self._writer
         if writer.place.seq == writer.began.seq and not writer.closed:
             return False
-        now = self._clock()
+        now = self.clock.real()
 
         sealed: dict[str, str] = {}
 
@@ -92,6 +93,7 @@ class SegmentedLedger(FileLedger):
         self._writer.check_usable()
         return pack_sealed(self._disk, self.location, stop)
 
-    def drop(self, before: int) -> list[str]:
+    def drop(self, before: int | Callable[[int], bool]) -> list[str]:
         self._writer.check_usable()
-        return drop_before(self._disk, self.location, before)
+        is_old = before if callable(before) else before.__gt__
+        return drop_sealed(self._disk, self.location, is_old)

@@ -1,5 +1,6 @@
 """From the state that was logged to the one that was lived, by ordinary events: what follows a gap that lost some."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,15 +18,18 @@ class Bridge:
     ``events`` are stamped with ``time`` and the seqs after ``logged.seq``; ``logged`` itself is folded on by each.
     ``ids`` gives the new id of each thing that was opened while nothing could be written: its old one is the seq of an
     event that is lost. Closings have the reason ``unseen``, openings ``observed``. What no event can say again stays
-    lost: the label that a session had from a registration which is lost and was given up. Cost: O(both states).
+    lost: the label that a session had from a registration which is lost and was given up. ``first`` is said
+    before all else. Cost: O(both states).
     """
 
-    def __init__(self, logged: GraphState, lived: GraphState, time: int) -> None:
+    def __init__(self, logged: GraphState, lived: GraphState, time: int, first: Sequence[ev.Event] = ()) -> None:
         self.events: list[Any] = []
         self.ids: dict[int, int] = {}
         self._state = logged
         self._lived = lived
         self._time = time
+        for event in first:
+            self._emit(event)
         self._appear("runs", ev.ServerStarted)  # missing when the file itself was lost
         self._close()
         self._open()

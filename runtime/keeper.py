@@ -24,7 +24,8 @@ HOUSEWORK_S = 60.0
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """When to begin a new segment: after ``size`` bytes of events, or ``every`` ns, whichever comes first.
 
-    Sealed segments are compressed if ``compress``, and removed ``keep`` ns after they were sealed (None: never).
+    Sealed segments are compressed if ``compress``, and removed ``keep`` ns after they were sealed (None: never). Both
+    spans are of time that really passed, as far as this run can tell: see ``ClockWatch.age``.
     """
 
     size: int | None = None
@@ -55,29 +56,30 @@ class Keeper:
         ledger, now = graph.ledger, time.monotonic()
         if not ledger.segmented or (self._thread is not None and self._thread.is_alive()):
             return
-        due = now >= self._not_before and graph.degraded is None and self._is_due(ledger)
+        due = now >= self._not_before and graph.degraded is None and self._is_due(graph)
         if due or now >= self._housework_at:
             self._housework_at = now + HOUSEWORK_S
             self._thread = threading.Thread(
-                target=self._work, args=(ledger, due), name="ezmsg-ledger-keeper", daemon=True
+                target=self._work, args=(graph, ledger, due), name="ezmsg-ledger-keeper", daemon=True
             )
             self._thread.start()
 
-    def _is_due(self, ledger: Ledger) -> bool:
-        size, every = self.rotation.size, self.rotation.every
+    def _is_due(self, graph: RecordedGraph) -> bool:
+        ledger, size, every = graph.ledger, self.rotation.size, self.rotation.every
         if size is not None and ledger.grown >= size:
             return True
-        return every is not None and ledger.grown > 0 and time.time_ns() - ledger.began >= every
+        return every is not None and ledger.grown > 0 and graph.clocks.age(ledger.began) >= every
 
     # --- in the thread -----------------------------------------------------------------------------------------------
 
-    def _work(self, ledger: Ledger, due: bool) -> None:
+    def _work(self, graph: RecordedGraph, ledger: Ledger, due: bool) -> None:
         """Do what is due; a failure is logged, and the work tried again after RETRY_S."""
         try:
             if due:
                 rotate(ledger)
-            if self.rotation.keep is not None:
-                self._say(ledger, "removed", ledger.drop(time.time_ns() - self.rotation.keep))
+            keep = self.rotation.keep
+            if keep is not None:
+                self._say(ledger, "removed", ledger.drop(lambda sealed: graph.clocks.age(sealed) > keep))
             if self.rotation.compress:
                 self._say(ledger, "made", ledger.pack(self._stopping.is_set))
         except (LedgerError, OSError) as error:

@@ -47,15 +47,15 @@ class LiveGraph(RecordedGraph):
         >>> live = LiveGraph(Ledger.memory())
         >>> live.connect("SOURCE", "SINK")
         ('SINK',)
-        >>> live.state.seq  # the event before it is the beginning of the run
-        2
+        >>> live.state.seq  # the two events before it begin the run: a reading of the clocks, and who records
+        3
         >>> live.close()
 
     Every method decides without waiting and without a lock: it checks the command against ``state``, appends what was
     decided, applies it, and returns. A refused command raises a CommandRefused, which is recorded too; one that names
     what is not there, or is malformed, raises InvalidEvent and leaves no trace: what is in the ledger can be folded.
-    Opening appends ``server.started``, after a ``server.lost`` when the run before never said that it ended; ``close``
-    ends the run, and every command after it raises LedgerClosed. One thread at a time.
+    Opening appends ``clock.read`` and ``server.started``, after a ``server.lost`` when the run before never said that
+    it ended; ``close`` ends the run, and every command after it raises LedgerClosed. One thread at a time.
 
     ``served``: a pipeline depends on it. Then no command waits or fails for the disk's sake: while the ledger cannot be
     written, decisions go on and their events wait (``degraded``); ``tend``, called now and then, writes them when that
@@ -323,8 +323,10 @@ class LiveGraph(RecordedGraph):
         )
         if process is not None:
             return int(self._commit(routed)[0].seq), self.state.processes[process].uuid
-        answer = ev.RequestAnswered(request=self.spool.next_seq, ok=False, error_code="UNROUTABLE_UNIT")
-        return int(self._commit(routed, answer)[0].seq), None
+        stored = self._commit(
+            routed, then=lambda first: ev.RequestAnswered(request=first, ok=False, error_code="UNROUTABLE_UNIT")
+        )
+        return int(stored[0].seq), None
 
     def answer_request(
         self,
@@ -404,6 +406,7 @@ class LiveGraph(RecordedGraph):
             return
         state = self.state
         self._commit(
+            *self.clocks.readings("stop"),
             *self._refusals.flush(everything=True),
             *self._fail("SERVER_STOPPED", lambda request: True),
             *(ev.SessionClosed(session=key, reason="server_stopped") for key in state.sessions),

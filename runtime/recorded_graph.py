@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -21,6 +20,7 @@ from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.bridge import Bridge
+from ezmsg.ledger.runtime.clock_watch import ClockWatch
 from ezmsg.ledger.runtime.references import check_references
 from ezmsg.ledger.runtime.spool import Degraded, Spool
 
@@ -63,19 +63,33 @@ class RecordedGraph:
             ev.ServerLost(server=run, last_seen=seen, untold=untold) for run in self.state.runs if run not in told
         ]
         self.run = 0
-        self.run = int(self._store([*owed, *lost, started])[-1].seq)
+        self.clocks = ClockWatch(ledger.clock)
+        self._segment = ledger.began
+        read = self.clocks.readings("start", identity=True)
+        now = read[0].real if read else ledger.clock.real()
+        self.run = int(self._store([*owed, *lost, *read, started], now)[-1].seq)
+        self.clocks.note(read)
 
     # --- the one way a decision takes --------------------------------------------------------------------------------
 
-    def _commit(self, *events: ev.Event) -> list[Any]:
-        """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone."""
+    def _commit(self, *events: ev.Event, then: Callable[[int], ev.Event] | None = None) -> list[Any]:
+        """Store what was decided, unless the run is over or the fold of it would fail: that could never be undone.
+
+        ``then`` makes a last event, given the seq that the first one will have: only here is that known, because a
+        reading of the clocks may have to go before them.
+        """
         if self.run not in self.state.runs:
             raise LedgerClosed("the run of this graph has ended", hint="Open another LiveGraph on the ledger.")
+        time, moved = self.clocks.now()
+        if moved:
+            self._record_clocks(None, time)
+        if then is not None:
+            events = (*events, then(self.spool.next_seq))
         check_references(events, self.state, self.spool.next_seq)
-        return self._store(list(events))
+        return self._store(list(events), time)
 
-    def _store(self, events: list[ev.Event]) -> list[Any]:
-        stored = self.spool.append(events)
+    def _store(self, events: list[ev.Event], time: int) -> list[Any]:
+        stored = self.spool.append(events, time)
         self.state.apply_batch(stored)
         if self.spool.trouble is not None:
             self._leave_word()
@@ -106,6 +120,25 @@ class RecordedGraph:
         if self.on_feed is not None:
             self.on_feed(entries)
 
+    def _look_at_clocks(self) -> None:
+        """Record a reading of the clocks when one is due though nothing happens."""
+        if self.run not in self.state.runs:
+            return
+        time, moved = self.clocks.now()
+        if moved:
+            self._record_clocks(None, time)
+        elif self.ledger.segmented and self._segment != self.ledger.began and self.degraded is None:
+            if self.ledger.grown:  # something has happened in it: the segments before may go, and their readings too
+                self._record_clocks("segment", time, identity=True)
+                self._segment = self.ledger.began
+        elif self.clocks.is_quiet(self.state.seq):
+            self._record_clocks("idle", time)
+
+    def _record_clocks(self, reason: str | None, time: int, *, identity: bool = False) -> None:
+        read = self.clocks.readings(reason, identity=identity)
+        self._store(list(read), time)
+        self.clocks.note(read, self.state.seq)
+
     # --- the disk ----------------------------------------------------------------------------------------------------
 
     @property
@@ -123,8 +156,11 @@ class RecordedGraph:
 
         Costs next to nothing when all is well, and one small write while the disk is full; ``at_once`` does not wait
         for the time of the next attempt. Where events were lost and there is room: a replay from the last checkpoint.
+        The clocks are read, and that is recorded, when wall time was set, the machine slept, or it is quiet: see
+        ``ClockWatch``.
         """
         self.spool.look()
+        self._look_at_clocks()
         if not self.spool.resume(at_once=at_once):
             if self.run in self.state.runs:
                 self._leave_word()
@@ -132,9 +168,8 @@ class RecordedGraph:
         degraded, late = self.spool.degraded, self.spool.late
         assert degraded is not None
         first, last = self.spool.missing or (self.spool.head - late + 1, self.spool.head)
-        gap = ev.Gap(
-            seq=last + 1, time=time.time_ns(), first=first, last=last, lost=0, late=late, reason=degraded.error
-        )
+        now = self.ledger.clock.real()
+        gap = ev.Gap(seq=last + 1, time=now, first=first, last=last, lost=0, late=late, reason=degraded.error)
         if self.spool.missing is not None:
             self._bridge(gap)
         elif late:
@@ -153,15 +188,17 @@ class RecordedGraph:
         )
         logged.watch = self._watch
         logged.apply(gap)
-        bridge = Bridge(logged, self.state, gap.time)
+        read = self.clocks.readings("gap", identity=True)
+        bridge = Bridge(logged, self.state, gap.time, read)
         if not self._write_over_gap([gap, *bridge.events], logged, gap):
             return  # the ids of the bridge are those of events that do not exist
+        self.clocks.note(read)
         self.run = bridge.ids.get(self.run, self.run)
         self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
 
     def leave_end(self, reason: str, by: str | None, exit_code: int | None, signal: str | None) -> None:
         """The run has ended in good order, and where that cannot be written, the next writer is to know."""
-        self._leave_word(ended=time.time_ns(), reason=reason, by=by, exit_code=exit_code, signal=signal)
+        self._leave_word(ended=self.ledger.clock.real(), reason=reason, by=by, exit_code=exit_code, signal=signal)
 
     def current(self, key: int) -> int:
         """The id that a thing has now. It has another one only after the event that gave the first was lost.

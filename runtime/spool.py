@@ -44,10 +44,11 @@ class Degraded(msgspec.Struct, frozen=True):
 
 class _Batch(NamedTuple):
     """The events of one append that may still have to be written. ``size``: bytes of their lines, counted while they
-    wait; 0 for what was written and is kept for fear of a failing sync."""
+    wait; 0 for what was written and is kept for fear of a failing sync. ``since``: by a monotonic clock (ns)."""
 
     events: list[ev.Event]
     size: int
+    since: int
 
 
 class Spool:
@@ -74,6 +75,7 @@ class Spool:
         self._room = 1  # bytes, at least, that there must be for an attempt to make sense
         self._tried = 0.0  # when the last attempt began
         self._pause = 0.0  # from its end, or from the failure, to the next one
+        self._mono = ledger.clock.mono
         self._callbacks: tuple[Callable[[int], None], Callable[[LedgerError], None]] | None = None
         self._noted: Unwritten | None = None
         self.noted = True
@@ -123,11 +125,14 @@ class Spool:
             self._noted = unwritten
             self.noted = True
 
-    def append(self, events: list[ev.Event]) -> list[ev.Event]:
-        """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going."""
+    def append(self, events: list[ev.Event], time: int | None = None) -> list[ev.Event]:
+        """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going.
+
+        ``time``: see ``Ledger.append``.
+        """
         if self._error is None:
             try:
-                stored = self.ledger.append(events, wait=self._wait)
+                stored = self.ledger.append(events, wait=self._wait, time=time)
             except WriteFailed as error:
                 if not self._keep_going:
                     raise
@@ -137,32 +142,32 @@ class Spool:
                 if self._keeps:
                     self._keep(stored)
                 return stored
-        stored = stamp(events, self.head, time.time_ns())
+        stored = stamp(events, self.head, self.ledger.clock.real() if time is None else time)
         size = len(encode_stamped(stored))  # checked as a stored one is: one that cannot be stored would block the rest
         self.head = stored[-1].seq
-        self._kept.append(_Batch(stored, size))
+        self._kept.append(_Batch(stored, size, self._mono()))
         self._bytes += size
         if self._bytes > QUEUE_MAX:
             self._drop()
         return stored
 
-    def lag(self, now: int) -> int | None:
-        """For how long (ns, at time ``now``) the oldest event that is not known to be on the disk has waited for it.
+    def lag(self) -> int | None:
+        """For how long (ns) the oldest event that is not known to be on the disk has waited for it.
 
         0 when all are; None at level ``none``, where the disk is not asked.
         """
         if not self._keeps:
             return None
         durable = self.ledger.durable_seq if self._error is None else self.ledger.head
-        waiting = next((batch.events for batch in self._kept if batch.events[-1].seq > durable), None)
-        return 0 if waiting is None else max(0, now - waiting[0].time)
+        waiting = next((batch.since for batch in self._kept if batch.events[-1].seq > durable), None)
+        return 0 if waiting is None else self._mono() - waiting
 
     def read(self, after: int = 0) -> Iterator[list[AnyEvent]]:
         """The events after a seq, as of now: those of the ledger, then those that wait for it. See ``Ledger.read``."""
         for batch in self.ledger.read(after):
             after = batch[-1].seq
             yield batch
-        for waiting, _ in list(self._kept):  # some are in the ledger as well, since the pass over it began
+        for waiting, _, _ in list(self._kept):  # some are in the ledger as well, since the pass over it began
             if waiting[0].seq <= after + 1 <= waiting[-1].seq:
                 yield clip(waiting, after, None)  # type: ignore[arg-type]
                 after = waiting[-1].seq
@@ -171,7 +176,7 @@ class Spool:
         """Keep what a failed sync could still take back: a few batches at most, until the flusher has been there."""
         durable = self.ledger.durable_seq
         self._forget(durable)
-        self._kept.append(_Batch(stored, 0))
+        self._kept.append(_Batch(stored, 0, self._mono()))
 
     def _forget(self, seq: int) -> None:
         """Keep nothing up to ``seq``: it is in the ledger."""
@@ -189,7 +194,7 @@ class Spool:
         """Stop writing for now; said once, loudly."""
         self._error = error
         self._broken = bool(self.ledger.loss) or self.ledger.failure is not None
-        self._since = time.time_ns()
+        self._since = self.ledger.clock.real()
         self._room = 1
         self._tried = time.monotonic()
         self._pause = RETRY_S

@@ -58,6 +58,7 @@ COMMANDS = (
     Command("show", LOOK, "What was the graph like at a moment?"),
     Command("diff", LOOK, "What changed between two moments?", moments=True),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?"),
+    Command("clocks", LOOK, "Can the times in this ledger be trusted, and where was the clock set?"),
     Command("why", LOOK, "Why is this edge here, or why is it gone?"),
     Command("history", LOOK, "Who held this, or ran it, and when did that change?"),
     Command("path", LOOK, "When was there a path from here to there, and how often did it break?"),

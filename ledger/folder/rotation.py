@@ -233,8 +233,10 @@ def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: Fals
     return made
 
 
-def drop_before(disk: Disk, folder: str, time: int) -> list[str]:
-    """Remove the segments that were sealed before ``time`` (ns since the epoch, UTC), oldest first; their names.
+def drop_sealed(disk: Disk, folder: str, is_old: Callable[[int], bool]) -> list[str]:
+    """Remove the segments of which ``is_old`` says so, given when they were sealed (ns since the epoch, UTC).
+
+    Oldest first, up to the first that is to stay; returns their names.
 
     The last one stays, and so does one whose successor has no checkpoint to start from. Raises LogError, OSError.
     """
@@ -243,7 +245,7 @@ def drop_before(disk: Disk, folder: str, time: int) -> list[str]:
     dropped: list[str] = []
     for number in segments.numbers()[:-1]:
         following = segments.opening(number + 1).segment
-        if following is None or following.opened >= time or not following.checkpoint:
+        if following is None or not is_old(following.opened) or not following.checkpoint:
             break
         for name in listed[number]:
             disk.remove(os.path.join(folder, name))

@@ -61,7 +61,9 @@ class Writer:
         )
         _open.add(self)
 
-    def append(self, events: Iterable[Event], expected_seq: int | None, wait: bool) -> list[Event]:
+    def append(
+        self, events: Iterable[Event], expected_seq: int | None, wait: bool, at: int | None = None
+    ) -> list[Event]:
         """See ``Ledger.append``."""
         batch = events if type(events) is list else list(events)
         if self.lock_file.forked:
@@ -71,7 +73,7 @@ class Writer:
             self._check(expected_seq)
             if not batch:
                 return []
-            stamped = stamp(batch, self.place.seq, self._clock())
+            stamped = stamp(batch, self.place.seq, self._clock() if at is None else at)
             end = self._commit(encode_stamped(stamped), stamped[-1].seq, len(stamped)).offset
             inline = flusher.full or (wait and self.durability == "commit")
             self._tell(wake=not inline and self.durability != "none")

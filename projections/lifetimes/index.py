@@ -25,7 +25,7 @@ from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")
 
-VERSION = 3
+VERSION = 4
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"

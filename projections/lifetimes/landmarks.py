@@ -11,6 +11,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.readings import Reading, Readings
 from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.storage.seq_times import TimeStack
 
@@ -54,7 +55,8 @@ class Landmarks:
     """Runs, sessions and marks of a ledger, in their order. Applying one event costs O(1).
 
     ``refusals`` and ``losses`` are the seqs of the events that say so: a refused command; a session or run that was
-    lost, or a session that ended in an error. ``gaps`` are the stretches that could not be recorded at once.
+    lost, or a session that ended in an error. ``gaps`` are the stretches that could not be recorded at once;
+    ``readings``, those of the recorder's clocks.
 
     ``first`` and ``last`` are the (seq, time) of the ledger's ends, (0, 0) while it is empty; ``earliest`` and
     ``latest`` bound all its times (ns since the epoch, UTC), which differ from those when a clock was set back.
@@ -72,6 +74,7 @@ class Landmarks:
         self.gaps: list[ev.Gap] = []
         self.refusals: list[int] = []
         self.losses: list[int] = []
+        self.readings = Readings()
 
     def begin(self, state: GraphState) -> None:
         """Start after ``state``, when the events before it are gone: of these, only what still went on is known."""
@@ -90,6 +93,7 @@ class Landmarks:
         """Note events in order; the same as ``apply`` on each."""
         dispatch(self, events, _HANDLERS)
         if events:
+            self._note_readings(events, events)
             self._note_times(events)
 
     def take(self, events: Sequence[Any], others: Sequence[Any], lasts: Sequence[Any]) -> None:
@@ -106,13 +110,14 @@ class Landmarks:
         if not self.first[0]:
             self.first = (events[0].seq, events[0].time)
             self.earliest = self.latest = events[0].time
+        self._note_readings(events, others)
         self._note_times(lasts)
 
     def sections(self) -> "tuple[bytes, array[int], array[int]]":
         """The landmarks as bytes for an index file: a JSON object, and the two columns of the times."""
         kept = _Kept(
             self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks, self.gaps,
-            self.refusals, self.losses,
+            self.refusals, self.losses, self.readings.kept, self.readings.ends,
         )  # fmt: skip
         return msgspec.json.encode(kept), *self.times.columns
 
@@ -121,8 +126,9 @@ class Landmarks:
         """The landmarks up to ``seq`` that ``sections`` gave. Raises MsgspecError when ``data`` is something else."""
         landmarks = cls()
         kept = msgspec.json.decode(data, type=_Kept)
-        for name in kept.__struct_fields__:
+        for name in _PLAIN:
             setattr(landmarks, name, getattr(kept, name))
+        landmarks.readings = Readings(kept.readings, kept.ends)
         landmarks.times = TimeStack(array("q", bytes(times)), array("q", bytes(seqs)))
         landmarks.seq = seq
         return landmarks
@@ -131,6 +137,15 @@ class Landmarks:
         """Equal landmarks that grow on by themselves. Cost: O(all)."""
         data, times, seqs = self.sections()
         return Landmarks.load(data, memoryview(times), memoryview(seqs), self.seq)
+
+    def _note_readings(self, events: Sequence[Any], others: Sequence[Any]) -> None:
+        """``others`` are all of ``events`` but edges. A reading is told of the time before it: few batches have any."""
+        if ev.ClockRead in set(map(type, others)):
+            before = self.last[1]
+            for event in events:
+                if type(event) is ev.ClockRead:
+                    self.readings.add(event, before)
+                before = event.time
 
     def _note_times(self, events: Sequence[Any]) -> None:
         times = [event.time for event in events]
@@ -162,12 +177,14 @@ class Landmarks:
         for run in self.runs:
             if run.start == event.server:
                 run.end, run.ended, run.ending = event.seq, event.time, "stopped"
+        self.readings.end(event.seq + 1)
 
     def _server_lost(self, event: ev.ServerLost) -> None:
         for run in self.runs:
             if run.start == event.server:  # said by the run after it: its own last event is the one before
                 run.end, run.ended, run.ending = event.seq - 1, event.last_seen, "lost"
         self.losses.append(event.seq)
+        self.readings.end(event.seq)
 
     def _session_opened(self, event: ev.SessionOpened) -> None:
         self.sessions[event.seq] = SessionMark(
@@ -183,6 +200,8 @@ class Landmarks:
 
     def _gap(self, event: ev.Gap) -> None:
         self.gaps.append(event)
+        if event.lost:
+            self.readings.end(event.first)
 
     def _metadata_registered(self, event: ev.MetadataRegistered) -> None:
         session = self.sessions[event.session]
@@ -204,7 +223,11 @@ class _Kept(msgspec.Struct):
     gaps: list[ev.Gap]
     refusals: list[int]
     losses: list[int]
+    readings: list[Reading]
+    ends: list[int]
 
+
+_PLAIN = tuple(name for name in _Kept.__struct_fields__ if name not in ("readings", "ends"))
 
 _HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {
     ev.ServerStarted: Landmarks._server_started,

@@ -46,6 +46,8 @@ class Cause(Answer, frozen=True):
 class Span(Answer, frozen=True):
     """A stretch from event ``born`` up to the one before ``died`` (None: it lasts). Times are ns; ``ns``: its length.
 
+    ``clock`` says how that is known: "mono", by a clock that nobody sets; "wall", by wall time, for the ledger has no
+    readings of the clocks there; "boots", likewise, for its ends are of two starts of a machine, or of two machines.
     ``came`` and ``went``: the events at its ends, where the answer tells them.
     """
 
@@ -54,6 +56,7 @@ class Span(Answer, frozen=True):
     born_time: int
     died_time: int | None
     ns: int
+    clock: str = "wall"
     came: Cause | None = None
     went: Cause | None = None
 
@@ -79,6 +82,13 @@ class Life(Answer, frozen=True):
     label: str | None = None
     value: Any = None
     ended: int | None = None
+
+    @property
+    def until(self) -> int:
+        """The event by whose reading of the clocks ``ended`` is to be taken; the birth while it lasts."""
+        if self.died is None or self.went is None:
+            return self.born
+        return self.died - 1 if self.ended is not None and self.went.kind == "run lost" else self.died
 
     def __repr__(self) -> str:
         who = f" held by {self.label}" if self.kind == "edge" else ""

@@ -16,7 +16,7 @@ _SPAN = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?(?:ms|s|m|h|d))+", re.ASCII)
 _TIME = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d)(?:[T ](?=\d)|(?!\d)))?"
     r"(?:(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"(?:\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?|(?<=\s)[A-Za-z][\w+/-]*|\[[A-Za-z][\w+/-]*\]))?",
+    r"(?:\s*(?P<zone>Z|[+-]\d\d(?::?\d\d(?::\d\d)?)?|(?<=\s)[A-Za-z][\w+/-]*|\[[A-Za-z][\w+/-]*\]))?",
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +30,8 @@ def time_text(time: int, zone: tzinfo | None = None, digits: int = 3) -> str:
         return f"{time / SECOND} s after 1970"
     fraction = f".{time % SECOND:09d}"[: digits + 1] if digits else ""
     offset = shown.strftime("%z")
-    return f"{shown:%Y-%m-%d %H:%M:%S}{fraction}{offset[:3]}:{offset[3:5]}"
+    seconds = f":{offset[5:7]}" if offset[5:7] else ""  # Monrovia was 44 min 30 s behind until 1972: where clocks begin
+    return f"{shown:%Y-%m-%d %H:%M:%S}{fraction}{offset[:3]}:{offset[3:5]}{seconds}"
 
 
 def local(time: int, zone: tzinfo | None = None) -> datetime:
@@ -108,9 +109,9 @@ def _zone(text: str) -> tzinfo:
     if name == "Z":
         return UTC
     if name[0] in "+-":
-        digits = name[1:].replace(":", "").ljust(4, "0")
-        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        if int(digits[2:]) > 59 or offset >= timedelta(days=1):
+        digits = name[1:].replace(":", "").ljust(6, "0")
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:]))
+        if int(digits[2:4]) > 59 or int(digits[4:]) > 59 or offset >= timedelta(days=1):
             raise ValueError(f"there is no offset {name}")
         return timezone(-offset if name[0] == "-" else offset)
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -133,6 +134,11 @@ def elapsed_text(ns: int) -> str:
     if hours:
         return f"{sign}{hours}:{minutes:02d}:{seconds:02d}.{ms:03d}"
     return f"{sign}{minutes}:{seconds:02d}.{ms:03d}" if minutes else f"{sign}{seconds}.{ms:03d}"
+
+
+def length_text(ns: int, clock: str) -> str:
+    """As ``span_text``; a length that was told by wall time because its ends are of two boots of a machine says so."""
+    return span_text(ns) + (" by the wall clock" if clock == "boots" else "")
 
 
 def span_text(ns: int) -> str:

@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.archive import Archive
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
+from ezmsg.ledger.projections.lifetimes.readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans
 from ezmsg.ledger.projections.questions import causes
 from ezmsg.ledger.projections.questions.answers import Cause, Life, Span
@@ -143,10 +144,15 @@ class Evidence:
         """The time of event ``seq``, ns."""
         return self.lifetimes.time_of(seq)
 
+    def elapsed(self, seq_a: int, seq_b: int) -> Elapsed:
+        """The time that passed from event ``seq_a`` to event ``seq_b``: see ``Readings``."""
+        return self.lifetimes.landmarks.readings.elapsed(seq_a, self.time(seq_a), seq_b, self.time(seq_b))
+
     def spans(self, spans: Spans, until: int | None = None) -> list[Span]:
         """Stretches of seqs with their times, up to event ``until`` (None: the last one), where those that last end.
 
-        A clock that was set back counts as no time, and neither does the time in which a lost server was already dead.
+        What passed is told by the readings of the clocks, where there are any: see ``Readings``; else a clock that was
+        set back counts as no time. Nor does the time in which a lost server was already dead.
         """
         until = self.head if until is None else until
         out = []
@@ -155,8 +161,10 @@ class Evidence:
                 break
             lasts = died > until
             begin, end = self.time(born), self.time(until) if lasts else self._ended(died)
-            length = max(0, end - begin)
-            out.append(Span(born, None if lasts else died, begin, None if lasts else end, length))
+            last = until if lasts else self.dead_from(died)
+            passed = self.lifetimes.landmarks.readings.elapsed(born, begin, last, end)
+            length, clock = max(0, passed.ns), passed.clock
+            out.append(Span(born, None if lasts else died, begin, None if lasts else end, length, clock))
         return out
 
     def _ended(self, seq: int) -> int:
@@ -164,10 +172,17 @@ class Evidence:
 
         That is the time in its lock file, which is renewed once a second, or of its last event when that is later.
         """
+        return self._last_signs().get(seq) or self.time(seq)
+
+    def dead_from(self, seq: int) -> int:
+        """The event by whose reading of the clocks the end that ``seq`` tells of is taken: of a lost run its last."""
+        return seq - 1 if seq in self._last_signs() else seq
+
+    def _last_signs(self) -> dict[int, int]:
         if self._lost is None:
             runs = [run for run in self.lifetimes.landmarks.runs if run.ending == "lost" and run.end is not None]
             self._lost = {run.end + 1: max(run.ended or 0, self.time(run.end)) for run in runs if run.end is not None}
-        return self._lost.get(seq) or self.time(seq)
+        return self._lost
 
     def caused(self, spans: list[Span]) -> list[Span]:
         """The same spans with the events at their ends: of more than CAUSED spans, only the first and the last ones."""

@@ -21,7 +21,7 @@ BUILDS = frozenset(
 """The events that add something to the graph, or put something else in its place."""
 
 
-RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost)
+RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost, ev.ClockRead)
 """The events that a run consists of when no client ever connected."""
 
 

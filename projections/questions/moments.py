@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.lifetimes.landmarks import Run, SessionMark
 from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.projections.questions.clock import SECOND, UNITS, ClockTime, time_text
 from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, did_you_mean, near, number
+from ezmsg.ledger.projections.questions.wall_times import WallTimes
 
 FORMS = (
     "Moments are: a seq (42), a time (14:03:20, 2026-11-24T14:03:20+01:00), -5m, start, end, mark:NAME, session:ID, "
@@ -137,7 +138,20 @@ class Moments:
             raise UnknownMoment(f"there is no mark {name!r}", hint=near(name, (mark.name for mark in marks), "marks"))
         mark = found[-1]
         by = f" by {mark.author}" if mark.author else ""
-        return Moment(text, mark.seq, mark.time, f'mark "{mark.name}"{by}{_which(found)}', mark.seq)
+        how = f'mark "{mark.name}"{by}{_which(found)}'
+        if mark.happened is None:
+            return Moment(text, mark.seq, mark.time, how, mark.seq)
+        return self._when_it_happened(text, mark, f"{how}, which happened at {self._show(mark.happened)}")
+
+    def _when_it_happened(self, text: str, mark: Mark, how: str) -> Moment:
+        """The moment of a mark that was appended later: as the recorder's clock ran when the mark came, or before."""
+        happened = mark.happened
+        assert happened is not None, mark
+        times = self._times()
+        meant = [each for each in times.containing(happened) if each.first <= mark.seq]
+        found = times.find(happened, happened, meant[-1] if times.went_back and meant else None)
+        before = self._ledger.first - 1
+        return Moment(text, max(before, found.seq), happened, how, max(before + 1, found.since))
 
     def _at_session(self, text: str, name: str) -> Moment:
         sessions = self._archive.landmarks.sessions
@@ -172,8 +186,14 @@ class Moments:
         assert length is not None, asked
         now = self._now()
         landmarks = self._archive.landmarks
-        time = (landmarks.last[1] if now is None else now) - length[0]
+        seq, last = landmarks.last
+        last = last if now is None else now
+        times = self._times()
+        found = times.ago(seq, last, length[0]) if times.was_set else last - length[0]
+        time = found if isinstance(found, int) else found.time
         how = f"{length[1]} before {'the last event' if now is None else 'now'} ({self._show(time)})"
+        if not isinstance(found, int):
+            return Moment(text, found.seq, time, how, found.since)
         return self._at_instant(text, time, time, how, now, clamp)
 
     def _at_time(self, text: str, written: ClockTime, clamp: bool) -> Moment:
@@ -188,21 +208,31 @@ class Moments:
         return self._at_instant(text, begin, end, shown, now, clamp)
 
     def _on_a_day(self, written: ClockTime, now: int | None) -> int:
-        """The instant of a time without a date: on the last day of the ledger on which it is not in the future."""
+        """The instant of a time without a date: on the last day of the ledger on which it is not in the future.
+
+        Where the wall clock is known to have been set back, that is the day on which the ledger ends: a clock that ran
+        ahead for a while had days that never were.
+        """
         landmarks = self._archive.landmarks
-        latest = max(landmarks.latest, now or 0)
+        times = self._times()
+        latest = max(landmarks.last[1] if times.went_back else landmarks.latest, now or 0)
         last = clock.local(latest, written.zone or self._zone)
         today = datetime(last.year, last.month, last.day)
         begin = written.instant(self._zone, today)
         if begin > latest:
             yesterday = written.instant(self._zone, today - timedelta(days=1))
-            if yesterday + written.width > landmarks.earliest:
+            if times.went_back:
+                there = any(each.begin < yesterday + written.width and yesterday < each.end for each in times.stretches)
+            else:
+                there = yesterday + written.width > landmarks.earliest
+            if there:
                 return yesterday
         return begin
 
     def _at_instant(self, text: str, begin: int, end: int, how: str, now: int | None, clamp: bool) -> Moment:
         """The moment from ``begin`` to ``end``, ns: the state has all up to ``end``; "since" it begins at ``begin``."""
         landmarks = self._archive.landmarks
+        times = self._times()
         outside = ""
         if landmarks.seq == 0 or end < landmarks.earliest:
             outside = f"{how} is before the first event"
@@ -210,10 +240,15 @@ class Moments:
             outside = f"{how} is after the last event" if now is None else f"{how} is in the future"
         if outside and not clamp:
             raise UnknownMoment(outside, hint=self._extent())
+        said = times.containing(end) or times.containing(begin) if times.went_back else []
+        if len(said) > 1:
+            raise _said_twice(how, [times.find(begin, end, each).seq for each in said])
+        found = times.find(begin, end, said[0] if said else None)
         before = self._ledger.first - 1
-        return Moment(
-            text, max(before, landmarks.seq_at(end)), begin, how, max(before, landmarks.seq_at(begin - 1)) + 1
-        )
+        return Moment(text, max(before, found.seq), begin, how, max(before + 1, found.since))
+
+    def _times(self) -> WallTimes:
+        return WallTimes(self._archive.landmarks, lambda seq: self._event(seq).time)
 
 
 def sessions_named(sessions: dict[int, SessionMark], name: str) -> list[SessionMark]:
@@ -232,6 +267,15 @@ def sessions_named(sessions: dict[int, SessionMark], name: str) -> list[SessionM
         some = ", ".join(f"{session.seq} ({session.uuid})" for session in begun[:NAMED_MAX])
         raise UnknownMoment(f"the UUIDs of {len(begun)} sessions begin with {name}", hint=f"They are {some}.")
     return begun
+
+
+def _said_twice(how: str, seqs: list[int]) -> UnknownMoment:
+    named = " and ".join((", ".join(f"seq {seq}" for seq in seqs[:-1]), f"seq {seqs[-1]}"))
+    times = "twice" if len(seqs) == 2 else f"{len(seqs)} times"
+    return UnknownMoment(
+        f"the wall clock said {how} {times}, for it was set back: {named} are meant",
+        hint=f"Give the seq, such as --at {seqs[-1]}; ezmsg-ledger clocks shows where the clock was set.",
+    )
 
 
 def _run_end(run: Run) -> str:

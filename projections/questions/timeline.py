@@ -18,6 +18,7 @@ from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
 from ezmsg.ledger.projections.lifetimes.columns import stretches
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.readings import Elapsed
 from ezmsg.ledger.projections.questions.moments import Moment, Moments
 
 if TYPE_CHECKING:
@@ -125,6 +126,21 @@ class Timeline:
         'mark "steady"'
         """
         return text if isinstance(text, Moment) else self._moments.resolve(str(text), clamp=clamp)
+
+    def elapsed(self, seq_a: int, seq_b: int) -> Elapsed:
+        """The time that passed from event ``seq_a`` to event ``seq_b``, and how that is known: see ``Readings``.
+
+        By a clock that nobody sets where the recorder read one at both, else by wall time. Cost: that of both events.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> wall = iter((0, 10, 25))
+        >>> ledger = Ledger.memory(clock=lambda: next(wall))
+        >>> _ = ledger.append([events.Mark(name="a")]), ledger.append([events.Mark(name="b")])
+        >>> Timeline(ledger).elapsed(1, 2)
+        Elapsed(ns=15, clock='wall')
+        """
+        a, b = self.moment(seq_a), self.moment(seq_b)
+        return self.landmarks.readings.elapsed(a.seq, a.time, b.seq, b.time)
 
     # --- states ------------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     >>> server = GraphServer(Ledger.memory())
     >>> server.start(("127.0.0.1", 0))
     >>> ask(str(server.address), "mark", name="baseline")["seq"]
-    2
+    3
     >>> server.stop()
     """
     host, port = parse_address(address)

@@ -20,7 +20,7 @@ class record:
         >>> with record("session.ledger") as recorder:
         ...     pass  # ez.run(SYSTEM=MySystem())
         >>> Ledger.open("session.ledger", "r").head
-        2
+        4
 
     A graph server in a process of its own takes the place of ezmsg's. ``address``: ``host:port`` to listen on, a free
     loopback port when not given. Raises RecorderFailed when the ledger cannot be written or the address not be bound.

@@ -65,7 +65,7 @@ class GraphServer(threading.Thread):
         >>> server.start_at("127.0.0.1:0")
         >>> server.stop()
         >>> [type(event).__name__ for event in Ledger.open("rig.ledger", "r").entries()]
-        ['ServerStarted', 'ServerStopped']
+        ['ClockRead', 'ServerStarted', 'ClockRead', 'ServerStopped']
 
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``

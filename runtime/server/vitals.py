@@ -1,7 +1,6 @@
 """The vitals of a server, as ``status`` and the metrics show them: put together when they are asked for."""
 
 from collections import Counter
-from time import time_ns
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ SLOWEST = 5
 
 def vitals(hub: Hub) -> dict[str, Any]:
     """Everything that ``status`` and the metrics tell; docs/cli.md has its shape. Cost: O(clients + edges)."""
-    live, state, now = hub.live, hub.live.state, time_ns()
+    live, state, now = hub.live, hub.live.state, hub.live.ledger.clock.real()
     hub.pulse.beat()
     kinds = Counter(record.kind for record in state.endpoints.values())
     streams = Counter(stream.kind for stream in hub.streams)
@@ -31,9 +30,10 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
-        "lag": live.spool.lag(now),
+        "lag": live.spool.lag(),
         "started": state.runs[live.run].started,
         "now": now,
+        "clocks": _clocks(hub),
         "rate": round(hub.pulse.events_per_second, 3),
         "sessions": len(state.sessions),
         "processes": len(state.processes),
@@ -64,6 +64,14 @@ def _bytes(ledger: Ledger) -> int | None:
         return ledger.bytes_on_disk
     except (LedgerError, OSError):
         return None
+
+
+def _clocks(hub: Hub) -> dict[str, Any] | None:
+    """The run's clocks, as status tells of them; None where they are not read."""
+    watch = hub.live.clocks
+    if not watch.pairs:
+        return None
+    return {"elapsed": watch.elapsed, "steps": watch.steps, "suspends": watch.suspends, "set_by": watch.set_by}
 
 
 def _backlogs(hub: Hub) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ CALLS = {
     "show": "ezmsg.ledger.projections:Timeline.at",
     "diff": "ezmsg.ledger.projections:Timeline.diff",
     "sessions": "ezmsg.ledger.projections:Timeline.history",
+    "clocks": "ezmsg.ledger.projections:Timeline.elapsed",
     "why": "ezmsg.ledger.projections:Timeline.why",
     "history": "ezmsg.ledger.projections:Timeline.history",
     "path": "ezmsg.ledger.projections:Timeline.path",

@@ -423,7 +423,7 @@ def test_a_server_that_stops_and_still_cannot_write_says_what_is_lost(
     disk.full = False
     with Ledger.open(tmp_path / "run.ledger") as ledger:  # the next run knows that this one did not end
         live = LiveGraph(ledger, served=True)
-        assert [type(event) for event in ledger.entries()][-2:] == [ev.ServerLost, ev.ServerStarted]
+        assert [type(event) for event in ledger.entries()][-3:] == [ev.ServerLost, ev.ClockRead, ev.ServerStarted]
         live.check()
         live.close()
 

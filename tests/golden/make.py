@@ -361,6 +361,60 @@ def last_run(pen: Pen) -> None:
     pen(ev.Mark(name="the end"))
 
 
+def history_with_clocks() -> bytes:
+    """A rig whose clock was set twice, that slept, and was started anew; and a marker that came in late."""
+    pen = Pen()
+    behind = {"mono": BEGIN - 5_000_000_000, "boot": BEGIN - 5_000_000_000}  # by how much less than wall time they are
+
+    def read(reason: str, **named: str) -> ev.ClockRead:
+        now = pen.clock + 1_000_003  # that of the commit which it begins
+        mono, boot = now - behind["mono"], now - behind["boot"]
+        return ev.ClockRead(real=now, mono=mono, boot=boot, width=640, reason=reason, **named)
+
+    def passed(ns: int, *, asleep: int = 0, step: int = 0) -> None:
+        pen.clock += ns + asleep + step
+        behind["mono"] += asleep + step
+        behind["boot"] += step
+
+    def started(seq: int) -> ev.ServerStarted:
+        return ev.ServerStarted(
+            uuid=uuid(seq), kind="server", name="rig 3", host="lab-3", pid=4242, versions={"ezmsg": "3.9.0"}, rules=2
+        )
+
+    first = {"boot_id": "7d1c1f58-3ad8-4b2a-9a3c-6a1f2f0c9d11", "time_namespace": "time:[4026531834]", "host": "lab-3"}
+    run = pen(read("start", **first), started(50))
+    one = pen(ev.SessionOpened(uuid=uuid(51), peer="127.0.0.1:50122"))
+    pen(connect("SYS/SOURCE/OUT", "SYS/GAIN/IN", one))
+    passed(120_000_000_000, step=-3_600_000_000_000)
+    pen(read("step"))
+    pen(disconnect("SYS/SOURCE/OUT", "SYS/GAIN/IN", one))
+    passed(5_000_000_000)
+    pen(ev.Mark(name="blink", source="LSL", happened=pen.clock - 2_000_000_000))
+    passed(60_000_000_000)
+    pen(read("idle"))
+    passed(1_000_000_000, asleep=900_000_000_000)
+    pen(read("suspend"))
+    pen(connect("SYS/SOURCE/OUT", "SYS/GAIN/IN", one), connect("A", "B", None, by="127.0.0.1:50123"))
+    pen(ev.Gap(first=pen.seq + 1, last=pen.seq + 9, lost=9, late=0, reason="no space left"), read("gap", **first))
+    passed(2_000_000_000, step=1_796_000_000_000_000_000)
+    pen(read("step"))
+    pen(ev.Mark(name="a day that never was"))
+    passed(1_500_000_000, step=-1_796_000_000_000_000_000)
+    pen(read("step"))
+    pen(ev.SessionClosed(session=one, reason="lost", detail="eof"))
+    pen(read("stop"), ev.ServerStopped(server=run, reason="signal"))
+    pen.commit(0)
+    pen.clock += 40_000_000_000
+    behind["mono"] = behind["boot"] = pen.clock - 21_000_000_000
+    second = {**first, "boot_id": "f0d1e6c2-70f5-4a38-8f0e-0f4f2f7b5c02"}
+    run = pen(read("start", **second), started(52))
+    pen(Unknown("weather.read", degrees=21))
+    pen(ev.MetadataRegistered(session=pen(ev.SessionOpened(uuid=uuid(53))), metadata=graph(SOURCE, root="SYS")))
+    passed(30_000_000_000)
+    pen(ev.Mark(name="the end", happened=pen.clock))
+    return pen.seal()
+
+
 # --- what is expected of it ------------------------------------------------------------------------------------------
 
 
@@ -401,7 +455,7 @@ def as_json(snapshot: GraphSnapshot) -> dict[str, Any]:
     }
 
 
-HISTORIES = {"v1": history, "rules-2": history_of_rules_2}
+HISTORIES = {"v1": history, "rules-2": history_of_rules_2, "clocks": history_with_clocks}
 
 
 def main(stem: str) -> None:

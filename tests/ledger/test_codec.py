@@ -55,6 +55,7 @@ by_annotation: dict[Any, st.SearchStrategy[Any]] = {
     int: integers,
     Int64: integers,
     int | None: st.none() | integers,
+    Int64 | None: st.none() | integers,
     str: texts,
     str | None: st.none() | texts,
     bool: st.booleans(),
@@ -278,6 +279,7 @@ THE_LOGS_OWN = ("seq", "time", "owner", "session", "process", "endpoint")  # num
 def test_an_integer_beyond_64_bits_is_refused(cls: type[Any], name: str, value: int) -> None:
     defaults: dict[Any, Any] = {
         int: 0,
+        Int64: 0,
         str: "",
         bool: False,
         tuple[str, ...]: (),

@@ -25,6 +25,7 @@ EXAMPLES: dict[Any, Any] = {
     int: 7,
     events.Int64: 7,
     int | None: 7,
+    events.Int64 | None: 7,
     str: "text",
     str | None: "text",
     bool: True,
@@ -97,7 +98,14 @@ def test_the_order_in_a_line_is_type_seq_time_and_the_rest_as_declared(cls: type
     assert list(line) == ["type", *cls.__struct_fields__]
 
 
-NOTHING: dict[Any, Any] = {int: 0, str: "", bool: False, tuple[str, ...]: (), SettingsValue: SettingsValue(None, None)}
+NOTHING: dict[Any, Any] = {
+    int: 0,
+    events.Int64: 0,
+    str: "",
+    bool: False,
+    tuple[str, ...]: (),
+    SettingsValue: SettingsValue(None, None),
+}
 
 
 @each_type

@@ -28,6 +28,7 @@ KINDS = {
     int: "integer",
     events.Int64: "integer",
     int | None: "integer or null",
+    events.Int64 | None: "integer or null",
     str: "text",
     str | None: "text or null",
     bool: "boolean",

@@ -172,7 +172,7 @@ def test_it_goes_on_from_what_is_left(tmp_path: Path) -> None:
     ledger.close()  # and no word of the run's end
     with Ledger.open(path) as again:
         second = LiveGraph(again)
-        lost, started = again.entries()
+        lost, _, started = again.entries()
         assert isinstance(lost, ev.ServerLost)
         assert lost.server == first.run
         assert second.run == started.seq

@@ -807,14 +807,16 @@ def replayed(live: LiveGraph) -> GraphState:
 
 def test_a_run_begins_with_who_and_where() -> None:
     live = LiveGraph(Ledger.memory(), kind="server", name="rig", address="127.0.0.1:1")
-    (started,) = live.ledger.entries()
+    read, started = live.ledger.entries()
+    assert isinstance(read, ev.ClockRead)
+    assert read.time == started.time
     assert isinstance(started, ev.ServerStarted)
     assert (started.kind, started.name, started.address, started.pid) == ("server", "rig", "127.0.0.1:1", os.getpid())
     assert started.host == socket.gethostname()
     assert started.versions.keys() == {"ezmsg", "ezmsg-ledger"}
     assert started.durability == live.ledger.durability
     assert str(UUID(started.uuid)) == started.uuid
-    assert live.run == started.seq == 1
+    assert live.run == started.seq == 2
 
 
 def test_a_lost_run_is_ended_in_the_commit_that_begins_the_next(tmp_path: Path) -> None:
@@ -829,10 +831,11 @@ def test_a_lost_run_is_ended_in_the_commit_that_begins_the_next(tmp_path: Path) 
     with Ledger.open(path) as ledger:
         assert fold(ledger.read(), GraphState()).digest() == seen
         again = LiveGraph(ledger)
-        lost, started = last(again, 2)
+        lost, read, started = last(again, 3)
         assert isinstance(lost, ev.ServerLost)
+        assert isinstance(read, ev.ClockRead), "it holds for the run that begins, not for the one that was lost"
         assert isinstance(started, ev.ServerStarted)
-        assert lost.server == 1
+        assert lost.server == live.run
         assert lost.last_seen == ledger.previous_writer_seen
         assert lost.last_seen is not None
         assert lost.time == started.time
@@ -847,7 +850,7 @@ def test_a_lost_run_is_ended_in_the_commit_that_begins_the_next(tmp_path: Path) 
     with Ledger.open(path) as ledger:
         assert fold(ledger.read(), GraphState()).run is None
         third = LiveGraph(ledger)
-        assert [type(event) for event in last(third, 2)] == [ev.ServerStopped, ev.ServerStarted]
+        assert [type(event) for event in last(third, 3)] == [ev.ServerStopped, ev.ClockRead, ev.ServerStarted]
         assert third.state.ownership.graph() == {"B": ["C"], "C": ["A"], "A": []}
         replayed(third)
 
@@ -869,7 +872,8 @@ def test_the_end_of_a_run_ends_everything_in_one_commit(live: LiveGraph) -> None
         ("endpoint.closed", "server_stopped"),
         ("server.stopped", "shutdown"),
     ]
-    assert (rest[0].session, rest[1].process, rest[2].endpoint, rest[3].server) == (session, process, endpoint, 1)
+    ended = (rest[0].session, rest[1].process, rest[2].endpoint, rest[3].server)
+    assert ended == (session, process, endpoint, live.run)
     assert rest[3].by == "127.0.0.1:9"
     assert len({event.time for event in last(live, 6)}) == 1
 

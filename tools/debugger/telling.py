@@ -30,7 +30,8 @@ def told(
     looked = 0
     seq = after
     if after < until:
-        story, bursts = Story(watched.state_after(after)), Bursts(fold)
+        jumps = watched.timeline.landmarks.readings.jumps_at
+        story, bursts = Story(watched.state_after(after), jumps=jumps), Bursts(fold)
         try:
             for event in watched.ledger.entries(after, until):
                 sentence = story.tell(event)

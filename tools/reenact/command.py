@@ -79,7 +79,7 @@ def reenact(ledger: Path, to: str, until: str, speed: float | None, hold: bool, 
         found: list[Likeness] = []
         began = time.monotonic()
         try:
-            for event in _paced(source.entries(until=end.seq), speed):
+            for event in _paced(timeline, end.seq, speed):
                 stage.play(event)
                 if event.seq in looks:
                     found.append(_compare(stage, observer))
@@ -112,15 +112,15 @@ def _refuse_unless_empty(observer: Line, address: str) -> None:
         )
 
 
-def _paced(events: Iterator[Any], speed: float | None) -> Iterator[Any]:
-    """The events, each not before its time. A clock that was set back, or a night between two runs, is waited for as
-    it stands in the ledger: forward only."""
-    began: tuple[float, int] | None = None
-    for event in events:
-        if speed is not None:
-            now = time.monotonic()
-            began = began or (now, event.time)
-            due = began[0] + (event.time - began[1]) / 1e9 / speed
+def _paced(timeline: Timeline, until: int, speed: float | None) -> Iterator[Any]:
+    """The events, each not before its time: what really passed, where the recorder's clocks tell. Else a clock that was
+    set, or a night between two runs, is waited for as it stands in the ledger: forward only."""
+    began: tuple[float, int, int] | None = None
+    readings = None if speed is None else timeline.landmarks.readings
+    for event in timeline.ledger.entries(until=until):
+        if speed is not None and readings is not None:
+            began = began or (time.monotonic(), event.seq, event.time)
+            due = began[0] + readings.elapsed(*began[1:], event.seq, event.time).ns / 1e9 / speed
             while (left := due - time.monotonic()) > 0:
                 time.sleep(min(left, PAUSE_MAX_S))
         yield event

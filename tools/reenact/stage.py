@@ -20,7 +20,7 @@ GONE_TIMEOUT_S = 10.0
 
 GONE_POLL_S = 0.002
 
-SILENT = (ev.ServerStarted, ev.Mark, ev.Gap, ev.CommandRejected)
+SILENT = (ev.ServerStarted, ev.Mark, ev.ClockRead, ev.Gap, ev.CommandRejected)
 """Events that no client's command brought about, or that changed nothing."""
 
 

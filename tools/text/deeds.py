@@ -14,6 +14,7 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, Registration
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.lifetimes.readings import Jump
 from ezmsg.ledger.projections.questions.answers import Cause
 from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.projections.questions.settings.request import UPDATE, wish
@@ -150,8 +151,29 @@ def _graph_synced(known: Names, event: ev.GraphSynced, most: int) -> str:
 
 
 def _mark(known: Names, event: ev.Mark, most: int) -> str:
-    by = f" ({event.author})" if event.author else ""
-    return f'mark "{event.name}"{": " + event.note if event.note else ""}{by}'
+    whose = ", ".join(each for each in (event.author, event.source and f"from {event.source}") if each)
+    by = f" ({whose})" if whose else ""
+    ago = ""
+    if event.happened is not None:
+        apart = event.time - event.happened
+        ago = f", which happened {span_text(apart)} {'before' if apart >= 0 else 'after'}"
+    return f'mark "{event.name}"{": " + event.note if event.note else ""}{by}{ago}'
+
+
+def _clock_read(known: Names, event: ev.ClockRead, most: int) -> str:
+    if event.reason == "step":
+        return "the wall clock was set"
+    if event.reason == "suspend":
+        return "the machine was suspended, and woke up"
+    when = {"start": " at the start of the run", "stop": " at the end of the run", "idle": " in a quiet minute"}
+    return f"the clocks were read{when.get(event.reason, f' ({event.reason})')}"
+
+
+def jump_text(jump: Jump) -> str:
+    """A jump of wall time, in words."""
+    if jump.kind == "suspend":
+        return f"the machine was suspended for {span_text(jump.ns)}"
+    return f"the wall clock was set {'ahead' if jump.ns > 0 else 'back'} by {span_text(jump.ns)}"
 
 
 def _gap(known: Names, event: ev.Gap, most: int) -> str:
@@ -251,6 +273,7 @@ _DEEDS: dict[type, Callable[[Names, Any, int], str]] = {
     ev.GraphResumed: _graph_resumed,
     ev.GraphSynced: _graph_synced,
     ev.Mark: _mark,
+    ev.ClockRead: _clock_read,
     ev.Gap: _gap,
     ev.UnknownEvent: _unknown,
     ev.ProcessOpened: _process_opened,

@@ -3,7 +3,7 @@
 A sentence needs the state just before its event: which edges a lost session held, what a setting was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,10 +12,11 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.readings import Jump
 from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names, process_sentences
-from ezmsg.ledger.tools.text.deeds import deed, end_tone, holder, let_go, observed
+from ezmsg.ledger.tools.text.deeds import deed, end_tone, holder, jump_text, let_go, observed
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
 
@@ -30,11 +31,20 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 class Story:
-    """Tells events one after the other, and folds them: ``state`` is always the one after the last told event."""
+    """Tells events one after the other, and folds them: ``state`` is always the one after the last told event.
 
-    def __init__(self, state: GraphState | None = None, most: int = LISTED_MAX) -> None:
+    ``jumps`` gives what wall time did at a reading of the clocks, by its seq: see ``Readings.jumps``.
+    """
+
+    def __init__(
+        self,
+        state: GraphState | None = None,
+        most: int = LISTED_MAX,
+        jumps: Callable[[int], Sequence[Jump]] = lambda seq: (),
+    ) -> None:
         self.state = state if state is not None else GraphState()
         self._most = most
+        self._jumps = jumps
 
     def tell(self, event: ev.AnyEvent) -> Sentence:
         """The sentence for ``event``, which is applied. Raises what ``GraphState.apply`` raises.
@@ -46,6 +56,8 @@ class Story:
         except (AttributeError, KeyError, TypeError, ValueError):
             self.state.apply(event)  # says what is wrong when the event contradicts the state; else it is our fault
             raise
+        if type(event) is ev.ClockRead and (jumps := self._jumps(event.seq)):
+            told = msgspec.structs.replace(told, text=", and ".join(map(jump_text, jumps)), tone="warn")
         self.state.apply(event)
         return Sentence(event.seq, event.time, ev.type_of(event), told)
 
@@ -207,6 +219,14 @@ def _mark(state: GraphState, event: ev.Mark, most: int) -> Told:
     return Told(deed(state, event), "name", (), (event.name,))
 
 
+def _clock_read(state: GraphState, event: ev.ClockRead, most: int) -> Told:
+    return Told(deed(state, event), "warn" if event.reason in JUMPS else "")
+
+
+JUMPS = ("step", "suspend")
+"""Reasons of readings that everybody should see; the others say that all is as it was."""
+
+
 def _gap(state: GraphState, event: ev.Gap, most: int) -> Told:
     return Told(deed(state, event), "bad" if event.lost else "warn")
 
@@ -232,6 +252,7 @@ _TELLERS: dict[type, Callable[[GraphState, Any, int], Told]] = {
     ev.GraphSynced: _graph_synced,
     ev.CommandRejected: _command_rejected,
     ev.Mark: _mark,
+    ev.ClockRead: _clock_read,
     ev.Gap: _gap,
     ev.UnknownEvent: _unknown,
 }

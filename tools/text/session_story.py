@@ -8,7 +8,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
-from ezmsg.ledger.projections.questions.clock import elapsed_text, span_text, time_text
+from ezmsg.ledger.projections.questions.clock import elapsed_text, length_text, time_text
 from ezmsg.ledger.projections.questions.moments import sessions_named
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import sound_events
@@ -112,22 +112,28 @@ def session_document(story: SessionStory) -> Document:
     }
 
 
-def print_session(page: Page, timeline: Timeline, story: SessionStory, ended: int | None, how: str) -> None:
-    """Tell it. ``ended``: when (ns), None while it is open; ``how``: in words."""
+def print_session(
+    page: Page, timeline: Timeline, story: SessionStory, ended: int | None, how: str, digits: int = 3
+) -> None:
+    """Tell it. ``ended``: when (ns), None while it is open; ``how``: in words; ``digits``: of a second."""
     mark = timeline.landmarks.sessions[story.session]
     label = f' "{mark.label}"' if mark.label else ""
     where = f" from {mark.peer}" if mark.peer else ""
     page.line(("head", f"session {mark.seq}{label}{where}, {mark.uuid}"))
-    length = "" if ended is None else f" after {span_text(ended - mark.time)}"
+    elapsed = timeline.landmarks.readings.elapsed
+    length = ""
+    if ended is not None and story.ended is not None:
+        last = story.ended.seq - 1 if story.ended.type == "server.lost" else story.ended.seq
+        length = f" after {length_text(*elapsed(mark.seq, mark.time, last, ended))}"
     run = f"run {mark.run}; " if mark.run else ""
-    page.line(f"  {run}opened at {time_text(mark.time, timeline.zone)}; {how}{length}")
+    page.line(f"  {run}opened at {time_text(mark.time, timeline.zone, digits)}; {how}{length}")
     page.line()
     page.line(("head", "what it did, and what was done to it"))
     if not story.told:
         page.line("  nothing that is left in the ledger")
     width = max((len(str(each.seq)) for each in story.told), default=0)
     for each in story.told:
-        when = f"{each.seq:>{width}}  {elapsed_text(each.time - mark.time):>9}  "
+        when = f"{each.seq:>{width}}  {elapsed_text(elapsed(mark.seq, mark.time, each.seq, each.time).ns):>9}  "
         page.line("  ", ("dim", when), (each.told.tone, each.told.text) if each.told.tone else each.told.text)
     page.line()
     if story.ended is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ezmsg.ledger.projections.questions.answers import Cause, Span
-from ezmsg.ledger.projections.questions.clock import span_text, time_text
+from ezmsg.ledger.projections.questions.clock import length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import Page
 from ezmsg.ledger.tools.text.deeds import Recollection
@@ -39,9 +39,10 @@ class SpanLines:
             for thing in things[-half:]:
                 tell(thing)
 
-    def stretch(self, what: str, ns: int, over: bool) -> None:
-        """Print what was so, and for how long."""
-        self.page.line("  ", ("dim" if over else "add", what), f", {'for' if over else 'so far'} {span_text(ns)}")
+    def stretch(self, what: str, ns: int, over: bool, clock: str = "wall") -> None:
+        """Print what was so, and for how long. ``clock``: see ``Span``."""
+        length = length_text(ns, clock)
+        self.page.line("  ", ("dim" if over else "add", what), f", {'for' if over else 'so far'} {length}")
 
     def cause(self, cause: Cause, ended: int | None = None) -> None:
         """An event at one end of something, in a line; ``ended``: when that was over, if that was not known then."""
@@ -51,7 +52,7 @@ class SpanLines:
         self.page.line(("dim", f"    {cause.seq:>6}  {time_text(cause.time, self.timeline.zone)}  "), said)
 
     def _span(self, span: Span, what: str) -> None:
-        self.stretch(what, span.ns, span.died is not None)
+        self.stretch(what, span.ns, span.died is not None, span.clock)
         if span.came is not None:
             self.cause(span.came)
         if span.went is not None:

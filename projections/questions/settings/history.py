@@ -134,7 +134,7 @@ class _Requests:
         if request.died > seq:
             return True
         answer = self._evidence.event(request.died)
-        late = self._evidence.time(seq) - self._evidence.time(request.died)
+        late = self._evidence.elapsed(request.died, seq).ns
         return type(answer) is ev.RequestAnswered and answer.ok and late <= GRACE
 
 

@@ -22,6 +22,8 @@ class Request(msgspec.Struct):
     name: str = ""
     note: str | None = None
     author: str | None = None
+    happened: int | None = None
+    source: str | None = None
 
 
 class BadRequest(Malformed):
@@ -58,10 +60,18 @@ def _mark(hub: Hub, request: Request) -> dict[str, Any]:
     if not request.name:
         raise BadRequest("a mark needs a name")
     try:
-        hub.live.note(Mark(name=request.name, note=request.note, author=request.author))
+        hub.live.note(
+            Mark(
+                name=request.name,
+                note=request.note,
+                author=request.author,
+                happened=request.happened,
+                source=request.source,
+            )
+        )
     except (InvalidEvent, InvalidValue) as error:
         raise BadRequest(f"not a mark: {error}") from error
-    return _head(hub, request)
+    return _head(hub, request) | {"happened": request.happened}
 
 
 def _head(hub: Hub, request: Request) -> dict[str, Any]:

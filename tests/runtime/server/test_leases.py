@@ -206,7 +206,7 @@ def test_leases_are_not_recorded(server: GraphServer) -> None:
     creator, name = create(server)
     attach(server, name).end()
     creator.end()
-    assert [type(event) for event in all_of(server, ev.Event)] == [ev.ServerStarted]
+    assert [type(event) for event in all_of(server, ev.Event)] == [ev.ClockRead, ev.ServerStarted]
 
 
 def test_with_ezmsgs_client(server: GraphServer) -> None:

@@ -141,7 +141,7 @@ def test_a_killed_server_is_recorded_as_lost(tmp_path: Path, serve: Serve, recor
     server = serve(tmp_path / "run.ledger")
     first, second = all_of(server, ev.ServerStarted)
     lost = recorded(server, ev.ServerLost)
-    assert (lost.server, lost.seq, lost.time) == (first.seq, second.seq - 1, second.time), "in the same commit"
+    assert (lost.server, lost.seq, lost.time) == (first.seq, second.seq - 2, second.time), "in the same commit"
     assert first.pid == recorder.process.pid
     assert lost.last_seen is not None
     assert killed - 3_000_000_000 < lost.last_seen <= killed

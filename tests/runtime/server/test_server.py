@@ -52,7 +52,7 @@ def test_the_end_in_place_of_an_opener_is_silent(server: GraphServer, caplog: py
     Raw(server.address).reset()
     asyncio.run(GraphService(server.address).ensure(auto_start=False))
     Raw(server.address).end()
-    assert [type(event) for event in all_of(server, ev.Event)] == [ev.ServerStarted]
+    assert [type(event) for event in all_of(server, ev.Event)] == [ev.ClockRead, ev.ServerStarted]
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -339,7 +339,7 @@ def test_stop_is_immediate_when_all_read(server: GraphServer) -> None:
 def test_memory_has_no_file_and_nothing_to_leave(serve: Serve) -> None:
     server = serve(Ledger.memory())
     RawSession(server.address).connect("A", "B")
-    assert in_loop(server, lambda: len(list(server.ledger.entries()))) == 3  # type: ignore[union-attr]
+    assert in_loop(server, lambda: len(list(server.ledger.entries()))) == 4  # type: ignore[union-attr]
 
 
 # --- which ledger ----------------------------------------------------------------------------------------------------

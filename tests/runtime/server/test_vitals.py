@@ -40,9 +40,9 @@ def test_a_server_to_which_nobody_came(server: GraphServer) -> None:
     assert server.ledger is not None
     assert answer["bytes"] == Path(server.ledger.location).stat().st_size
     assert answer["now"] > answer["started"]
-    assert (answer["seq"], answer["connections"]) == (1, 1), "the one that asks"
+    assert (answer["seq"], answer["connections"]) == (2, 1), "the one that asks"
     assert (answer["backlogs"], answer["slowest_acks"], answer["turned_away"], answer["refused"]) == ([], [], {}, 0)
-    assert until(server, durable_seq=1, lag=0)["last_error"] is None
+    assert until(server, durable_seq=2, lag=0)["last_error"] is None
 
 
 def test_clients_by_kind(server: GraphServer) -> None:
@@ -131,7 +131,7 @@ def test_a_disk_that_hangs_shows_in_the_lag(serve: Serve, tmp_path: Path, durabi
     disk = StuckDisk()
     with Ledger.open(tmp_path / "run.ledger", durability=durability, disk=disk) as ledger:
         server = serve(ledger)
-        durable = until(server, durable_seq=1, lag=0)["seq"]
+        durable = until(server, durable_seq=2, lag=0)["seq"]
         disk.may.clear()
         Raw(server.address, Command.SESSION)
         answer = until(server, sessions=1)

@@ -21,7 +21,7 @@ from ezmsg.ledger.tools.text.phrases import how_text
 @options.words("[LEDGER] A B", "The ledger to read, and two moments of it.")
 @option("--with", "other", metavar="LEDGER", type=FILE, help="Take B from this ledger, and compare by names.")
 @flag("--by-name", help="Compare names, not ids: for two runs of the same system.")
-@flag("--full", help="Every line of every group.")
+@flag("--full", help="Every line of every group, and all nanoseconds.")
 @options.json
 def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, json: bool) -> None:
     """Lists what came (+), what went (-) and what changed (~) from moment A to moment B: edges with their owners,
@@ -52,9 +52,9 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
         if json:
             page.document(_document(timeline, second, a, b, comparison))
         else:
-            page.line(("head", f"from {_moment(a, before, timeline)}"))
+            page.line(("head", f"from {_moment(a, before, timeline, full)}"))
             where = "" if other is None else f" of {shortened(there.ledger.location)}"
-            page.line(("head", f"  to {_moment(b, after, there)}{where}"))
+            page.line(("head", f"  to {_moment(b, after, there, full)}{where}"))
             print_changes(page, comparison, None if full else ROWS_MAX, "--full")
             if not comparison:
                 page.line()
@@ -87,8 +87,8 @@ def _document(
 _USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"
 
 
-def _moment(moment: Moment, state: GraphState, timeline: Timeline) -> str:
-    when = f", {time_text(state.time, timeline.zone)}" if state.seq else ""
+def _moment(moment: Moment, state: GraphState, timeline: Timeline, full: bool) -> str:
+    when = f", {time_text(state.time, timeline.zone, 9 if full else 3)}" if state.seq else ""
     return f"seq {moment.seq}{when}{how_text(moment)}"
 
 

@@ -27,6 +27,7 @@ from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
 
 REFUSED = "command.rejected"
+CLOCK = "clock.read"
 
 UNKNOWN = "unknown"
 """What `--type` calls the events that this version does not know."""
@@ -55,7 +56,7 @@ JSON_PIECE = 1000
 @option("--until", metavar="MOMENT", help="Only up to this moment.")
 @option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="Only the last N lines.")
 @flag("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
-@flag("--all", "--no-fold", "-a", "all_", help="Fold nothing, and list everything by name.")
+@flag("--all", "--no-fold", "-a", "all_", help="Fold nothing, list everything by name, with all nanoseconds.")
 @flag("--absolute", help="Times of day rather than since the run began.")
 @flag("--json", help="The events themselves, as JSON Lines.")
 def log(
@@ -76,7 +77,8 @@ def log(
     """Tells the history in sentences, with what followed from each event: which edges a lost session took along, what
     a setting was before, why a command was refused. Many of a kind in a moment, as at a start-up, become one line.
 
-    Times count from the start of the run, whose heading gives the date. The first column has the seq, which every
+    Times count from the start of the run, whose heading gives the date; where the wall clock was set they go on, and a
+    line says so. The first column has the seq, which every
     --at, --since and --until takes.
 
     Examples:
@@ -92,7 +94,7 @@ def log(
     with opened(ledger, page) as timeline:
         source = timeline.ledger
         types = [*type_, *([REFUSED] if refused else [])]
-        wanted = Filter(timeline, types, session, topic, component)
+        wanted = Filter(timeline, types, session, topic, component, every=all_ or json)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
         span = (
             timeline.moment(since, clamp=True).since if since is not None else 1,
@@ -117,9 +119,16 @@ class Filter:
     """A test for the events that are wanted."""
 
     def __init__(
-        self, timeline: Timeline, types: list[str], session: str | None, topic: str | None, component: str | None
+        self,
+        timeline: Timeline,
+        types: list[str],
+        session: str | None,
+        topic: str | None,
+        component: str | None,
+        every: bool = True,
     ) -> None:
         self._types = tuple(types)
+        self._every = every or bool(types)
         self._component = component
         self._session = session
         self._ids: set[int] = set()
@@ -135,6 +144,8 @@ class Filter:
     def __call__(self, sentence: Sentence, state: GraphState) -> bool:
         """Whether this one is wanted; ``state`` is the one after it."""
         told = sentence.told
+        if sentence.type == CLOCK and not told.tone and not self._every:
+            return False  # one that says that all is as it was
         if self._types and not any(_is_of(sentence.type, each) for each in self._types):
             return False
         if self._session is not None and not self._speaks_of_session(told.sessions, state):
@@ -178,6 +189,7 @@ class Sentences:
         self._timeline = timeline
         self._landmarks = timeline.landmarks
         self._absolute = absolute
+        self._digits = 3 if fold else 9
         self._bursts = Bursts(fold)
         self._run: Run | None = None
         self._width = 2 * len(str(timeline.ledger.head)) + 1
@@ -196,17 +208,18 @@ class Sentences:
     def show(self, line: Line) -> None:
         if line.first > self._landmarks.seq:
             self._landmarks = self._timeline.landmarks
-        run = self._landmarks.run_at(line.first)
+        # a run's first reading of the clocks stands before the event that begins it
+        run = self._landmarks.run_at(line.first + (line.type == CLOCK))
         if run is not None and run is not self._run:
             if self._run is not None:
                 self._page.line()
-            self._page.line(("head", f"run {run.number}, {time_text(run.began, self._timeline.zone)}"))
+            self._page.line(("head", f"run {run.number}, {time_text(run.began, self._timeline.zone, self._digits)}"))
             self._run = run
         seqs = str(line.first) if line.first == line.last else f"{line.first}-{line.last}"
         if self._absolute or run is None:
-            when = time_text(line.time, self._timeline.zone)[:23]
+            when = time_text(line.time, self._timeline.zone, self._digits)
         else:
-            when = elapsed_text(line.time - run.began)
+            when = elapsed_text(self._landmarks.readings.elapsed(run.start, run.began, line.first, line.time).ns)
         text = (line.tone, line.text) if line.tone else line.text
         self._page.line(("dim", f"{seqs:>{self._width}}  {when:>9}  "), text)
 
@@ -258,9 +271,12 @@ class Reading:
         self._telling = telling
         self._first, self._last = span
         self._most = most
-        self._story = Story(most=most)
+        self._story = self._begin()
         self.matched = 0
         self.unknown: dict[str, int] = {}
+
+    def _begin(self) -> Story:
+        return Story(most=self._most, jumps=lambda seq: self._timeline.landmarks.readings.jumps_at(seq))
 
     def all(self) -> None:
         """Show all of the span."""
@@ -273,7 +289,7 @@ class Reading:
         damage: DamagedLedger | None = None
         while True:
             first = max(self._first, self._last - window + 1)
-            self._story, self.unknown = Story(most=self._most), {}
+            self._story, self.unknown = self._begin(), {}
             kept: deque[Any] = deque(maxlen=number + 1)  # one more: the first may be a part of a burst
             try:
                 kept.extend(self._lines(first))

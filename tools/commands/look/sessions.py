@@ -47,6 +47,12 @@ class SessionLife(msgspec.Struct):
     components_max: int = 0
     refusals: int = 0
 
+    @property
+    def last_seq(self) -> int:
+        """The event by whose reading of the clocks ``ended`` is to be taken: of a lost run its last one."""
+        seq = self.ended_seq or self.id
+        return seq - 1 if self.reason == "server_lost" else seq
+
 
 class RunLife(msgspec.Struct):
     """One run from its start to its end. Times: ns since the epoch, UTC.
@@ -69,6 +75,7 @@ class Sessions:
         self.seq = 0
         self.lives: dict[int, SessionLife] = {}
         self.runs: list[RunLife] = []
+        self.starts: list[int] = []  # the events with which they began
         self._going: dict[int, RunLife] = {}
         self._open: dict[int, SessionLife] = {}
 
@@ -95,6 +102,7 @@ class Sessions:
     def _run_began(self, run: int, time: int) -> None:
         self._going[run] = RunLife(time)
         self.runs.append(self._going[run])
+        self.starts.append(run)
 
     def _server_started(self, event: ev.ServerStarted) -> None:
         self._run_began(event.seq, event.time)
@@ -164,7 +172,7 @@ _USAGE = "ezmsg-ledger sessions [LEDGER] [ID], such as: ezmsg-ledger sessions ru
 
 
 @options.words("[LEDGER] [ID]", "The ledger to read, and one session of it.")
-@flag("--full", help="With an ID: everything by name, however much it is.")
+@flag("--full", help="With an ID: everything by name, however much it is, and all nanoseconds.")
 @options.json
 def sessions(words: Sequence[str], full: bool, json: bool) -> None:
     """Lists all sessions of a ledger, run by run: where each came from, when it opened and how it ended, how many edges
@@ -198,7 +206,7 @@ def sessions(words: Sequence[str], full: bool, json: bool) -> None:
                 page.document({**ledger_document(timeline), **document})
             else:
                 life = found.lives[wanted]
-                print_session(page, timeline, story, life.ended, _how(life))
+                print_session(page, timeline, story, life.ended, _how(life), 9 if full else 3)
         elif json:
             lives = list(found.lives.values())
             page.document({**ledger_document(timeline), "runs": found.runs, "sessions": lives})
@@ -219,8 +227,12 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
             page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{_run_end(run)}"))
         lives = [life for life in found.lives.values() if life.run == number]
 
-        def when(time: int, began: int | None = began) -> str:
-            return time_text(time, timeline.zone)[:23] if began is None else elapsed_text(time - began)
+        start = found.starts[number - 1] if number else 0
+
+        def when(seq: int, time: int, began: int | None = began, start: int = start) -> str:
+            if began is None:
+                return time_text(time, timeline.zone)
+            return elapsed_text(timeline.landmarks.readings.elapsed(start, began, seq, time).ns)
 
         lines = table([_TITLES, *(_row(life, when) for life in lives)])
         page.line(("dim", lines[0]))
@@ -243,13 +255,13 @@ def _run_end(run: RunLife) -> str:
 _TITLES = ["id", "label", "from", "opened", "ended", "how", "edges", "components", "refused"]
 
 
-def _row(life: SessionLife, when: Callable[[int], str]) -> list[str]:
+def _row(life: SessionLife, when: Callable[[int, int], str]) -> list[str]:
     return [
         str(life.id),
         life.label or "",
         life.peer or "",
-        when(life.opened),
-        "" if life.ended is None else when(life.ended),
+        when(life.id, life.opened),
+        "" if life.ended is None else when(life.last_seq, life.ended),
         _how(life),
         _held(life.edges_max, life.edges, life),
         _held(life.components_max, life.components, life),

@@ -7,7 +7,7 @@ from pathlib import Path
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import span_text, time_text
+from ezmsg.ledger.projections.questions.clock import length_text, time_text
 from ezmsg.ledger.projections.questions.last_built import last_built
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.relays import has_bridges, loops_in
@@ -37,7 +37,7 @@ OWNERS_MAX = 2
 
 @options.ledger
 @options.at("The moment to look at.")
-@flag("--full", help="Every edge, every field, every endpoint.")
+@flag("--full", help="Every edge, every field, every endpoint, and all nanoseconds.")
 @flag("--json", help="One JSON document, under ezmsg's own names.")
 def show(ledger: Path | None, at: str, full: bool, json: bool) -> None:
     """Shows sessions and what they hold, the edges with their owners, components with the process that ran them, the
@@ -97,7 +97,8 @@ class Picture:
             return
         record = state.run[1]
         at = f", at {record.address}" if record.address else ""
-        since = f"{span_text(state.time - record.started)} after its start" if state.seq != run.start else "just begun"
+        passed = timeline.landmarks.readings.elapsed(run.start, record.started, state.seq, state.time)
+        since = f"{length_text(*passed)} after its start" if state.seq != run.start else "just begun"
         self._page.line(f'run {run.number}: "{record.name}" on {record.host} (pid {record.pid}){at}, {since}')
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
@@ -251,12 +252,12 @@ class Picture:
             self._page.line(f"  ezmsg-ledger show {shlex.quote(shortened(ledger.location))} --at {built}")
 
     def _time(self, time: int) -> str:
-        return time_text(time, self._timeline.zone)
+        return time_text(time, self._timeline.zone, 9 if self._full else 3)
 
     def _since(self, time: int) -> str:
-        """The time of day, where the day is the one that the head names."""
+        """The time of day with its offset, where the day is the one that the head names."""
         text, head = self._time(time), self._time(self._state.time)
-        return text[11:23] if text[:10] == head[:10] else text
+        return text[11:] if text[:10] == head[:10] else text
 
 
 def _component(topic: str) -> str:

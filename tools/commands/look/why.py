@@ -76,8 +76,9 @@ def _print(lines: SpanLines, answer: Why) -> None:
 def tell(lines: SpanLines, life: Life, moment: Moment, subject: str) -> None:
     """A life as it was at a moment: what, for how long, and the events at its two ends."""
     gone = life.ended is not None and life.died is not None and life.died <= moment.seq
-    ended = life.ended if gone and life.ended is not None else moment.time
-    lines.stretch(title(life, subject), max(0, ended - life.came.time), gone)
+    ended = (life.until, life.ended) if gone and life.ended is not None else (moment.seq, moment.time)
+    passed = lines.timeline.landmarks.readings.elapsed(life.born, life.came.time, *ended)
+    lines.stretch(title(life, subject), max(0, passed.ns), gone, passed.clock)
     lines.cause(life.came)
     if gone and life.went is not None:
         lines.cause(life.went, life.ended)

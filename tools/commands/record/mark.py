@@ -2,10 +2,12 @@
 
 import getpass
 import sys
+from datetime import timedelta
 
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions import clock
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.address import address_or_default, recorder_address
 from ezmsg.ledger.tools.input.options import argument, option
 
@@ -13,27 +15,62 @@ from ezmsg.ledger.tools.input.options import argument, option
 @argument("name", "NAME", "What to call this moment.", required=True)
 @option("--note", "-n", help="What you saw.")
 @option("--author", help="Who says so; you, by default.")
+@option("--happened", metavar="TIME", help="When it was: 14:03:20, a date and time, -30s, or ns since 1970.")
+@option("--source", metavar="TEXT", help="Where the mark comes from, such as another program.")
 @recorder_address
-def mark(name: str, note: str | None, author: str | None, address: str | None) -> int:
+def mark(
+    name: str, note: str | None, author: str | None, happened: str | None, source: str | None, address: str | None
+) -> int:
     """Puts a mark into the ledger that is being written, so that you find this moment again: every command takes
     mark:NAME where it takes a moment. The exit code is 7 while the mark is only in the recorder's memory, because the
     ledger cannot be written.
 
+    A mark of something that was earlier says so with --happened, by the wall clock of the recorder's machine: it is
+    recorded now, and mark:NAME means then.
+
     Examples:
       ezmsg-ledger mark electrode-fell-off
       ezmsg-ledger mark glitch --note "audible click"
+      ezmsg-ledger mark blink --happened -30s --source "video"
     """
-    answer = ask(address_or_default(address), "mark", name=name, note=note, author=author or _me())
-    print(f"marked seq {answer['seq']} of {answer['ledger']} as mark:{name}")
+    where = address_or_default(address)
+    then = None if happened is None else _instant(happened.strip(), where)
+    answer = ask(where, "mark", name=name, note=note, author=author or _me(), happened=then, source=source)
+    when = "" if then is None else f", which happened at {clock.time_text(then, digits=9)}"
+    print(f"marked seq {answer['seq']} of {answer['ledger']} as mark:{name}{when}")
     unwritten = answer["unwritten"]
     if unwritten is None:
         return exits.OK
+    since = clock.time_text(unwritten["since"])
     print(
-        f"ezmsg-ledger: the mark is NOT ON THE DISK: the recorder cannot write since {time_text(unwritten['since'])} "
+        f"ezmsg-ledger: the mark is NOT ON THE DISK: the recorder cannot write since {since} "
         f"({unwritten['error']}). It is written when there is room again, and lost if the recorder ends before.",
         file=sys.stderr,
     )
     return exits.UNWRITTEN
+
+
+def _instant(text: str, address: str) -> int:
+    """The time (ns) that is meant, by the recorder's clock. Raises Misuse; and what ``ask`` does."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    now = int(ask(address, "status")["now"])
+    if text.startswith("-") and (length := clock.span(text[1:])) is not None:
+        return now - length[0]
+    try:
+        written = clock.parse(text)
+        if written is not None:
+            today = clock.local(now, written.zone).replace(hour=0, minute=0, second=0, tzinfo=None)
+            instant = written.instant(None, today)
+            if written.day is None and instant > now:
+                instant = written.instant(None, today - timedelta(days=1))
+            return instant
+    except (ValueError, OverflowError) as error:
+        raise Misuse(f"{text} is not a time: {error}", hint=_TIMES) from error
+    raise Misuse(f"{text!r} is not a time", hint=_TIMES)
+
+
+_TIMES = "Times are: 14:03:20, 2026-11-24T14:03:20.5+01:00, -30s (ago), or ns since 1970."
 
 
 def _me() -> str | None:

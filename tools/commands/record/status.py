@@ -72,7 +72,9 @@ def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
     """The status as a person reads it, as lines of Page."""
     rows = [*_recording(answer), *_clients(answer), *_trouble(answer)]
     width = max(len(row.about) for row in rows)
-    head = f"recording to {answer['ledger']} at {where}, for {span_text(answer['now'] - answer['started'])}"
+    clocks = answer.get("clocks")  # not told by a recorder of an earlier version
+    lasts = answer["now"] - answer["started"] if clocks is None else clocks["elapsed"]
+    head = f"recording to {answer['ledger']} at {where}, for {span_text(lasts)}"
     out: list[list[Part]] = [[("head", head)]]
     for row in rows:
         out.append([f"  {row.about.ljust(width)}  ", (row.tone, row.text) if row.tone else row.text])
@@ -120,9 +122,24 @@ def _clients(answer: dict[str, Any]) -> list[Row]:
     return rows
 
 
+def _clocks(answer: dict[str, Any]) -> list[Row]:
+    """Rows about what was done to the wall clock in this run."""
+    clocks = answer.get("clocks")
+    if clocks is None:
+        return []
+    rows = []
+    if clocks["steps"]:
+        way = "ahead" if clocks["set_by"] > 0 else "back"
+        text = f"the wall clock was set {count(clocks['steps'], 'time')}, {span_text(clocks['set_by'])} {way} in all"
+        rows.append(Row("clock", text, "warn"))
+    if clocks["suspends"]:
+        rows.append(Row("clock", f"the machine was suspended {count(clocks['suspends'], 'time')}", "warn"))
+    return rows
+
+
 def _trouble(answer: dict[str, Any]) -> list[Row]:
     """Rows about everything that is not as it should be, or was not."""
-    rows = []
+    rows = _clocks(answer)
     if answer["slowest_acks"]:
         slowest = answer["slowest_acks"][0]
         rows.append(

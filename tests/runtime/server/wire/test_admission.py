@@ -226,4 +226,4 @@ def test_whoever_comes_from_the_servers_own_address_is_on_this_machine(
 ) -> None:
     monkeypatch.setattr(admission_module, "is_loopback", lambda host: False)
     server = serve(allow=["10.0.0.0/8"])
-    assert ask(str(server.address), "head")["seq"] == 1
+    assert ask(str(server.address), "head")["seq"] == 2

@@ -19,6 +19,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.structural import encode_commit
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep import repair as command
+from tests.fake_clock import wall
 
 Run = Callable[..., Any]
 
@@ -27,7 +28,7 @@ Run = Callable[..., Any]
 def path(tmp_path: Path) -> Path:
     """A run with a session and a persistent edge, and a mark whose name was changed afterwards: seq 7 of 9."""
     path = tmp_path / "run.ledger"
-    ledger = Ledger.open(path)
+    ledger = Ledger.open(path, clock=wall)
     live = LiveGraph(ledger, name="rig")
     session = live.open_session(label="stim")
     live.connect("A", "B", session)
@@ -80,7 +81,7 @@ def test_what_the_other_commands_say_of_it(run: Run, path: Path) -> None:
     assert "P -> Q" in shown
     assert "A -> B" not in shown
     assert [each["reason"] for each in json.loads(run("sessions", new, "--json").out)["sessions"]] == ["unseen"]
-    with Ledger.open(new) as ledger:
+    with Ledger.open(new, clock=wall) as ledger:
         live = LiveGraph(ledger, name="rig")
         assert live.run == 14
         live.close()

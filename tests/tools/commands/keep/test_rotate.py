@@ -17,6 +17,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.record.serve import rotation_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import sizes
+from tests.fake_clock import wall
 
 Run = Callable[..., Any]
 DAY = 86400 * 10**9
@@ -26,7 +27,7 @@ DAY = 86400 * 10**9
 def file(tmp_path: Path) -> Path:
     """A ledger of one file: a session that holds an edge, a mark, and another session."""
     path = tmp_path / "x.ledger"
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, clock=wall) as ledger:
         live = LiveGraph(ledger, name="rig")
         session = live.open_session(label="early")
         live.connect("A", "B", session)

@@ -59,7 +59,7 @@ def test_every_event_has_its_line_when_nothing_is_folded(run: Run, night: Any) -
 
 def test_times_of_day_can_be_had(run: Run, night: Any) -> None:
     answer = run("log", night.path, "--absolute", "--since", "mark:baseline", "--until", "mark:baseline")
-    assert answer.out.splitlines()[1].startswith("   18  2026-11-24 13:03:30.156  mark")
+    assert answer.out.splitlines()[1].startswith("   18  2026-11-24 13:03:30.156+00:00  mark")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.look.what_if import fullest
 from ezmsg.ledger.tools.export import to_networkx
+from tests.fake_clock import wall
 
 Run = Callable[..., Any]
 
@@ -133,7 +134,7 @@ def reasons(run: Run, path: Path, topic: str) -> list[str]:
 
 def test_every_cause_is_found_by_itself(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.ledger"
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, clock=wall) as ledger:
         live = LiveGraph(ledger)
         live.connect("A", "B")
         publisher = live.open_endpoint(ev.PublisherOpened(uuid="p", topic="A"))
@@ -174,7 +175,7 @@ def test_where_no_program_ever_came_only_the_wiring_can_be_told(run: Run, tmp_pa
 
 def test_topics_upstream_without_any_publisher_are_named(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.ledger"
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, clock=wall) as ledger:
         live = LiveGraph(ledger)
         live.connect("A", "B")
         live.open_endpoint(ev.SubscriberOpened(uuid="s", topic="B"))
@@ -250,7 +251,7 @@ def test_a_session_that_lets_go_bit_by_bit_is_taken_when_it_held_most() -> None:
 
 
 def test_of_a_session_that_held_much_as_much_is_shown_as_by_diff(run: Run, tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "x.ledger", durability="none") as ledger:
+    with Ledger.open(tmp_path / "x.ledger", durability="none", clock=wall) as ledger:
         live = LiveGraph(ledger)
         session = live.open_session()
         for number in range(50):

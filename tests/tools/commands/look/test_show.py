@@ -29,8 +29,8 @@ def test_a_moment_in_the_middle_of_things(run: Run, night: Any, monkeypatch: pyt
     assert head[1].endswith(", at 127.0.0.1:25978, 17.2 s after its start")
     assert sections[1].splitlines() == [
         "2 sessions",
-        '  2   "SYSTEM"  127.0.0.1:40122  since 13:03:20.150  6 edges, 7 components',
-        '  21  "viewer"  127.0.0.1:40301  since 13:03:37.156  3 edges',
+        '  2   "SYSTEM"  127.0.0.1:40122  since 13:03:20.150+00:00  6 edges, 7 components',
+        '  21  "viewer"  127.0.0.1:40301  since 13:03:37.156+00:00  3 edges',
     ]
     assert sections[2].splitlines()[:7] == [
         "9 edges, 12 topics",

@@ -11,6 +11,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.look.why import subject_text
+from tests.fake_clock import wall
 
 Run = Callable[..., Any]
 SHARED = ["SYSTEM/SOURCE/OUT", "SYSTEM/AMP/IN"]
@@ -79,7 +80,7 @@ def test_a_life_says_what_it_is_of(run: Run, night: Any, subject: list[str], at:
 
 def test_of_many_lives_the_first_and_the_last_are_told(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.ledger"
-    with Ledger.open(path, durability="none") as ledger:
+    with Ledger.open(path, durability="none", clock=wall) as ledger:
         live = LiveGraph(ledger)
         for _ in range(50):
             live.connect("A", "B")
@@ -123,7 +124,7 @@ def test_every_end_of_a_hold_is_told(
 ) -> None:
     """In the words in which `log` tells of the same event."""
     path = tmp_path / "x.ledger"
-    with Ledger.open(path) as ledger:
+    with Ledger.open(path, clock=wall) as ledger:
         live = LiveGraph(ledger)
         session = live.open_session(label="S")
         live.connect("A", "B", owner=session)

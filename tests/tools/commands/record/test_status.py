@@ -36,7 +36,7 @@ def test_status_says_what_is_recorded_where(server: GraphServer, capsys: pytest.
     out = capsys.readouterr().out
     assert f"run.ledger at {server.address}" in out
     assert "0 sessions, 0 processes" in out
-    assert "seq 1, " in out
+    assert "seq 2, " in out
     assert "of at most" in out
     columns = {line[:12].rstrip(): line[14:] for line in out.splitlines()[1:]}
     assert list(columns) == ["  ledger", "  durability", "  clients", "  graph", "  sockets"]
@@ -44,7 +44,7 @@ def test_status_says_what_is_recorded_where(server: GraphServer, capsys: pytest.
     assert main(["status", str(server.address), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["degraded"] is None
-    assert answer["seq"] == 1
+    assert answer["seq"] == 2
     assert answer["ledger"] == str(server.live.ledger.location)  # type: ignore[union-attr]
 
 
@@ -71,7 +71,7 @@ def test_a_request_that_means_nothing_is_answered_and_recorded(server: GraphServ
         ask(str(server.address), "dance")
     with pytest.raises(NoAnswer, match="needs a name"):
         ask(str(server.address), "mark")
-    assert ask(str(server.address), "head")["seq"] == 3
+    assert ask(str(server.address), "head")["seq"] == 4
     assert server.live is not None
     refused = [event for event in server.live.ledger.entries() if isinstance(event, ev.CommandRejected)]
     assert [event.command for event in refused] == ["PRIVATE", "PRIVATE"]
@@ -91,7 +91,7 @@ def test_a_request_that_is_none_is_answered_too(server: GraphServer, request_: b
             said.read(int.from_bytes(said.read(8), "little"))
             reply = json.loads(said.read(int.from_bytes(said.read(8), "little")))
     assert list(reply) == ["error"]
-    assert ask(str(server.address), "head")["seq"] == 2
+    assert ask(str(server.address), "head")["seq"] == 3
     assert ask(str(server.address), "status")["last_error"] is None
 
 

@@ -356,6 +356,7 @@ export interface Span {
   born_time: number;
   died_time: number | null;
   ns: number;
+  clock?: string;
   came?: Cause | null;
   went?: Cause | null;
 }
@@ -445,6 +446,7 @@ export interface Way {
   born_time: number;
   died_time: number | null;
   ns: number;
+  clock?: string;
   came?: Cause | null;
   went?: Cause | null;
   topics?: string[];
