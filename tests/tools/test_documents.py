@@ -30,7 +30,7 @@ PLAINER = {
 """Words for people that stand in a document too, and those that have replaced them."""
 
 
-ADDED = frozenset({"clock", "loops", "note", "asked_field", "asked", "answered"})
+ADDED = frozenset({"clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running"})
 """Keys that documents have got since then: each is a line of the changelog."""
 
 
