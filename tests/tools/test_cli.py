@@ -355,14 +355,17 @@ def test_a_torn_end_is_no_damage(run: Run, tmp_path: Path, command: str, code: i
 
 
 AS_NOBODY = """
-import os, sys
+import contextlib, io, os, sys
 from ezmsg.ledger.tools import cli
-for command in cli.COMMANDS:
-    command.load()
+command, may, may_not = sys.argv[1:]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    for path in (may, may + "-nowhere"):
+        cli.main([command, path])
 if os.geteuid() == 0:  # who may read everything
     os.setuid(65534)
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(cli.main([command, may_not]))
 """
+"""All modules that the command needs are loaded before: another user may not read them below root's home."""
 
 
 @pytest.fixture
@@ -373,6 +376,7 @@ def forbidden() -> Iterator[Path]:
         closed.mkdir()
         sound(Path(folder) / "x.ledger")
         sound(closed / "x.ledger")
+        sound(Path(folder) / "open.ledger")
         (Path(folder) / "x.ledger").chmod(0)
         closed.chmod(0)
         Path(folder).chmod(0o755)
@@ -384,7 +388,7 @@ def forbidden() -> Iterator[Path]:
 @pytest.mark.parametrize("name", ["x.ledger", "closed/x.ledger"])
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no such users here")
 def test_a_file_that_may_not_be_read(forbidden: Path, far_away: Path, command: str, name: str) -> None:
-    asked = [sys.executable, "-c", AS_NOBODY, command, forbidden / name]
+    asked = [sys.executable, "-c", AS_NOBODY, command, forbidden / "open.ledger", forbidden / name]
     answer = subprocess.run(asked, cwd=far_away, capture_output=True, text=True, timeout=60)
     assert answer.returncode == exits.DISK
     assert f"{forbidden / name}" in answer.stderr

@@ -18,8 +18,8 @@ from ezmsg.ledger.tools import cli, exits
 
 Run = Callable[..., Any]
 
-ENDLESS = ("--follow", "--hold")
-"""Options whose examples go on until Ctrl-C."""
+ENDLESS = ("--follow", "--hold", " debug")
+"""Examples with one of these go on until Ctrl-C."""
 
 LONG = ("selftest",)
 """Commands that take their time; their own tests run them shortened."""
