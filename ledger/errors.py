@@ -230,10 +230,12 @@ class CycleError(CommandRefused):
 class AddressCollision(CommandRefused):
     """A session registers component addresses that another session holds."""
 
-    hint = "Give the systems different root names, or end the other session first."
-
-    def __init__(self, addresses: tuple[str, ...], holder: int) -> None:
-        super().__init__(f"component address collision(s): {', '.join(addresses)} (held by session {holder})")
+    def __init__(self, addresses: tuple[str, ...], holder: int, who: str = "") -> None:
+        super().__init__(
+            f"component address collision(s): {', '.join(addresses)} (held by session {holder}{who})",
+            hint="Give the systems different root names, or end the other session first; one that will not end: "
+            f"ezmsg-ledger evict {holder}",
+        )
         self.addresses = addresses
         self.holder = holder
 

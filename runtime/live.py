@@ -32,6 +32,9 @@ PAYLOAD_KEPT = 64 * 1024
 ERROR_KEPT = 1000
 """Characters of the reason that a process gives for refusing a request."""
 
+HOLDERS_MAX = 3
+"""Sessions in the way that the record of a refusal describes; it names them all."""
+
 LISTED_MAX = 100
 """Items of a list that the record of a refusal names: a cycle may run through a hundred thousand topics."""
 
@@ -73,6 +76,8 @@ class LiveGraph(RecordedGraph):
     ) -> None:
         super().__init__(ledger, kind=kind, name=name, address=address, served=served)
         self._refusals = Refusals()
+        self.who_holds: Callable[[str], list[dict[str, Any]]] = lambda peer: []
+        """The processes (``pid``, ``name``) that hold the connection from a peer, where that is known."""
         self.dag = DAG()
         for edge in sorted(edge for edge, _ in self.state.ownership.edges()):
             self.dag.add(*edge)
@@ -229,16 +234,30 @@ class LiveGraph(RecordedGraph):
         collisions = tuple(sorted(key for key, holder in holders.items() if holder != session))
         if collisions:
             others = sorted({self.state.sessions[holders[key]].uuid for key in collisions})
+            named = [self._holder(key) for key in list(dict.fromkeys(holders[key] for key in collisions))[:HOLDERS_MAX]]
             self.reject(
                 session,
                 peer,
                 "SESSION_REGISTER",
                 {"root_name": metadata.get("root_name"), "components": len(keys)},
                 "collision",
-                {"addresses": list(collisions[:LISTED_MAX]), "sessions": others},
+                {"addresses": list(collisions[:LISTED_MAX]), "sessions": others, "holders": named},
             )
-            raise AddressCollision(collisions, holders[collisions[0]])
+            first = named[0]
+            behind = "".join(f", process {each['pid']} ({each['name']})" for each in first["processes"])
+            raise AddressCollision(collisions, first["session"], f" from {first['peer']}{behind}")
         self._commit(ev.MetadataRegistered(session=session, metadata=metadata, raw=raw))
+
+    def _holder(self, session: int) -> dict[str, Any]:
+        """A session that is in the way, as a refusal names it."""
+        record = self.state.sessions[session]
+        return {
+            "session": session,
+            "uuid": record.uuid,
+            "label": record.label,
+            "peer": record.peer,
+            "processes": [] if record.peer is None else self.who_holds(record.peer),
+        }
 
     def update_settings(
         self, process: int, component: str, value: ev.SettingsValue, reported_at: int | None = None

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("serve", RECORD, "What becomes of a graph that several programs share?"),
     Command("status", RECORD, "Is it recording, and does the disk keep up?"),
     Command("mark", RECORD, "How do I find this moment again?"),
+    Command("evict", RECORD, "How do I get rid of a session that will not end?"),
     Command("demo", RECORD, "What does all this look like?", module="demo.story"),
     Command("log", LOOK, "What happened, and in what order?"),
     Command("show", LOOK, "What was the graph like at a moment?"),

@@ -17,7 +17,7 @@ class NoAnswer(LedgerError):
 
 
 def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
-    """The reply of the recorder at ``address`` (``host:port``) to a request: head, mark, receipt or status.
+    """The reply of the recorder at ``address`` (``host:port``) to a request: evict, head, mark, receipt or status.
 
     Raises CannotListen when ``address`` is malformed, NoAnswer when no program listens there or it is not a recorder.
 

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
+from ezmsg.ledger.runtime.server.eviction import Member
 from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.runtime.server.leases import Leases
+from ezmsg.ledger.runtime.server.peers import processes_behind
 from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.requests import Requests
 from ezmsg.ledger.runtime.server.routing import Router
@@ -28,6 +32,8 @@ logger = logging.getLogger("ezmsg.ledger")
 SHOWN_MAX = 200
 """Characters of a refused command's arguments that the log shows; the ledger keeps more."""
 
+VANISHED_S = 1.0
+"""Time between two looks for clients that have vanished: about a microsecond for each connection."""
 
 MALFORMED = (Malformed, InvalidEvent, InvalidValue)
 """The errors of a command that makes no sense; it is refused, and the connection goes on where it can."""
@@ -60,10 +66,14 @@ class Hub:
         self.refused = 0
         self.leases = Leases(self.admission)
         self.requests = Requests(live)
+        self.members: dict[str, Member] = {}
+        """The sessions and processes that are connected, by UUID."""
+        live.who_holds = lambda peer: [msgspec.to_builtins(each) for each in processes_behind(peer)]
         self.traces = Traces()
         self.history = History(live)
         self.snapshots = Snapshots(live)
         self._loop = asyncio.get_running_loop()
+        self._looked = self._loop.time()
         self._durable_waiters = Waiters()
         self._waits = live.ledger.durability == "commit"
         if self._waits:
@@ -122,6 +132,11 @@ class Hub:
         self.pulse.beat()
         self.pressure.relieve()
         self.traces.tend()
+        now = self._loop.time()
+        if now - self._looked >= VANISHED_S:
+            self._looked = now
+            for connection in self.connections:
+                connection.end_if_vanished(self.admission.limits.silent_s)
 
     def turn_away(self, peer: str, reason: str) -> None:
         """Record and log that a connection was not let in."""

@@ -35,6 +35,7 @@ CALLS = {
     "serve": "ezmsg.ledger.runtime:GraphServer",
     "status": "ezmsg.ledger.runtime.recorder.control_client:ask",
     "mark": "ezmsg.ledger.runtime.recorder.control_client:ask",
+    "evict": "ezmsg.ledger.runtime.recorder.control_client:ask",
     "log": "ezmsg.ledger:Ledger.entries",
     "show": "ezmsg.ledger.projections:Timeline.at",
     "diff": "ezmsg.ledger.projections:Timeline.diff",

@@ -974,7 +974,9 @@ def test_a_refused_registration_names_the_addresses_and_changes_nothing(live: Li
     assert (event.actor, event.peer, event.reason) == (two, "127.0.0.1:2", "collision")
     assert event.command == "SESSION_REGISTER"
     assert event.arguments == {"root_name": "SYS", "components": 3}
-    assert event.cause == {"addresses": ["SYS/U", "SYS/V"], "sessions": [live.state.sessions[one].uuid]}
+    uuid = live.state.sessions[one].uuid
+    holder = {"session": one, "uuid": uuid, "label": "SYS", "peer": None, "processes": []}
+    assert event.cause == {"addresses": ["SYS/U", "SYS/V"], "sessions": [uuid], "holders": [holder]}
     assert live.state.shape_digest() == before
     replayed(live)
 

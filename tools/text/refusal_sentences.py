@@ -6,6 +6,7 @@ from typing import Any
 
 from ezmsg.ledger.events import CommandRejected
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.value_text import value_text
@@ -51,7 +52,19 @@ def _collision(state: GraphState, who: str, event: CommandRejected, most: int) -
     addresses = tuple(event.cause["addresses"])
     holders = ", ".join(names.by_uuid(state, uuid) for uuid in event.cause["sessions"])
     wanted = f"{who} wanted to register {count(event.arguments['components'], 'component')}"
-    return f"{wanted}, but {holders} has registered {listed(list(addresses), most)}", addresses
+    told = "; ".join(_holder(state, each, event.time) for each in event.cause.get("holders", ()))
+    more = f" ({told})" if told else ""
+    return f"{wanted}, but {holders} has registered {listed(list(addresses), most)}{more}", addresses
+
+
+def _holder(state: GraphState, holder: dict[str, Any], now: int) -> str:
+    """How long a session that was in the way had been there, and who held its connection."""
+    record = state.sessions.get(holder["session"])
+    age = f"session {holder['session']}"
+    if record is not None:
+        age += f", open for {span_text(max(0, now - record.opened))}"
+    behind = [f"process {each['pid']} ({each['name']})" for each in holder["processes"]]
+    return f"{age}, held by {' and '.join(behind)}" if behind else age
 
 
 def _conflict(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:

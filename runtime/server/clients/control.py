@@ -7,6 +7,7 @@ import msgspec
 
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.runtime.server.eviction import NotFound, evict
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire.connection import Connection
@@ -16,7 +17,10 @@ REQUEST = Argument(64 * 1024, bytes)
 
 
 class Request(msgspec.Struct):
-    """A request: ``do`` is head, mark, receipt or status; the other fields belong to mark."""
+    """A request: ``do`` is evict, head, mark, receipt or status; the other fields belong to evict and mark.
+
+    ``name``: of the mark, or who is to go. ``peer`` is set by the server.
+    """
 
     do: str
     name: str = ""
@@ -24,6 +28,7 @@ class Request(msgspec.Struct):
     author: str | None = None
     happened: int | None = None
     source: str | None = None
+    peer: str = ""
 
 
 class BadRequest(Malformed):
@@ -37,7 +42,7 @@ async def serve_private(hub: Hub, connection: Connection) -> None:
         return
     [raw] = await connection.reader.arguments(REQUEST)
     try:
-        reply = _answer(hub, raw)
+        reply = _answer(hub, raw, connection.peer)
     except BadRequest as error:
         hub.reject(None, connection.peer, Command.PRIVATE, "malformed", str(error))
         reply = {"error": str(error)}
@@ -46,13 +51,14 @@ async def serve_private(hub: Hub, connection: Connection) -> None:
     await connection.send(encode_blob(msgspec.json.encode(reply)))
 
 
-def _answer(hub: Hub, raw: bytes) -> dict[str, Any]:
+def _answer(hub: Hub, raw: bytes, peer: str) -> dict[str, Any]:
     try:
         request = msgspec.json.decode(raw, type=Request)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BadRequest(f"not a request: {error}") from error
     if request.do not in _ANSWERS:
         raise BadRequest(f"a recorder knows {', '.join(_ANSWERS)}, but not {request.do[:40]!r}")
+    request.peer = peer
     return _ANSWERS[request.do](hub, request)
 
 
@@ -90,7 +96,16 @@ def _receipt(hub: Hub, request: Request) -> dict[str, Any]:
     return {"ledger": ledger.location, "id": ledger.id, "receipt": ledger.receipt, "durable_seq": ledger.durable_seq}
 
 
+def _evict(hub: Hub, request: Request) -> dict[str, Any]:
+    try:
+        evicted = evict(hub.live, hub.members, request.name, f"{request.author or 'somebody'} ({request.peer})")
+    except NotFound as error:
+        return {"error": str(error)}
+    return {**evicted, **_head(hub, request)}
+
+
 _ANSWERS: dict[str, Callable[[Hub, Request], dict[str, Any]]] = {
+    "evict": _evict,
     "head": _head,
     "mark": _mark,
     "receipt": _receipt,

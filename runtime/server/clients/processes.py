@@ -29,6 +29,7 @@ class ProcessConnection:
         self._id = self._live.open_process(peer=connection.peer)
         self._uuid = self._live.state.processes[self._id].uuid
         hub.requests.processes[self._uuid] = connection
+        hub.members[self._uuid] = self
         hub.traces.open(self._uuid)
 
     async def serve(self) -> None:
@@ -53,10 +54,17 @@ class ProcessConnection:
             reason, detail = "error", "a fault of the server"
             raise
         finally:
+            self._hub.members.pop(self._uuid, None)
             self._hub.requests.gone(self._uuid)
             self._hub.traces.close(self._uuid)
             if self._live.is_open(self._id):
                 self._live.close_process(self._id, reason, detail)
+
+    def evict(self, detail: str) -> None:
+        """End the process's part in the graph now, because a person asked for it; ``detail`` is recorded."""
+        if self._live.is_open(self._id):
+            self._live.close_process(self._id, "lost", detail)
+        self._connection.cut_off(detail)
 
     def _reject(self, command: bytes, reason: str, arguments: Any = None) -> None:
         self._hub.reject(self._id, self._connection.peer, command, reason, arguments)

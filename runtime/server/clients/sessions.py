@@ -1,6 +1,7 @@
 """Session connections: commands one after the other, each decided, then acknowledged when that is durable."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from ezmsg.ledger.runtime.server.clients.streams import settings_events
 from ezmsg.ledger.runtime.server.hub import MALFORMED, Hub
 from ezmsg.ledger.runtime.server.payloads import load
 from ezmsg.ledger.runtime.server.pickles import dumps
-from ezmsg.ledger.runtime.server.wire.connection import Connection, CutOff
+from ezmsg.ledger.runtime.server.wire.connection import Connection, CutOff, Vanished
 from ezmsg.ledger.runtime.server.wire.protocol import (
     METADATA,
     NUMBER,
@@ -27,6 +28,8 @@ from ezmsg.ledger.runtime.server.wire.protocol import (
     encode_str,
 )
 from ezmsg.ledger.runtime.server.wire.waiters import Overtaken, unless
+
+logger = logging.getLogger("ezmsg.ledger")
 
 Later = Callable[[], Awaitable[bytes]]
 """Gives an answer for which something has to be waited for."""
@@ -52,12 +55,13 @@ class SessionConnection:
         self._command: bytes | None = None
         self._bereaved: tuple[str, ...] = ()
         self._id = self._live.open_session(peer=connection.peer)
+        self._uuid = self._live.state.sessions[self._id].uuid
+        hub.members[self._uuid] = self
 
     async def serve(self) -> None:
         """Answer commands until the client leaves; then everything that the session owned goes at once."""
-        uuid = self._live.state.sessions[self._id].uuid
         try:
-            await self._hub.reply(self._connection, encode_str(uuid) + Command.COMPLETE)
+            await self._hub.reply(self._connection, encode_str(self._uuid) + Command.COMPLETE)
             while True:
                 wait = await self._reader.until(self._advance)
                 await wait()
@@ -67,7 +71,14 @@ class SessionConnection:
             self._close(error)
             raise
         finally:
+            self._hub.members.pop(self._uuid, None)
             await self._hub.router.notify(self._bereaved)
+
+    def evict(self, detail: str) -> None:
+        """End the session now, because a person asked for it; ``detail`` is recorded."""
+        if self._live.is_open(self._id):
+            self._bereaved = self._live.close_session(self._id, detail=detail)
+        self._connection.cut_off(detail)
 
     def _close(self, error: BaseException) -> None:
         """The session is over, because of ``error``. Nothing when that is known already, or the run has ended."""
@@ -163,7 +174,8 @@ class SessionConnection:
             metadata = load(raw, GraphMetadata)
             form, keep_raw = translate.graph_metadata(metadata, len(raw))
             self._live.register(self._id, form, raw if keep_raw else None)
-        except AddressCollision:
+        except AddressCollision as error:
+            logger.warning("SESSION_REGISTER from %s refused: %s. %s", self._connection.peer, error, error.hint)
             return self._done(answer=Command.ERROR)
         return self._done()
 
@@ -205,6 +217,8 @@ def _why(error: BaseException) -> str:
             return str(error)
         case WireError():
             return f"malformed: {error}"
+        case Vanished():
+            return "timeout"
         case CutOff():
             return f"cut off: {error}"
         case ConnectionError():

@@ -37,6 +37,7 @@ class Limits(msgspec.Struct, frozen=True):
     writes to cost nothing, so the bytes are a bound on madness: 16 of the largest segments.
     ``segments_per_host``, ``segment_bytes_per_host``: of another machine, which cannot even use them: as many as its
     connections have publishers, and the bytes of one of the largest.
+    ``silent_s``: for how long a client's machine may give no sign of life before the client counts as vanished.
     """
 
     connections: int = 16384
@@ -46,6 +47,7 @@ class Limits(msgspec.Struct, frozen=True):
     segment_bytes: int = 2**40
     segments_per_host: int = 1024
     segment_bytes_per_host: int = 2**36
+    silent_s: float = 30.0
 
 
 class NoNetwork(LedgerError):

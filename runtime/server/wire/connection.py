@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from ezmsg.ledger.runtime.server.wire.reader import Reader
+from ezmsg.ledger.runtime.server.wire.vanished import GONE, has_vanished
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -17,6 +18,13 @@ CLOSE_TIMEOUT_S = 1.0
 
 class CutOff(ConnectionError):
     """The server ended a connection before its client did. The text says why."""
+
+
+class Vanished(CutOff):
+    """A client gave no sign of life for too long."""
+
+    def __init__(self) -> None:
+        super().__init__("timeout")
 
 
 class Connection(asyncio.Protocol):
@@ -58,6 +66,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is over, for any reason."""
+        if isinstance(error, OSError) and error.errno in GONE:
+            error = Vanished()
         self.reader.end(error or self._cut_off)
         self._lost.set()
         self._keeps_up.set()
@@ -110,8 +120,16 @@ class Connection(asyncio.Protocol):
 
     def cut_off(self, why: str) -> CutOff:
         """End the connection now. Its reader raises what this returns, lest it be taken for the client's wish."""
+        return self._end(CutOff(why))
+
+    def end_if_vanished(self, seconds: float) -> None:
+        """End the connection when its client has not acknowledged what it was sent for so long. Cost: a system call."""
+        if not self._lost.is_set() and has_vanished(self._transport.get_extra_info("socket"), seconds):
+            self._end(Vanished())
+
+    def _end(self, why: CutOff) -> CutOff:
         if self._cut_off is None:
-            self._cut_off = CutOff(why)
+            self._cut_off = why
         self._abort()
         return self._cut_off
 

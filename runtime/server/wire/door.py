@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from ezmsg.ledger.runtime.server.wire.admission import Admission, Place, TurnedAway
+from ezmsg.ledger.runtime.server.wire.vanished import watch
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -71,6 +72,7 @@ class Door:
     def _receive(self, connection: socket.socket, host: str, port: int) -> None:
         try:
             place = self._admission.admit(host, connection.getsockname()[0])
+            watch(connection, self._admission.limits.silent_s)
         except TurnedAway as refused:
             connection.close()
             self._turned_away(f"{host}:{port}", refused.reason)

@@ -35,7 +35,7 @@ def mark(
     """
     where = address_or_default(address)
     then = None if happened is None else _instant(happened.strip(), where)
-    answer = ask(where, "mark", name=name, note=note, author=author or _me(), happened=then, source=source)
+    answer = ask(where, "mark", name=name, note=note, author=author or me(), happened=then, source=source)
     when = "" if then is None else f", which happened at {clock.time_text(then, digits=9)}"
     print(f"marked seq {answer['seq']} of {answer['ledger']} as mark:{name}{when}")
     unwritten = answer["unwritten"]
@@ -73,7 +73,8 @@ def _instant(text: str, address: str) -> int:
 _TIMES = "Times are: 14:03:20, 2026-11-24T14:03:20.5+01:00, -30s (ago), or ns since 1970."
 
 
-def _me() -> str | None:
+def me() -> str | None:
+    """The name of the user who asks; None where there is none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no name for this user, as in some containers
