@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import json
 import socket
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -21,6 +22,13 @@ PROBE_TIMEOUT_S = 0.5
 
 VERSION_MAX = 64
 """Bytes of the text with which a graph server greets; what announces more is something else."""
+
+
+PRIVATE = b"\xf0"
+"""The opener of a recorder's own protocol, which ezmsg does not have."""
+
+HEAD_MAX = 64 * 1024
+"""Bytes of the answer in which a recorder says where it records to."""
 
 
 class CannotListen(LedgerError):
@@ -85,14 +93,19 @@ def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:
         hint = "Choose a port above 1023."
     elif error.errno != errno.EADDRINUSE:
         why = error.strerror or str(error)
-    elif (version := _graph_server_at(host, port)) is None:
+    elif (found := _graph_server_at(host, port)) is None:
         why = "another program has it"
     else:
-        why = f"a graph server of ezmsg {version} is there already"
-        hint = (
-            "If that is `ezmsg-ledger serve`, it records whatever runs there. Else stop it "
-            f"(`ezmsg shutdown --address {host}:{port}`), or c{hint[1:]}"
-        )
+        version, ledger = found
+        stop = f"`ezmsg shutdown --address {host}:{port}`"
+        hint = f"Stop it ({stop}), or c{hint[1:]}"
+        if ledger is None:
+            why = f"a graph server of ezmsg {version} is there already"
+        elif not ledger:
+            why = f"a graph server of ezmsg {version}, which records nothing, is there already"
+        else:
+            why = f"a recorder, which records to {ledger}, is there already"
+            hint = f"What runs there is recorded. {hint}"
     return CannotListen(f"cannot listen on {host}:{port}: {why}", hint=hint)
 
 
@@ -110,11 +123,28 @@ def read_counted(replies: BinaryIO, most: int) -> bytes:
     return data
 
 
-def _graph_server_at(host: str, port: int) -> str | None:
-    """The version of ezmsg that a graph server at this address greets with; None when no graph server answers."""
+def _graph_server_at(host: str, port: int) -> tuple[str, str | None] | None:
+    """The version of ezmsg that a graph server at this address greets with, and the ledger when it is a recorder.
+
+    None when no graph server answers.
+    """
     try:
         with socket.create_connection((host, port), PROBE_TIMEOUT_S) as probe, probe.makefile("rb") as replies:
             version = read_counted(replies, VERSION_MAX).decode("ascii")
+            if not version or not version.isprintable():
+                return None
+            return version, _ledger_of(probe, replies)
     except (OSError, EOFError, ValueError):
         return None
-    return version if version.isprintable() and version else None
+
+
+def _ledger_of(probe: socket.socket, replies: BinaryIO) -> str | None:
+    """Where the graph server at the other end records to; "" for one that is not ours, None when it does not say."""
+    request = json.dumps({"do": "head"}).encode()
+    try:
+        probe.sendall(PRIVATE + len(request).to_bytes(8, "little") + request)
+        return str(json.loads(read_counted(replies, HEAD_MAX))["ledger"])
+    except EOFError:  # it knows no such question
+        return ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -105,7 +105,7 @@ def text(said: bytes, size: int | None = None) -> bytes:
 @pytest.mark.parametrize(
     ("greeting", "who"),
     [
-        (text(b"3.9.0"), "a graph server of ezmsg 3.9.0 is there already"),
+        (text(b"3.9.0"), "a graph server of ezmsg 3.9.0, which records nothing, is there already"),
         (b"", "another program has it"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "another program has it"),
         (text(b"", size=2**63), "another program has it"),
@@ -132,7 +132,7 @@ def test_a_server_is_started_where_it_was_told_to() -> None:
     server = GraphServer(ledger)
     server.start_at("127.0.0.1:0")
     try:
-        with pytest.raises(CannotListen, match=r"a graph server of ezmsg .* is there already"):
+        with pytest.raises(CannotListen, match=r"a recorder, which records to memory, is there already"):
             GraphServer(ledger).start_at(str(server.address))
     finally:
         server.stop()

@@ -4,7 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -122,15 +122,36 @@ def _damage(ledger: LedgerReader) -> DamagedLedger | None:
     return None
 
 
-def unnamed(stem: str) -> Path:
-    """A file of this folder to record to when none was named: ``STEM-YYYYmmdd-HHMMSS.ledger``, or one numbered beside
-    it, since what was recorded in the same second is another recording."""
+def unnamed(stem: str, *, folder: bool = False) -> Path:
+    """A file (or folder) of this folder to record to when none was named: ``STEM-YYYYmmdd-HHMMSS.ledger``, or one
+    numbered beside it, since what was recorded in the same second is another recording.
+
+    It is made, empty, at once: recordings that begin together never get the same one. See ``give_back``.
+    """
     path = Path(f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}.ledger")
     numbers = itertools.count(2)
     unused = path
-    while unused.exists():
-        unused = path.with_stem(f"{path.stem}-{next(numbers)}")
-    return unused
+    while True:
+        try:
+            if folder:
+                unused.mkdir()
+            else:
+                os.close(os.open(unused, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            unused = path.with_stem(f"{path.stem}-{next(numbers)}")
+            continue
+        except OSError:  # to record there will fail, and say why
+            pass
+        return unused
+
+
+def give_back(path: Path) -> None:
+    """Remove what ``unnamed`` has made, if nothing was recorded there."""
+    with suppress(OSError):
+        if path.is_dir():
+            path.rmdir()  # which only an empty one lets be done
+        elif path.stat().st_size == 0:
+            path.unlink()
 
 
 def shortened(location: str) -> str:
@@ -167,9 +188,11 @@ def _is_of_nobody(path: Path) -> bool:
 
 
 def written(path: Path) -> int | None:
-    """When a ledger was last written: a file, or the newest segment in a folder; None for anything else."""
+    """When a ledger was last written: a file, or the newest segment in a folder; None for anything else, and for what
+    is still empty."""
     if path.is_file():
-        return path.stat().st_mtime_ns
+        status = path.stat()
+        return status.st_mtime_ns if status.st_size else None
     if not path.is_dir():
         return None
     return max((each.stat().st_mtime_ns for each in path.iterdir() if number_of(each.name) is not None), default=None)

@@ -17,7 +17,7 @@ from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
-from ezmsg.ledger.tools.input.location import unnamed
+from ezmsg.ledger.tools.input.location import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.text.run_summary import summarise
@@ -75,6 +75,8 @@ def run(
     try:
         recorder.start()
     except RecorderFailed as error:
+        if ledger is None:
+            give_back(location)
         if error.kind == CannotListen.__name__:
             raise no_listening(error, address) from error
         raise

@@ -20,7 +20,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
-from ezmsg.ledger.tools.input.location import unnamed
+from ezmsg.ledger.tools.input.location import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.text.run_summary import summarise
 
@@ -100,9 +100,10 @@ def serve(
 
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
     logging.getLogger("ezmsg.ledger.proven").setLevel(logging.INFO)  # what a start may have to wait for
-    location = ledger or unnamed("serve")
     networks = _networks(allow)
+    location = ledger or unnamed("serve", folder=rotation is not None)
     raise_descriptor_limit()
+    begun = False
     try:
         server = GraphServer(
             location,
@@ -115,10 +116,14 @@ def serve(
             rotation=rotation,
         )
         server.start_at(wanted)
+        begun = True
     except CannotListen as error:
         raise no_listening(error, address) from error
     except NoMetrics as error:
         raise exits.Misuse(str(error), hint=error.hint) from error
+    finally:
+        if ledger is None and not begun:
+            give_back(location)
     assert server.ledger is not None
     assert server.live is not None
     run = server.live.run

@@ -4,18 +4,23 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+import click
+
 from ezmsg.ledger.projections.questions.clock import span_text, time_text
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
-from ezmsg.ledger.runtime.recorder.control_client import ask
+from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
-from ezmsg.ledger.tools.input.options import argument, flag
+from ezmsg.ledger.tools.input.options import argument, flag, option
 from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.page import Page, Part, count, listed
 
 WATCH_S = 1.0
 """How often ``--watch`` asks."""
+
+WAIT_S = 0.1
+"""How often ``--wait`` looks."""
 
 CLEAR = "\x1b[H\x1b[2J"
 """What clears a terminal."""
@@ -41,20 +46,29 @@ class Row(NamedTuple):
 
 @argument("address", "[HOST:PORT]", f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.")
 @flag("--watch", "-w", help="Ask again every second, until Ctrl-C.")
+@option("--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for a recorder to be there.")
 @options.json
-def status(address: str | None, watch: bool, json: bool) -> int:
+def status(address: str | None, watch: bool, wait: float | None, json: bool) -> int:
     """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
     exit code is 7 while it cannot write.
 
     Examples:
       ezmsg-ledger status
       ezmsg-ledger status --watch
+      ezmsg-ledger status --wait 10 && python pipeline.py
       ezmsg-ledger status 127.0.0.1:10000 --json
     """
     where = address_or_default(address)
     page = Page()
+    deadline = time.monotonic() + (wait or 0.0)
     while True:
-        answer = ask(where, "status")
+        try:
+            answer = ask(where, "status")
+        except NoAnswer:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(WAIT_S)
+            continue
         if watch and sys.stdout.isatty():
             sys.stdout.write(CLEAR)
         if json:
