@@ -139,7 +139,7 @@ def _graph_server_at(host: str, port: int) -> tuple[str, str | None] | None:
 
 
 def _ledger_of(probe: socket.socket, replies: BinaryIO) -> str | None:
-    """Where the graph server at the other end records to; "" for one that is not ours, None when it does not say."""
+    """The ledger of the graph server at the other end; "" for one that is not ours, None when it does not say."""
     request = json.dumps({"do": "head"}).encode()
     try:
         probe.sendall(PRIVATE + len(request).to_bytes(8, "little") + request)

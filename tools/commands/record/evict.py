@@ -15,8 +15,8 @@ from ezmsg.ledger.tools.page import Page
 @options.json
 def evict(who: str, address: str | None, author: str | None, json: bool) -> None:
     """Ends a session or a process that is in the way, such as that of a dead program whose forked child keeps its
-    connection: all that it held goes with it, and its name is free. On record as lost, with who asked for it. The
-    program behind it is not killed; it meets a closed connection. For programs of the recorder's own machine only.
+    connection: all that it held goes with it, and its name is free. On record as lost, with who asked for it. No
+    program is killed by this: it meets a closed connection. For programs of the recorder's own machine only.
 
     Examples:
       ezmsg-ledger evict 21
