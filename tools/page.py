@@ -7,11 +7,13 @@ them could move the cursor or fake a line is shown as an escape.
 import math
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -35,6 +37,15 @@ STYLES = {
     "gone": "magenta",
     "name": "cyan",
 }
+
+INDENT = 4
+"""Columns by which the rest of a long line stands further in than its beginning."""
+
+CELL_MAX = 56
+"""Columns of a cell that others in its column are aligned with."""
+
+LIST_MAX = 240
+"""Characters of a list in a sentence: two lines of most terminals."""
 
 PASSED_OVER = "events of unknown types were passed over"
 UPGRADE = "Upgrade ezmsg-ledger"
@@ -60,16 +71,25 @@ class Page:
     def __init__(self) -> None:
         self._waits_since: float | None = None
 
-    def line(self, *parts: Part) -> None:
-        """Print one line. Nothing is wrapped or cut."""
+    def line(self, *parts: Part, indent: int | None = None) -> None:
+        """Print one line. On a terminal what does not fit goes on below, ``indent`` columns from the left: by default
+        a little more than the line itself. Elsewhere nothing is wrapped, and nothing is ever cut."""
+        text = clean("".join(part if isinstance(part, str) else part[1] for part in parts))
+        if indent is None:
+            indent = len(text) - len(text.lstrip(" ")) + INDENT
+        breaks = places_to_break(text, self._columns, indent) if self._columns else []
         if not self._coloured:
-            text = "".join(part if isinstance(part, str) else part[1] for part in parts)
-            sys.stdout.write(clean(text) + "\n")
+            between = "\n" + " " * indent
+            pieces = (text[a:b] for a, b in pairwise([0, *breaks, len(text)]))
+            sys.stdout.write(between.join(piece.rstrip(" ") if breaks else piece for piece in pieces) + "\n")
             return
         from rich.text import Text
 
-        pieces = [clean(part) if isinstance(part, str) else (clean(part[1]), STYLES[part[0]]) for part in parts]
-        self._console.print(Text.assemble(*pieces, overflow="ignore"), soft_wrap=True)
+        styled = [clean(part) if isinstance(part, str) else (clean(part[1]), STYLES[part[0]]) for part in parts]
+        for number, piece in enumerate(Text.assemble(*styled, overflow="ignore").divide(breaks)):
+            if breaks:
+                piece.rstrip()
+            self._console.print(Text(" " * indent if number else "").append_text(piece), soft_wrap=True)
 
     def document(self, value: Any) -> None:
         """Print one JSON document."""
@@ -116,6 +136,11 @@ class Page:
         if os.environ.get("FORCE_COLOR"):
             return True
         return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+    @cached_property
+    def _columns(self) -> int:
+        """How many columns a line has; 0 where nobody looks, and where the terminal does not say."""
+        return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0
 
     @cached_property
     def _console(self) -> Any:
@@ -168,19 +193,63 @@ def _advance(progress: Any, task: Any, done: float, **title: str) -> None:
 
 
 def table(rows: list[list[str]], gap: int = 2) -> list[str]:
-    """Rows as lines, their columns aligned. Cost: O(cells)."""
+    """Rows as lines, their columns aligned: wide characters take two places on a terminal, and a cell that is longer
+    than CELL_MAX pushes its own row alone. Cost: O(cells)."""
     rows = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    if not rows:
+        return []
+    sizes = [[width(cell) for cell in row] for row in rows]
+    widest = [max((size for size in column if size <= CELL_MAX), default=0) for column in zip(*sizes, strict=True)]
     return [
-        (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        (" " * gap)
+        .join(cell + " " * (most - size) for cell, size, most in zip(row, row_sizes, widest, strict=True))
+        .rstrip()
+        for row, row_sizes in zip(rows, sizes, strict=True)
     ]
 
 
+def width(text: str) -> int:
+    """How many columns of a terminal a text takes. Cost: O(text), 50 ns a character beyond ASCII."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def places_to_break(text: str, columns: int, indent: int) -> list[int]:
+    """Where a line is broken to fit: always after a space, so that a name which is longer than a line stays whole.
+
+    All but the first piece begin at column ``indent``. Cost: O(text).
+    """
+    if width(text) <= columns:
+        return []
+    found: list[int] = []
+    place = start = len(text) - len(text.lstrip(" "))
+    used = start
+    for word in re.findall(r"[^ ]+ *", text[start:]):
+        if used + width(word.rstrip(" ")) > columns and place > start:
+            found.append(place)
+            start, used = place, indent
+        used += width(word)
+        place += len(word)
+    return found
+
+
 def listed(items: list[str], most: int, joint: str = ", ") -> str:
-    """``a, b, c and 4 more``: at most ``most`` of the items by name."""
-    if len(items) <= most + 1:  # "and 1 more" is no shorter than the one
+    """``a, b, c and 4 more``: at most ``most`` of the items by name, and fewer when they are long: of what takes more
+    than LIST_MAX characters only the first ones."""
+    shown = len(items) if len(items) <= most + 1 else most  # "and 1 more" is no shorter than the one
+    if most < LIST_MAX:  # else all are wanted
+        length = 0
+        for number, item in enumerate(items[:shown]):
+            length += len(item) + len(joint)
+            if length > LIST_MAX and number:
+                shown = number
+                break
+    if shown == len(items):
         return joint.join(items)
-    return f"{joint.join(items[:most])} and {len(items) - most} more"
+    return f"{joint.join(items[:shown])} and {len(items) - shown} more"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import elapsed_text
+from ezmsg.ledger.projections.questions.clock import span_text
 from ezmsg.ledger.projections.questions.moments import Moment
 
 
@@ -61,7 +61,7 @@ class Span(Answer, frozen=True):
     went: Cause | None = None
 
     def __repr__(self) -> str:
-        return f"[{self.born}, {'...' if self.died is None else self.died}) {elapsed_text(self.ns)}"
+        return f"[{self.born}, {'...' if self.died is None else self.died}) {span_text(self.ns)}"
 
 
 class Life(Answer, frozen=True):
@@ -123,7 +123,7 @@ class History(Answer, frozen=True):
     ns: int
 
     def __repr__(self) -> str:
-        return f"<{self.subject}: {len(self.lives)} lives, {len(self.spans)} spans, {elapsed_text(self.ns)} in all>"
+        return f"<{self.subject}: {len(self.lives)} lives, {len(self.spans)} spans, {span_text(self.ns)} in all>"
 
 
 class When(Answer, frozen=True):
@@ -144,7 +144,7 @@ class When(Answer, frozen=True):
     now: bool
 
     def __repr__(self) -> str:
-        return f"<{self.predicate}: held {len(self.spans)} times, {elapsed_text(self.ns)} in all: {self.spans}>"
+        return f"<{self.predicate}: held {len(self.spans)} times, {span_text(self.ns)} in all: {self.spans}>"
 
 
 class Step(Answer, frozen=True):

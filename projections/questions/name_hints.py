@@ -24,8 +24,13 @@ def near(name: str, known: Iterable[str], what: str = "") -> str:
         return f"The ledger holds no {what}." if what else "This ledger holds none at all."
     if found := did_you_mean(name, names, 3):
         return found
+    return f"{f'The {what}' if what else 'There'} are: {some_of(names)}."
+
+
+def some_of(names: list[str]) -> str:
+    """At most NAMED_MAX names, and how many more there are."""
     more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return f"{f'The {what}' if what else 'There'} are: {', '.join(names[:NAMED_MAX])}{more}."
+    return f"{', '.join(names[:NAMED_MAX])}{more}"
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "") -> str:

@@ -9,7 +9,7 @@ from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.questions import predicates
 from ezmsg.ledger.projections.questions.moments import sessions_named
-from ezmsg.ledger.projections.questions.name_hints import near, number
+from ezmsg.ledger.projections.questions.name_hints import near, number, some_of
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")
 """Words with which a subject may begin."""
@@ -99,6 +99,10 @@ class Subjects:
     def topic(self, name: str) -> str:
         """The name itself, if it was ever a topic."""
         if not self._lifetimes.is_topic(name) and name not in (known := self.topics()):
+            inside = [each for each in known if each.startswith(f"{name}/")]
+            if inside:
+                hint = f"There are: {some_of(inside)}."
+                raise UnknownSubject(f"{name} is not a topic, but has some inside it", hint=hint)
             raise UnknownSubject(f"there never was a topic {name!r}", hint=near(name, known))
         return name
 

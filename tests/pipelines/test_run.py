@@ -127,10 +127,11 @@ def test_the_script_is_started_as_without_us(desk: Any) -> None:
     assert said["arguments"] == list(arguments)
     assert said["input"] == "first\nsecond\n"
     assert Path(script).parent == Path(said["path"])
-    (ledger,) = desk.folder.glob("*.ledger")
-    assert _is_dated(ledger, "echo it")
-    desk.account(ledger)
-    assert f"NOTHING WAS RECORDED in {ledger.name}" in told.err
+    said_of = re.search(r"NOTHING WAS RECORDED in (.+\.ledger): the script ended with exit code 3", told.err)
+    assert said_of is not None
+    assert _is_dated(Path(said_of[1]), "echo it")
+    assert f"{said_of[1]} is empty, and was removed" in told.err
+    assert list(desk.folder.glob("*.ledger*")) == []
     assert "it never came to ez.run(...)" in told.err
     assert "ezmsg-ledger log" not in told.err
 
@@ -141,8 +142,31 @@ def test_a_pipeline_with_a_server_of_its_own_is_not_recorded_and_that_is_said(de
     assert told.code == 4, told.err
     assert "NOTHING WAS RECORDED in x.ledger" in told.err
     assert "it names a graph_address of its own" in told.err
-    said = desk.account(ledger)
-    assert (said.sessions, said.edges, said.processes) == ([], {}, [])
+    assert not ledger.exists()
+
+
+def test_a_script_that_fails_early_leaves_alone_what_was_there_before(desk: Any) -> None:
+    ledger = desk.folder / "x.ledger"
+    Ledger.open(ledger).close()
+    script = desk.folder / "fails.py"
+    script.write_text("raise SystemExit(3)\n")
+    assert desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", ledger, script).code == 3
+    assert ledger.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("x.ipynb", "x.ipynb is a notebook", "nbconvert --to script x.ipynb"),
+        ("x.ledger", "x.ledger is a ledger, not a script", "ezmsg-ledger log x.ledger"),
+    ],
+)
+def test_what_is_no_script_is_told_what_to_do_with(desk: Any, name: str, message: str, hint: str) -> None:
+    (desk.folder / name).write_text("{}")
+    told = desk.do("ezmsg-ledger", "run", name)
+    assert told.code == 2
+    assert message in told.err
+    assert hint in told.err
 
 
 @pytest.mark.parametrize(("then", "code"), [("raise", 1), ("7", 7)])

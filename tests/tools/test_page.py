@@ -1,10 +1,17 @@
 """Lines, tables and lists."""
 
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ezmsg.ledger.tools.page import Page, clean, count, listed, table
+from ezmsg.ledger.tools.page import CELL_MAX, Page, clean, count, listed, places_to_break, table, width
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,13 @@ def test_a_list_is_cut_only_when_that_makes_it_shorter() -> None:
     assert listed([], 2) == ""
 
 
+def test_a_list_of_long_names_ends_early_unless_all_are_wanted() -> None:
+    names = [f"SYSTEM/{'A' * 90}/{number}" for number in range(5)]
+    assert listed(names, 5) == f"{names[0]}, {names[1]} and 3 more"
+    assert listed([name * 3 for name in names], 5) == f"{names[0] * 3} and 4 more"
+    assert listed(names, 10**9) == ", ".join(names)
+
+
 def test_one_is_one() -> None:
     assert [count(n, "edge") for n in (0, 1, 2)] == ["0 edges", "1 edge", "2 edges"]
     assert count(2, "process", "processes") == "2 processes"
@@ -36,6 +50,60 @@ def test_one_is_one() -> None:
 def test_columns_are_aligned_also_where_something_is_escaped() -> None:
     assert table([["a", "b", ""], ["aaa\n", "bb", "c"]]) == ["a      b", "aaa\\n  bb  c"]
     assert table([]) == []
+
+
+def test_columns_are_aligned_as_a_terminal_shows_them() -> None:
+    """Chinese, Japanese and Korean characters, and most emojis, are two columns wide."""
+    lines = table([["脳波", "x"], ["AMP", "x"], ["한국어", "x"]])
+    assert {width(line) for line in lines} == {len("xxxxxx  x")}
+
+
+def test_one_long_cell_does_not_move_the_others() -> None:
+    lines = table([["A", "gain=1.0", "since 1"], ["B", "x" * (CELL_MAX + 1), "since 2"]])
+    assert lines == ["A  gain=1.0  since 1", f"B  {'x' * (CELL_MAX + 1)}  since 2"]
+
+
+@given(st.text(alphabet="ab 脳\u0301", max_size=80), st.integers(8, 60), st.integers(0, 6))
+def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, indent: int) -> None:
+    places = places_to_break(text, columns, indent)
+    pieces = [text[a:b] for a, b in pairwise([0, *places, len(text)])]
+    assert "".join(pieces) == text
+    for number, piece in enumerate(pieces):
+        taken = width(piece.rstrip(" ")) + (indent if number else 0)
+        assert taken <= columns or " " not in piece.strip(" ")
+    assert all(piece.strip(" ") for piece in pieces[:-1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize("plain", [True, False])
+def test_on_a_terminal_a_long_line_goes_on_below_its_text(plain: bool) -> None:
+    words = "session 2 connected " + ", ".join(f"SYSTEM/UNIT{number}/OUT -> 脳波{number}" for number in range(9))
+    program = f"from ezmsg.ledger.tools.page import Page\nPage().line(('dim', '  3-8  0.151  '), {words!r}, indent=14)"
+    lines = on_a_terminal([sys.executable, "-c", program], 80, {"NO_COLOR": "1"} if plain else {})
+    assert len(lines) > 3
+    assert all(width(line) <= 80 for line in lines)
+    assert all(line.startswith(" " * 14) and line[14] != " " for line in lines[1:])
+    assert " ".join(line.strip() for line in lines) == f"3-8  0.151  {words}"
+
+
+def on_a_terminal(command: list[str], columns: int, environment: dict[str, str]) -> list[str]:
+    """The lines that a program prints on a terminal of that width, without its colours."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    subprocess.run(command, stdout=theirs, env={**kept, "TERM": "xterm", **environment}, timeout=60, check=True)
+    os.close(theirs)
+    said = b""
+    try:
+        while piece := os.read(ours, 65536):
+            said += piece
+    except OSError:  # all has been read
+        pass
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def test_a_document_is_json_in_utf8(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

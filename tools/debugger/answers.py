@@ -127,7 +127,7 @@ def _events(watched: Watched, query: queries.Events) -> Document:
     wanted = None
     if query.type or query.session or query.topic or query.component:
         types = [] if query.type is None else query.type.split(",")
-        wanted = Filter(timeline, types, query.session, query.topic, query.component)
+        wanted = Filter(timeline, types, (), query.session, query.topic, query.component)
     until = watched.head if query.until == "end" else asked_moment(timeline, query.until).seq
     if wanted is None and not query.lines:
         return plain(watched, query.after, until, query.limit)

@@ -13,7 +13,7 @@ def taken_apart(words: Sequence[str], least: int, most: int, what: str, usage: s
     The first word is a ledger when there is one word more than can be asked about, or when it is a file or a folder of
     segments, or is called like one. Raises Misuse, which says that ``what`` is needed, and how it is used.
     """
-    first_is_ledger = len(words) > most or (bool(words) and _is_ledger(words[0]))
+    first_is_ledger = len(words) > most or (bool(words) and is_ledger(words[0]))
     rest = list(words[1:] if first_is_ledger else words)
     if least <= len(rest) <= most:
         return (Path(words[0]) if first_is_ledger else None), rest
@@ -23,7 +23,8 @@ def taken_apart(words: Sequence[str], least: int, most: int, what: str, usage: s
     raise Misuse(f"{what}{given}", hint=usage)
 
 
-def _is_ledger(word: str) -> bool:
+def is_ledger(word: str) -> bool:
+    """Whether a word names a ledger: a file or a folder of segments, or what is called like one."""
     try:
         return word.endswith(".ledger") or written(Path(word)) is not None
     except OSError:  # too long for a name, or in a folder that may not be entered: a topic, a predicate

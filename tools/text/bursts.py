@@ -1,10 +1,11 @@
 """Start-up in a few lines: sentences of one kind that come close together are told as one.
 
 Processes start side by side, so that what belongs together comes interleaved: all that comes without a pause
-is held back, gathered by kind, and told in the order in which each kind began.
+is held back, gathered by kind, and told in the order in which each kind began. Requests that only read are told in the
+same way for as long as nothing else comes: an open dashboard sends some every second, for hours.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -19,6 +20,9 @@ QUIET_NS = 500_000_000
 
 LONG_NS = 10_000_000_000
 """However busy a graph is, nothing is held back for longer."""
+
+POLLS_NS = 600_000_000_000
+"""Requests that only read are held back for as long as this: six lines an hour tell that a dashboard is open."""
 
 HELD_MAX = 10_000
 """Nor are more sentences than this: a few megabytes."""
@@ -54,7 +58,7 @@ class Bursts:
             return [_alone(sentence)]
         if sentence.told.tone in ALONE:
             return [*self.flush(), _alone(sentence)]
-        ready = self.flush() if self._held and self._is_over(sentence.time) else []
+        ready = self.flush() if self._held and self._is_over(sentence) else []
         self._held.append(sentence)
         return ready
 
@@ -64,15 +68,27 @@ class Bursts:
         return sorted(_gather(held), key=lambda line: line.first)
 
     @property
-    def since(self) -> int | None:
-        """The time (ns) of the last sentence that is held back; None when there is none."""
-        return self._held[-1].time if self._held else None
-
-    def _is_over(self, time: int) -> bool:
+    def due(self) -> int | None:
+        """The time (ns) from which on what is held back should be told; None when there is nothing."""
         held = self._held
-        if len(held) >= HELD_MAX or time - held[0].time > LONG_NS:
+        if not held:
+            return None
+        return held[0].time + POLLS_NS if _is_poll(held[0]) else held[-1].time + QUIET_NS
+
+    def _is_over(self, sentence: Sentence) -> bool:
+        held, time = self._held, sentence.time
+        if len(held) >= HELD_MAX:
+            return True
+        if _is_poll(held[0]):  # then all of them are
+            return not _is_poll(sentence) or not 0 <= time - held[0].time < POLLS_NS
+        if _is_poll(sentence) or time - held[0].time > LONG_NS:
             return True
         return not 0 <= time - held[-1].time <= QUIET_NS
+
+
+def _is_poll(sentence: Sentence) -> bool:
+    burst = sentence.told.burst
+    return burst is not None and burst[0] == "polls"
 
 
 def _alone(sentence: Sentence) -> Line:
@@ -87,7 +103,7 @@ def _gather(held: list[Sentence]) -> Iterable[Line]:
         if burst is None:
             yield _alone(sentence)
         else:
-            groups.setdefault(burst[:2] if burst[0] == "endpoints" else burst, []).append(sentence)
+            groups.setdefault(burst[:2] if burst[0] in ("endpoints", "polls") else burst, []).append(sentence)
     for group in groups.values():
         kind = (group[0].told.burst or ("",))[0]
         if kind == "process":
@@ -95,7 +111,7 @@ def _gather(held: list[Sentence]) -> Iterable[Line]:
         elif len(group) < FOLD_MIN:
             yield from map(_alone, group)
         else:
-            yield _together(group, {"edges": _edges, "endpoints": _endpoints, "unchanged": _unchanged}[kind](group))
+            yield _together(group, _WORDS[kind](group))
 
 
 def _together(group: list[Sentence], text: str) -> Line:
@@ -126,3 +142,24 @@ def _unchanged(group: list[Sentence]) -> str:
     return (
         f"{verb} the settings of {count(len(components), 'component')}, as they were: {listed(components, SHOWN_MAX)}"
     )
+
+
+def _polls(group: list[Sentence]) -> str:
+    """Requests and their answers, by how often each unit was asked."""
+    _, verb, _ = group[0].told.burst or ("", "", "")
+    ends = [(sentence.told.burst or ("", "", ""))[2] for sentence in group]
+    asked = ends.count("asked")
+    units = list(dict.fromkeys(word for sentence in group for word in sentence.told.words))
+    done = len(ends) - asked
+    if not asked:
+        return f"{verb} to {listed(units, SHOWN_MAX)}: {count(done, 'answer')}"
+    answers = f", {done} of them answered" if 0 < done < asked else ", all answered" if done else ""
+    return f"{verb} {count(asked, 'time')} to {listed(units, SHOWN_MAX)}{answers}"
+
+
+_WORDS: dict[str, Callable[[list[Sentence]], str]] = {
+    "edges": _edges,
+    "endpoints": _endpoints,
+    "unchanged": _unchanged,
+    "polls": _polls,
+}

@@ -75,7 +75,8 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
 def _request_routed(state: GraphState, event: ev.RequestRouted, most: int) -> Told:
     process = event.process
     whose = ", which no process runs" if process is None else f", run by {names.process(state, process)}"
-    return Told(deed(state, event) + whose, "", (event.session,), (event.unit,))
+    burst = _poll(state, event.session, event.operation, "asked") if process is not None else None
+    return Told(deed(state, event) + whose, "", (event.session,), (event.unit,), burst)
 
 
 def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -> Told:
@@ -83,7 +84,14 @@ def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -
     took = f" after {span_text(event.took)}" if event.took else ""
     how = _answer(state, request, event) if event.ok else f"failed: {refusal(event)}"
     text = f"{request.operation} on {request.unit} for {names.session(state, request.session)}: {how}{took}"
-    return Told(text, "" if event.ok else "warn", (request.session,), (request.unit,))
+    burst = _poll(state, request.session, request.operation, "done") if event.ok else None
+    return Told(text, "" if event.ok else "warn", (request.session,), (request.unit,), burst)
+
+
+def _poll(state: GraphState, session: int, operation: str, step: str) -> tuple[str, str, str] | None:
+    """What requests that only read have in common: an open dashboard sends one to each process every second."""
+    only_reads = operation == "PING" or operation.startswith("GET_")
+    return ("polls", f"{names.session(state, session)} sent {operation}", step) if only_reads else None
 
 
 def _answer(state: GraphState, request: RequestRecord, event: ev.RequestAnswered) -> str:

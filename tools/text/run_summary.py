@@ -41,9 +41,13 @@ class Counts:
             self.settings += 1
 
 
-def summarise(location: str, run: int, out: TextIO, nothing: str) -> None:
+def summarise(location: str, run: int, out: TextIO, nothing: str, failed: str = "") -> bool:
     """Print the summary of the last run of a ledger, which began with event ``run``; ``nothing`` says what may be the
-    cause when it is empty. Cost: the events of that run, and of all when the ledger was made anew meanwhile."""
+    cause when it is empty, ``failed`` how the script ended that was run, when that was not well.
+
+    Returns whether anything was recorded. Cost: the events of that run, and of all when the ledger was made anew
+    meanwhile.
+    """
     counts = Counts()
     shutdown: ev.ServerStopped | None = None
     with Ledger.open(location, "r") as ledger:
@@ -58,9 +62,10 @@ def summarise(location: str, run: int, out: TextIO, nothing: str) -> None:
     if shutdown is not None:
         print(f"ezmsg-ledger: the graph server was shut down from {shutdown.by}", file=out)
     if not counts.events:
-        print(f"ezmsg-ledger: NOTHING WAS RECORDED in {shown}: no program reached the graph server.", file=out)
+        why = f"the script {failed}, and no program had reached" if failed else "no program reached"
+        print(f"ezmsg-ledger: NOTHING WAS RECORDED in {shown}: {why} the graph server.", file=out)
         print(nothing, file=out)
-        return
+        return False
     parts = [
         count(counts.sessions, "session"),
         count(len(counts.edges), "edge"),
@@ -73,3 +78,4 @@ def summarise(location: str, run: int, out: TextIO, nothing: str) -> None:
     for command in ("log", f"show --at {counts.built or head}", "sessions"):
         verb, *options = command.split()
         print("  " + " ".join(["ezmsg-ledger", verb, shlex.quote(shown), *options]), file=out)
+    return True

@@ -15,11 +15,15 @@ from ezmsg.ledger.tools.input.location import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX
+from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
 
 RELEASES = (ev.SessionCleared, ev.SessionClosed, ev.ServerStopped, ev.ServerLost)
 """The events at which a session lets go of all it holds."""
+
+
+LINES_MAX = 10
+"""Edges or settings of which each has a line; ``--full`` shows all."""
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -113,9 +117,11 @@ def session_document(story: SessionStory) -> Document:
 
 
 def print_session(
-    page: Page, timeline: Timeline, story: SessionStory, ended: int | None, how: str, digits: int = 3
+    page: Page, timeline: Timeline, story: SessionStory, ended: int | None, how: str, full: bool = False
 ) -> None:
-    """Tell it. ``ended``: when (ns), None while it is open; ``how``: in words; ``digits``: of a second."""
+    """Tell it. ``ended``: when (ns), None while it is open; ``how``: in words; ``full``: all lines of a list, and times
+    to the nanosecond."""
+    digits, most = (9, EVERYTHING) if full else (3, LINES_MAX)
     mark = timeline.landmarks.sessions[story.session]
     label = f' "{mark.label}"' if mark.label else ""
     where = f" from {mark.peer}" if mark.peer else ""
@@ -138,22 +144,29 @@ def print_session(
     page.line()
     if story.ended is None:
         held = [names.edge(edge) for edge in story.holds]
-        _section(page, "what it holds now", held, story.components)
+        _section(page, "what it holds now", held, story.components, most)
         return
-    _section(page, "what went with it", [names.edge(edge) for edge in story.took_along], story.components)
+    _section(page, "what went with it", [names.edge(edge) for edge in story.took_along], story.components, most)
     page.line()
     page.line(("head", "what it left behind"))
-    for holding in story.left:
-        page.line(f"  {holding.text}")
+    _lines(page, [holding.text for holding in story.left], most)
     if not story.left:
         page.line("  nothing")
 
 
-def _section(page: Page, title: str, edges: list[str], components: list[str]) -> None:
+def _section(page: Page, title: str, edges: list[str], components: list[str], most: int) -> None:
     page.line(("head", title))
-    for edge in edges:
-        page.line(f"  {edge}")
+    _lines(page, edges, most)
     if components:
-        page.line(f"  {count(len(components), 'component')}: {listed(components, LISTED_MAX)}")
+        shown = listed(components, most if most > LINES_MAX else LISTED_MAX)
+        page.line(f"  {count(len(components), 'component')}: {shown}")
     if not edges and not components:
         page.line("  nothing")
+
+
+def _lines(page: Page, texts: list[str], most: int) -> None:
+    shown = len(texts) if len(texts) <= most + 1 else most
+    for text in texts[:shown]:
+        page.line(f"  {text}")
+    if shown < len(texts):
+        page.line(("dim", f"  ... {len(texts) - shown} more (--full)"))

@@ -77,6 +77,35 @@ def test_what_matters_stands_alone_and_in_its_place() -> None:
         assert [(line.first, line.last) for line in lines] == [(0, 4), (5, 5), (6, 10)]
 
 
+def poll(seq: int, time: int, step: str = "asked", unit: str = "U", who: str = "session 2") -> Sentence:
+    text = f"{who} sent GET_PROCESS_STATS to {unit}"
+    told = Told(text, "", (2,), (unit,), ("polls", f"{who} sent GET_PROCESS_STATS", step))
+    return Sentence(seq, time, "request.routed", told)
+
+
+def test_an_hour_of_a_dashboard_that_is_open_is_a_few_lines() -> None:
+    """It asks each process every second: 3,600 requests and as many answers an hour."""
+    polls = [poll(2 * n + k, n * 1000 * MS + k, step) for n in range(3600) for k, step in enumerate(("asked", "done"))]
+    lines = fold(*polls)
+    assert len(lines) <= 7
+    assert lines[0].text == "session 2 sent GET_PROCESS_STATS 600 times to U, all answered"
+    assert sum(line.last - line.first + 1 for line in lines) == 7200
+
+
+def test_what_happens_between_polls_stays_in_its_place() -> None:
+    lines = fold(*(poll(n, n * 1000 * MS) for n in range(9)), connected(9, 8001 * MS), poll(10, 8002 * MS))
+    assert [(line.first, line.last) for line in lines] == [(0, 8), (9, 9), (10, 10)]
+    lines = fold(*(poll(n, n * 1000 * MS) for n in range(9)), plain(9, "!", "bad", 8001 * MS))
+    assert [line.text for line in lines] == ["session 2 sent GET_PROCESS_STATS 9 times to U", "!"]
+
+
+def test_polls_of_two_programs_and_answers_alone_are_told_apart() -> None:
+    mixed = [poll(n, n * MS, "done", f"U{n % 2}", f"session {n % 2}") for n in range(10)]
+    assert [line.text for line in fold(*mixed)] == [
+        f"session {n} sent GET_PROCESS_STATS to U{n}: 5 answers" for n in range(2)
+    ]
+
+
 def test_a_clock_that_was_set_back_ends_a_burst() -> None:
     assert len(fold(*(connected(n, 100) for n in range(4)), *(connected(n, 50) for n in range(4, 8)))) == 2
 

@@ -1,5 +1,6 @@
 """``diff``: what changed between two moments."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,9 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
-from ezmsg.ledger.tools.input.arguments import taken_apart
+from ezmsg.ledger.tools.input.arguments import is_ledger, taken_apart
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.page import Page
@@ -39,6 +41,8 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
       ezmsg-ledger diff run.ledger 42 57 --json
     """
     page = Page()
+    if other is None:
+        _refuse_two_ledgers(words)
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
     with opened(path, page) as timeline, _second(other, timeline, page) as there:
         a, b = timeline.moment(a_text), there.moment(b_text)
@@ -85,6 +89,15 @@ def _document(
 
 
 _USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"
+
+
+def _refuse_two_ledgers(words: Sequence[str]) -> None:
+    """Raise Misuse, with what was probably meant, when two ledgers are named where one is expected."""
+    ledgers = [word for word in words if is_ledger(word)]
+    if len(ledgers) > 1:
+        a, b = [*(word for word in words if word not in ledgers), "end", "end"][:2]
+        command = shlex.join(["ezmsg-ledger", "diff", ledgers[0], a, b, "--with", ledgers[1]])
+        raise Misuse("two ledgers are compared with --with, at a moment of each", hint=command)
 
 
 def _moment(moment: Moment, state: GraphState, timeline: Timeline, full: bool) -> str:

@@ -1,16 +1,19 @@
 """``history``: all that something ever was."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-from ezmsg.ledger.projections.questions.answers import Placement, Stay
+from ezmsg.ledger.projections.questions.answers import Life, Placement, Stay
 from ezmsg.ledger.projections.questions.clock import span_text
-from ezmsg.ledger.tools.commands.look.why import subject_text, tell
+from ezmsg.ledger.tools.commands.look.why import subject_text, tell, value_of
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.page import Page, count, listed
 from ezmsg.ledger.tools.text.documents import history_document
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX
 from ezmsg.ledger.tools.text.span_lines import SpanLines
+from ezmsg.ledger.tools.text.value_text import change_text, settings_change
 
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"
 
@@ -19,8 +22,8 @@ _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history r
 @options.json
 def history(words: Sequence[str], json: bool) -> None:
     """Tells all holds on an edge, by whom, from when to when, and how each began and ended; or the same of a topic T,
-    session S, setting UNIT, process ID or endpoint ID. Of a unit: every process that ran it, on which host, and when it
-    moved.
+    session S, setting UNIT (what changed each time), process ID or endpoint ID. Of a unit: every process that ran it,
+    on which host, and when it moved.
 
     Examples:
       ezmsg-ledger history run.ledger unit SYSTEM/AMP
@@ -43,7 +46,18 @@ def history(words: Sequence[str], json: bool) -> None:
         if placement is not None:
             _print_stays(lines, placement)
         else:
-            lines.some(answer.lives, lambda life: tell(lines, life, end, answer.subject))
+            changed = _changes(answer.lives)
+            lines.some(answer.lives, lambda life: tell(lines, life, end, answer.subject, changed.get(life.born)))
+
+
+def _changes(lives: Sequence[Life]) -> dict[int, str]:
+    """Of lives of a setting, what each changed in the one before, by the seq of its birth."""
+    settings = [life for life in lives if life.kind == "setting"]
+    found = {}
+    for before, life in pairwise(settings):
+        changes = [change_text(change) for change in settings_change(value_of(before), value_of(life))]
+        found[life.born] = listed(changes, LISTED_MAX) or "as before"
+    return found
 
 
 def _print_stays(lines: SpanLines, placement: Placement) -> None:

@@ -22,7 +22,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag, option
 from ezmsg.ledger.tools.page import PASSED_OVER, UPGRADE, Page
-from ezmsg.ledger.tools.text.bursts import QUIET_NS, Bursts, Line
+from ezmsg.ledger.tools.text.bursts import Bursts, Line
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
 
@@ -34,6 +34,9 @@ UNKNOWN = "unknown"
 
 WINDOW_MIN, WINDOW_PER_LINE, WINDOW_GROWTH = 1000, 20, 8
 """Events looked at for the last lines: telling takes some microseconds each, so a long ledger is not told in full."""
+
+INDENT_MAX = 40
+"""Columns at which the rest of a long line begins, at most."""
 
 JSON_PIECE = 1000
 """Lines of JSON written at a time."""
@@ -48,6 +51,7 @@ JSON_PIECE = 1000
     multiple=True,
     help="Only events of this type, such as edge.connected, or edge.",
 )
+@option("--not", "not_", metavar="TYPE", multiple=True, help="No events of this type, such as request, or subscriber.")
 @option("--session", metavar="ID", help="Only what a session did: its id, label, or UUID's beginning.")
 @option("--topic", metavar="TEXT", help="Only what concerns topics or components with TEXT in their name.")
 @option("--component", metavar="ADDRESS", help="Only what concerns this component, and what is inside it.")
@@ -62,6 +66,7 @@ JSON_PIECE = 1000
 def log(
     ledger: Path | None,
     type_: Sequence[str],
+    not_: Sequence[str],
     session: str | None,
     topic: str | None,
     component: str | None,
@@ -85,6 +90,7 @@ def log(
       ezmsg-ledger log run.ledger
       ezmsg-ledger log --topic AMP --since -5m
       ezmsg-ledger log --type session --component SYSTEM/AMP
+      ezmsg-ledger log --not request --not channel
       ezmsg-ledger log --refused
       ezmsg-ledger log --follow -n 20
     """
@@ -94,7 +100,7 @@ def log(
     with opened(ledger, page) as timeline:
         source = timeline.ledger
         types = [*type_, *([REFUSED] if refused else [])]
-        wanted = Filter(timeline, types, session, topic, component, every=all_ or json)
+        wanted = Filter(timeline, types, not_, session, topic, component, every=all_ or json)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
         span = (
             timeline.moment(since, clamp=True).since if since is not None else 1,
@@ -121,19 +127,21 @@ class Filter:
     def __init__(
         self,
         timeline: Timeline,
-        types: list[str],
+        types: Sequence[str],
+        not_types: Sequence[str],
         session: str | None,
         topic: str | None,
         component: str | None,
         every: bool = True,
     ) -> None:
         self._types = tuple(types)
+        self._not = tuple(not_types)
         self._every = every or bool(types)
         self._component = component
         self._session = session
         self._ids: set[int] = set()
         self._topic = topic.casefold() if topic is not None else None
-        for each in types:
+        for each in (*types, *not_types):
             _check_type(each)
         if session is not None:
             found = sessions_named(timeline.landmarks.sessions, session)
@@ -147,6 +155,8 @@ class Filter:
         if sentence.type == CLOCK and not told.tone and not self._every:
             return False  # one that says that all is as it was
         if self._types and not any(_is_of(sentence.type, each) for each in self._types):
+            return False
+        if any(_is_of(sentence.type, each) for each in self._not):
             return False
         if self._session is not None and not self._speaks_of_session(told.sessions, state):
             return False
@@ -202,8 +212,8 @@ class Sentences:
 
     def is_due(self) -> bool:
         """Whether what is held back has waited long enough."""
-        since = self._bursts.since
-        return since is not None and time.time_ns() - since > QUIET_NS
+        due = self._bursts.due
+        return due is not None and time.time_ns() > due
 
     def show(self, line: Line) -> None:
         if line.first > self._landmarks.seq:
@@ -221,7 +231,8 @@ class Sentences:
         else:
             when = elapsed_text(self._landmarks.readings.elapsed(run.start, run.began, line.first, line.time).ns)
         text = (line.tone, line.text) if line.tone else line.text
-        self._page.line(("dim", f"{seqs:>{self._width}}  {when:>9}  "), text)
+        place = f"{seqs:>{self._width}}  {when:>9}  "
+        self._page.line(("dim", place), text, indent=min(len(place), INDENT_MAX))
 
     def hand_over(self) -> None:
         self._page.flush()

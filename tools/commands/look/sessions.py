@@ -206,7 +206,7 @@ def sessions(words: Sequence[str], full: bool, json: bool) -> None:
                 page.document({**ledger_document(timeline), **document})
             else:
                 life = found.lives[wanted]
-                print_session(page, timeline, story, life.ended, _how(life), 9 if full else 3)
+                print_session(page, timeline, story, life.ended, _how(life), full)
         elif json:
             lives = list(found.lives.values())
             page.document({**ledger_document(timeline), "runs": found.runs, "sessions": lives})

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.alike import alike_forms
 from ezmsg.ledger.projections.questions.answers import (
@@ -15,6 +17,7 @@ from ezmsg.ledger.projections.questions.answers import (
 )
 from ezmsg.ledger.projections.questions.clock import time_text
 from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.settings.kept import kept, parts
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
@@ -26,7 +29,15 @@ from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import doubts_document, settings_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
-from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, misfit_text, settings_text, value_text
+from ezmsg.ledger.tools.text.value_text import (
+    ITEMS_MAX,
+    kept_text,
+    misfit_text,
+    settings_fields,
+    settings_text,
+    value_text,
+)
+from ezmsg.ledger.values import fields_of
 
 LIKELY_MAX = 3
 """Publishers named as likely in a line."""
@@ -51,7 +62,7 @@ def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, ful
 
     Examples:
       ezmsg-ledger settings run.ledger --at mark:baseline
-      ezmsg-ledger settings run.ledger SYSTEM/AMP --field gain
+      ezmsg-ledger settings run.ledger SYSTEM/AMP.gain
     """
     page = Page()
     path, named = taken_apart(words, 0, 1, "one component at most", _USAGE)
@@ -60,7 +71,7 @@ def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, ful
     with opened(path, page) as timeline:
         moment = asked_moment(timeline, at)
         state = timeline.at(moment)
-        component = named[0] if named else None
+        component, field = _asked(timeline, named[0], field) if named else (None, None)
         if doubts:
             _doubts(page, timeline, component, field, moment, json)
             return
@@ -71,6 +82,16 @@ def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, ful
             _print_all(page, moment, state, full)
         else:
             _print_one(SpanLines(page, timeline), state, answer, full)
+
+
+def _asked(timeline: Timeline, name: str, field: str | None) -> tuple[str, str | None]:
+    """The component and the field that are meant: ``UNIT.field`` is one name, where no component is called so."""
+    known = timeline.subjects.components()
+    if field is None and name not in known:
+        for place in (place for place, character in enumerate(name) if character == "."):
+            if name[:place] in known:
+                return name[:place], name[place + 1 :]
+    return name, field
 
 
 def _doubts(
@@ -126,7 +147,9 @@ def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory, full
     page = lines.page
     setting, changes = state.settings.get(answer.unit), answer.changes
     text = "nothing is in force"
-    if setting is not None:
+    if setting is not None and answer.field is not None:
+        text = _field_text(setting.value, answer.field, full)
+    elif setting is not None:
         text = (settings_text(setting.value, None, whole=full) or "no settings") + misfit_text(setting.value)
     page.line(("head", f"{answer.unit} at seq {state.seq}: {text}"))
     what = f"of {answer.field} " if answer.field is not None else ""
@@ -134,6 +157,20 @@ def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory, full
     tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
     page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
     lines.some(changes, lambda change: _tell_change(lines, change, answer))
+
+
+def _field_text(value: SettingsValue, field: str, full: bool) -> str:
+    """``gain=2.0``: one field, or a field of one."""
+    shown = parts(kept(value)).get(field) if settings_fields(value) is not None else None
+    if shown is not None:
+        return f"{field}={kept_text(shown, whole=full)}"
+    form: Any = settings_fields(value)
+    for part in field.split("."):
+        fields = fields_of(form) if isinstance(form, dict) else {}
+        if part not in fields:
+            return f"no field {field}"
+        form = fields[part]
+    return f"{field}={value_text(form)}"
 
 
 def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory) -> None:

@@ -73,15 +73,21 @@ def _print(lines: SpanLines, answer: Why) -> None:
             page.line("  (both topics are known; whether a way led over others: ezmsg-ledger path FROM TO)")
 
 
-def tell(lines: SpanLines, life: Life, moment: Moment, subject: str) -> None:
-    """A life as it was at a moment: what, for how long, and the events at its two ends."""
+def tell(lines: SpanLines, life: Life, moment: Moment, subject: str, what: str | None = None) -> None:
+    """A life as it was at a moment: what (its title), for how long, and the events at its two ends."""
     gone = life.ended is not None and life.died is not None and life.died <= moment.seq
     ended = (life.until, life.ended) if gone and life.ended is not None else (moment.seq, moment.time)
     passed = lines.timeline.landmarks.readings.elapsed(life.born, life.came.time, *ended)
-    lines.stretch(title(life, subject), max(0, passed.ns), gone, passed.clock)
+    lines.stretch(what or title(life, subject), max(0, passed.ns), gone, passed.clock)
     lines.cause(life.came)
     if gone and life.went is not None:
         lines.cause(life.went, life.ended)
+
+
+def value_of(life: Life) -> SettingsValue:
+    """The value of a life of a setting."""
+    shown, structured, *_ = life.value
+    return SettingsValue(None, shown, shown if structured else None)
 
 
 def title(life: Life, subject: str) -> str:
@@ -99,8 +105,8 @@ def title(life: Life, subject: str) -> str:
             return f"channel {life.name} to publisher {publisher}"
         case "endpoint", [kind, topic, *_]:
             return f"{kind} {life.name} of {topic}"
-        case "setting", [shown, structured, *_]:
-            return settings_text(SettingsValue(None, shown, shown if structured else None)) or "no fields"
+        case "setting", _:
+            return settings_text(value_of(life)) or "no fields"
         case "unit", process:
             return f"in process {process}"
         case "registration", _:

@@ -17,7 +17,7 @@ from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
-from ezmsg.ledger.tools.input.location import give_back, unnamed
+from ezmsg.ledger.tools.input.location import give_back, shortened, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.text.run_summary import summarise
@@ -29,8 +29,8 @@ FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
 
 NOTHING_OF_A_SCRIPT = """\
-  Likely causes: it never came to ez.run(...); it names a graph_address of its own; or it sets EZMSG_GRAPHSERVER_ADDR
-  itself. Let it use the address that $EZMSG_GRAPHSERVER_ADDR has when it starts."""
+  Likely causes: it never came to ez.run(...), or failed before; it names a graph_address of its own; or it sets
+  EZMSG_GRAPHSERVER_ADDR itself. Let it use the address that $EZMSG_GRAPHSERVER_ADDR has when it starts."""
 
 
 WANTED = "Give the path of a Python script, or -m and a module."
@@ -70,6 +70,7 @@ def run(
         _refuse_unless_runnable(script[0])
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
     wanted = address_or_default(address)
+    new = not os.path.lexists(location)
     beside = _beside() if debug else None
     recorder = Recorder(location, wanted, durability, _tell_death)
     try:
@@ -93,7 +94,7 @@ def run(
             recorder.stop()
             if beside is not None:
                 beside.stop()
-        _conclude(code, ended, recorder)
+        _conclude(code, ended, recorder, new)
     return code if code >= 0 else exits.SIGNALLED - code
 
 
@@ -101,6 +102,13 @@ def _beside() -> "Beside":
     from ezmsg.ledger.tools.debugger.beside import Beside
 
     return Beside()
+
+
+NOTEBOOK = (
+    "Record in a cell: `from ezmsg.ledger.runtime import record`, then `with record('run.ledger'): ez.run(...)`. "
+    "Or make it a script: jupyter nbconvert --to script {name}"
+)
+LEDGER = "To see what it holds: ezmsg-ledger log {name}"
 
 
 def _refuse_unless_runnable(script: str) -> None:
@@ -111,6 +119,10 @@ def _refuse_unless_runnable(script: str) -> None:
         beside = [each.name for each in path.parent.glob("*.py")]
         hint = did_you_mean(path.name, beside, before=script[: -len(path.name)])
         raise CannotRun(f"there is no script {script}", hint=hint or WANTED)
+    if path.suffix == ".ipynb":
+        raise CannotRun(f"{script} is a notebook, and Python runs scripts", hint=NOTEBOOK.format(name=script))
+    if path.suffix == ".ledger":
+        raise CannotRun(f"{script} is a ledger, not a script", hint=LEDGER.format(name=script))
 
 
 class Signals:
@@ -158,8 +170,11 @@ def _leave_to_script(number: int, frame: FrameType | None) -> None:
     """The terminal sends Ctrl-C to the script as well."""
 
 
-def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None:
-    """Say what ended the script, whether it was recorded to its end, and what was recorded."""
+def _conclude(code: int, recorder_ended: int | None, recorder: Recorder, new: bool) -> None:
+    """Say what ended the script, whether it was recorded to its end, and what was recorded.
+
+    A ledger that is ``new`` and has nothing in it, because the script failed before, is removed.
+    """
     if code < 0 and code != -signal.SIGINT:
         print(f"ezmsg-ledger: the script was ended by {signal_name(-code)}", file=sys.stderr)
     if recorder_ended is not None:
@@ -174,8 +189,13 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder) -> None
             "What is in it:",
             file=sys.stderr,
         )
+    failed = f"ended with exit code {code}" if code > 0 else "was ended" if code < 0 else ""
     try:
-        summarise(recorder.location, recorder.run, sys.stderr, NOTHING_OF_A_SCRIPT)
+        recorded = summarise(recorder.location, recorder.run, sys.stderr, NOTHING_OF_A_SCRIPT, failed)
+        if failed and new and not recorded and recorder_ended is None and not recorder.unwritten:
+            Path(recorder.location).unlink()
+            Path(recorder.location + ".lock").unlink(missing_ok=True)
+            print(f"ezmsg-ledger: {shortened(recorder.location)} is empty, and was removed", file=sys.stderr)
     except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
         report(str(error), error.hint)
 

@@ -205,3 +205,11 @@ def test_the_command_says_by_names_what_the_library_does(run: Run, night: Any, a
         "SYSTEM/AMP", 1.0, 2.0,
     )  # fmt: skip
     assert json.loads(json.dumps(found.to_dict()))["changes"][0]["name"] == "SYSTEM/AMP"
+
+
+def test_two_ledgers_in_place_of_moments_are_answered_with_how_they_are_compared(run: Run, night: Any) -> None:
+    answer = run("diff", night.path, night.path)
+    assert answer.code == exits.USAGE
+    assert f"hint: ezmsg-ledger diff {night.path} end end --with {night.path}" in answer.err
+    some = run("diff", night.path, night.path, "mark:baseline")
+    assert f"hint: ezmsg-ledger diff {night.path} mark:baseline end --with {night.path}" in some.err

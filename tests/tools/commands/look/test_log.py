@@ -15,6 +15,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 
 Run = Callable[..., Any]
@@ -132,6 +133,35 @@ def test_events_can_be_had_as_they_stand_in_the_ledger(run: Run, night: Any) -> 
     some = run("log", night.path, "--json", "--type", "mark", "-n", "5").out
     assert [json.loads(line)["name"] for line in some.splitlines()] == ["baseline"]
     assert len(run("log", night.path, "--json", "-n", "7").out.splitlines()) == 7
+
+
+def test_types_can_be_left_out(run: Run, night: Any) -> None:
+    every = [json.loads(line) for line in run("log", night.path, "--json").out.splitlines()]
+    some = run("log", night.path, "--json", "--not", "edge", "--not", "mark").out.splitlines()
+    assert [json.loads(line) for line in some] == [
+        event for event in every if not event["type"].startswith(("edge.", "mark"))
+    ]
+    assert 0 < len(some) < len(every)
+    both = run("log", night.path, "--json", "--type", "session", "--not", "session.closed").out.splitlines()
+    assert {json.loads(line)["type"] for line in both} == {"session.opened", "session.cleared"}
+    assert "Did you mean edge" in run("log", night.path, "--not", "edgs").err
+
+
+def test_requests_that_only_read_fold(run: Run, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "x.ledger", durability="none") as ledger:
+        live = LiveGraph(ledger)
+        session, process = live.open_session(label="dash"), live.open_process()
+        live.register_process(process, 7, "h", ["S/U"])
+        for number in range(20):
+            live.route_request(session, f"r{number}", "S/U", "GET_PROCESS_STATS", None)
+            live.answer_request(live.ledger.head, True, None, 5)
+        live.route_request(session, "w", "S/U", "UPDATE_SETTING_FIELD", b"x")
+        live.close()
+    out = run("log", tmp_path / "x.ledger").out
+    assert 'session 2 "dash" sent GET_PROCESS_STATS 20 times to S/U, all answered' in out
+    assert "sent UPDATE_SETTING_FIELD to S/U" in out
+    assert out.count("GET_PROCESS_STATS") == 1
+    assert run("log", tmp_path / "x.ledger", "--all").out.count("GET_PROCESS_STATS") == 40
 
 
 def test_a_single_event_is_told_without_a_word_more(run: Run, tmp_path: Path) -> None:

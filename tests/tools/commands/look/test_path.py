@@ -66,6 +66,13 @@ def test_where_there_was_no_way_it_says_where_there_was(run: Run, night: Any) ->
     assert last_line("SCOPE", "VIEWER/IN").endswith("what cut it: ezmsg-ledger explain VIEWER/IN")
 
 
+def test_a_component_in_place_of_a_topic_is_answered_with_its_topics(run: Run, night: Any) -> None:
+    answer = run("path", night.path, "SYSTEM/AMP", "VIEWER/IN")
+    assert answer.code == exits.USAGE
+    assert "SYSTEM/AMP is not a topic, but has some inside it" in answer.err
+    assert "hint: There are: SYSTEM/AMP/" in answer.err
+
+
 def test_breaks_are_counted() -> None:
     ledger = Ledger.memory(iter(range(10**9, 10**12, 10**9)).__next__)
     live = LiveGraph(ledger)

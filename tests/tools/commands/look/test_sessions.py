@@ -118,6 +118,21 @@ def test_an_open_session_has_what_it_holds(run: Run, tmp_path: Path) -> None:
     assert out.endswith("what it holds now\n  A -> B\n")
 
 
+def test_of_what_went_with_a_session_the_first_are_listed(run: Run, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "x.ledger") as ledger:
+        live = LiveGraph(ledger)
+        session = live.open_session(label="many")
+        for number in range(40):
+            live.connect(f"A{number:02}", f"B{number:02}", owner=session)
+        live.close_session(session)
+        live.close()
+    out = run("sessions", tmp_path / "x.ledger", "many").out
+    ended = out[out.index("what went with it") :].splitlines()
+    assert len(ended) < 20
+    assert "  ... 30 more (--full)" in ended
+    assert run("sessions", tmp_path / "x.ledger", "many", "--full").out.count("\n  A") == 40
+
+
 def test_settings_that_outlive_a_session_are_left_behind(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.ledger"
     with Ledger.open(path) as ledger:

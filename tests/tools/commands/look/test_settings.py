@@ -64,7 +64,7 @@ def ledger() -> Ledger:
 def test_a_night_of_changes(run: Run, night: Any) -> None:
     answer = run("settings", night.path, "SYSTEM/AMP", "--field", "gain", "--at", "mark:baseline")
     assert answer.out.splitlines() == [
-        'SYSTEM/AMP at seq 18: gain=1.0, mode="fast"',
+        "SYSTEM/AMP at seq 18: gain=1.0",
         "1 change of gain up to then: 1 initial",
         '        9  2026-11-24 13:03:20.156+00:00  gain = 1.0, initial: session 2 "SYSTEM" registered 7 components',
     ]
@@ -72,6 +72,13 @@ def test_a_night_of_changes(run: Run, night: Any) -> None:
     assert "3 changes of gain up to then: 2 initial, 1 updated" in later
     assert "19  2026-11-24 13:03:32.156+00:00  gain 1.0 -> 2.0, reported by process 16 (pid 4711 on lab-3)" in later
     assert re.search(r'no longer in force: server "rig 3" \(pid \d+ on .*\) was lost\n', later)
+
+
+def test_a_field_can_be_named_with_its_component(run: Run, night: Any) -> None:
+    asked = run("settings", night.path, "SYSTEM/AMP.gain")
+    assert asked.out == run("settings", night.path, "SYSTEM/AMP", "--field", "gain").out
+    assert "3 changes of gain" in asked.out
+    assert "no unit 'SYSTEM/AMPX.gain'" in run("settings", night.path, "SYSTEM/AMPX.gain").err
 
 
 def test_all_that_is_in_force(run: Run, night: Any) -> None:

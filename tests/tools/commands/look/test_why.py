@@ -144,6 +144,12 @@ def test_a_history_has_every_hold_and_how_long_there_was_any(run: Run, night: An
     assert '  held by session 44 "SYSTEM", for 3 s' in out
 
 
+def test_a_history_of_settings_says_what_changed(run: Run, night: Any) -> None:
+    out = run("history", night.path, "setting", "SYSTEM/AMP").out
+    assert '  gain=1.0, mode="fast", for ' in out
+    assert "  gain=2.0 (was 1.0), for " in out
+
+
 def test_a_unit_that_moves_is_followed(run: Run, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "x.ledger") as ledger:
         live = LiveGraph(ledger)
