@@ -34,6 +34,11 @@ def time_text(time: int, zone: tzinfo | None = None, digits: int = 3) -> str:
     return f"{shown:%Y-%m-%d %H:%M:%S}{fraction}{offset[:3]}:{offset[3:5]}{seconds}"
 
 
+def iso_text(time: int) -> str:
+    """``2026-11-24T13:03:20.123456789Z``: ``time`` (ns) as ISO 8601, in UTC, whole. Cost: 1 us."""
+    return f"{_EPOCH + timedelta(seconds=time // SECOND):%Y-%m-%dT%H:%M:%S}.{time % SECOND:09d}Z"
+
+
 def local(time: int, zone: tzinfo | None = None) -> datetime:
     """``time`` (ns) as a datetime in ``zone`` (None: the viewer's), cut to the second."""
     return (_EPOCH + timedelta(seconds=time // SECOND)).astimezone(zone)

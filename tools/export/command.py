@@ -16,22 +16,25 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.export import json_lines, tables
+from ezmsg.ledger.tools.export import flat, json_lines, tables
 from ezmsg.ledger.tools.export.dot import to_dot
 from ezmsg.ledger.tools.export.graphml import to_graphml
-from ezmsg.ledger.tools.export.mermaid import to_mermaid
+from ezmsg.ledger.tools.export.mermaid import EDGES_MAX, TEXT_MAX, to_mermaid
+from ezmsg.ledger.tools.export.narrowing import Narrowing
+from ezmsg.ledger.tools.export.rows import Row, state_rows
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.page import Page, count
 from ezmsg.ledger.tools.text.documents import state_document
 
-Format = Literal["json", "jsonl", "parquet", "arrow", "graphml", "dot", "mermaid", "svg"]
+Format = Literal["json", "jsonl", "flat", "csv", "parquet", "arrow", "graphml", "dot", "mermaid", "svg"]
 
 SUFFIXES: dict[str, Format] = {
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".csv": "csv",
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
@@ -42,11 +45,15 @@ SUFFIXES: dict[str, Format] = {
     ".mermaid": "mermaid",
     ".svg": "svg",
 }
-GRAPHS: dict[str, Callable[[GraphState, str], str]] = {"graphml": to_graphml, "dot": to_dot, "mermaid": to_mermaid}
+GRAPHS: dict[str, Callable[[GraphState, str, Narrowing], str]] = {
+    "graphml": to_graphml,
+    "dot": to_dot,
+    "mermaid": to_mermaid,
+}
 DRAWN = (*GRAPHS, "svg")
 """Formats of graphs: a list of events is none."""
 
-STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
+STATES: dict[str, Callable[[Iterator[Row], BinaryIO], None]] = {
     "jsonl": json_lines.write_state_lines,
     "parquet": partial(tables.write_state, what=tables.PARQUET),
     "arrow": partial(tables.write_state, what=tables.ARROW),
@@ -54,9 +61,17 @@ STATES: dict[str, Callable[[GraphState, BinaryIO], None]] = {
 EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
     "json": json_lines.write_events_json,
     "jsonl": json_lines.write_events_lines,
+    "flat": flat.write_lines,
+    "csv": flat.write_csv,
     "parquet": partial(tables.write_events, what=tables.PARQUET),
     "arrow": partial(tables.write_events, what=tables.ARROW),
 }
+
+FLAT = ("flat", "csv")
+"""Formats of events alone."""
+
+WHOLE = ("json", "svg")
+"""Formats of a whole state: neither the document of `show` nor the picture of all that ever lived is narrowed."""
 
 BINARY = ("parquet", "arrow")
 """Formats that are binary, and need a file that can be sought in."""
@@ -75,6 +90,8 @@ BINARY = ("parquet", "arrow")
 @flag("--events", help="The events rather than a state.")
 @option("--since", metavar="MOMENT", help="Only events from this moment on.")
 @option("--until", metavar="MOMENT", help="Only events up to this moment.")
+@option("--below", metavar="COMPONENT", help="Only what concerns this component, and what is inside it.")
+@option("--topic", metavar="TEXT", help="Only what concerns topics or components with TEXT in their name.")
 def export(
     ledger: Path | None,
     format_: Format | None,
@@ -83,41 +100,56 @@ def export(
     events: bool,
     since: str | None,
     until: str | None,
+    below: str | None,
+    topic: str | None,
 ) -> None:
     """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
-    extra `frames` parquet and arrow; a state also as graphml, dot (Graphviz) and mermaid, and as a
-    picture (svg) of all that ever lived, faint where it is not there at the moment.
+    extra `frames` parquet and arrow; events also as flat (JSON Lines with every key in every line) and csv; a state
+    also as graphml, dot (Graphviz) and mermaid, and as a picture (svg) of all that ever lived, faint where it is not
+    there at the moment. --below and --topic narrow it.
 
     Examples:
       ezmsg-ledger export run.ledger --at mark:baseline -o graph.dot
       ezmsg-ledger export run.ledger --events -o run.parquet
-      ezmsg-ledger export run.ledger --at 14:03:20 --format mermaid
+      ezmsg-ledger export run.ledger --events -o run.csv
+      ezmsg-ledger export run.ledger --at 14:03:20 --below SYSTEM/AMP --format mermaid
       ezmsg-ledger export run.ledger -o graph.svg
     """
     page = Page()
     chosen = _format(format_, output)
+    only = Narrowing(below, topic)
     _check(chosen, output, at, events, since, until)
+    if only and not events and chosen in WHOLE:
+        raise Misuse(f"{chosen} is of all there is", hint="With --below or --topic, choose jsonl, dot, ...")
     with opened(ledger, page) as timeline:
         source = timeline.ledger
         if output is not None and output.exists() and os.path.samefile(output, source.location):
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
+        only.check(timeline)
         if events:
             first = timeline.moment(since, clamp=True).since if since is not None else 1
             last = timeline.moment(until, clamp=True).seq if until is not None else source.head
             written: list[int] = []
             with _out(output) as out:
-                EVENTS[chosen](_counted(source.read(first - 1, last), written), out)
+                EVENTS[chosen](_counted(only.events(timeline, first, last), written), out)
             _say(page, output, f"{count(sum(written), 'event')} as {chosen}")
             return
         moment = asked_moment(timeline, at or "end")
         state = timeline.at(moment)
         with _out(output) as out:
-            _write_state(chosen, timeline, moment, state, out)
-        edges = sum(1 for _ in state.ownership.edges())
+            text = _write_state(chosen, timeline, moment, state, only, out)
+        edges = sum(only.wants(edge) for edge, _ in state.ownership.edges())
         _say(page, output, f"{count(edges, 'edge')} at seq {state.seq} as {chosen}")
-        if not edges:
+        if not edges and only:
+            page.note("nothing that is wanted is connected at this moment")
+        elif not edges:
             page.note("nothing is connected at this moment; `ezmsg-ledger show` tells where more was")
         page.note_unknown(state.unknown)
+        if chosen == "mermaid" and (edges > EDGES_MAX or len(text) > TEXT_MAX):
+            page.note(
+                f"Mermaid does not draw this: it takes {EDGES_MAX} edges and {TEXT_MAX:,} characters, and here are "
+                f"{edges:,} and {len(text):,}. Narrow it with --below or --topic, or raise its maxEdges and maxTextSize"
+            )
 
 
 def _counted(batches: Iterable[list[AnyEvent]], counts: list[int]) -> Iterator[list[AnyEvent]]:
@@ -150,6 +182,8 @@ def _check(
         raise Misuse("--at is for a state, and --events has none", hint="Use --since and --until with --events.")
     if not events and (since is not None or until is not None):
         raise Misuse("--since and --until are for --events", hint="Use --at for the state at a moment.")
+    if not events and chosen in FLAT:
+        raise Misuse(f"{chosen} is for events", hint="Add --events, or choose jsonl or parquet for a state.")
     if chosen in BINARY and output is None:
         raise Misuse(f"{chosen} is binary: it needs a file", hint=f"Name one: -o run.{chosen}")
 
@@ -177,12 +211,17 @@ def _say(page: Page, output: Path | None, what: str) -> None:
         page.note(f"wrote {what} to {shortened(str(output.absolute()))}")
 
 
-def _write_state(chosen: Format, timeline: Timeline, moment: Moment, state: GraphState, out: BinaryIO) -> None:
+def _write_state(
+    chosen: Format, timeline: Timeline, moment: Moment, state: GraphState, only: Narrowing, out: BinaryIO
+) -> str:
+    """Write a state; returns the text that was written of a format for graphs, "" otherwise."""
     if chosen == "json":
         json_lines.write_json(state_document(timeline, moment, state), out)
     elif chosen in DRAWN:
         title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
-        text = GRAPHS[chosen](state, title) if chosen in GRAPHS else drawn_at(timeline, state, title)
+        text = GRAPHS[chosen](state, title, only) if chosen in GRAPHS else drawn_at(timeline, state, title)
         out.write(text.encode("utf-8"))
+        return text
     else:
-        STATES[chosen](state, out)
+        STATES[chosen](only.rows(state_rows(state)), out)
+    return ""

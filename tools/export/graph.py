@@ -1,12 +1,26 @@
 """The drawing that formats for graphs are made of: topics below the components they belong to, edges with owners."""
 
-from itertools import groupby
+import re
+from collections.abc import Callable
+from itertools import count, groupby
 
 import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.tools.export.narrowing import Narrowing
+from ezmsg.ledger.tools.page import clean
 from ezmsg.ledger.tools.text import names
+
+EVERYTHING = Narrowing()
+
+
+_NOT_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
+
+
+def writable(text: str) -> str:
+    """``text`` without what a format for graphs could not hold or would take for more than itself, as escapes."""
+    return _NOT_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", clean(text))
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -20,7 +34,7 @@ class Topic(msgspec.Struct, frozen=True):
     @property
     def leaf(self) -> str:
         """The part of the name that is left inside its component."""
-        return self.name.removeprefix(f"{self.component}/")
+        return self.name.removeprefix(f"{self.component}/") or self.name
 
 
 class Arrow(msgspec.Struct, frozen=True):
@@ -38,16 +52,40 @@ class Drawing(msgspec.Struct, frozen=True):
     topics: list[Topic]
     arrows: list[Arrow]
 
+    def ids(self, escaped: Callable[[str], str] = writable) -> dict[str, str]:
+        """A name for each topic that a format can hold, by default any of them: control characters, and what XML has no
+        place for, as escapes; two topics that would look the same then are numbered."""
+        found: dict[str, str] = {}
+        taken: set[str] = {topic.name for topic in self.topics if escaped(topic.name) == topic.name}
+        for topic in self.topics:
+            name = escaped(topic.name)
+            numbers = count(2)
+            while name != topic.name and name in taken:
+                name = f"{escaped(topic.name)} ({next(numbers)})"
+            taken.add(name)
+            found[topic.name] = name
+        return found
+
     @property
     def components(self) -> list[tuple[str, list[Topic]]]:
         """The topics by component, in order."""
         return [(name, list(found)) for name, found in groupby(self.topics, lambda topic: topic.component)]
 
 
-def drawing(state: GraphState) -> Drawing:
-    """The graph of a state. Cost: O(n log n) in topics and edges."""
-    topics = [_topic(state, name) for name in state.ownership.nodes]
-    arrows = [_arrow(state, edge, owners) for edge, owners in sorted(state.ownership.edges())]
+def drawing(state: GraphState, only: Narrowing = EVERYTHING) -> Drawing:
+    """The graph of a state: of what is wanted, and of the topics at the other ends of its edges.
+
+    Cost: O(n log n) in topics and edges.
+    """
+    held = sorted(state.ownership.edges())
+    wanted = {name: _topic(state, name) for name in state.ownership.nodes}
+    if only:
+        wanted = {name: topic for name, topic in wanted.items() if only.wants([name, topic.component])}
+        held = [(edge, owners) for edge, owners in held if not wanted.keys().isdisjoint(edge)]
+        for name in {name for edge, _ in held for name in edge} - wanted.keys():
+            wanted[name] = _topic(state, name)
+    topics = list(wanted.values())
+    arrows = [_arrow(state, edge, owners) for edge, owners in held]
     return Drawing(sorted(topics, key=lambda topic: (topic.component, topic.name)), arrows)
 
 

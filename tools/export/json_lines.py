@@ -7,8 +7,7 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.tools.export.rows import state_rows
+from ezmsg.ledger.tools.export.rows import Row
 
 
 def write_json(document: dict[str, Any], out: BinaryIO) -> None:
@@ -16,9 +15,9 @@ def write_json(document: dict[str, Any], out: BinaryIO) -> None:
     out.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
 
 
-def write_state_lines(state: GraphState, out: BinaryIO) -> None:
-    """A state as JSON Lines: a row each, without what it has not."""
-    for row in state_rows(state):
+def write_state_lines(rows: Iterator[Row], out: BinaryIO) -> None:
+    """A state as JSON Lines, from its rows, without what they have not."""
+    for row in rows:
         kept = {name: value for name, value in row.items() if value is not None}
         out.write(msgspec.json.encode(kept) + b"\n")
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def to_networkx(state: GraphState) -> "DiGraph[Any]":
     """The graph of a state as a networkx DiGraph.
 
-    Nodes are topics, with ``component``, ``kind`` and ``process`` ("" where not known); edges have ``owners`` (their
-    names, in the order in which they came) and ``persistent``. Raises MissingExtra without networkx.
+    Nodes are topics, with ``component``, ``kind`` and ``process`` ("" where not known); edges have ``owners`` (one
+    text: their names, in the order in which they came) and ``persistent``, so that networkx can write the graph in each
+    of its formats. Raises MissingExtra without networkx.
 
     >>> from ezmsg.ledger import Ledger, events
     >>> from ezmsg.ledger.projections import GraphState, fold
@@ -30,5 +31,6 @@ def to_networkx(state: GraphState) -> "DiGraph[Any]":
     for topic in found.topics:
         graph.add_node(topic.name, component=topic.component, kind=topic.kind, process=topic.process)
     for arrow in found.arrows:
-        graph.add_edge(arrow.from_topic, arrow.to_topic, owners=arrow.owners, persistent=not arrow.session_only)
+        owners = ", ".join(arrow.owners)
+        graph.add_edge(arrow.from_topic, arrow.to_topic, owners=owners, persistent=not arrow.session_only)
     return graph

@@ -5,13 +5,12 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.extras import needed
-from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.export.rows import STATE_COLUMNS, Row, event_columns, event_row, state_rows
+from ezmsg.ledger.tools.export.rows import STATE_COLUMNS, Row, event_columns, event_row
 
 ROWS_AT_ONCE = 65_536
 """Rows that are held in memory, and written as one group: some tens of MB, and large enough to compress well."""
@@ -23,9 +22,9 @@ PARQUET, ARROW = "Parquet", "Arrow"
 """The formats, by the names that people know."""
 
 
-def write_state(state: GraphState, out: BinaryIO, what: str) -> None:
-    """The table of a state as a file in format ``what``. Raises MissingExtra. Cost: O(state)."""
-    _write(STATE_COLUMNS, state_rows(state), out, what)
+def write_state(rows: Iterator[Row], out: BinaryIO, what: str) -> None:
+    """The table of a state, from its rows, as a file in format ``what``. Raises MissingExtra. Cost: O(state)."""
+    _write(STATE_COLUMNS, rows, out, what)
 
 
 def write_events(events: Iterable[list[AnyEvent]], out: BinaryIO, what: str) -> None:
@@ -38,15 +37,35 @@ def write_events(events: Iterable[list[AnyEvent]], out: BinaryIO, what: str) -> 
 
 def _write(columns: dict[str, type], rows: Iterator[Row], out: BinaryIO, what: str) -> None:
     pyarrow = needed("pyarrow", EXTRA, what, MissingExtra)
-    kinds = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_(), list: pyarrow.list_(pyarrow.string())}
-    schema = pyarrow.schema(
-        [(name, pyarrow.timestamp("ns", "UTC") if name == "time" else kinds[kind]) for name, kind in columns.items()]
-    )
+    schema = schema_of(pyarrow, columns)
     if what == PARQUET:
         file = needed("pyarrow.parquet", EXTRA, what, MissingExtra).ParquetWriter(out, schema)
     else:
         file = pyarrow.ipc.new_file(out, schema)
     with file as writer:
         while some := list(islice(rows, ROWS_AT_ONCE)):
-            cells = {name: [row.get(name) for row in some] for name in columns}
-            writer.write_batch(pyarrow.RecordBatch.from_pydict(cells, schema))
+            writer.write_batch(_batch(pyarrow, schema, some))
+
+
+TIMES = ("time", "began", "ended")
+"""Columns of timestamps in ns, UTC."""
+
+
+def schema_of(pyarrow: Any, columns: dict[str, type]) -> Any:
+    """The Arrow schema of columns, given by the types of their values."""
+    kinds = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_(), list: pyarrow.list_(pyarrow.string())}
+    time = pyarrow.timestamp("ns", "UTC")
+    return pyarrow.schema([(name, time if name in TIMES else kinds[kind]) for name, kind in columns.items()])
+
+
+def table_of(pyarrow: Any, schema: Any, rows: Iterable[Row]) -> Any:
+    """An Arrow table of rows. Cost: O(rows), with all of them in memory in Arrow's form."""
+    rows = iter(rows)
+    batches = []
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        batches.append(_batch(pyarrow, schema, some))
+    return pyarrow.Table.from_batches(batches, schema)
+
+
+def _batch(pyarrow: Any, schema: Any, rows: list[Row]) -> Any:
+    return pyarrow.RecordBatch.from_pydict({name: [row.get(name) for row in rows] for name in schema.names}, schema)

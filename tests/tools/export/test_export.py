@@ -59,6 +59,7 @@ def test_graphml_is_read_back_by_networkx(visited: GraphState, tmp_path: Path) -
     graph = networkx.read_graphml(path)
     assert set(graph.edges) == edges(visited)
     assert graph.nodes["SYSTEM/AMP/IN"] == {
+        "topic": "SYSTEM/AMP/IN",
         "component": "SYSTEM/AMP",
         "kind": "Amp",
         "process": "process 16 (pid 4711 on lab-3)",
@@ -71,7 +72,7 @@ def test_a_networkx_graph_has_what_is_known(visited: GraphState) -> None:
     assert set(graph.edges) == edges(visited)
     assert set(graph.nodes) == set(visited.ownership.nodes)
     assert graph.edges["SYSTEM/SOURCE/OUT", "SYSTEM/AMP/IN"] == {
-        "owners": ['session 2 "SYSTEM"', 'session 21 "viewer"'],
+        "owners": 'session 2 "SYSTEM", session 21 "viewer"',
         "persistent": False,
     }
     assert networkx.shortest_path(graph, "SYSTEM/SOURCE/OUT", "SYSTEM/AMP/IN") == ["SYSTEM/SOURCE/OUT", "SYSTEM/AMP/IN"]
@@ -178,6 +179,43 @@ def test_no_events_are_an_empty_array(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("export", tmp_path / "x.ledger", "--events").out) == []
 
 
+# --- a part of it -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [["--below", "SYSTEM/FILTER"], ["--topic", "filter"]])
+def test_a_graph_is_narrowed_to_what_concerns_a_component(run: Run, night: Any, options: list[str]) -> None:
+    whole = networkx.parse_graphml(run("export", night.path, "--at", ASKING, "-f", "graphml").out)
+    part = networkx.parse_graphml(run("export", night.path, "--at", ASKING, "-f", "graphml", *options).out)
+    assert set(part.edges) == {edge for edge in whole.edges if any("SYSTEM/FILTER" in topic for topic in edge)}
+    assert 0 < len(part.edges) < len(whole.edges)
+    lines = run("export", night.path, "--at", ASKING, "-f", "jsonl", *options).out.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert {(row["from_topic"], row["to_topic"]) for row in rows if row["what"] == "edge"} == set(part.edges)
+
+
+def test_events_are_narrowed_with_their_consequences(run: Run, night: Any) -> None:
+    lines = run("export", night.path, "--events", "-f", "jsonl", "--topic", "VIEWER").out.splitlines()
+    kept = [json.loads(line) for line in lines]
+    assert lines == run("log", night.path, "--json", "--topic", "VIEWER").out.splitlines()
+    assert {"edge.connected", "session.closed"} <= {event["type"] for event in kept}
+
+
+def test_what_is_narrowed_to_nothing_is_answered_with_names(run: Run, night: Any) -> None:
+    below = run("export", night.path, "-f", "dot", "--below", "SYSTEM/AMPP")
+    assert (below.code, "Did you mean SYSTEM/AMP" in below.err) == (exits.USAGE, True)
+    assert "no topic or component has 'zzz'" in run("export", night.path, "-f", "dot", "--topic", "zzz").err
+    assert "json is of all there is" in run("export", night.path, "--below", "SYSTEM").err
+
+
+def test_what_mermaid_does_not_draw_is_said(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path, durability="none") as ledger:
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic=f"B/{n}", owner=None) for n in range(501)])
+    told = run("export", path, "-f", "mermaid").err
+    assert "Mermaid does not draw this: it takes 500 edges and 50,000 characters, and here are 501 and" in told
+    assert "Mermaid" not in run("export", path, "-f", "mermaid", "--topic", "B/1").err
+
+
 # --- what makes no sense ---------------------------------------------------------------------------------------------
 
 
@@ -187,6 +225,7 @@ def test_no_events_are_an_empty_array(run: Run, tmp_path: Path) -> None:
         (["--events", "-f", "dot"], "dot is for graphs", "Leave one of them out"),
         (["--events", "--at", "3"], "--at is for a state", "--since and --until"),
         (["--since", "3"], "are for --events", "--at"),
+        (["-f", "csv"], "csv is for events", "--events"),
         (["-f", "parquet"], "it needs a file", "-o run.parquet"),
         (["-o", "x.foo"], "does not say which format", ".graphml"),
         (["-f", "yaml"], "'yaml'", "--help"),
