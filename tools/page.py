@@ -218,7 +218,7 @@ def width(text: str) -> int:
 
 
 def places_to_break(text: str, columns: int, indent: int) -> list[int]:
-    """Where a line is broken to fit: always after a space, so that a name which is longer than a line stays whole.
+    """The places at which a line is broken to fit: always after a space, so that a name longer than a line stays whole.
 
     All but the first piece begin at column ``indent``. Cost: O(text).
     """

@@ -43,6 +43,7 @@ def to_arrow(timeline: Timeline) -> Tables:
     ``value`` of a setting is JSON text, in the form of the ledger. Cost: O(events), all of them in memory.
 
         >>> from ezmsg.ledger import Ledger, events
+        >>> from ezmsg.ledger.projections import Timeline
         >>> ledger = Ledger.memory()
         >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
         >>> to_arrow(Timeline(ledger)).edges.select(["from_topic", "to_topic", "born", "died"]).to_pylist()

@@ -1,4 +1,4 @@
-"""What of a state or a history is wanted: only what is inside a component, or what has a text in its name."""
+"""A choice from a state or a history, by names: what is inside a component, or has a text in its name."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

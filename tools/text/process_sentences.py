@@ -89,7 +89,7 @@ def _request_answered(state: GraphState, event: ev.RequestAnswered, most: int) -
 
 
 def _poll(state: GraphState, session: int, operation: str, step: str) -> tuple[str, str, str] | None:
-    """What requests that only read have in common: an open dashboard sends one to each process every second."""
+    """The burst of a request that only reads, None for others: an open dashboard sends some every second."""
     only_reads = operation == "PING" or operation.startswith("GET_")
     return ("polls", f"{names.session(state, session)} sent {operation}", step) if only_reads else None
 
