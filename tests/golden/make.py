@@ -455,7 +455,44 @@ def as_json(snapshot: GraphSnapshot) -> dict[str, Any]:
     }
 
 
-HISTORIES = {"v1": history, "rules-2": history_of_rules_2, "clocks": history_with_clocks}
+def history_of_endings() -> bytes:
+    """Runs that end in every way, and answers of a process that refuses a change and makes another."""
+    pen = Pen()
+
+    def started(number: int) -> ev.ServerStarted:
+        return ev.ServerStarted(uuid=uuid(number), kind="server", name="rig", host="lab-5", pid=number, rules=2)
+
+    run = pen(started(60))
+    one = pen(ev.SessionOpened(uuid=uuid(61), peer="127.0.0.1:50161"))
+    worker = pen(ev.ProcessOpened(uuid=uuid(62)))
+    pen(ev.ProcessRegistered(process=worker, pid=78, host="lab-5", units=("SYS/GAIN",)))
+    for number, answer in (
+        (63, {"ok": False, "error_code": "HANDLER_ERROR", "error": "gain: a number is needed, not 'much'"}),
+        (64, {"ok": True, "payload": b"2.5", "size": 3}),
+        (65, {"ok": True, "payload": b"a part", "size": 70_000}),
+    ):
+        asked = pen(
+            ev.RequestRouted(
+                uuid=uuid(number), session=one, unit="SYS/GAIN", operation="UPDATE_SETTING_FIELD", process=worker
+            )
+        )
+        pen(ev.RequestAnswered(request=asked, took=1_500_000, **answer))
+    pen(ev.ProcessClosed(process=worker, reason="closed"), ev.SessionClosed(session=one, reason="closed"))
+    pen(ev.ServerStopped(server=run, reason="stopped", exit_code=3))
+    run = pen(started(66))
+    pen(ev.ServerStopped(server=run, reason="orphaned", signal="SIGKILL"))
+    run = pen(started(67))
+    pen(connect("A", "B", None, by="127.0.0.1:50162"))
+    pen(
+        ev.Gap(first=pen.seq + 1, last=pen.seq + 4, lost=4, late=0, reason="no space left"),
+        ev.ServerStopped(server=run, reason="signal", by="SIGTERM", ended=pen.clock + 500_000),
+        started(68),
+    )
+    pen(ev.ServerLost(server=pen.seq, last_seen=pen.clock, untold=True), started(69))
+    return pen.seal()
+
+
+HISTORIES = {"v1": history, "rules-2": history_of_rules_2, "clocks": history_with_clocks, "endings": history_of_endings}
 
 
 def main(stem: str) -> None:

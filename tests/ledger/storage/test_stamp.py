@@ -16,6 +16,7 @@ from ezmsg.ledger.events import (
     EdgeConnected,
     EdgeDisconnected,
     Gap,
+    Int64,
     Mark,
     MetadataRegistered,
     SessionOpened,
@@ -97,6 +98,8 @@ def _fitting(type_: Any) -> Any:
         return SettingsValue(serialized=None, repr_value="x")
     if type_ == tuple[str, ...]:
         return ("x",)
+    if type_ == Int64:
+        return 1
     return {str: "x", int: 1, bool: True, int | None: None, str | None: None}.get(type_, {})
 
 
