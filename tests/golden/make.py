@@ -489,6 +489,7 @@ def history_of_endings() -> bytes:
         started(68),
     )
     pen(ev.ServerLost(server=pen.seq, last_seen=pen.clock, untold=True), started(69))
+    pen(Unknown("lab.note", text="what no version knows"))
     return pen.seal()
 
 
