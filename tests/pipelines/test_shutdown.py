@@ -229,7 +229,8 @@ def test_ctrl_c_before_the_script_is_up(desk: Any) -> None:
     assert "KeyboardInterrupt" in told.err  # Python's, of the script
     assert told.err.count("Traceback") == 1
     assert "NOTHING WAS RECORDED" in told.err
-    assert desk.account(ledger).runs == ["stopped"]
+    assert "x.ledger is empty, and was removed" in told.err
+    assert not ledger.exists()
 
 
 def test_a_signal_that_comes_before_the_script_is_there_is_kept_for_it() -> None:

@@ -25,6 +25,9 @@ class Thing:
     def __init__(self, **fields: Any) -> None:
         vars(self).update(fields)
 
+    def __repr__(self) -> str:
+        return f"Thing({vars(self)})"  # a test is named after it, and must have one name in each process
+
 
 ALIKE = [
     (40, 40.0), (Mode.FAST, 5), (Side.LEFT, "left"), (np.int64(5), 5), (np.float32(0.5), 0.5), (np.bool_(True), True),
