@@ -91,7 +91,7 @@ def visitor_does_not_share(event: Any, moments: Moments) -> Any:
 
 
 def visitor_edge_is_of_the_system(event: Any, moments: Moments) -> Any:
-    return replace(event, owner=2) if edge(event) == OWN else event
+    return replace(event, owner=3) if edge(event) == OWN else event
 
 
 def without_the_loss(event: Any, moments: Moments) -> Any:
@@ -132,21 +132,21 @@ ALTERATIONS: list[tuple[Change, list[str]]] = [
     (without_an_edge, [r"the system's edges differ: \[\('RIG/AMP/GAIN/OUTPUT', 'RIG/AMP/OUTPUT'\)\]"]),
     (
         with_an_edge_of_nobody,
-        [r"the system's edges belong to \[None, 2\] and not", "something is left when all has ended"],
+        [r"the system's edges belong to \[None, 3\] and not", "something is left when all has ended"],
     ),
     (without_a_unit, [r"no process runs \['RIG/AMP/GAIN'\]"]),
     (with_another_pid, ["none of the processes is the one that was started"]),
-    (visitor_does_not_share, [r"the shared edge belongs to \[2\] while the second session is there"]),
+    (visitor_does_not_share, [r"the shared edge belongs to \[3\] while the second session is there"]),
     (
         visitor_edge_is_of_the_system,
-        [r"the second session's own edge belongs to \[2\]", "the killed session's own edge is still there"],
+        [r"the second session's own edge belongs to \[3\]", "the killed session's own edge is still there"],
     ),
     (
         without_the_loss,
         [
             r"the killed session ended as \[\] and not as lost",
             "the killed session's own edge is still there",
-            r"the shared edge belongs to \[2, \d+\] after the loss",
+            r"the shared edge belongs to \[3, \d+\] after the loss",
             r"the sessions ended as \['closed'\]",
         ],
     ),

@@ -102,7 +102,7 @@ class Picture:
         self._page.line(f'run {run.number}: "{record.name}" on {record.host} (pid {record.pid}){at}, {since}')
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
-        if state.seq == timeline.ledger.head:
+        if state.seq == timeline.ledger.head and timeline.damage is None:
             goes_on = timeline.ledger.being_written
             self._page.line(("dim", "the recording goes on") if goes_on else ("warn", breaks_off(run.number)))
 
