@@ -68,10 +68,10 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
-    wanted = address_or_default(address)
-    new = not os.path.lexists(location)
     beside = _beside() if debug else None
+    wanted = address_or_default(address)
+    new = ledger is None or not os.path.lexists(ledger)
+    location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
     recorder = Recorder(location, wanted, durability, _tell_death)
     try:
         recorder.start()

@@ -172,7 +172,9 @@ def test_a_collision_changes_nothing_and_shows_the_winner(
     assert snapshot.sessions[session.uuid].metadata is not None
     assert list(other.settings()) == ["SYS/U", "SYS/V", "SYS/W"]
     event = recorded(server, ev.CommandRejected)
+    holders = event.cause.pop("holders")
     assert (event.reason, event.cause) == ("collision", {"addresses": ["SYS/V"], "sessions": [session.uuid]})
+    assert [(holder["uuid"], holder["label"]) for holder in holders] == [(session.uuid, "SYS")]
     session.clear()
     assert other.register(metadata("SYS/V", "SYS/X")) == COMPLETE
 
