@@ -74,8 +74,7 @@ class FolderReader:
                     self._check_whole(file, reached)
             except (DamagedLedger, NotALedger) as error:
                 more = "" if number == numbers[-1] else _LATER_HINT.format(f"segment {number}")
-                why = str(error) if isinstance(error, DamagedLedger) else f"segment {number} is damaged: {error}"
-                told = DamagedLedger(why, offset=place.offset, seq=place.seq, hint=f"{_DAMAGE_HINT}{more}")
+                told = DamagedLedger(str(error), offset=place.offset, seq=place.seq, hint=f"{_DAMAGE_HINT}{more}")
                 return _Break(number, place, told)
             except LogError:  # it was dropped since, or something else keeps it from being read: reading says what
                 reached = None

@@ -91,17 +91,21 @@ class Segments:
         return self.path_of(number) is not None
 
     def open(self, number: int) -> LedgerFile:
-        """Segment ``number``. Raises HistoryDropped when it is gone, and as LedgerFile does."""
+        """Segment ``number``. Raises HistoryDropped when it is gone, DamagedLedger when it begins as no ledger does
+        among others that do, and as LedgerFile does.
+        """
         for last in (False, True):
             path = self.path_of(number)
             if path is None:
                 raise HistoryDropped(f"segment {number} is no longer in {self.path}")
             try:
                 file = LedgerFile(self.disk, path)
-            except NotALedger:
-                if last or self.disk.kind(path) is not None:
-                    raise
-                continue  # compressed between the look and the opening
+            except NotALedger as error:
+                if not last and self.disk.kind(path) is None:
+                    continue  # compressed between the look and the opening
+                if len(self.numbers()) > 1:
+                    raise DamagedLedger(f"segment {number} is damaged: {error}", offset=0, seq=0) from error
+                raise
             try:
                 self._check(number, file)
             except BaseException:
