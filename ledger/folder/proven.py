@@ -146,10 +146,11 @@ def write_note(disk: Disk, folder: str, files: dict[str, Seen]) -> None:
 
 def add_to_note(disk: Disk, folder: str, names: dict[str, str]) -> None:
     """Note files whose digests are known already: a segment that was just sealed, or compressed. By name."""
-    files = {name: seen for name, seen in read_note(disk, folder).items() if disk.kind(os.path.join(folder, name))}
+    files = read_note(disk, folder)
     try:
+        files = {name: seen for name, seen in files.items() if disk.kind(os.path.join(folder, name))}
         files |= {name: seen_now(disk, os.path.join(folder, name), digest) for name, digest in names.items()}
-    except (OSError, LogError) as error:  # removed since
+    except (OSError, LogError) as error:  # removed since, or it cannot be looked at
         logger.info("%s: not noted: %s", folder, error)
     write_note(disk, folder, files)
 
