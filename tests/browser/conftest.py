@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -34,8 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """For one file: Playwright leaves an event loop running in this thread until it is stopped."""
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM is not None, "CI has no Chromium: apt-get install chromium"
@@ -174,3 +175,29 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_demo(path, lambda said: None)
     return path
 
+
+class Landmarks(NamedTuple):
+    """Where in the demo's recording something happened that tests look at: read from it, not counted."""
+
+    rig_opened: int
+    gain_raised: int
+    visitor_opened: int
+    visitor_connected: int
+    visitor_lost: int
+
+
+@pytest.fixture(scope="session")
+def landmarks(demo: Path) -> Landmarks:
+    from ezmsg.ledger.events import EdgeConnected, SessionClosed, SessionOpened, SettingsUpdated
+    from ezmsg.ledger.log import Ledger
+
+    with Ledger.open(demo, "r") as ledger:
+        events = list(ledger.entries())
+    rig, visitor = (event.seq for event in events if isinstance(event, SessionOpened))
+    return Landmarks(
+        rig_opened=rig,
+        gain_raised=max(event.seq for event in events if isinstance(event, SettingsUpdated)),
+        visitor_opened=visitor,
+        visitor_connected=max(e.seq for e in events if isinstance(e, EdgeConnected) and e.owner == visitor),
+        visitor_lost=next(e.seq for e in events if isinstance(e, SessionClosed) and e.session == visitor),
+    )

@@ -197,12 +197,12 @@ def test_a_damaged_ledger_says_so(show: Show, demo: Path, tmp_path: Path) -> Non
     shown.shot("damaged")
 
 
-def test_another_ledger_is_compared_by_names(show: Show, demo: Path, tmp_path: Path) -> None:
+def test_another_ledger_is_compared_by_names(show: Show, demo: Path, landmarks: Any, tmp_path: Path) -> None:
     other = tmp_path / "other.ledger"
     other.write_bytes(demo.read_bytes())
-    shown = show(demo, "--with", other, query="?at=35")
+    shown = show(demo, "--with", other, query=f"?at={landmarks.visitor_connected}")
     group = shown.page.get_by_role("group", name="Compare with the other ledger")
-    group.get_by_role("textbox", name="Moment of the other ledger").fill("20")
+    group.get_by_role("textbox", name="Moment of the other ledger").fill(str(landmarks.visitor_opened - 1))
     group.get_by_role("button", name="Compare").click()
     found = shown.page.get_by_role("region", name="By names")
     found.wait_for()

@@ -64,9 +64,10 @@ def test_a_step_asks_the_server_nothing(show: Show, demo: Path) -> None:
     assert shown.requests == []
 
 
-def test_a_step_touches_no_node_of_the_graph_that_did_not_change(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=31")
-    shown.edges(31)
+def test_a_step_touches_no_node_of_the_graph_that_did_not_change(show: Show, demo: Path, landmarks: Any) -> None:
+    before = landmarks.gain_raised - 1
+    shown = show(demo, query=f"?at={before}")
+    shown.edges(before)
     shown.page.evaluate(
         """() => {
             window.touched = [];
@@ -75,7 +76,7 @@ def test_a_step_touches_no_node_of_the_graph_that_did_not_change(show: Show, dem
         }"""
     )
     shown.page.keyboard.press("ArrowRight")  # a setting changed
-    shown.edges(32)
+    shown.edges(landmarks.gain_raised)
     assert shown.page.evaluate("window.touched") == []
 
 
@@ -130,25 +131,27 @@ def test_arrows_with_shift_step_through_the_changes_of_what_is_selected(show: Sh
         assert shown.at == seq
 
 
-def test_two_moments_on_one_drawing(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=35")
+def test_two_moments_on_one_drawing(show: Show, demo: Path, landmarks: Any) -> None:
+    at, pin = landmarks.visitor_connected, landmarks.visitor_opened
+    shown = show(demo, query=f"?at={at}")
     shown.button("Pin this moment").click()
     shown.page.keyboard.press("End")
-    said = shown.edges(head_of(demo), 35)
-    before, after = edges_of(demo, 35), edges_of(demo, head_of(demo))
+    said = shown.edges(head_of(demo), at)
+    before, after = edges_of(demo, at), edges_of(demo, head_of(demo))
     assert {name for name, word in said.items() if word == "removed"} == before - after
     assert {name for name, word in said.items() if word == "added"} == after - before
-    shown.open("?at=35&pin=33")
-    said = shown.edges(35, 33)
+    shown.open(f"?at={at}&pin={pin}")
+    said = shown.edges(at, pin)
     assert said["RIG/AMP/OUTPUT -> RIG/MONITOR/INPUT"] == "other owners"
     assert said["RIG/AMP/OUTPUT -> VISITOR/SCOPE"] == "added"
-    assert {word for name, word in said.items() if name in edges_of(demo, 33)} == {"", "other owners"}
+    assert {word for name, word in said.items() if name in edges_of(demo, pin)} == {"", "other owners"}
     shown.shot("demo-compare")
 
 
-def test_what_came_and_went_in_between_is_told(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=36&pin=32")
-    assert shown.edges(36, 32)["RIG/AMP/OUTPUT -> VISITOR/SCOPE"] == "came and went in between"
+def test_what_came_and_went_in_between_is_told(show: Show, demo: Path, landmarks: Any) -> None:
+    at, pin = landmarks.visitor_lost, landmarks.visitor_opened - 1
+    shown = show(demo, query=f"?at={at}&pin={pin}")
+    assert shown.edges(at, pin)["RIG/AMP/OUTPUT -> VISITOR/SCOPE"] == "came and went in between"
     assert "1 session and 1 edge came and went in between" in shown.region("Inspector").inner_text()
 
 
@@ -170,8 +173,8 @@ def test_the_inspector_says_why_and_leads_to_the_event(show: Show, demo: Path) -
     assert command == f"ezmsg-ledger why demo.ledger 'RIG/AMP/OUTPUT -> VISITOR/SCOPE' --at {went.seq - 1}"
 
 
-def test_settings_tell_their_changes_and_who_may_have_asked(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=32")
+def test_settings_tell_their_changes_and_who_may_have_asked(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo, query=f"?at={landmarks.gain_raised}")
     shown.region("Graph").get_by_role("button", name="RIG/AMP/GAIN", exact=True).click()
     inspector = shown.region("Inspector")
     inspector.get_by_text("Settings", exact=True).wait_for()
@@ -182,8 +185,8 @@ def test_settings_tell_their_changes_and_who_may_have_asked(show: Show, demo: Pa
     assert json.loads(inspector.get_by_label("Value").inner_text())["gain"] == 2.0
 
 
-def test_units_topics_and_sessions_are_reached_by_name(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=35")
+def test_units_topics_and_sessions_are_reached_by_name(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo, query=f"?at={landmarks.visitor_connected}")
     for name, select in (
         ("RIG/MONITOR/SINK", "unit RIG/MONITOR/SINK"),
         ("RIG/AMP/OUTPUT", "topic RIG/AMP/OUTPUT"),
@@ -192,12 +195,12 @@ def test_units_topics_and_sessions_are_reached_by_name(show: Show, demo: Path) -
         shown.region("Graph").get_by_role("button", name=name, exact=True).click()
         shown.until_address("select", select)
     shown.region("Timeline").get_by_role("button", name="session RIG").click()
-    shown.until_address("select", "session 2")
+    shown.until_address("select", f"session {landmarks.rig_opened}")
     assert "connected, holds 7 edges" in shown.region("Inspector").inner_text()
 
 
-def test_a_session_is_taken_away(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=35&select=session 33")
+def test_a_session_is_taken_away(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo, query=f"?at={landmarks.visitor_connected}&select=session {landmarks.visitor_opened}")
     shown.button("What if it had never come?").click()
     shown.region("Inspector").get_by_text("\u22121 edge").wait_for()
     assert "RIG/AMP/OUTPUT -> VISITOR/SCOPE" in shown.region("Inspector").inner_text()
@@ -233,8 +236,8 @@ def test_a_link_opens_the_same_view(show: Show, demo: Path) -> None:
     assert shown.edges(35, 12) == before
 
 
-def test_a_moment_by_its_name_in_the_address(show: Show, demo: Path) -> None:
-    assert show(demo, query="?at=session:2").at == 2
+def test_a_moment_by_its_name_in_the_address(show: Show, demo: Path, landmarks: Any) -> None:
+    assert show(demo, query=f"?at=session:{landmarks.rig_opened}").at == landmarks.rig_opened
 
 
 def test_collapse_hides_within_its_place(show: Show, demo: Path) -> None:
@@ -258,13 +261,13 @@ def test_search_finds_by_a_part_of_the_name(show: Show, demo: Path) -> None:
     assert "RIG/MONITOR/SINK" in shown.region("Inspector").inner_text()
 
 
-def test_events_are_told_and_lead_to_the_moment(show: Show, demo: Path) -> None:
-    shown = show(demo, query="?at=36")
+def test_events_are_told_and_lead_to_the_moment(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo, query=f"?at={landmarks.visitor_lost}")
     events = shown.region("Events")
     line = events.get_by_role("listitem").filter(has_text="was lost")
     line.first.wait_for()
     line.first.get_by_role("button").click()
-    assert shown.at == 36
+    assert shown.at == landmarks.visitor_lost
     box = events.get_by_role("searchbox", name="Filter events")
     box.fill("session.closed")
     box.press("Enter")
