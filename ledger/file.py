@@ -2,6 +2,7 @@
 
 import logging
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
@@ -49,13 +50,13 @@ class OnDisk(LedgerReader):
     def _reading(self) -> AbstractContextManager[None]:
         return explained(self.location, "read")
 
+    @abstractmethod
     def _check_usable(self) -> None:
         """Raise LedgerClosed after ``close``, ForkedWriter in a forked child of the writer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _waiter(self, stop: Stop, poll: float) -> Callable[[Place], None]:
         """A function for a tail to wait with: it returns when there may be more after the place it is given."""
-        raise NotImplementedError
 
     @property
     def first(self) -> int:

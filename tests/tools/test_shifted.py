@@ -222,10 +222,14 @@ def test_every_command_tells_of_lines_with_crlf(run: Run, night: Any, tmp_path: 
 
 
 def test_every_command_tells_of_bytes_cut_out(run: Run, night: Any, tmp_path: Path) -> None:
-    """``(head -c 4000 a.ledger; tail -c +4011 a.ledger) > m.ledger``: a short, healthy ledger, it seemed."""
+    """``(head -c 4000 a.ledger; tail -c +4011 a.ledger) > m.ledger``: a short, healthy ledger, it seemed.
+
+    The bytes are cut out of a text, so that each line can still be read.
+    """
     path = tmp_path / "x.ledger"
     data = night.path.read_bytes()
-    path.write_bytes(data[:4000] + data[4010:])
+    at = data.index(b'"topic":"SYSTEM', 4000) + len(b'"topic":"')
+    path.write_bytes(data[:at] + data[at + 3 :])
     for command in [*COMMANDS, ["receipt"], ["verify"]]:
         answer = run(*asked(command, path))
         assert answer.code == exits.DAMAGED, (command, answer)
@@ -240,7 +244,7 @@ def test_every_command_tells_of_bytes_cut_out(run: Run, night: Any, tmp_path: Pa
     found = run("verify", path)
     assert "puts them aside" not in found.out, "opening for append would refuse it"
     assert "`ezmsg-ledger repair` copies what is sound" in found.out
-    assert "a commit line of offset" in found.out or "bytes after seq 8 are not a whole commit" in found.out
+    assert "a commit line of offset" in found.out
     with pytest.raises(DamagedLedger):
         Ledger.open(path)
 
