@@ -10,7 +10,7 @@ Every error carries a ``hint``: what the person who meets it can do next.
 True
 """
 
-from ezmsg.ledger.holder import Holder
+from ezmsg.ledger.lock.holder import Holder
 
 
 class LedgerError(Exception):

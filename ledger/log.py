@@ -9,7 +9,7 @@ from typing import Literal, Self, overload
 from ezmsg.ledger.clock import SYSTEM_CLOCK, Clock, WallClock, as_clock
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.holder import Unwritten
+from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.files import explained
 from ezmsg.ledger.storage.flusher import Durability

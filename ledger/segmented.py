@@ -9,12 +9,12 @@ from ezmsg.ledger.folder.proven import add_to_note
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_sealed, make_ready, pack_sealed
 from ezmsg.ledger.folder.segments import Segments, number_of
+from ezmsg.ledger.lock.lock import WriterLock
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states
 from ezmsg.ledger.storage.ledger_file import Since
-from ezmsg.ledger.storage.lock import WriterLock
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ezmsg.ledger.projections.graph.state import GraphState
     from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
     from ezmsg.ledger.projections.projection import Projection, fold
-    from ezmsg.ledger.projections.questions.moments import Moment
+    from ezmsg.ledger.projections.questions.moments.moments import Moment
     from ezmsg.ledger.projections.questions.timeline import Timeline
 
 __all__ = [

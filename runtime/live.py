@@ -22,7 +22,7 @@ from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, 
 from ezmsg.ledger.projections.graph.snapshot import owner_names
 from ezmsg.ledger.projections.questions.settings.request import UPDATE
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
-from ezmsg.ledger.runtime.refusals import Refusals
+from ezmsg.ledger.runtime.refusal_limit import Refusals
 from ezmsg.ledger.runtime.session import Session
 from ezmsg.ledger.values import Form, freeze, same
 

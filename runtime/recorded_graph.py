@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerClosed, LedgerError
-from ezmsg.ledger.holder import Unwritten
+from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.feeds import Checkpoint
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.runtime.bridge import Bridge
+from ezmsg.ledger.runtime.catch_up import CatchUp
 from ezmsg.ledger.runtime.clock_watch import ClockWatch
 from ezmsg.ledger.runtime.references import check_references
 from ezmsg.ledger.runtime.spool import Degraded, Spool
@@ -171,13 +171,13 @@ class RecordedGraph:
         now = self.ledger.clock.real()
         gap = ev.Gap(seq=last + 1, time=now, first=first, last=last, lost=0, late=late, reason=degraded.error)
         if self.spool.missing is not None:
-            self._bridge(gap)
+            self._catch_up(gap)
         elif late:
             self._write_over_gap([gap], self.state, gap)
         else:  # all of it was in the file already: a sync failed, and the new writer made it good
             self.spool.resumed(0)
 
-    def _bridge(self, gap: ev.Gap) -> None:
+    def _catch_up(self, gap: ev.Gap) -> None:
         """Events were lost: the state that the ledger has is led to the one that was lived, and takes its place."""
         logged = state_at(self.ledger)
         gap = replace(
@@ -189,12 +189,12 @@ class RecordedGraph:
         logged.watch = self._watch
         logged.apply(gap)
         read = self.clocks.readings("gap", identity=True)
-        bridge = Bridge(logged, self.state, gap.time, read)
-        if not self._write_over_gap([gap, *bridge.events], logged, gap):
-            return  # the ids of the bridge are those of events that do not exist
+        catch_up = CatchUp(logged, self.state, gap.time, read)
+        if not self._write_over_gap([gap, *catch_up.events], logged, gap):
+            return  # the ids of the catch_up are those of events that do not exist
         self.clocks.note(read)
-        self.run = bridge.ids.get(self.run, self.run)
-        self._renamed = {old: bridge.ids.get(new, new) for old, new in self._renamed.items()} | bridge.ids
+        self.run = catch_up.ids.get(self.run, self.run)
+        self._renamed = {old: catch_up.ids.get(new, new) for old, new in self._renamed.items()} | catch_up.ids
 
     def leave_end(self, reason: str, by: str | None, exit_code: int | None, signal: str | None) -> None:
         """The run has ended in good order, and where that cannot be written, the next writer is to know."""

@@ -11,7 +11,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.holder import Unwritten
+from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.reader import clip
 from ezmsg.ledger.storage.stamp import encode_stamped, stamp

@@ -89,7 +89,7 @@ class Shown(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if self.moments:
-            from ezmsg.ledger.projections.questions.moments import is_ago
+            from ezmsg.ledger.projections.questions.moments.moments import is_ago
 
             # A space in front hides the dash from the parser; a moment's text is stripped.
             args = [f" {arg}" if is_ago(arg) else arg for arg in args]

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged
 from ezmsg.ledger.events import AnyEvent
+from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.storage.cursor import Cursor, fits
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.files import closing_handle
 from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
-from ezmsg.ledger.storage.lock import is_written
 from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
 from ezmsg.ledger.storage.verify import Verification, verify_file
 

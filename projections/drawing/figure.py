@@ -96,7 +96,7 @@ def timeline_html(timeline: "Timeline") -> str:
     A program takes away what it owns when it ends: where nothing is left, what was there before that counts. Cost: that
     of the layout, then also a pass over the events.
     """
-    from ezmsg.ledger.projections.questions.last_built import last_built
+    from ezmsg.ledger.projections.questions.moments.last_built import last_built
 
     state = timeline.at("end")
     drawing = timeline.drawing()

@@ -23,7 +23,7 @@ from heapq import heappop, heappush
 from typing import Self
 
 from ezmsg.ledger.errors import CycleError
-from ezmsg.ledger.projections.graph.order import Node, Order, require
+from ezmsg.ledger.projections.graph.topological_order import Node, Order, require
 
 __all__ = ["DAG"]
 

@@ -1,7 +1,7 @@
 """The index file: lifetimes, checkpoints and landmarks of a ledger, to be mapped into memory. Derived, and disposable.
 
 A first line of fixed length gives the length and the SHA-256 of a head, in JSON; the head names the ledger, the commit
-line that the index goes up to, and the sections with their offsets and checksums. See docs/INDEX.md.
+line that the index goes up to, and the sections with their offsets and checksums. See docs/INDEX_FORMAT.md.
 """
 
 import logging

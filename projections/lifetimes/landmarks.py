@@ -11,7 +11,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.readings import Reading, Readings
+from ezmsg.ledger.projections.lifetimes.clock_readings import Reading, Readings
 from ezmsg.ledger.projections.projection import dispatch
 from ezmsg.ledger.storage.seq_times import TimeStack
 

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import span_text
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.moments.times import span_text
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from ezmsg.ledger.events import MetadataRegistered, SettingsUpdated, SettingsVal
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.archive import Archive
+from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
-from ezmsg.ledger.projections.lifetimes.readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans
 from ezmsg.ledger.projections.questions import causes
 from ezmsg.ledger.projections.questions.answers import Cause, Life, Span

@@ -12,9 +12,9 @@ from ezmsg.ledger.projections.questions import predicates as pr
 from ezmsg.ledger.projections.questions.alike import alike_forms, bare
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
-from ezmsg.ledger.projections.questions.reach import path_spans
+from ezmsg.ledger.projections.questions.paths.reach import path_spans
 from ezmsg.ledger.projections.questions.settings.kept import kept, parts
 from ezmsg.ledger.values import Form, fields_of, thaw
 

@@ -8,7 +8,7 @@ from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.questions import predicates
-from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.moments.moments import sessions_named
 from ezmsg.ledger.projections.questions.name_hints import near, number, some_of
 
 KINDS = ("edge", "topic", "session", "setting", "unit", "process", "endpoint")

@@ -15,11 +15,10 @@ from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
-from ezmsg.ledger.projections.lifetimes.columns import stretches
+from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
-from ezmsg.ledger.projections.lifetimes.readings import Elapsed
-from ezmsg.ledger.projections.questions.moments import Moment, Moments
+from ezmsg.ledger.projections.questions.moments.moments import Moment, Moments
 
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.drawing.drawing import Drawing
@@ -207,7 +206,7 @@ class Timeline:
         >>> Timeline(ledger).without("viewer")
         <seq 2 without 1 "viewer": 1 edges less, 0 doubts>
         """
-        from ezmsg.ledger.projections.questions.subtraction import without
+        from ezmsg.ledger.projections.questions.what_if import without
 
         return self._ask(
             lambda evidence, at: without(evidence, evidence.subjects.session_mark(str(session)), at),
@@ -226,7 +225,9 @@ class Timeline:
         >>> Timeline(ledger).why("A -> B")
         <A -> B was not there at seq 2: disconnected by persistent>
         """
-        return self._ask(lambda evidence, at: _why(evidence, _subject(evidence, subject), at), moment)
+        from ezmsg.ledger.projections.questions.why import why
+
+        return self._ask(lambda evidence, at: why(evidence, _subject(evidence, subject), at), moment)
 
     def history(self, subject: str | Subject) -> History:
         """Every life of ``subject``; of a session also its registrations and holds, of a topic its edges and endpoints.
@@ -240,7 +241,9 @@ class Timeline:
         >>> Timeline(ledger).history("A -> B").lives
         [<edge A -> B held by persistent: connected by persistent; disconnected by persistent>]
         """
-        return self._ask(lambda evidence, at: _history(evidence, _subject(evidence, subject)), "end")
+        from ezmsg.ledger.projections.questions.why import history
+
+        return self._ask(lambda evidence, at: history(evidence, _subject(evidence, subject)), "end")
 
     def when(self, predicate: str | Predicate, moment: Named = "end", *, causes: bool = False) -> When:
         """The stretches in which ``predicate`` held up to ``moment``: see ``predicates`` for how one is written.
@@ -274,7 +277,7 @@ class Timeline:
         >>> Timeline(ledger).path("A", "B")
         <path A -> B at seq 1: A -> B; broken 0 times>
         """
-        from ezmsg.ledger.projections.questions.connectivity import path
+        from ezmsg.ledger.projections.questions.paths.connectivity import path
 
         return self._ask(lambda evidence, at: path(evidence, a, b, at, through_units), moment)
 
@@ -344,7 +347,7 @@ class Timeline:
         >>> Timeline(ledger).explain("B").reasons[0]
         'the path from A was cut by seq 2: disconnected by persistent (A -> B went)'
         """
-        from ezmsg.ledger.projections.questions.connectivity import explain
+        from ezmsg.ledger.projections.questions.paths.connectivity import explain
 
         return self._ask(lambda evidence, at: explain(evidence, topic, at), moment)
 
@@ -391,25 +394,3 @@ class Timeline:
 
 def _subject(evidence: Evidence, subject: str | Subject) -> Subject:
     return evidence.subjects.find(subject) if isinstance(subject, str) else subject
-
-
-def _why(evidence: Evidence, subject: Subject, moment: Moment) -> Why:
-    from ezmsg.ledger.projections.questions.answers import Why
-
-    rows = evidence.raw(subject)
-    there = [row for row in rows if row.stands(moment.seq)]
-    shown = there
-    if not there:
-        ends = [row.died for row in rows if row.died <= moment.seq]
-        shown = [row for row in rows if ends and row.died == max(ends)]
-    later = [] if there else [row for row in rows if row.born > moment.seq]
-    following = evidence.cause(later[0].born, getattr(later[0], "kind", "edge"), False) if later else None
-    return Why(str(subject), moment, bool(there), evidence.lives(shown), following)
-
-
-def _history(evidence: Evidence, subject: Subject) -> History:
-    from ezmsg.ledger.projections.questions.answers import History
-    from ezmsg.ledger.projections.questions.evidence import total
-
-    spans = evidence.spans(stretches(evidence.raw(subject)))
-    return History(str(subject), evidence.lives(evidence.raw(subject, whole=True)), spans, total(spans))

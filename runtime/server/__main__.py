@@ -15,10 +15,10 @@ import time
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.lock.lock import runs
 from ezmsg.ledger.runtime.recorder.process import UNWRITTEN, signal_name
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
-from ezmsg.ledger.storage.lock import runs
 
 DRAIN_TIMEOUT_S = 2.0
 """Time that clients which are still connected have to leave, so that their last commands are recorded."""

@@ -11,14 +11,14 @@ import msgspec
 from ezmsg.ledger.codec import excerpt
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.runtime.refusals import AT_THE_DOOR
-from ezmsg.ledger.runtime.server.eviction import Member
+from ezmsg.ledger.runtime.refusal_limit import AT_THE_DOOR
+from ezmsg.ledger.runtime.server.clients.eviction import Member
+from ezmsg.ledger.runtime.server.clients.peers import processes_behind
 from ezmsg.ledger.runtime.server.feed_history import History
+from ezmsg.ledger.runtime.server.health.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.leases import Leases
-from ezmsg.ledger.runtime.server.peers import processes_behind
-from ezmsg.ledger.runtime.server.pulse import Pulse, Stream
+from ezmsg.ledger.runtime.server.publisher_notices import PublisherNotices
 from ezmsg.ledger.runtime.server.requests import Requests
-from ezmsg.ledger.runtime.server.routing import Router
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
 from ezmsg.ledger.runtime.server.wire.admission import Admission
@@ -56,7 +56,7 @@ class Hub:
         self.live = live
         self.version = version
         self.stop = stop
-        self.router = Router(live)
+        self.notices = PublisherNotices(live)
         self.admission = admission
         self.remote_shutdown = remote_shutdown
         self.connections: set[Connection] = set()
@@ -111,7 +111,7 @@ class Hub:
         applied their new list of publishers.
         """
         await self.durable()
-        await self.router.notify(topics)
+        await self.notices.notify(topics)
         await connection.send(answer)
 
     def _fail_durable(self, error: LedgerError) -> None:

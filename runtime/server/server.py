@@ -21,18 +21,18 @@ from ezmsg.core.netprotocol import (
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.runtime.address import beyond_loopback, cannot_listen, parse_address
-from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.rotation import Rotation, Rotator
 from ezmsg.ledger.runtime.server.clients import commands, endpoints, streams
 from ezmsg.ledger.runtime.server.clients.control import serve_private
 from ezmsg.ledger.runtime.server.clients.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.clients.sessions import SessionConnection
+from ezmsg.ledger.runtime.server.health.metrics import Metrics
+from ezmsg.ledger.runtime.server.health.vitals import vitals
 from ezmsg.ledger.runtime.server.hub import Hub
-from ezmsg.ledger.runtime.server.metrics import Metrics
-from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits, Place, parse_network
 from ezmsg.ledger.runtime.server.wire.connection import Connection
-from ezmsg.ledger.runtime.server.wire.door import Door
+from ezmsg.ledger.runtime.server.wire.listener import Listener
 from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode_str
 from ezmsg.ledger.storage.flusher import Durability
 
@@ -101,7 +101,7 @@ class GraphServer(threading.Thread):
         self._admission = Admission(limits or Limits(), map(parse_network, self._allow))
         self._remote_shutdown = remote_shutdown
         self.metrics = None if metrics_port is None else Metrics(metrics_port)
-        self._keeper = Keeper(rotation) if rotation is not None else None
+        self._rotator = Rotator(rotation) if rotation is not None else None
         self._address: Address | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -197,7 +197,7 @@ class GraphServer(threading.Thread):
             return self._open_sibling(Path(location), error)
 
     def _open(self, location: str | os.PathLike[str]) -> Ledger:
-        return Ledger.open(location, durability=self._durability, segmented=self._keeper is not None)
+        return Ledger.open(location, durability=self._durability, segmented=self._rotator is not None)
 
     def _open_sibling(self, location: Path, locked: LedgerLocked) -> Ledger:
         for number in range(2, SIBLINGS_MAX):
@@ -254,8 +254,8 @@ class GraphServer(threading.Thread):
             self._ready.set()
             if self.metrics is not None:
                 self.metrics.stop()
-            if self._keeper is not None:
-                self._keeper.close()
+            if self._rotator is not None:
+                self._rotator.close()
             self.ledger = self.live.ledger  # another one than at the start, if the disk failed in between
             if self.ledger is not self._given:
                 self._close_ledger(self.ledger)
@@ -281,7 +281,7 @@ class GraphServer(threading.Thread):
             return Connection(accept, hub.pressure.grew)
 
         self._hub = hub
-        door = Door(self._socket, self._admission, protocol, hub.turn_away)
+        listener = Listener(self._socket, self._admission, protocol, hub.turn_away)
         logger.info("graph server at %s, recording to %s", self.address, self.live.ledger.location)
         self._ready.set()
         if self._stopping.is_set():
@@ -289,7 +289,7 @@ class GraphServer(threading.Thread):
         tending = asyncio.create_task(self._tend(hub))
         await self._wake.wait()
         tending.cancel()
-        await door.close()
+        await listener.close()
         try:
             self._end_run(self.live)
         finally:  # also when the ledger cannot be written
@@ -318,8 +318,8 @@ class GraphServer(threading.Thread):
             await asyncio.sleep(TEND_S)
             live.tend()
             hub.tend()
-            if self._keeper is not None:
-                self._keeper.tend(live)
+            if self._rotator is not None:
+                self._rotator.tend(live)
             if live.degraded is None:
                 try:
                     live.ledger.touch()

@@ -30,7 +30,7 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.graphserver import GraphServer as StockServer
 from ezmsg.core.netprotocol import Command
 
-from ezmsg.ledger.runtime.server import routing
+from ezmsg.ledger.runtime.server import publisher_notices
 from ezmsg.ledger.runtime.server.server import GraphServer
 from tests.runtime.server.examined import Examined, examining
 from tests.runtime.server.raw import (
@@ -234,7 +234,7 @@ def test_fault_silent_subscribers_hold_the_lock(
 ) -> None:
     wait = 3 * SILENCE_S
     monkeypatch.setattr(stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC", wait)
-    monkeypatch.setattr(routing, "UPDATE_TIMEOUT_S", wait)
+    monkeypatch.setattr(publisher_notices, "UPDATE_TIMEOUT_S", wait)
     took = {}
     for server in (stock, ours):
         for _ in range(3):
@@ -300,7 +300,7 @@ def test_fault_stop_notifies_the_dead(
     stock: StockServer, ours: GraphServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC", 0.6)
-    monkeypatch.setattr(routing, "UPDATE_TIMEOUT_S", 0.6)
+    monkeypatch.setattr(publisher_notices, "UPDATE_TIMEOUT_S", 0.6)
     took = {}
     for server in (stock, ours):
         session = RawSession(server.address)
@@ -396,12 +396,12 @@ def test_fault_late_answers_satisfy_later_updates(
     stock: StockServer, ours: GraphServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for server in (stock, ours):
-        for module, name in ((stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC"), (routing, "UPDATE_TIMEOUT_S")):
+        for module, name in ((stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC"), (publisher_notices, "UPDATE_TIMEOUT_S")):
             monkeypatch.setattr(module, name, 0.3)
         session = RawSession(server.address)
         subscriber = RawSubscriber(server.address, "B")
         assert session.connect("X", "B") == COMPLETE  # given up
-        for module, name in ((stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC"), (routing, "UPDATE_TIMEOUT_S")):
+        for module, name in ((stock_module, "SUBSCRIBER_UPDATE_TIMEOUT_SEC"), (publisher_notices, "UPDATE_TIMEOUT_S")):
             monkeypatch.setattr(module, name, 5.0 if server is stock else 0.3)
         session.send(Command.SESSION_CONNECT, text("Y"), text("B"))
         subscriber.update(acknowledge=False)

@@ -19,9 +19,10 @@ from ezmsg.ledger import Ledger, segmented
 from ezmsg.ledger.errors import LedgerLocked
 from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.folder import rotation
+from ezmsg.ledger.lock import lock
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
-from ezmsg.ledger.storage import cursor, damage, files, flusher, lock, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.storage import cursor, damage, files, flusher, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

@@ -11,7 +11,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.runtime import GraphServer
-from ezmsg.ledger.runtime.keeper import Rotation
+from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.runtime.server import server as server_module
 
 

@@ -15,10 +15,10 @@ from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime import spool
 from ezmsg.ledger.runtime.clock_watch import SILENCE_NS, STEP_NS, ClockWatch
-from ezmsg.ledger.runtime.keeper import Keeper, Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.rotation import Rotation, Rotator
 from tests.fake_clock import SECOND, FakeClock
-from tests.runtime.test_keeper import FullDisk
+from tests.runtime.test_rotation import FullDisk
 
 DAY = 86400
 
@@ -226,16 +226,16 @@ def test_after_lost_events_the_clocks_are_read_again(
     live.ledger.close()
 
 
-# --- spans of the keeper ---------------------------------------------------------------------------------------------
+# --- spans of the rotator ---------------------------------------------------------------------------------------------
 
 
-def tend(keeper: Keeper, live: Any, clock: FakeClock) -> None:
-    keeper._housework_at = keeper._not_before = 0.0
+def tend(rotator: Rotator, live: Any, clock: FakeClock) -> None:
+    rotator._housework_at = rotator._not_before = 0.0
     live.tend()
-    keeper.tend(live)
-    if keeper._thread is not None:
-        keeper._thread.join(30)
-        assert not keeper._thread.is_alive()
+    rotator.tend(live)
+    if rotator._thread is not None:
+        rotator._thread.join(30)
+        assert not rotator._thread.is_alive()
 
 
 def names(live: LiveGraph) -> list[str]:
@@ -245,20 +245,20 @@ def names(live: LiveGraph) -> list[str]:
 @pytest.mark.parametrize("step", [-10 * DAY, 10 * DAY])
 def test_rotation_by_span_counts_what_passed(clock: FakeClock, tmp_path: Path, step: float) -> None:
     live = LiveGraph(Ledger.open(tmp_path / "x.ledger", clock=clock, segmented=True), served=True)
-    keeper = Keeper(Rotation(every=3600 * SECOND))
+    rotator = Rotator(Rotation(every=3600 * SECOND))
     clock.step(step)
     live.connect("A", "B")
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert names(live) == ["000001.ledger"]
     clock.run(3601)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert names(live) == ["000001.ledger", "000002.ledger"]
     live.connect("B", "C")
     clock.step(-step)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert len(names(live)) == 2
     clock.run(3601)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert len(names(live)) == 3
     live.ledger.close()
 
@@ -266,14 +266,14 @@ def test_rotation_by_span_counts_what_passed(clock: FakeClock, tmp_path: Path, s
 def test_retention_does_not_take_a_step_for_age(clock: FakeClock, tmp_path: Path) -> None:
     """A wall clock that jumps ten days ahead would have had all that is kept for a day removed."""
     live = LiveGraph(Ledger.open(tmp_path / "x.ledger", clock=clock, segmented=True), served=True)
-    keeper = Keeper(Rotation(size=10**9, keep=DAY * SECOND))
+    rotator = Rotator(Rotation(size=10**9, keep=DAY * SECOND))
     live.connect("A", "B")
     assert rotate(live.ledger)
     clock.step(10 * DAY)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert names(live) == ["000001.ledger", "000002.ledger"]
     clock.run(DAY + 1)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     assert names(live) == ["000002.ledger"]
     live.ledger.close()
 
@@ -296,13 +296,13 @@ def test_the_age_of_a_wall_time_across_steps(clock: FakeClock) -> None:
 def test_what_is_left_of_a_folder_has_a_reading(clock: FakeClock, tmp_path: Path) -> None:
     """The segments before are gone, and the readings in them; a quiet rig begins no segments for readings alone."""
     live = LiveGraph(Ledger.open(tmp_path / "x.ledger", clock=clock, segmented=True), served=True)
-    keeper = Keeper(Rotation(every=3600 * SECOND))
+    rotator = Rotator(Rotation(every=3600 * SECOND))
     live.connect("A", "B")
     clock.run(3601)
-    tend(keeper, live, clock)
+    tend(rotator, live, clock)
     for _ in range(5):
         clock.run(3601)
-        tend(keeper, live, clock)
+        tend(rotator, live, clock)
     assert len(names(live)) <= 3
     rotate(live.ledger)
     first = live.ledger.head + 1

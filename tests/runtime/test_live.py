@@ -40,7 +40,7 @@ from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChang
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.live import LISTED_MAX, PAYLOAD_KEPT, LiveGraph
-from ezmsg.ledger.runtime.refusals import Refusals
+from ezmsg.ledger.runtime.refusal_limit import Refusals
 from ezmsg.ledger.values import freeze, thaw
 
 # --- the model: ezmsg's rules in dicts and sets, without a line of ours ----------------------------------------------

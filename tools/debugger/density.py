@@ -4,7 +4,7 @@ from bisect import bisect_right
 
 import msgspec
 
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 

@@ -13,7 +13,7 @@ import click
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.projections.drawing.figure import drawn_at
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.export import flat, json_lines, tables

@@ -9,7 +9,7 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.questions.clock import iso_text
+from ezmsg.ledger.projections.questions.moments.times import iso_text
 
 FIRST = ("seq", "time", "iso", "type")
 """The columns that every event has. ``time``: ns since 1970-01-01, UTC; ``iso``: the same as text, in ISO 8601."""

@@ -13,8 +13,8 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, Unkno
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import LEDGER_ENV, Ledger, LedgerReader
-from ezmsg.ledger.projections.questions.last_built import RUN
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.last_built import RUN
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse

@@ -2,7 +2,7 @@
 
 import re
 
-from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.tools.exits import Misuse
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -22,7 +22,7 @@ def size(text: str) -> int | None:
 
 def span(text: str, option: str) -> int:
     """``30d`` in ns. Raises Misuse, which names the option."""
-    found = clock.span(text.strip())
+    found = times.span(text.strip())
     if found is None or found[0] <= 0:
         raise Misuse(f"{option} {text}: not a span of time", hint=f"It is {SPANS}: s, m, h and d can be combined.")
     return found[0]

@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from ezmsg.ledger.errors import HistoryDropped
-from ezmsg.ledger.projections.questions.clock import span_text
-from ezmsg.ledger.projections.questions.last_built import last_built_of_runs
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.last_built import last_built_of_runs
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits

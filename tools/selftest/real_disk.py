@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerLocked
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.lock.lock import network_file_system
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.disk import OS_DISK
-from ezmsg.ledger.storage.lock import network_file_system
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

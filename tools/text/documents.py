@@ -11,8 +11,8 @@ from ezmsg.ledger.projections.graph.snapshot import edge_owners
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.answers import Answer, SettingDoubt
-from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.relays import loops_in
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.paths.relays import loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 Document = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names
 

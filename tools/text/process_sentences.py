@@ -6,12 +6,12 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import RequestRecord, initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import span_text
-from ezmsg.ledger.projections.questions.relays import has_bridges
+from ezmsg.ledger.projections.questions.moments.times import span_text
+from ezmsg.ledger.projections.questions.paths.relays import has_bridges
 from ezmsg.ledger.projections.questions.settings.request import UPDATE, answered
 from ezmsg.ledger.tools.page import listed
 from ezmsg.ledger.tools.text import names
-from ezmsg.ledger.tools.text.deeds import deed, end_text, end_tone, observed, refusal
+from ezmsg.ledger.tools.text.event_words import deed, end_text, end_tone, observed, refusal
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told
 from ezmsg.ledger.tools.text.value_text import change_text, misfit_text, settings_change, settings_text
 

@@ -5,7 +5,7 @@ from typing import Any, TextIO
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.questions.last_built import BUILDS, RUN
+from ezmsg.ledger.projections.questions.moments.last_built import BUILDS, RUN
 from ezmsg.ledger.tools.input.location import shortened
 from ezmsg.ledger.tools.page import count
 

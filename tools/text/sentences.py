@@ -1,4 +1,4 @@
-"""Sentences about events: the words of ``deeds``, with the names that were in force, and what followed from it.
+"""Sentences about events: the words of ``event_words``, with the names that were in force, and what followed from it.
 
 A sentence needs the state just before its event: which edges a lost session held, what a setting was.
 """
@@ -12,11 +12,11 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.readings import Jump
-from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
+from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.tools.page import count, listed
 from ezmsg.ledger.tools.text import names, process_sentences
-from ezmsg.ledger.tools.text.deeds import deed, end_tone, holder, jump_text, let_go, observed
+from ezmsg.ledger.tools.text.event_words import deed, end_tone, holder, jump_text, let_go, observed
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
 

@@ -8,8 +8,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
-from ezmsg.ledger.projections.questions.clock import elapsed_text, length_text, time_text
-from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.moments.moments import sessions_named
+from ezmsg.ledger.projections.questions.moments.times import elapsed_text, length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import sound_events
 from ezmsg.ledger.tools.page import Page, count, listed

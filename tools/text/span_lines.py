@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ezmsg.ledger.projections.questions.answers import Cause, Span
-from ezmsg.ledger.projections.questions.clock import length_text, time_text
+from ezmsg.ledger.projections.questions.moments.times import length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.page import Page
-from ezmsg.ledger.tools.text.deeds import Recollection
+from ezmsg.ledger.tools.text.event_words import Recollection
 
 S = TypeVar("S", bound=Span)
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from ezmsg.ledger.projections.questions.answers import (
     Stay,
 )
 from ezmsg.ledger.projections.questions.evidence import Evidence
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.paths.reach import neighbours, reached
 from ezmsg.ledger.projections.questions.predicate_spans import fields, unknown_field
-from ezmsg.ledger.projections.questions.reach import neighbours, reached
 from ezmsg.ledger.projections.questions.settings.kept import changes, kept, leaves
 from ezmsg.ledger.projections.questions.settings.request import GRACE, UPDATE, Wish, answered, wish
 

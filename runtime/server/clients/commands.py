@@ -55,14 +55,14 @@ async def resume(hub: Hub, connection: Connection) -> None:
 
 def _tell_publishers(hub: Hub, event: GraphPaused | GraphResumed, command: bytes) -> None:
     hub.live.note(event)
-    for link in hub.router.publishers.values():
+    for link in hub.notices.publishers.values():
         link.tell(command)
 
 
 async def sync(hub: Hub, connection: Connection) -> None:
     """SYNC: ask every publisher to pause and release its buffers; acknowledged when all have, or time is up."""
     started = monotonic_ns()
-    answers = {link.endpoint: link.sync() for link in hub.router.publishers.values()}
+    answers = {link.endpoint: link.sync() for link in hub.notices.publishers.values()}
     done = await first(_all(answers.values()), _until_gone(connection), timeout=SYNC_TIMEOUT_S)
     silent = tuple(hub.live.current(endpoint) for endpoint, answer in answers.items() if not answer.done())
     outcome = "complete" if not silent else "asker_left" if done else "timeout"

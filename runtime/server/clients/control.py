@@ -7,9 +7,9 @@ import msgspec
 
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.runtime.server.eviction import NotFound, evict
+from ezmsg.ledger.runtime.server.clients.eviction import NotFound, evict
+from ezmsg.ledger.runtime.server.health.vitals import vitals
 from ezmsg.ledger.runtime.server.hub import Hub
-from ezmsg.ledger.runtime.server.vitals import vitals
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import Argument, Command, Malformed, encode_blob
 

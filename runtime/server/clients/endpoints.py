@@ -9,7 +9,7 @@ from uuid import uuid1
 
 from ezmsg.ledger.events import ChannelOpened, PublisherOpened, SubscriberOpened
 from ezmsg.ledger.runtime.server.hub import Hub
-from ezmsg.ledger.runtime.server.routing import PublisherLink, SubscriberLink
+from ezmsg.ledger.runtime.server.publisher_notices import PublisherLink, SubscriberLink
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import ADDRESS, TEXT, UUID_TEXT, Command, encode_str
 
@@ -24,18 +24,18 @@ async def serve_subscriber(hub: Hub, connection: Connection) -> None:
     [topic] = await connection.reader.arguments(TEXT)
     uuid = str(uuid1())
     endpoint = hub.live.open_endpoint(SubscriberOpened(uuid=uuid, topic=topic, peer=connection.peer))
-    link = SubscriberLink(hub.router, connection, endpoint, topic)
+    link = SubscriberLink(hub.notices, connection, endpoint, topic)
     with _open(hub, endpoint):
         try:
             await hub.durable()
             connection.write(encode_str(uuid))
-            hub.router.add_subscriber(link)  # not before: an update would be read as its UUID
+            hub.notices.add_subscriber(link)  # not before: an update would be read as its UUID
             await _follow(connection, link, link.update(), lambda: connection.write(Command.COMPLETE))
         except ConnectionResetError:
             if not link.is_behind:  # else it may have left in good order: a system resets what has something unread
                 raise
         finally:
-            hub.router.remove_subscriber(link)
+            hub.notices.remove_subscriber(link)
 
 
 async def serve_publisher(hub: Hub, connection: Connection) -> None:
@@ -52,21 +52,21 @@ async def serve_publisher(hub: Hub, connection: Connection) -> None:
     )
     link = PublisherLink(connection, endpoint, uuid, topic, address)
     with _open(hub, endpoint):
-        hub.router.add_publisher(link)
+        hub.notices.add_publisher(link)
         try:
             await hub.durable()
-            await _follow(connection, link, hub.router.notify((topic,)), link.ready)
+            await _follow(connection, link, hub.notices.notify((topic,)), link.ready)
         finally:
-            hub.router.remove_publisher(link)
+            hub.notices.remove_publisher(link)
             if hub.live.is_open(endpoint):  # else it ended with the run, and no subscriber is left
-                hub.router.tell_later(topic)
+                hub.notices.tell_later(topic)
 
 
 async def serve_channel(hub: Hub, connection: Connection) -> None:
     """CHANNEL: say where a publisher is; an end of file for an unknown UUID. The channel ends with its client."""
     wanted = str((await connection.reader.arguments(UUID_TEXT))[0])
-    publisher = hub.router.publishers.get(wanted)
-    address = hub.router.departed(wanted) if publisher is None else publisher.address
+    publisher = hub.notices.publishers.get(wanted)
+    address = hub.notices.departed(wanted) if publisher is None else publisher.address
     if address is None:
         hub.reject(None, connection.peer, Command.CHANNEL, "unknown_publisher", wanted)
         return

@@ -72,7 +72,7 @@ class SessionConnection:
             raise
         finally:
             self._hub.members.pop(self._uuid, None)
-            await self._hub.router.notify(self._bereaved)
+            await self._hub.notices.notify(self._bereaved)
 
     def evict(self, detail: str) -> None:
         """End the session now, because a person asked for it; ``detail`` is recorded."""
@@ -200,13 +200,13 @@ class SessionConnection:
 
     def _done(self, topics: tuple[str, ...] = (), answer: bytes = Command.COMPLETE) -> bytes | Later:
         """``answer``, given once all is durable and the subscribers that ``topics`` concern have applied it."""
-        if self._hub.is_durable and not self._hub.router.downstream(topics):
+        if self._hub.is_durable and not self._hub.notices.downstream(topics):
             return answer
         return partial(self._in_time, answer, topics)
 
     async def _in_time(self, answer: bytes, topics: tuple[str, ...] = ()) -> bytes:
         await self._hub.durable()
-        await self._hub.router.notify(topics)
+        await self._hub.notices.notify(topics)
         return answer
 
 

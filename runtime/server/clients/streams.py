@@ -9,10 +9,10 @@ from ezmsg.core.graphmeta import ProfilingStreamControl
 from ezmsg.ledger.projections.feeds import Kind
 from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.runtime.server.feed_history import listed
+from ezmsg.ledger.runtime.server.health.pulse import Stream
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.payloads import load
 from ezmsg.ledger.runtime.server.pickles import dumps
-from ezmsg.ledger.runtime.server.pulse import Stream
 from ezmsg.ledger.runtime.server.traces import TraceStream
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import NUMBER, Argument, Command, encode_blob, encode_str

@@ -19,9 +19,9 @@ ELSEWHERE = {
     "a segment may have any size": "test_leases.test_a_huge_segment_is_refused_and_the_server_goes_on",
     "stop() waits for idle connections (Python 3.12 on)": "test_server.test_stop_does_not_wait_for_anybody",
     "a subscriber's list may be older than the one before":
-        "test_routing.test_many_changes_meet_in_one_list_that_is_the_newest",
+        "test_publisher_notices.test_many_changes_meet_in_one_list_that_is_the_newest",
     "an answer that nobody asked for releases an update":
-        "test_routing.test_answers_that_were_not_asked_for_release_nothing",
+        "test_publisher_notices.test_answers_that_were_not_asked_for_release_nothing",
     "whoever reaches the server can end it": "test_admission.test_shutdown_from_another_machine_is_refused",
     "a profiling interval that is no number raises in the server":
         "test_traces.test_an_interval_that_is_none_is_the_shortest",

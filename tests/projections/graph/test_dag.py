@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.projections.graph import dag as dag_module
 from ezmsg.ledger.projections.graph.dag import DAG
-from ezmsg.ledger.projections.graph.order import Order
+from ezmsg.ledger.projections.graph.topological_order import Order
 
 Edge = tuple[str, str]
 

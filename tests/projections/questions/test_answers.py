@@ -1,7 +1,7 @@
 """Answers as a person sees them in a Python shell."""
 
 from ezmsg.ledger.projections.questions.answers import History, Span
-from ezmsg.ledger.projections.questions.clock import SECOND
+from ezmsg.ledger.projections.questions.moments.times import SECOND
 
 
 def test_lengths_of_time_have_units() -> None:

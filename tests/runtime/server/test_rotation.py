@@ -10,8 +10,8 @@ from ezmsg.core.graphcontext import GraphContext
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.replay import state_at
-from ezmsg.ledger.runtime.keeper import Rotation
 from ezmsg.ledger.runtime.recorder.control_client import ask
+from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.runtime.server import server as server_module
 
 from .conftest import Serve

@@ -217,7 +217,7 @@ def test_a_fault_in_the_thread_that_starts_raises_in_start(tmp_path: Path, monke
 
     location = tmp_path / "run.ledger"
     with monkeypatch.context() as patched:
-        patched.setattr(server_module, "Door", fail)
+        patched.setattr(server_module, "Listener", fail)
         server = GraphServer(location)
         with pytest.raises(OSError, match="Too many"):
             server.start(("127.0.0.1", 0))

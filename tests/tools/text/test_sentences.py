@@ -9,7 +9,7 @@ from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.tools.text.phrases import EVERYTHING
 from ezmsg.ledger.tools.text.sentences import _TELLERS, Sentence, Story
 from ezmsg.ledger.values import freeze

@@ -7,6 +7,7 @@ from typing import Any
 
 from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
+from ezmsg.ledger.lock.lock import refuse_written
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.closings import ending
 from ezmsg.ledger.projections.graph.replay import state_at
@@ -14,7 +15,6 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.files import NEW
-from ezmsg.ledger.storage.lock import refuse_written
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened

@@ -5,15 +5,15 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.lifetimes.readings import Jump, Reading
-from ezmsg.ledger.projections.questions.clock import span_text, time_text
+from ezmsg.ledger.projections.lifetimes.clock_readings import Jump, Reading
+from ezmsg.ledger.projections.questions.moments.times import span_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, count, table
-from ezmsg.ledger.tools.text.deeds import jump_text
 from ezmsg.ledger.tools.text.documents import Document, ledger_document
+from ezmsg.ledger.tools.text.event_words import jump_text
 
 SHOWN_MAX = 20
 """Readings that are listed, the last ones; ``--full`` and ``--json`` have all."""

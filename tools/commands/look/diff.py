@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import time_text
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options

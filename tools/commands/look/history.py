@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ezmsg.ledger.projections.questions.answers import Life, Placement, Stay
-from ezmsg.ledger.projections.questions.clock import span_text
+from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.tools.commands.look.why import subject_text, tell, value_of
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart

@@ -13,8 +13,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
-from ezmsg.ledger.projections.questions.moments import sessions_named
+from ezmsg.ledger.projections.questions.moments.moments import sessions_named
+from ezmsg.ledger.projections.questions.moments.times import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean, near
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse

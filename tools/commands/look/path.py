@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ezmsg.ledger.projections.questions.answers import Path
-from ezmsg.ledger.projections.questions.clock import span_text, time_text
+from ezmsg.ledger.projections.questions.moments.times import span_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart

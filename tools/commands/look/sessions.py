@@ -11,15 +11,15 @@ from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import dispatch, fold
-from ezmsg.ledger.projections.questions.clock import elapsed_text, time_text
+from ezmsg.ledger.projections.questions.moments.times import elapsed_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.page import Page, table
-from ezmsg.ledger.tools.text.deeds import end_text
 from ezmsg.ledger.tools.text.documents import ledger_document
+from ezmsg.ledger.tools.text.event_words import end_text
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
 from ezmsg.ledger.tools.text.session_story import SessionStory, find_session, print_session, session_document
 

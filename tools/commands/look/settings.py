@@ -15,8 +15,8 @@ from ezmsg.ledger.projections.questions.answers import (
     SettingDoubt,
     SettingHistory,
 )
-from ezmsg.ledger.projections.questions.clock import time_text
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.settings.kept import kept, parts
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse

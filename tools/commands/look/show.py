@@ -7,10 +7,10 @@ from pathlib import Path
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.clock import length_text, time_text
-from ezmsg.ledger.projections.questions.last_built import last_built
-from ezmsg.ledger.projections.questions.moments import Moment
-from ezmsg.ledger.projections.questions.relays import has_bridges, loops_in
+from ezmsg.ledger.projections.questions.moments.last_built import last_built
+from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.projections.questions.moments.times import length_text, time_text
+from ezmsg.ledger.projections.questions.paths.relays import has_bridges, loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened

@@ -7,7 +7,7 @@ import msgspec
 
 from ezmsg.ledger.projections.lifetimes.spans import densest
 from ezmsg.ledger.projections.questions.answers import Without
-from ezmsg.ledger.projections.questions.clock import time_text
+from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions import predicates
 from ezmsg.ledger.projections.questions.answers import Life, Why
-from ezmsg.ledger.projections.questions.moments import Moment
+from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.subjects import KINDS
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart

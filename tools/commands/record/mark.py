@@ -4,7 +4,7 @@ import getpass
 import sys
 from datetime import timedelta
 
-from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
@@ -36,12 +36,12 @@ def mark(
     where = address_or_default(address)
     then = None if happened is None else _instant(happened.strip(), where)
     answer = ask(where, "mark", name=name, note=note, author=author or me(), happened=then, source=source)
-    when = "" if then is None else f", which happened at {clock.time_text(then, digits=9)}"
+    when = "" if then is None else f", which happened at {times.time_text(then, digits=9)}"
     print(f"marked seq {answer['seq']} of {answer['ledger']} as mark:{name}{when}")
     unwritten = answer["unwritten"]
     if unwritten is None:
         return exits.OK
-    since = clock.time_text(unwritten["since"])
+    since = times.time_text(unwritten["since"])
     print(
         f"ezmsg-ledger: the mark is NOT ON THE DISK: the recorder cannot write since {since} "
         f"({unwritten['error']}). It is written when there is room again, and lost if the recorder ends before.",
@@ -55,12 +55,12 @@ def _instant(text: str, address: str) -> int:
     if text.isascii() and text.isdigit():
         return int(text)
     now = int(ask(address, "status")["now"])
-    if text.startswith("-") and (length := clock.span(text[1:])) is not None:
+    if text.startswith("-") and (length := times.span(text[1:])) is not None:
         return now - length[0]
     try:
-        written = clock.parse(text)
+        written = times.parse(text)
         if written is not None:
-            today = clock.local(now, written.zone).replace(hour=0, minute=0, second=0, tzinfo=None)
+            today = times.local(now, written.zone).replace(hour=0, minute=0, second=0, tzinfo=None)
             instant = written.instant(None, today)
             if written.day is None and instant > now:
                 instant = written.instant(None, today - timedelta(days=1))

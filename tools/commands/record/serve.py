@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ezmsg.ledger.projections.questions import clock
+from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, EVERYWHERE, PORT_MAX, CannotListen
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
@@ -25,7 +25,7 @@ from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.keeper import Rotation
+    from ezmsg.ledger.runtime.rotation import Rotation
     from ezmsg.ledger.runtime.server.server import GraphServer
 
 SIZE_MIN = 4000
@@ -94,7 +94,7 @@ def serve(
     else:
         beside = contextlib.nullcontext()
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
-    from ezmsg.ledger.runtime.server.metrics import NoMetrics
+    from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer
     from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
@@ -161,13 +161,13 @@ def _networks(texts: Sequence[str]) -> list[str]:
 
 def rotation_of(rotate: Sequence[str], keep: str | None, compress: bool) -> "Rotation | None":
     """The rotation that the options ask for; None when the ledger is to be one file. Raises Misuse."""
-    from ezmsg.ledger.runtime.keeper import Rotation
+    from ezmsg.ledger.runtime.rotation import Rotation
 
     in_bytes, spans = [], []
     for text in rotate:
         bytes_ = sizes.size(text)
         if bytes_ is None:
-            if clock.span(text.strip()) is None:
+            if times.span(text.strip()) is None:
                 raise Misuse(
                     f"--rotate {text}: that is neither a size nor a span", hint=f"{sizes.SIZES}, {sizes.SPANS}."
                 )

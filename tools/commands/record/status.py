@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from ezmsg.ledger.projections.questions.clock import span_text, time_text
+from ezmsg.ledger.projections.questions.moments.times import span_text, time_text
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
 from ezmsg.ledger.tools import exits

@@ -12,7 +12,7 @@ from ezmsg.core.pubclient import Publisher
 from ezmsg.core.subclient import Subscriber
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import routing
+from ezmsg.ledger.runtime.server import publisher_notices
 from ezmsg.ledger.runtime.server import server as server_module
 from ezmsg.ledger.runtime.server.clients import endpoints
 from ezmsg.ledger.runtime.server.server import GraphServer
@@ -142,7 +142,7 @@ def test_nobody_waits_for_those_who_are_told_of_a_departure(server: GraphServer)
     began = time.monotonic()
     assert session.connect("A", "C") == COMPLETE
     assert RawPublisher(server.address, "X").uuid
-    assert time.monotonic() - began < routing.UPDATE_TIMEOUT_S / 2
+    assert time.monotonic() - began < publisher_notices.UPDATE_TIMEOUT_S / 2
     assert recorded(server, ev.SubscriberStalled).topic == "B"
     subscriber.acknowledge()
     assert recorded(server, ev.SubscriberRecovered).topic == "B"
@@ -162,7 +162,7 @@ def test_many_departures_cost_a_subscriber_that_is_busy_one_update(server: Graph
 
 def test_a_departure_is_told_to_nobody_who_knows(server: GraphServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Because it came later, or was told for another reason: an update at the wrong moment can do harm."""
-    monkeypatch.setattr(routing, "DEPARTURE_S", 0.1)
+    monkeypatch.setattr(publisher_notices, "DEPARTURE_S", 0.1)
     publisher = RawPublisher(server.address, "A")
     hears, told = RawSubscriber(server.address, "A"), RawSubscriber(server.address, "B")
     session = RawSession(server.address)
@@ -243,7 +243,7 @@ def test_a_channel_to_a_publisher_that_has_just_left_meets_a_closed_port_and_not
     server: GraphServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An end there kills a subscriber's task for good; a refused connection it survives."""
-    monkeypatch.setattr(routing, "DEPARTED_MAX", 2)
+    monkeypatch.setattr(publisher_notices, "DEPARTED_MAX", 2)
     publishers = [RawPublisher(server.address, "A", port=40000 + number) for number in range(3)]
     for publisher in publishers:
         publisher.end()
@@ -335,11 +335,11 @@ def test_one_that_cannot_be_acknowledged_for_a_fault_of_ours_is_lost(
 ) -> None:
     examined.faults.expected.append("could not be acknowledged")
 
-    async def fail(self: routing.Router, topics: object) -> None:
+    async def fail(self: publisher_notices.PublisherNotices, topics: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(routing.Router, "notify", fail)
+        patched.setattr(publisher_notices.PublisherNotices, "notify", fail)
         RawPublisher(server.address, "A", wait=False).expect_eof()
     assert recorded(server, ev.EndpointClosed).reason == "lost"
 

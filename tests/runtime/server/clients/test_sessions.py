@@ -27,7 +27,7 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import routing
+from ezmsg.ledger.runtime.server import publisher_notices
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire import connection as connection_module
 from ezmsg.ledger.runtime.server.wire.protocol import METADATA_MAX, PAYLOAD_MAX, TEXT_MAX
@@ -488,7 +488,7 @@ def test_a_session_that_holds_something_is_lost_and_all_goes_with_it(
 def test_a_session_that_leaves_while_a_subscriber_is_waited_for_loses_its_edges_at_once(
     server: GraphServer, session: RawSession, other: RawSession, how: str, detail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routing, "UPDATE_TIMEOUT_S", 6 * ANSWER_S)
+    monkeypatch.setattr(publisher_notices, "UPDATE_TIMEOUT_S", 6 * ANSWER_S)
     subscriber = RawSubscriber(server.address, "B")
     session.send(Command.SESSION_CONNECT, text("A"), text("B"), Command.SESSION_CONNECT.value * 1000)
     assert subscriber.update(acknowledge=False) == []

@@ -11,8 +11,8 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.keeper import Rotation
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.record.serve import rotation_of
 from ezmsg.ledger.tools.exits import Misuse

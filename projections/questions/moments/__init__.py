@@ -1,0 +1,1 @@
+"""How people name a moment, and which seq is meant."""

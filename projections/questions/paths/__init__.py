@@ -1,0 +1,1 @@
+"""Ways through the graph: what reaches what, at a moment and over time."""

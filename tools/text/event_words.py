@@ -1,0 +1,356 @@
+"""The one wording of what an event says, without what followed from it.
+
+``log`` begins its sentences with these words and adds what followed, for which it knows the state before each event.
+``why``, ``history``, ``path`` and the others name an event by the same words alone: for these, ``Recollection`` finds
+the names of sessions, processes and endpoints in the history as a whole.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cached_property
+from operator import attrgetter
+from typing import Any
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, Registration
+from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.questions.answers import Cause
+from ezmsg.ledger.projections.questions.moments.times import span_text
+from ezmsg.ledger.projections.questions.settings.request import UPDATE, wish
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.text import names
+from ezmsg.ledger.tools.text.names import Names
+from ezmsg.ledger.tools.text.phrases import LISTED_MAX, seqs_text
+from ezmsg.ledger.tools.text.value_text import settings_text, value_text
+
+ENDS: dict[str, tuple[str, str]] = {
+    "closed": ("closed", "gone"),
+    "lost": ("was lost", "bad"),
+    "server_stopped": ("ended with the server", "gone"),
+    "server_lost": ("was lost with the server", "bad"),
+    "error": ("ended with an error", "bad"),
+    "unseen": ("ended while nobody recorded", "warn"),
+}
+"""How a session, a process or an endpoint ended, by the reason that the event gives: the words, and a style of Page."""
+
+
+def end_text(reason: str, detail: str | None = None, plain: str = "closed") -> str:
+    """``was lost (reset)``: the way in which something ended; ``plain`` is said of an end in good order.
+
+    The detail ``eof`` is left out: it says that the connection ended, as each does.
+    """
+    how = plain if reason == "closed" else ENDS[reason][0] if reason in ENDS else f"ended ({reason})"
+    return how + (f" ({detail})" if detail and detail != "eof" else "")
+
+
+def end_tone(reason: str) -> str:
+    """The style of Page for an end with this reason."""
+    return ENDS[reason][1] if reason in ENDS else "warn"
+
+
+def deed(known: Names, event: ev.AnyEvent, most: int = LISTED_MAX) -> str:
+    """The words for an event; "" for those that mean nothing without the state before them, such as a refusal.
+
+    At most ``most`` units or addresses are listed by name. Cost: O(what the event itself names).
+    """
+    tell = _DEEDS.get(type(event))
+    return "" if tell is None else tell(known, event, most)
+
+
+def observed(event: Any) -> str:
+    """A remark on what was there already when the recording began."""
+    return " (found so; it happened before)" if getattr(event, "observed", False) else ""
+
+
+# --- runs and sessions -----------------------------------------------------------------------------------------------
+
+
+def _server_started(known: Names, event: ev.ServerStarted, most: int) -> str:
+    kind = {"server": "graph server", "embedded": "embedded graph"}.get(event.kind, event.kind)
+    return f'{kind} "{event.name}" started on {event.host} (pid {event.pid})'
+
+
+def _server_stopped(known: Names, event: ev.ServerStopped, most: int) -> str:
+    why = "" if event.reason == "stopped" else f" ({event.reason})"
+    if event.reason == "orphaned":
+        why = " after the last client had left; the program that had started it was killed"
+    script = ""
+    if event.exit_code is not None:
+        script = f"; the script had ended with exit code {event.exit_code}"
+    elif event.signal is not None:
+        script = f"; the script had been ended by {event.signal}"
+    return f"server stopped{why}" + (f", asked by {event.by}" if event.by else "") + script
+
+
+def _server_lost(known: Names, event: ev.ServerLost, most: int) -> str:
+    run = known.runs.get(event.server)
+    who = f'server "{run.name}" (pid {run.pid} on {run.host})' if run is not None else "the server before"
+    return f"{who} was lost"
+
+
+def _session_opened(known: Names, event: ev.SessionOpened, most: int) -> str:
+    label = f' "{event.label}"' if event.label else ""
+    return f"session {event.seq}{label} opened{_source(event.peer)}"
+
+
+def _session_cleared(known: Names, event: ev.SessionCleared, most: int) -> str:
+    return f"{names.session(known, event.session)} gave up all it held"
+
+
+def _session_closed(known: Names, event: ev.SessionClosed, most: int) -> str:
+    return f"{names.session(known, event.session)} {end_text(event.reason, event.detail)}"
+
+
+def _metadata_registered(known: Names, event: ev.MetadataRegistered, most: int) -> str:
+    number = len(Registration(event.metadata, event.raw).components)
+    return f"{names.session(known, event.session)} registered {count(number, 'component')}"
+
+
+# --- edges and the graph as a whole ----------------------------------------------------------------------------------
+
+
+def _edge_connected(known: Names, event: ev.EdgeConnected, most: int) -> str:
+    return f"{holder(known, event)} connected {_edge(event)}"
+
+
+def _edge_disconnected(known: Names, event: ev.EdgeDisconnected, most: int) -> str:
+    return f"{holder(known, event)} {let_go(event)} {_edge(event)}"
+
+
+def holder(known: Names, event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
+    """The session that holds an edge; for ezmsg's persistent owner, the program that sent the command."""
+    return names.session(known, event.owner) if event.owner is not None else event.by or "somebody"
+
+
+def let_go(event: ev.EdgeDisconnected) -> str:
+    """The verb for giving up an edge."""
+    return "disconnected" if event.reason is None else f"no longer holds ({event.reason})"
+
+
+def _edge(event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
+    return f"{event.from_topic} -> {event.to_topic}" + (" (persistent)" if event.owner is None else "")
+
+
+def _graph_cleared(known: Names, event: ev.GraphCleared, most: int) -> str:
+    return "all persistent edges were dropped" + (f" by {event.by}" if event.by else "")
+
+
+def _graph_paused(known: Names, event: ev.GraphPaused, most: int) -> str:
+    return f"the graph was paused by {event.by or 'somebody'}"
+
+
+def _graph_resumed(known: Names, event: ev.GraphResumed, most: int) -> str:
+    return f"the graph was resumed by {event.by or 'somebody'}"
+
+
+def _graph_synced(known: Names, event: ev.GraphSynced, most: int) -> str:
+    how = {"complete": "done", "timeout": "timed out", "asker_left": "the asker left"}.get(event.outcome, event.outcome)
+    return f"the graph was synced for {event.by or 'somebody'}: {how} after {span_text(event.took)}"
+
+
+def _mark(known: Names, event: ev.Mark, most: int) -> str:
+    whose = ", ".join(each for each in (event.author, event.source and f"from {event.source}") if each)
+    by = f" ({whose})" if whose else ""
+    ago = ""
+    if event.happened is not None:
+        apart = event.time - event.happened
+        ago = f", which happened {span_text(apart)} {'before' if apart >= 0 else 'after'}"
+    return f'mark "{event.name}"{": " + event.note if event.note else ""}{by}{ago}'
+
+
+def _clock_read(known: Names, event: ev.ClockRead, most: int) -> str:
+    if event.reason == "step":
+        return "the wall clock was set"
+    if event.reason == "suspend":
+        return "the machine was suspended, and woke up"
+    when = {"start": " at the start of the run", "stop": " at the end of the run", "idle": " in a quiet minute"}
+    return f"the clocks were read{when.get(event.reason, f' ({event.reason})')}"
+
+
+def jump_text(jump: Jump) -> str:
+    """A jump of wall time, in words."""
+    if jump.kind == "suspend":
+        return f"the machine was suspended for {span_text(jump.ns)}"
+    return f"the wall clock was set {'ahead' if jump.ns > 0 else 'back'} by {span_text(jump.ns)}"
+
+
+def _gap(known: Names, event: ev.Gap, most: int) -> str:
+    what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
+    return f"gap in the recording, {what} ({event.reason})"
+
+
+def _unknown(known: Names, event: ev.UnknownEvent, most: int) -> str:
+    return f"unknown event {event.tag}, of a newer version: {value_text(event.raw.decode())}"
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+def _process_opened(known: Names, event: ev.ProcessOpened, most: int) -> str:
+    return f"process {event.seq} opened{_source(event.peer)}"
+
+
+def _process_registered(known: Names, event: ev.ProcessRegistered, most: int) -> str:
+    who = names.process_of(known, event.process, ProcessRecord("", None, event.pid, event.host, (), 0))
+    if not event.units:
+        return f"{who} runs no unit"
+    return f"{who} runs {count(len(event.units), 'unit')}: {listed(list(event.units), most)}"
+
+
+def _process_ownership_changed(known: Names, event: ev.ProcessOwnershipChanged, most: int) -> str:
+    parts = [f"took on {listed(list(event.added), most)}"] if event.added else []
+    parts += [f"gave up {listed(list(event.removed), most)}"] if event.removed else []
+    return f"{names.process(known, event.process)} {' and '.join(parts) or 'changed no unit'}"
+
+
+def _process_closed(known: Names, event: ev.ProcessClosed, most: int) -> str:
+    return f"{names.process(known, event.process)} {end_text(event.reason, event.detail, 'ended')}"
+
+
+def _settings_updated(known: Names, event: ev.SettingsUpdated, most: int) -> str:
+    shown = settings_text(event.value) or "no settings"
+    return f"{names.process(known, event.process)} reported {shown} arriving at {event.component}"
+
+
+def _request_routed(known: Names, event: ev.RequestRouted, most: int) -> str:
+    wanted = wish(event.payload) if event.operation == UPDATE else None
+    what = f": {wanted.field} = {value_text(wanted.value)}" if wanted is not None else ""
+    return f"{names.session(known, event.session)} sent {event.operation} to {event.unit}{what}"
+
+
+def refusal(event: ev.RequestAnswered) -> str:
+    """Why a request failed: ezmsg's code, and the reason that the process gave."""
+    reason = f": {event.error}" if event.error else ""
+    return f"{event.error_code or 'no reason given'}{reason}" if event.error_code or not reason else event.error or ""
+
+
+# --- endpoints -------------------------------------------------------------------------------------------------------
+
+
+def _publisher_opened(known: Names, event: ev.PublisherOpened, most: int) -> str:
+    at = f" at {event.advertised}" if event.advertised else ""
+    return f"publisher {event.seq} of {event.topic} is ready{at}"
+
+
+def _subscriber_opened(known: Names, event: ev.SubscriberOpened, most: int) -> str:
+    return f"subscriber {event.seq} of {event.topic} opened{_source(event.peer)}"
+
+
+def _channel_opened(known: Names, event: ev.ChannelOpened, most: int) -> str:
+    return f"channel {event.seq} to {names.endpoint(known, event.publisher)} opened{_source(event.peer)}"
+
+
+def _endpoint_closed(known: Names, event: ev.EndpointClosed, most: int) -> str:
+    return f"{names.endpoint(known, event.endpoint)} {end_text(event.reason)}"
+
+
+def _subscriber_stalled(known: Names, event: ev.SubscriberStalled, most: int) -> str:
+    return f"{names.endpoint(known, event.endpoint)} did not take a change of its publishers in time"
+
+
+def _subscriber_recovered(known: Names, event: ev.SubscriberRecovered, most: int) -> str:
+    return f"{names.endpoint(known, event.endpoint)} has caught up"
+
+
+def _source(peer: str | None) -> str:
+    return f" from {peer}" if peer else ""
+
+
+_DEEDS: dict[type, Callable[[Names, Any, int], str]] = {
+    ev.ServerStarted: _server_started,
+    ev.ServerStopped: _server_stopped,
+    ev.ServerLost: _server_lost,
+    ev.SessionOpened: _session_opened,
+    ev.SessionCleared: _session_cleared,
+    ev.SessionClosed: _session_closed,
+    ev.MetadataRegistered: _metadata_registered,
+    ev.EdgeConnected: _edge_connected,
+    ev.EdgeDisconnected: _edge_disconnected,
+    ev.GraphCleared: _graph_cleared,
+    ev.GraphPaused: _graph_paused,
+    ev.GraphResumed: _graph_resumed,
+    ev.GraphSynced: _graph_synced,
+    ev.Mark: _mark,
+    ev.ClockRead: _clock_read,
+    ev.Gap: _gap,
+    ev.UnknownEvent: _unknown,
+    ev.ProcessOpened: _process_opened,
+    ev.ProcessRegistered: _process_registered,
+    ev.ProcessOwnershipChanged: _process_ownership_changed,
+    ev.ProcessClosed: _process_closed,
+    ev.SettingsUpdated: _settings_updated,
+    ev.RequestRouted: _request_routed,
+    ev.PublisherOpened: _publisher_opened,
+    ev.SubscriberOpened: _subscriber_opened,
+    ev.ChannelOpened: _channel_opened,
+    ev.EndpointClosed: _endpoint_closed,
+    ev.SubscriberStalled: _subscriber_stalled,
+    ev.SubscriberRecovered: _subscriber_recovered,
+}
+
+
+# --- names from a whole history --------------------------------------------------------------------------------------
+
+
+class Recollection:
+    """Everything that ever had a name in a ledger, by its id: names for ``deed`` where no state is at hand.
+
+    Tables are made when an event asks for them. Cost: O(processes), O(endpoints) once each; and a piece of the ledger
+    for each event that is told, unless the one before was in the same piece.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._batch: list[ev.AnyEvent] = []
+        self._seq = 0
+
+    def tell(self, cause: Cause) -> str:
+        """The words for the event at one end of something."""
+        if not cause.type:  # before the first event that is left
+            return cause.text
+        self._seq = cause.seq
+        event = self.event(cause.seq)
+        said = deed(self, event)
+        return said + observed(event) if said else cause.text
+
+    def event(self, seq: int) -> Any:
+        """Event ``seq``, which is in the ledger."""
+        batch = self._batch
+        if not batch or not batch[0].seq <= seq <= batch[-1].seq:
+            batch = self._batch = next(iter(self._timeline.ledger.read(seq - 1)))
+        return batch[bisect_left(batch, seq, key=attrgetter("seq"))]
+
+    @property
+    def sessions(self) -> dict[int, SessionMark]:
+        return self._timeline.landmarks.sessions
+
+    @cached_property
+    def processes(self) -> dict[int, ProcessRecord]:
+        facts = self._timeline.lifetimes.facts("process")
+        return {
+            fact.name: ProcessRecord("", peer, pid, host, (), 0)
+            for fact in facts
+            for pid, host, peer, _ in [fact.value]
+        }
+
+    @cached_property
+    def endpoints(self) -> dict[int, EndpointRecord]:
+        facts = self._timeline.lifetimes.facts("endpoint")
+        return {
+            fact.name: EndpointRecord(kind, "", topic, publisher, None, None, peer, False, 0)
+            for fact in facts
+            for kind, topic, publisher, peer in [fact.value]
+        }
+
+    @property
+    def runs(self) -> dict[int, ev.ServerStarted]:
+        """The beginning of the run in which the event that is told was written; nothing when that is gone."""
+        run = self._timeline.landmarks.run_at(self._seq)
+        return {} if run is None or run.start < self._timeline.ledger.first else {run.start: self.event(run.start)}
+
+    @property
+    def run(self) -> tuple[int, ev.ServerStarted] | None:
+        """The same, as a state has it: its id and its beginning."""
+        return next(iter(self.runs.items()), None)
