@@ -1,1 +1,1 @@
-"""Who may write a ledger: the lock beside it, its holder, and what the last writer could not write."""
+"""The one writer of a ledger: the lock beside it, its holder, and what the last writer could not write."""

@@ -1,1 +1,1 @@
-"""What a server tells about itself: its pulse, its vitals, its metrics."""
+"""The health of a server, as it tells it: its pulse, its vitals, its metrics."""
