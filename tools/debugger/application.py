@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.tools.debugger.answers import ENDPOINTS, Endpoint, refusal, status_of
-from ezmsg.ledger.tools.debugger.columns import TooLong
-from ezmsg.ledger.tools.debugger.gate import Application, Gate
-from ezmsg.ledger.tools.debugger.live import live
-from ezmsg.ledger.tools.debugger.openapi import document
-from ezmsg.ledger.tools.debugger.queries import Live, Query
+from ezmsg.ledger.tools.debugger.access import AccessCheck, Application
+from ezmsg.ledger.tools.debugger.api.answers import ENDPOINTS, Endpoint, refusal, status_of
+from ezmsg.ledger.tools.debugger.api.columns import TooLong
+from ezmsg.ledger.tools.debugger.api.live import live
+from ezmsg.ledger.tools.debugger.api.openapi import document
+from ezmsg.ledger.tools.debugger.api.queries import Live, Query
 from ezmsg.ledger.tools.debugger.watched import Watched
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -34,7 +34,7 @@ TYPES = {
 
 
 def application(watched: Watched, token: str, names: Iterable[str] = (), networks: Iterable[Any] = ()) -> Application:
-    """The whole application, with its gate in front. Needs the extra ``debugger``."""
+    """The whole application, with its access check in front. Needs the extra ``debugger``."""
     from starlette.applications import Starlette
     from starlette.responses import RedirectResponse
     from starlette.routing import Route
@@ -56,7 +56,7 @@ def application(watched: Watched, token: str, names: Iterable[str] = (), network
         *(Route(f"/{name}", _serving(name)) for name in page_files() if name != "index.html"),
     ]
     missing = {404: _nothing_there, 405: _nothing_there, Exception: _fault}
-    return Gate(Starlette(routes=routes, exception_handlers=missing), token, names, networks)
+    return AccessCheck(Starlette(routes=routes, exception_handlers=missing), token, names, networks)
 
 
 def page_files() -> dict[str, bytes]:

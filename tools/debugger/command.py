@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import click
 
-from ezmsg.ledger.tools.debugger.serving import LOOPBACK, CannotServe, require, serving
+from ezmsg.ledger.tools.debugger.server import LOOPBACK, CannotServe, require, serving
 from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.exits import OK
 from ezmsg.ledger.tools.input import options

@@ -13,7 +13,7 @@ from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.debugger.columns import Columns
+from ezmsg.ledger.tools.debugger.api.columns import Columns
 
 T = TypeVar("T")
 

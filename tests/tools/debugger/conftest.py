@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.tools.debugger.serving import Server
+from ezmsg.ledger.tools.debugger.server import Server
 from ezmsg.ledger.tools.debugger.watched import Watched
 
 TESTS = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from ezmsg.ledger.tools.page import report
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.tools.debugger.beside import Beside
+    from ezmsg.ledger.tools.debugger.process import DebuggerProcess
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
@@ -98,10 +98,10 @@ def run(
     return code if code >= 0 else exits.SIGNALLED - code
 
 
-def _beside() -> "Beside":
-    from ezmsg.ledger.tools.debugger.beside import Beside
+def _beside() -> "DebuggerProcess":
+    from ezmsg.ledger.tools.debugger.process import DebuggerProcess
 
-    return Beside()
+    return DebuggerProcess()
 
 
 NOTEBOOK = (

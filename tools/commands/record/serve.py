@@ -88,9 +88,9 @@ def serve(
     rotation = rotation_of(rotate, keep, compress)
     wanted = address_or_default(address)
     if debug:
-        from ezmsg.ledger.tools.debugger.beside import Beside
+        from ezmsg.ledger.tools.debugger.process import DebuggerProcess
 
-        beside: contextlib.AbstractContextManager[Beside | None] = Beside()
+        beside: contextlib.AbstractContextManager[DebuggerProcess | None] = DebuggerProcess()
     else:
         beside = contextlib.nullcontext()
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed

@@ -13,8 +13,8 @@ import pytest
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.debugger import columns
-from ezmsg.ledger.tools.debugger.columns import LASTS, Columns
+from ezmsg.ledger.tools.debugger.api import columns
+from ezmsg.ledger.tools.debugger.api.columns import LASTS, Columns
 
 STEPS = 500
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ezmsg.ledger.projections.drawing.document import Document
 from ezmsg.ledger.projections.questions import answers
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.tools.debugger.density import Bucket
+from ezmsg.ledger.tools.debugger.api.density import Bucket
 from ezmsg.ledger.tools.debugger.watched import Trouble
 from ezmsg.ledger.tools.text.bursts import Line
 

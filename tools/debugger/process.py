@@ -5,12 +5,12 @@ import subprocess
 import sys
 from types import TracebackType
 
-from ezmsg.ledger.tools.debugger.serving import require
+from ezmsg.ledger.tools.debugger.server import require
 
 STOP_TIMEOUT_S = 5.0
 
 
-class Beside:
+class DebuggerProcess:
     """The debugger of a ledger that is being recorded, in a process of its own: recording never waits for a browser.
 
     It prints its address to this process's stderr, and ends when ``stop`` is called or this process ends, however that
@@ -41,7 +41,7 @@ class Beside:
             process.kill()
             process.wait()
 
-    def __enter__(self) -> "Beside":
+    def __enter__(self) -> "DebuggerProcess":
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.tools.debugger.answers import ENDPOINTS
+from ezmsg.ledger.tools.debugger.api.answers import ENDPOINTS
 
 Debugger = Any
 Debug = Callable[..., Any]

@@ -1,4 +1,4 @@
-"""The gate lets a client in that has the token, comes from an allowed address, and asks for this server by its name."""
+"""A request is let in with the token, from an allowed address, and by this server's name as its Host."""
 
 import ipaddress
 import secrets
@@ -28,7 +28,7 @@ HEADERS = {
 """What every answer carries. No other site gets one, no script but our own runs, and no address is told to anybody."""
 
 
-class Gate:
+class AccessCheck:
     """Stands before an application. What it does not let in gets a JSON object that says why.
 
     ``token`` stands in the path (``/TOKEN/...``), in the query (``?token=``) or in ``Authorization: Bearer TOKEN``.

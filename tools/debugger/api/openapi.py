@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.tools.debugger import bodies, queries
-from ezmsg.ledger.tools.debugger.answers import ENDPOINTS
+from ezmsg.ledger.tools.debugger.api import bodies, queries
+from ezmsg.ledger.tools.debugger.api.answers import ENDPOINTS
 
 REFUSALS = {
     "400": "a parameter is missing, unknown or not what it should be",

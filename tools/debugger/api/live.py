@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.tools.debugger.bodies import Status
-from ezmsg.ledger.tools.debugger.telling import told
+from ezmsg.ledger.tools.debugger.api.bodies import Status
+from ezmsg.ledger.tools.debugger.api.event_lines import event_lines
 from ezmsg.ledger.tools.debugger.watched import Watched
 
 POLL_S = 0.1
@@ -48,7 +48,7 @@ async def live(watched: Watched, after: int) -> AsyncIterator[bytes]:
 
 def _look(watched: Watched, seq: int) -> tuple[Status, Any]:
     status = Status(watched.epoch, watched.head, watched.ledger.being_written, watched.trouble)
-    piece = told(watched, seq, watched.head, PIECE) if watched.head > seq else None
+    piece = event_lines(watched, seq, watched.head, PIECE) if watched.head > seq else None
     return status, piece
 
 

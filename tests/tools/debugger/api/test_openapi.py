@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ezmsg.ledger.tools.debugger import openapi
+from ezmsg.ledger.tools.debugger.api import openapi
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 WEB = ROOT / "tools" / "debugger" / "web"
 
 EXAMPLES = 25

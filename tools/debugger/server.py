@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.debugger.access import TOKEN_BYTES
 from ezmsg.ledger.tools.debugger.application import application
-from ezmsg.ledger.tools.debugger.gate import TOKEN_BYTES
 from ezmsg.ledger.tools.debugger.watched import Watched
 
 LOOPBACK = "127.0.0.1"

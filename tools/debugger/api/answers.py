@@ -10,9 +10,9 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.look.diff import diff_document
 from ezmsg.ledger.tools.commands.look.log import Filter
 from ezmsg.ledger.tools.commands.look.what_if import what_if_document
-from ezmsg.ledger.tools.debugger import bodies, queries
-from ezmsg.ledger.tools.debugger.density import density
-from ezmsg.ledger.tools.debugger.telling import plain, told
+from ezmsg.ledger.tools.debugger.api import bodies, queries
+from ezmsg.ledger.tools.debugger.api.density import density
+from ezmsg.ledger.tools.debugger.api.event_lines import event_lines, raw_events
 from ezmsg.ledger.tools.debugger.watched import Watched, contradicted
 from ezmsg.ledger.tools.input.location import asked_moment
 from ezmsg.ledger.tools.text import documents
@@ -130,8 +130,8 @@ def _events(watched: Watched, query: queries.Events) -> Document:
         wanted = Filter(timeline, types, (), query.session, query.topic, query.component)
     until = watched.head if query.until == "end" else asked_moment(timeline, query.until).seq
     if wanted is None and not query.lines:
-        return plain(watched, query.after, until, query.limit)
-    return told(watched, query.after, until, query.limit, wanted, query.fold)
+        return raw_events(watched, query.after, until, query.limit)
+    return event_lines(watched, query.after, until, query.limit, wanted, query.fold)
 
 
 def _density(watched: Watched, query: queries.Density) -> Document:

@@ -16,7 +16,7 @@ LOOKED_AT_MAX = 20_000
 """Events that one answer looks through for those that are wanted: a tenth of a second."""
 
 
-def told(
+def event_lines(
     watched: Watched, after: int, until: int, limit: int, wanted: Filter | None = None, fold: bool = True
 ) -> Document:
     """The events after seq ``after``, up to ``limit`` of them, and the lines that tell them.
@@ -49,8 +49,8 @@ def told(
     return _document(watched, (after, seq, until), events, lines)
 
 
-def plain(watched: Watched, after: int, until: int, limit: int) -> Document:
-    """As ``told``, without a line: no state has to be found. Cost: O(limit)."""
+def raw_events(watched: Watched, after: int, until: int, limit: int) -> Document:
+    """As ``event_lines``, without a line: no state has to be found. Cost: O(limit)."""
     until, after = min(until, watched.head), max(after, watched.ledger.first - 1)
     events = list(watched.ledger.entries(after, min(until, after + limit)))
     seq = events[-1].seq if events else until
