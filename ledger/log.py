@@ -11,9 +11,9 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.storage.files import explained
+from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.storage.ledger_file import Since, Start
+from ezmsg.ledger.storage.open_file import Since, Start
 from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.seq_times import SeqTimes
@@ -276,7 +276,7 @@ class Ledger(LedgerReader):
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
-        from ezmsg.ledger.file import DiskReader, FileLedger  # they are ledgers themselves
+        from ezmsg.ledger.file_ledger import DiskReader, FileLedger  # they are ledgers themselves
         from ezmsg.ledger.folder.rotation import MOVING
         from ezmsg.ledger.segmented import SegmentedLedger
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.clock import Clock
-from ezmsg.ledger.file import FileLedger
+from ezmsg.ledger.file_ledger import FileLedger
 from ezmsg.ledger.folder.proven import add_to_note
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_sealed, make_ready, pack_sealed
@@ -14,7 +14,7 @@ from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states
-from ezmsg.ledger.storage.ledger_file import Since
+from ezmsg.ledger.storage.open_file import Since
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun

@@ -20,7 +20,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, RequestRecord, SessionRecord
 from ezmsg.ledger.projections.graph.snapshot import owner_names
-from ezmsg.ledger.projections.questions.settings.request import UPDATE
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.runtime.refusal_limit import Refusals
 from ezmsg.ledger.runtime.session import Session

@@ -8,7 +8,7 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.storage import compression
 

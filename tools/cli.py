@@ -17,7 +17,7 @@ import click
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.page import COMPLETE, NAME, give_up_stdout, report
+from ezmsg.ledger.tools.output import COMPLETE, NAME, give_up_stdout, report
 
 RECORD, LOOK, KEEP = "Record", "Look", "Keep"
 

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.page import COMPLETE, NAME
+from ezmsg.ledger.tools.output import COMPLETE, NAME
 
 FILES = {
     "bash": (f".bash_completions/{NAME}.sh", ".bashrc", "source '{file}'"),

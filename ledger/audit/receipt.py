@@ -24,7 +24,7 @@ from ezmsg.ledger.errors import (
 from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import (

@@ -19,8 +19,8 @@ from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.files import NEW, closing_handle, explained, size_of, write_new
-from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.file_access import NEW, closing_handle, explained, size_of, write_new
+from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.storage.scan import Place, Window, hash_file, pieces
 from ezmsg.ledger.storage.stamp import encode_late
 from ezmsg.ledger.storage.verify import Verification, verify_file

@@ -15,7 +15,7 @@ from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import NEW, closing_handle, open_file, write_new
+from ezmsg.ledger.storage.file_access import NEW, closing_handle, open_file, write_new
 from ezmsg.ledger.storage.scan import hash_file, read_at
 from ezmsg.ledger.storage.verify import verify_file
 

@@ -21,7 +21,7 @@ from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
+from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
 from ezmsg.ledger.storage.scan import Place, stands
 from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file

@@ -16,9 +16,9 @@ from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
 from ezmsg.ledger.lock.lock import SUFFIX as LOCK
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import NEW, closing_handle, create, explained, open_file, size_of, write_new
+from ezmsg.ledger.storage.file_access import NEW, closing_handle, create, explained, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
-from ezmsg.ledger.storage.ledger_file import FIRST
+from ezmsg.ledger.storage.open_file import FIRST
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, hash_file, read_at

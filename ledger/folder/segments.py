@@ -10,9 +10,9 @@ from typing import TypeAlias
 from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import explained, size_of
+from ezmsg.ledger.storage.file_access import explained, size_of
 from ezmsg.ledger.storage.header import Opening
-from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.structural import Header
 
 FIRST = 1

@@ -17,10 +17,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ezmsg.ledger.errors import LedgerLocked, LogError
-from ezmsg.ledger.lock.block import read_block, write_block
+from ezmsg.ledger.lock.content import read_block, write_block
 from ezmsg.ledger.lock.holder import Holder, Unwritten
 from ezmsg.ledger.storage.disk import Disk, Identity
-from ezmsg.ledger.storage.files import closing_handle, explained
+from ezmsg.ledger.storage.file_access import closing_handle, explained
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -15,7 +15,7 @@ from typing import Any
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.storage.disk import Disk, Identity
-from ezmsg.ledger.storage.files import closing_handle, write_new
+from ezmsg.ledger.storage.file_access import closing_handle, write_new
 from ezmsg.ledger.storage.scan import hash_file, read_at
 
 SUFFIX = ".zst"

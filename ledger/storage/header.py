@@ -11,7 +11,7 @@ from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import MAKE_HINT, closing_handle, explained, open_file
+from ezmsg.ledger.storage.file_access import MAKE_HINT, closing_handle, explained, open_file
 from ezmsg.ledger.storage.scan import Hash, Place, fill, read_at
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,

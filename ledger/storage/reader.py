@@ -13,8 +13,8 @@ from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.storage.cursor import Cursor, fits
 from ezmsg.ledger.storage.damage import damage_after
-from ezmsg.ledger.storage.files import closing_handle
-from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
+from ezmsg.ledger.storage.file_access import closing_handle
+from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
 from ezmsg.ledger.storage.verify import Verification, verify_file
 

@@ -13,7 +13,15 @@ from ezmsg.ledger.lock.lock import WriterLock
 from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.files import NEW, closing_handle, explained, forget_creation, open_file, size_of, write_new
+from ezmsg.ledger.storage.file_access import (
+    NEW,
+    closing_handle,
+    explained,
+    forget_creation,
+    open_file,
+    size_of,
+    write_new,
+)
 from ezmsg.ledger.storage.header import read_header
 from ezmsg.ledger.storage.scan import (
     Hash,

@@ -11,7 +11,7 @@ from ezmsg.ledger.events import ServerLost, ServerStarted, ServerStopped
 from ezmsg.ledger.storage.cursor import Cursor, check_lines
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.ledger_file import LedgerFile
+from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
 from ezmsg.ledger.structural import Commit
 

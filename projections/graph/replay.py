@@ -5,39 +5,11 @@ from collections.abc import Sequence
 import msgspec
 
 from ezmsg.ledger import codec
-from ezmsg.ledger.errors import EventError, HistoryDropped, LogError, NewerFormat, OutOfOrder
-from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.projections.graph.checkpoint import decode, encode
+from ezmsg.ledger.errors import EventError, HistoryDropped, NewerFormat, OutOfOrder
+from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.projections.graph.checkpoint import decode
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-
-PIECE = 2**20
-"""Characters of a checkpoint from which on it is cut: even if each were escaped, that is a line."""
-
-
-def states_of(state: GraphState) -> list[bytes]:
-    """The checkpoint of ``state`` as ``Ledger.rotate`` keeps it: in pieces when it is long. Cost: O(state)."""
-    data = encode(state)
-    if len(data) <= PIECE:
-        return [data]
-    text = data.decode("utf-8")
-    return [msgspec.json.encode(text[begin : begin + PIECE]) for begin in range(0, len(text), PIECE)]
-
-
-def added(events: Sequence[AnyEvent]) -> list[bytes]:
-    """The pieces after those of ``states_of`` for ``events`` that have come since. Cost: O(events)."""
-    lists: list[bytes] = []
-    pending: list[bytes] = []
-    size = 0
-    for event in events:
-        line = codec.encode([event])[:-1]
-        if pending and size + len(line) > PIECE:
-            lists.append(b"[" + b",".join(pending) + b"]")
-            pending, size = [], 0
-        pending.append(line)
-        size += len(line)
-    return [*lists, b"[" + b",".join(pending) + b"]"] if pending else lists
 
 
 def state_of(states: Sequence[bytes]) -> GraphState:
@@ -72,29 +44,6 @@ def state_at(ledger: LedgerReader, seq: int | None = None) -> GraphState:
     """
     state = _start(ledger, seq)
     return fold(ledger.read(state.seq, seq), state)
-
-
-def rotate(ledger: Ledger) -> bool:
-    """Begin a new segment of ``ledger`` with the state that it has come to; False when the last one holds no event yet.
-
-    Anybody may append meanwhile: the state is folded from what is in the ledger, and what has come since goes after
-    it. Raises LogError when the ledger is one file, and as ``Ledger.rotate`` and ``state_at`` do. Cost: a replay of the
-    last segment, which nobody waits for.
-    """
-    if not ledger.segmented:
-        raise LogError(f"{ledger.location} has no segments", hint=_FILE_HINT)
-    state = state_at(ledger)
-    states = states_of(state)
-    since = list(ledger.entries(state.seq))
-
-    def more(head: int) -> list[bytes]:
-        since.extend(ledger.entries(since[-1].seq if since else state.seq, head))
-        return added(since)
-
-    return ledger.rotate(states, since=more)
-
-
-_FILE_HINT = "`ezmsg-ledger rotate FILE` makes it a folder of them."
 
 
 def _start(ledger: LedgerReader, seq: int | None) -> GraphState:

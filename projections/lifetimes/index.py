@@ -19,7 +19,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.files import NEW
+from ezmsg.ledger.storage.file_access import NEW
 from ezmsg.ledger.storage.scan import Place, read_at
 from ezmsg.ledger.structural import FORMAT
 

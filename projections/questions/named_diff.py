@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import Answer
 from ezmsg.ledger.projections.questions.settings.components import same_component
-from ezmsg.ledger.projections.questions.settings.kept import same_settings
+from ezmsg.ledger.projections.questions.settings.stored_value import same_settings
 
 NAMELESS = "a session without a label"
 

@@ -1,7 +1,6 @@
 """The stretches in which a predicate holds, from lifetimes."""
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
@@ -9,14 +8,14 @@ from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold, stretches
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, counted, intersection, union
 from ezmsg.ledger.projections.questions import predicates as pr
-from ezmsg.ledger.projections.questions.alike import alike_forms, bare
 from ezmsg.ledger.projections.questions.answers import When
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.paths.reach import path_spans
-from ezmsg.ledger.projections.questions.settings.kept import kept, parts
-from ezmsg.ledger.values import Form, fields_of, thaw
+from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
+from ezmsg.ledger.projections.questions.value_comparison import ORDERS, compare
+from ezmsg.ledger.values import Form, fields_of
 
 _NONE = object()
 
@@ -90,25 +89,6 @@ def _value(evidence: Evidence, fact: Fact, path: tuple[str, ...]) -> Any:
     for name in path:
         found = parts(found)[name]
     return found.form
-
-
-ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def compare(sign: str, a: Form, b: Form) -> bool:
-    """Whether two value forms compare so, as what they are: see ``alike``. Numbers and texts have an order."""
-    if sign in ("==", "!="):
-        return alike_forms(a, b) == (sign == "==")
-    a, b = bare(thaw(a)), bare(thaw(b))
-    ordered = any(type(a) in kind and type(b) in kind for kind in ((int, float), (str,)))
-    return ordered and ORDERS[sign](a, b)
 
 
 def _there(evidence: Evidence, predicate: pr.There) -> list[Hold | Fact]:

@@ -13,12 +13,12 @@ from ezmsg.ledger.errors import InvalidEvent, InvalidValue, LedgerError
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.refusal_limit import AT_THE_DOOR
 from ezmsg.ledger.runtime.server.clients.eviction import Member
-from ezmsg.ledger.runtime.server.clients.peers import processes_behind
+from ezmsg.ledger.runtime.server.clients.peer_processes import processes_behind
 from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.runtime.server.health.pulse import Pulse, Stream
-from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.publisher_notices import PublisherNotices
-from ezmsg.ledger.runtime.server.requests import Requests
+from ezmsg.ledger.runtime.server.routed_requests import Requests
+from ezmsg.ledger.runtime.server.shared_memory import Leases
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
 from ezmsg.ledger.runtime.server.wire.admission import Admission

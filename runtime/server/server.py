@@ -23,7 +23,7 @@ from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.runtime.address import beyond_loopback, cannot_listen, parse_address
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Rotation, Rotator
-from ezmsg.ledger.runtime.server.clients import commands, endpoints, streams
+from ezmsg.ledger.runtime.server.clients import endpoints, single_commands, streams
 from ezmsg.ledger.runtime.server.clients.control import serve_private
 from ezmsg.ledger.runtime.server.clients.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.clients.sessions import SessionConnection
@@ -368,15 +368,15 @@ _OPENERS: dict[bytes, Callable[[Hub, Connection], Awaitable[None]]] = {
     Command.SUBSCRIBE: endpoints.serve_subscriber,
     Command.PUBLISH: endpoints.serve_publisher,
     Command.CHANNEL: endpoints.serve_channel,
-    Command.CONNECT: commands.connect,
-    Command.DISCONNECT: commands.disconnect,
-    Command.SYNC: commands.sync,
-    Command.PAUSE: commands.pause,
-    Command.RESUME: commands.resume,
-    Command.DAG: commands.dag,
-    Command.SHUTDOWN: commands.shutdown,
-    Command.SHM_CREATE: commands.create_segment,
-    Command.SHM_ATTACH: commands.attach_segment,
+    Command.CONNECT: single_commands.connect,
+    Command.DISCONNECT: single_commands.disconnect,
+    Command.SYNC: single_commands.sync,
+    Command.PAUSE: single_commands.pause,
+    Command.RESUME: single_commands.resume,
+    Command.DAG: single_commands.dag,
+    Command.SHUTDOWN: single_commands.shutdown,
+    Command.SHM_CREATE: single_commands.create_segment,
+    Command.SHM_ATTACH: single_commands.attach_segment,
     Command.SESSION_TOPOLOGY_SUBSCRIBE: streams.serve_topology,
     Command.SESSION_SETTINGS_SUBSCRIBE: streams.serve_settings,
     Command.SESSION_PROFILING_SUBSCRIBE: streams.serve_profiling,

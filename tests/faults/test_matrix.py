@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.file import DiskReader
+from ezmsg.ledger.file_ledger import DiskReader
 from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk

@@ -22,7 +22,7 @@ from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.lock import lock
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
-from ezmsg.ledger.storage import cursor, damage, files, flusher, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.storage import cursor, damage, file_access, flusher, reader, recovery, seq_times, verify, writer
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 
@@ -309,7 +309,7 @@ MUTANTS = (
         Patch(writer, "                self.flusher.sync()\n                self._seal()\n",
               "                self.flusher.sync()\n"),)),
     Mutant("the name of a new ledger not synced", creation, (
-        Patch(files, "        disk.sync_folder(os.path.dirname(path))\n", ""),
+        Patch(file_access, "        disk.sync_folder(os.path.dirname(path))\n", ""),
         Patch(recovery, "    if place.seq == start.seq:  #", "    if False:  #"),)),
     Mutant("the name of a segment not synced", histories("commit", "append 1", "rotate", "append 1"), (
         Patch(writer, "        try:\n            self._disk.sync_folder(os.path.dirname(self.path))\n",

@@ -9,7 +9,8 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.clock import WallOnly
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate, state_at
+from ezmsg.ledger.projections.graph.replay import state_at
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.timeline import Timeline

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger.errors import DamagedLedger, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
 

@@ -18,7 +18,7 @@ from ezmsg.ledger.tools.exits import OK
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened, tell_beginning
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.page import NAME, Page
+from ezmsg.ledger.tools.output import NAME, Page
 
 PORT_MAX = 65535
 

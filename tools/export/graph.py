@@ -9,7 +9,7 @@ import msgspec
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.narrowing import Narrowing
-from ezmsg.ledger.tools.page import clean
+from ezmsg.ledger.tools.output import clean
 from ezmsg.ledger.tools.text import names
 
 EVERYTHING = Narrowing()

@@ -18,7 +18,7 @@ from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 
 PATTERN = "*.ledger"
 

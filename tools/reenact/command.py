@@ -18,7 +18,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.output import Page, count, listed
 from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorded_shape, server_shape
 from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage

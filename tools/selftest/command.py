@@ -16,7 +16,7 @@ from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.options import FILE, argument, option
-from ezmsg.ledger.tools.page import Page, bar
+from ezmsg.ledger.tools.output import Page, bar
 from ezmsg.ledger.tools.selftest import kills, real_disk
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort

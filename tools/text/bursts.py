@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text.sentences import Sentence
 
 FOLD_MIN = 4

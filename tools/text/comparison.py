@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
 from ezmsg.ledger.projections.questions.settings.components import changed_fields
-from ezmsg.ledger.tools.page import Page, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
 from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, values_text

@@ -17,9 +17,9 @@ from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Cause
 from ezmsg.ledger.projections.questions.moments.times import span_text
-from ezmsg.ledger.projections.questions.settings.request import UPDATE, wish
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, wish
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.names import Names
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, seqs_text

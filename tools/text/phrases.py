@@ -7,7 +7,7 @@ import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.tools.page import count, listed
+from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text import names
 
 LISTED_MAX = 5

@@ -8,8 +8,8 @@ from ezmsg.ledger.projections.graph.records import RequestRecord, initial_settin
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.paths.relays import has_bridges
-from ezmsg.ledger.projections.questions.settings.request import UPDATE, answered
-from ezmsg.ledger.tools.page import listed
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, answered
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.event_words import deed, end_text, end_tone, observed, refusal
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told

@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.questions.moments.moments import sessions_named
 from ezmsg.ledger.projections.questions.moments.times import elapsed_text, length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import sound_events
-from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.output import Page, count, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX

@@ -6,7 +6,7 @@ from typing import TypeVar
 from ezmsg.ledger.projections.questions.answers import Cause, Span
 from ezmsg.ledger.projections.questions.moments.times import length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.event_words import Recollection
 
 S = TypeVar("S", bound=Span)

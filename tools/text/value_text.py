@@ -8,8 +8,8 @@ from msgspec import UNSET
 from ezmsg.ledger.errors import InvalidValue
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions.answers import FieldChange
-from ezmsg.ledger.projections.questions.settings.kept import Kept, changes, kept, parts, whole_change
 from ezmsg.ledger.projections.questions.settings.schema import misfits
+from ezmsg.ledger.projections.questions.settings.stored_value import Kept, changes, kept, parts, whole_change
 from ezmsg.ledger.values import Form, fields_of, is_map, is_structured, items_of, pairs_of, plain_of, tag_of, thaw
 
 TEXT_MAX = 60

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ezmsg.ledger.projections.drawing.layout.added_lines import add_link
 from ezmsg.ledger.projections.drawing.layout.borders import FROM_BORDER, ROOT, End
 from ezmsg.ledger.projections.drawing.layout.layout import MARGIN, PAD, Layout
 from ezmsg.ledger.projections.drawing.layout.level import BOX, Node
 from ezmsg.ledger.projections.drawing.layout.space import add_border, add_box, resize
-from ezmsg.ledger.projections.drawing.layout.threads import add_link
 from ezmsg.ledger.projections.drawing.sizes import with_port
 from ezmsg.ledger.projections.drawing.union import COLLECTION
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ezmsg.ledger.projections.graph.records import initial_settings
-from ezmsg.ledger.projections.questions.alike import alike_forms
-from ezmsg.ledger.projections.questions.settings.kept import same_settings
+from ezmsg.ledger.projections.questions.settings.stored_value import same_settings
+from ezmsg.ledger.projections.questions.value_comparison import alike_forms
 from ezmsg.ledger.values import Form, tag_of
 
 

@@ -12,13 +12,13 @@ from msgspec import UNSET
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.questions.alike import alike_forms
 from ezmsg.ledger.projections.questions.answers import SettingDoubt
 from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.projections.questions.settings.kept import Kept, kept, leaves, parts
-from ezmsg.ledger.projections.questions.settings.request import GRACE, UPDATE, Wish, answered, wish
+from ezmsg.ledger.projections.questions.settings.change_request import GRACE, UPDATE, Wish, answered, wish
 from ezmsg.ledger.projections.questions.settings.schema import misfits
+from ezmsg.ledger.projections.questions.settings.stored_value import Kept, kept, leaves, parts
+from ezmsg.ledger.projections.questions.value_comparison import alike_forms
 from ezmsg.ledger.values import Form
 
 

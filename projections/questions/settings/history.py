@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
-from ezmsg.ledger.projections.questions.alike import alike_forms
 from ezmsg.ledger.projections.questions.answers import (
     FieldChange,
     Likely,
@@ -20,8 +19,9 @@ from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.paths.reach import neighbours, reached
 from ezmsg.ledger.projections.questions.predicate_spans import fields, unknown_field
-from ezmsg.ledger.projections.questions.settings.kept import changes, kept, leaves
-from ezmsg.ledger.projections.questions.settings.request import GRACE, UPDATE, Wish, answered, wish
+from ezmsg.ledger.projections.questions.settings.change_request import GRACE, UPDATE, Wish, answered, wish
+from ezmsg.ledger.projections.questions.settings.stored_value import changes, kept, leaves
+from ezmsg.ledger.projections.questions.value_comparison import alike_forms
 
 INPUT = "INPUT_SETTINGS"
 """The stream through which ezmsg's units take settings, where their metadata names no other topic."""

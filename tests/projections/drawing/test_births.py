@@ -10,7 +10,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.drawing.births import births
 from ezmsg.ledger.projections.drawing.soundness import check
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 from .graphs import collection, unit

@@ -14,7 +14,8 @@ from ezmsg.ledger.audit.repair import SoundCopy, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.closings import closings, ending
-from ezmsg.ledger.projections.graph.replay import state_at, states_of
+from ezmsg.ledger.projections.graph.replay import state_at
+from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.storage.disk import Disk
 
 OPEN = ("runs", "sessions", "registrations", "processes", "endpoints", "requests")

@@ -13,8 +13,9 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import EventError, HistoryDropped, UnknownMoment
 from ezmsg.ledger.projections import GraphState, Timeline, feed, fold
-from ezmsg.ledger.projections.graph import replay as history_module
-from ezmsg.ledger.projections.graph.replay import beginning, rotate, state_at, state_of, states_of
+from ezmsg.ledger.projections.graph import segment_start
+from ezmsg.ledger.projections.graph.replay import beginning, state_at, state_of
+from ezmsg.ledger.projections.graph.segment_start import rotate, states_of
 from ezmsg.ledger.storage.disk import Disk
 
 
@@ -175,7 +176,7 @@ def test_no_checkpoint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("piece", [1, 7, 100, 2**20])
 def test_a_long_state_is_kept_in_pieces(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(history_module, "PIECE", piece)
+    monkeypatch.setattr(segment_start, "PIECE", piece)
     events = [*EVENTS[:2], ev.EdgeConnected(from_topic='\u00e9"\\\U0001f9e0', to_topic="\u2192", owner=2)]
     state = fold([[ev.stamped(event, seq, seq) for seq, event in enumerate(events, 1)]], GraphState())
     states = states_of(state)
@@ -188,7 +189,7 @@ def test_what_comes_while_a_segment_is_made_ready(tmp_path: Path, monkeypatch: p
     """The state is encoded while others append: what they append goes behind it, as events."""
     with Ledger.open(tmp_path / "x.ledger", segmented=True) as ledger:
         ledger.append(EVENTS[:3])
-        encode, seal = history_module.encode, ledger._writer._seal_early  # type: ignore[attr-defined]
+        encode, seal = segment_start.encode, ledger._writer._seal_early  # type: ignore[attr-defined]
 
         def encoding(state: GraphState) -> bytes:
             ledger.append(EVENTS[3:6])
@@ -198,7 +199,7 @@ def test_what_comes_while_a_segment_is_made_ready(tmp_path: Path, monkeypatch: p
             ledger.append(EVENTS[6:])
             seal()
 
-        monkeypatch.setattr(history_module, "encode", encoding)
+        monkeypatch.setattr(segment_start, "encode", encoding)
         monkeypatch.setattr(ledger._writer, "_seal_early", sealing)  # type: ignore[attr-defined]
         assert rotate(ledger)
         assert ledger.first == 1
@@ -217,10 +218,10 @@ def test_what_comes_while_a_segment_is_made_ready(tmp_path: Path, monkeypatch: p
 
 
 def test_much_that_comes_meanwhile_is_several_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_module, "PIECE", 200)
+    monkeypatch.setattr(segment_start, "PIECE", 200)
     events = [ev.stamped(event, seq, seq) for seq, event in enumerate(EVENTS, 1)]
     state = fold([events[:2]], GraphState())
-    lists = history_module.added(events[2:])
+    lists = segment_start.added(events[2:])
     assert len(lists) > 1
     assert [line["seq"] for each in lists for line in json.loads(each)] == list(range(3, 9))
     assert state_of([*states_of(state), *lists]).digest() == fold([events], GraphState()).digest()

@@ -9,7 +9,7 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import HistoryDropped, UnknownMoment
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.index import open_index
 from ezmsg.ledger.projections.projection import fold

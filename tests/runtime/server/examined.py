@@ -17,8 +17,8 @@ from unittest.mock import patch
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.runtime.server.leases import Leases
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.shared_memory import Leases
 
 from .raw import Raw
 

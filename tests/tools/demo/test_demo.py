@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.tools.demo import recording, story
+from ezmsg.ledger.tools.demo import command, recording
 from ezmsg.ledger.tools.demo.checks import mistakes
 from ezmsg.ledger.tools.demo.recording import OWN, SHARED, DemoFailed, Moments, record_demo
 
@@ -236,8 +236,8 @@ def test_the_command_says_no_when_the_record_is_wrong(
             demo.altered(without_the_loss, ledger)
         return demo.moments
 
-    monkeypatch.setattr(story, "record_demo", record_wrongly)
-    assert story.demo(tmp_path / "x.ledger") == 1
+    monkeypatch.setattr(command, "record_demo", record_wrongly)
+    assert command.demo(tmp_path / "x.ledger") == 1
     said = capsys.readouterr().out
     assert "  NO: the killed session ended as [] and not as lost\n" in said
     assert "  Yes: " not in said
@@ -245,8 +245,8 @@ def test_the_command_says_no_when_the_record_is_wrong(
 
 def test_the_command_leaves_a_ledger_alone_that_exists(demo: Demo) -> None:
     before = demo.path.read_bytes()
-    with pytest.raises(story.NotNew, match="exists already"):
-        story.demo(demo.path)
+    with pytest.raises(command.NotNew, match="exists already"):
+        command.demo(demo.path)
     assert demo.path.read_bytes() == before
 
 

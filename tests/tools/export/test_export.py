@@ -15,7 +15,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits

@@ -11,7 +11,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder.process import Recorder

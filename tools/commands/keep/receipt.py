@@ -17,7 +17,7 @@ from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, tell_beginning
 from ezmsg.ledger.tools.input.options import FILE, argument, option
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 
 
 @argument("ledger", "[LEDGER]", "The ledger to give a receipt of.", type=FILE)

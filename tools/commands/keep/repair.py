@@ -14,12 +14,12 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
-from ezmsg.ledger.storage.files import NEW
+from ezmsg.ledger.storage.file_access import NEW
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
-from ezmsg.ledger.tools.page import Page, count
+from ezmsg.ledger.tools.output import Page, count
 from ezmsg.ledger.tools.text.phrases import seqs_text
 
 KINDS = {

@@ -4,14 +4,14 @@ import time
 from pathlib import Path
 
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate as begin_segment
 from ezmsg.ledger.projections.graph.replay import state_at
+from ezmsg.ledger.projections.graph.segment_start import rotate as begin_segment
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.input.sizes import size_text, span
-from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.output import Page, count, listed
 from ezmsg.ledger.tools.text.phrases import seqs_text
 
 NAMES_MAX = 5

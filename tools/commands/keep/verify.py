@@ -18,7 +18,7 @@ from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.page import Page, bar, count
+from ezmsg.ledger.tools.output import Page, bar, count
 
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""

@@ -14,7 +14,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import is_ledger, taken_apart
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Changes, Comparison, NamedComparison, print_changes
 from ezmsg.ledger.tools.text.documents import Document, ledger_document, moment_document
 from ezmsg.ledger.tools.text.phrases import how_text

@@ -7,7 +7,7 @@ from ezmsg.ledger.projections.questions.answers import Explanation, Upstream
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.page import Page, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text, loop_text

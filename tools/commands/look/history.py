@@ -9,7 +9,7 @@ from ezmsg.ledger.tools.commands.look.why import subject_text, tell, value_of
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.page import Page, count, listed
+from ezmsg.ledger.tools.output import Page, count, listed
 from ezmsg.ledger.tools.text.documents import history_document
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX
 from ezmsg.ledger.tools.text.span_lines import SpanLines

@@ -21,7 +21,7 @@ from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag, option
-from ezmsg.ledger.tools.page import PASSED_OVER, UPGRADE, Page
+from ezmsg.ledger.tools.output import PASSED_OVER, UPGRADE, Page
 from ezmsg.ledger.tools.text.bursts import Bursts, Line
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
 from ezmsg.ledger.tools.text.sentences import Sentence, Story

@@ -17,7 +17,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.page import Page, table
+from ezmsg.ledger.tools.output import Page, table
 from ezmsg.ledger.tools.text.documents import ledger_document
 from ezmsg.ledger.tools.text.event_words import end_text
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX

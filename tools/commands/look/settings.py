@@ -6,7 +6,6 @@ from typing import Any
 
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.alike import alike_forms
 from ezmsg.ledger.projections.questions.answers import (
     Cause,
     FieldChange,
@@ -17,14 +16,15 @@ from ezmsg.ledger.projections.questions.answers import (
 )
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import time_text
-from ezmsg.ledger.projections.questions.settings.kept import kept, parts
+from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.projections.questions.value_comparison import alike_forms
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag, option
-from ezmsg.ledger.tools.page import Page, count, listed, table
+from ezmsg.ledger.tools.output import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import doubts_document, settings_document
 from ezmsg.ledger.tools.text.phrases import how_text

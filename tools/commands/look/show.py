@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.page import Page, count, listed, table
+from ezmsg.ledger.tools.output import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, loop_text

@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Comparison, print_changes
 from ezmsg.ledger.tools.text.documents import Document, answer_document
 from ezmsg.ledger.tools.text.phrases import how_text

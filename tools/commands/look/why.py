@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.questions.subjects import KINDS
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines

@@ -6,7 +6,7 @@ from ezmsg.ledger.tools.commands.record.mark import me
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
 from ezmsg.ledger.tools.input.options import argument, option
-from ezmsg.ledger.tools.page import Page
+from ezmsg.ledger.tools.output import Page
 
 
 @argument("who", "SESSION|PROCESS", "Its id, label or UUID, or the beginning of that; its pid.", required=True)

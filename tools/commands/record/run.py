@@ -19,7 +19,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.location import give_back, shortened, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.page import report
+from ezmsg.ledger.tools.output import report
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from ezmsg.core.graphmeta import SettingsFieldUpdateRequest, SettingsSnapshotVal
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.questions.settings.request import UPDATE
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import ERROR_KEPT, LiveGraph
 

@@ -13,7 +13,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph import state as state_module
 from ezmsg.ledger.projections.graph.records import SettingRecord
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits

@@ -14,7 +14,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, OutOfOrder
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.live import LiveGraph

@@ -13,7 +13,7 @@ from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import DynamicSettingsMetadata, GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.questions.settings.request import UPDATE
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits

@@ -9,7 +9,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.moments.last_built import last_built
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits

@@ -12,7 +12,7 @@ from ezmsg.core.netprotocol import Command
 from ezmsg.core.pubclient import Publisher
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server.clients import commands
+from ezmsg.ledger.runtime.server.clients import single_commands
 from ezmsg.ledger.runtime.server.server import GraphServer
 from tests.runtime.server.conftest import all_of, recorded
 from tests.runtime.server.raw import COMPLETE, CYCLIC, ERROR, Raw, RawPublisher, RawSession, RawSubscriber, text
@@ -208,16 +208,16 @@ def test_a_publisher_that_never_answers_sync_blocks_nobody_else(
     [endpoint] = all_of(server, ev.PublisherOpened)
     assert (event.outcome, event.silent) == ("asker_left", (endpoint.seq,))
 
-    monkeypatch.setattr(commands, "SYNC_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(single_commands, "SYNC_TIMEOUT_S", 0.05)
     assert one_shot(server, Command.SYNC) == ERROR
     assert recorded(server, ev.GraphSynced, outcome="timeout").silent == (endpoint.seq,)
 
 
 def test_late_answers_do_not_release_a_later_sync(server: GraphServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "SYNC_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(single_commands, "SYNC_TIMEOUT_S", 0.05)
     publisher = RawPublisher(server.address, "A")
     assert one_shot(server, Command.SYNC) == ERROR
-    monkeypatch.setattr(commands, "SYNC_TIMEOUT_S", 5.0)
+    monkeypatch.setattr(single_commands, "SYNC_TIMEOUT_S", 5.0)
     raw = Raw(server.address, Command.SYNC)
     assert publisher.read(2) == Command.SYNC.value * 2
     publisher.send(COMPLETE)  # for the first one

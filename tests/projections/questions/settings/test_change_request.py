@@ -10,7 +10,7 @@ from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.projections.questions.settings.request import wish
+from ezmsg.ledger.projections.questions.settings.change_request import wish
 from ezmsg.ledger.values import freeze
 
 VALUES: Any = st.recursive(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ezmsg.ledger.pickles import loads
-from ezmsg.ledger.projections.questions.alike import alike, alike_forms
+from ezmsg.ledger.projections.questions.value_comparison import alike, alike_forms
 from ezmsg.ledger.values import freeze
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.tools.page import CELL_MAX, Page, clean, count, listed, places_to_break, table, width
+from ezmsg.ledger.tools.output import CELL_MAX, Page, clean, count, listed, places_to_break, table, width
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, i
 @pytest.mark.parametrize("plain", [True, False])
 def test_on_a_terminal_a_long_line_goes_on_below_its_text(plain: bool) -> None:
     words = "session 2 connected " + ", ".join(f"SYSTEM/UNIT{number}/OUT -> 脳波{number}" for number in range(9))
-    program = f"from ezmsg.ledger.tools.page import Page\nPage().line(('dim', '  3-8  0.151  '), {words!r}, indent=14)"
+    program = f"from ezmsg.ledger.tools.output import Page\nPage().line(('dim', '  3-8  0.1  '), {words!r}, indent=14)"
     lines = on_a_terminal([sys.executable, "-c", program], 80, {"NO_COLOR": "1"} if plain else {})
     assert len(lines) > 3
     assert all(width(line) <= 80 for line in lines)
@@ -124,7 +124,7 @@ def test_lines_documents_and_notes_keep_their_order(capfd: pytest.CaptureFixture
 
 def test_who_waits_is_told_once_what_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.5, 1.5, 2.0, 60.0])
-    monkeypatch.setattr("ezmsg.ledger.tools.page.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("ezmsg.ledger.tools.output.time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     page = Page()
     told = []

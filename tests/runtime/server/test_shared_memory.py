@@ -12,9 +12,9 @@ from ezmsg.core.graphserver import GraphService
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.runtime.server import leases as leases_module
-from ezmsg.ledger.runtime.server.leases import BUFFERS_MAX, HEADER, SEGMENT_MAX, LeaseRefused, Leases
+from ezmsg.ledger.runtime.server import shared_memory as leases_module
 from ezmsg.ledger.runtime.server.server import GraphServer
+from ezmsg.ledger.runtime.server.shared_memory import BUFFERS_MAX, HEADER, SEGMENT_MAX, LeaseRefused, Leases
 from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits
 
 from .conftest import all_of, recorded

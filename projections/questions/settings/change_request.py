@@ -11,7 +11,7 @@ from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.pickles import UnsoundPickle, loads
 from ezmsg.ledger.pickles.stand_ins import Global, Inert
 from ezmsg.ledger.projections.questions.moments.times import SECOND
-from ezmsg.ledger.projections.questions.settings.kept import form_of
+from ezmsg.ledger.projections.questions.settings.stored_value import form_of
 from ezmsg.ledger.values import Form
 
 UPDATE = "UPDATE_SETTING_FIELD"

@@ -11,15 +11,15 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerClosed, LedgerError, LogErr
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import check_begins
+from ezmsg.ledger.lock.debt import owed_by
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.lock.lock import WriterLock, is_written, network_file_system
-from ezmsg.ledger.lock.unwritten import owed_by
 from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import Disk, sync_file
-from ezmsg.ledger.storage.files import closing_handle, create, explained
+from ezmsg.ledger.storage.file_access import closing_handle, create, explained
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
-from ezmsg.ledger.storage.ledger_file import LedgerFile, Start
+from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, pause
 from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.storage.scan import Place

@@ -13,8 +13,8 @@ from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.events import GraphPaused, GraphResumed, GraphSynced
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.hub import Hub
-from ezmsg.ledger.runtime.server.leases import LeaseRefused
 from ezmsg.ledger.runtime.server.pickles import dumps
+from ezmsg.ledger.runtime.server.shared_memory import LeaseRefused
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import TEXT, U64, Command, encode_blob, encode_str
 from ezmsg.ledger.runtime.server.wire.waiters import first

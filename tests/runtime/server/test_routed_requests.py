@@ -19,7 +19,7 @@ from ezmsg.core.processclient import ProcessControlClient
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.live import PAYLOAD_KEPT
-from ezmsg.ledger.runtime.server import requests as requests_module
+from ezmsg.ledger.runtime.server import routed_requests as requests_module
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.runtime.server.wire import connection as connection_module
 from ezmsg.ledger.runtime.server.wire.reader import Reader

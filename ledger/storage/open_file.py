@@ -11,7 +11,7 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.compression import PackedDisk
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.files import open_file
+from ezmsg.ledger.storage.file_access import open_file
 from ezmsg.ledger.storage.header import read_header
 from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, parse_commit, read_at
 from ezmsg.ledger.structural import Checkpoint

@@ -14,8 +14,8 @@ from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.pickles import UnsoundPickle, loads
 from ezmsg.ledger.pickles.arrays import Array, difference
 from ezmsg.ledger.pickles.stand_ins import Inert
-from ezmsg.ledger.projections.questions.alike import alike, alike_forms, bare
 from ezmsg.ledger.projections.questions.answers import FieldChange
+from ezmsg.ledger.projections.questions.value_comparison import alike, alike_forms, bare
 from ezmsg.ledger.values import DEPTH_MAX, Form, fields_of, freeze, same
 
 HIDDEN = "changed, in a way its shown form does not tell"

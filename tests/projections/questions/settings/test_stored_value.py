@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.projections.questions.settings.kept import HIDDEN, changes
+from ezmsg.ledger.projections.questions.settings.stored_value import HIDDEN, changes
 
 
 class Tuning:

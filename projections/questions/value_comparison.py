@@ -5,8 +5,9 @@ is the list of its items; a set has no order. True is not 1, and a text is never
 says of an object is compared part by part: its class, and what it was made of.
 """
 
+import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ezmsg.ledger.errors import InvalidValue
@@ -19,6 +20,24 @@ DEPTH_MAX = 200
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,16}\b")
 """An object's address in memory, as ``repr`` shows it: another one in each run of an unchanged program."""
+
+ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def compare(sign: str, a: Form, b: Form) -> bool:
+    """Whether two value forms compare so, as what they are. Numbers and texts have an order."""
+    if sign in ("==", "!="):
+        return alike_forms(a, b) == (sign == "==")
+    a, b = bare(thaw(a)), bare(thaw(b))
+    ordered = any(type(a) in kind and type(b) in kind for kind in ((int, float), (str,)))
+    return ordered and ORDERS[sign](a, b)
 
 
 def alike_forms(a: Form, b: Form, *, noise: bool = False) -> bool:
