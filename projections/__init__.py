@@ -37,7 +37,7 @@ _HOMES = {
     "Lifetimes": "lifetimes.lifetimes",
     "Projection": "projection",
     "fold": "projection",
-    "Moment": "questions.moments",
+    "Moment": "questions.moments.moments",
     "Timeline": "questions.timeline",
 }
 """Where each name is at home: a program that uses one of them does not wait for the others."""
