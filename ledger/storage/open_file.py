@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from types import TracebackType
 from typing import NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -78,7 +77,5 @@ class LedgerFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ezmsg.ledger import events as ev
@@ -141,9 +140,7 @@ class Cast:
             self._before = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         for program in self._playing:
             if program.poll() is None and sys.platform != "win32":
                 os.killpg(program.pid, signal.SIGKILL)

@@ -1,7 +1,6 @@
 """A connection to a graph server, as ezmsg's clients make them: one command at a time, and its reply."""
 
 import socket
-from types import TracebackType
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
@@ -75,9 +74,7 @@ class Line:
     def __enter__(self) -> "Line":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def _send(self, data: bytes) -> None:
