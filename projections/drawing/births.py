@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,23 +21,53 @@ class Birth(msgspec.Struct, frozen=True):
     edges: tuple[tuple[str, str], ...] = ()
 
 
-def drawn(lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) -> Drawing:
+class Lived(NamedTuple):
+    """All that a ledger ever had that can be drawn: components in the order of their registrations, and edges."""
+
+    components: list[Mapping[str, Any]]
+    edges: list[tuple[str, str]]
+
+
+def lived(lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) -> Lived:
     """All that ever lived. ``registration`` gives what was registered when such a fact was born.
 
-    Cost: O(topics + edges), a call for each registration, and the layout.
+    Cost: O(topics + edges), and a call for each registration.
     """
     components = [
         component for fact in lifetimes.facts("registration") for component in registration(fact).components.values()
     ]
-    return Drawing(Union(components, lifetimes.edges()), lifetimes.seq)
+    return Lived(components, lifetimes.edges())
+
+
+def drawn(lifetimes: Lifetimes, registration: Callable[[Fact], Registration], beside: Lived | None = None) -> Drawing:
+    """All that ever lived, and what lived in another ledger (``beside``), whose own edges come after the others.
+
+    Cost: that of ``lived``, and the layout.
+    """
+    components, edges = lived(lifetimes, registration)
+    if beside is not None:
+        components = [*components, *beside.components]
+        edges = list(dict.fromkeys([*edges, *beside.edges]))
+    return Drawing(Union(components, edges), lifetimes.seq)
 
 
 def grown(drawing: Drawing, lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) -> Drawing:
-    """The drawing, with all that was born since it was drawn or last grown. Cost: O(what was born), if it is little."""
-    for birth in births(lifetimes, registration, drawing.seq, len(drawing.union.edges)):
-        drawing.grow(birth.components, birth.edges)
+    """The drawing, with all that was born since it was drawn or last grown. Cost: O(what was born), if it is little;
+    and a look at every hold where it has edges of another ledger, too."""
+    there = set(drawing.union.edges)
+    known = _edges_at(lifetimes, drawing.seq)
+    for birth in births(lifetimes, registration, drawing.seq, known):
+        fresh = [edge for edge in birth.edges if edge not in there]
+        if fresh or birth.components:
+            drawing.grow(birth.components, fresh)
     drawing.seq = lifetimes.seq
     return drawing
+
+
+def _edges_at(lifetimes: Lifetimes, seq: int) -> int:
+    """How many edges there had been by event ``seq``: their places are in the order in which they came."""
+    upto = bisect_right(lifetimes.column("hold.born"), seq)
+    return max(lifetimes.column("hold.edge")[:upto], default=-1) + 1
 
 
 def births(lifetimes: Lifetimes, registration: Callable[[Fact], Registration], after: int, known: int) -> list[Birth]:

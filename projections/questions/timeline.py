@@ -21,6 +21,7 @@ from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.questions.moments.moments import Moment, Moments
 
 if TYPE_CHECKING:
+    from ezmsg.ledger.projections.drawing.births import Lived
     from ezmsg.ledger.projections.drawing.drawing import Drawing
     from ezmsg.ledger.projections.questions.answers import (
         Explanation,
@@ -357,8 +358,10 @@ class Timeline:
 
         return timeline_html(self)
 
-    def drawing(self, known: Drawing | None = None) -> Drawing:
+    def drawing(self, known: Drawing | None = None, other: Timeline | None = None) -> Drawing:
         """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
+
+        With ``other``, also all that lived in that ledger, by names: two ledgers are compared on one drawing.
 
         One that is ``known`` is given back, grown by what was born since: see ``Drawing.grow``. Cost: that of the union
         (a piece of the ledger for each registration) and of the layout: see Drawing.
@@ -374,13 +377,18 @@ class Timeline:
         >>> [box.name for box in timeline.drawing(drawing).document().boxes]
         ['A', 'B', 'C']
         """
-        from ezmsg.ledger.projections.drawing.births import drawn, grown
+        from ezmsg.ledger.projections.drawing.births import drawn, grown, lived
         from ezmsg.ledger.projections.questions.evidence import Evidence
+
+        def beside(archive: Archive) -> Lived:
+            evidence = Evidence(archive)
+            return lived(evidence.lifetimes, evidence.registration)
 
         def draw() -> Drawing:
             evidence = Evidence(self._archive)
             if known is None:
-                return drawn(evidence.lifetimes, evidence.registration)
+                there = None if other is None else other._archive.asked(lambda: beside(other._archive))
+                return drawn(evidence.lifetimes, evidence.registration, there)
             return grown(known, evidence.lifetimes, evidence.registration)
 
         return self._archive.asked(draw)  # of a damaged ledger, what came before the damage

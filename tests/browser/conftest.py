@@ -88,7 +88,7 @@ class Shown:
     def region(self, name: str) -> Any:
         return self.page.get_by_role("region", name=name, exact=True)
 
-    def edges(self, at: int | None = None, pin: int | None = None) -> dict[str, str]:
+    def edges(self, at: int | None = None, pin: int | str | None = None) -> dict[str, str]:
         """The edges of the moment, with what is said of each: the list that assistive tools read."""
         seq = self.at if at is None else at
         pinned = "" if pin is None else str(pin)

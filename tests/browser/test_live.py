@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
@@ -197,17 +199,65 @@ def test_a_damaged_ledger_says_so(show: Show, demo: Path, tmp_path: Path) -> Non
     shown.shot("damaged")
 
 
+def otherwise_wired(demo: Path, path: Path, upto: int, rig: int) -> Path:
+    """The demo up to an event, and then wired otherwise: an edge less, and two that it has never had."""
+    edges = [
+        EdgeDisconnected(from_topic="RIG/TUNER/OUTPUT_SETTINGS", to_topic="RIG/AMP/INPUT_SETTINGS", owner=rig),
+        EdgeConnected(from_topic="RIG/AMP/OUTPUT", to_topic="STORE/WRITER/INPUT", owner=rig),
+        EdgeConnected(from_topic="RIG/AMP/SOURCE/OUTPUT", to_topic="RIG/MONITOR/INPUT", owner=rig),
+    ]
+    with Ledger.open(demo, "r") as ledger, Ledger.open(path) as other:
+        for event in ledger.entries(0, upto):
+            other.append([structs.replace(event, seq=0, time=0)])
+        other.append(edges)
+    return path
+
+
 def test_another_ledger_is_compared_by_names(show: Show, demo: Path, landmarks: Any, tmp_path: Path) -> None:
-    other = tmp_path / "other.ledger"
-    other.write_bytes(demo.read_bytes())
-    shown = show(demo, "--with", other, query=f"?at={landmarks.visitor_connected}")
+    other = otherwise_wired(demo, tmp_path / "other.ledger", landmarks.visitor_connected, landmarks.rig_opened)
+    at = landmarks.gain_raised - 1
+    shown = show(demo, "--with", other, query=f"?at={at}")
+    writer = shown.page.locator('[data-address="STORE/WRITER"]')
+    assert writer.get_attribute("data-s") == "hidden"  # what only the other has is no part of this one
+    assert "RIG/AMP/OUTPUT -> STORE/WRITER/INPUT" not in shown.edges()
     group = shown.page.get_by_role("group", name="Compare with the other ledger")
-    group.get_by_role("textbox", name="Moment of the other ledger").fill(str(landmarks.visitor_opened - 1))
     group.get_by_role("button", name="Compare").click()
-    found = shown.page.get_by_role("region", name="By names")
-    found.wait_for()
-    assert "- RIG/AMP/OUTPUT -> VISITOR/SCOPE" in found.inner_text()
+    words = shown.page.get_by_role("region", name="By names")
+    words.wait_for()
+    with Ledger.open(other, "r") as ledger:
+        head = ledger.head
+    shown.until_address("pin", f"other:{head}")
+
+    def told(seq: int) -> dict[str, str]:
+        """As the command tells it, from there to here."""
+        with Ledger.open(demo, "r") as here, Ledger.open(other, "r") as there:
+            changes = Timeline(there).compare(head, seq, Timeline(here)).of("edges")
+        signs = {(False, True): "added", (True, False): "removed", (True, True): "other owners"}
+        return {" -> ".join(each.name): signs[bool(each.before), bool(each.after)] for each in changes}
+
+    for seq in (at, landmarks.visitor_opened - 1, landmarks.visitor_connected, landmarks.visitor_lost, at):
+        while shown.at != seq:
+            shown.page.keyboard.press("ArrowRight" if shown.at < seq else "ArrowLeft")
+        wanted = told(seq)
+        assert wanted["RIG/AMP/OUTPUT -> STORE/WRITER/INPUT"] == "removed"
+        assert {edge: word for edge, word in shown.edges(seq, f"other:{head}").items() if word} == wanted
+    assert writer.get_attribute("data-s") == "removed"
+    assert "gain 4 \u2192 2" in words.inner_text()
+    assert shown.page.locator('[data-address="RIG/AMP/GAIN"]').get_attribute("data-settings")
     shown.shot("with")
+    shown.open(f"?at={at}&pin=other:{head}&select=RIG/AMP/OUTPUT -> STORE/WRITER/INPUT")
+    assert "only in other.ledger" in shown.region("Inspector").inner_text()
+    shown.button("Stop").click()
+    assert "RIG/AMP/OUTPUT -> STORE/WRITER/INPUT" not in shown.edges(at)
+
+
+def test_a_moment_that_the_other_ledger_has_not(show: Show, demo: Path) -> None:
+    shown = show(demo, "--with", demo)
+    group = shown.page.get_by_role("group", name="Compare with the other ledger")
+    group.get_by_role("textbox").fill("mark:never")
+    group.get_by_role("textbox").press("Enter")
+    assert "never" in group.get_by_role("alert").inner_text()
+    shown.refused()
 
 
 def test_an_empty_ledger_and_one_of_refusals(show: Show, tmp_path: Path) -> None:

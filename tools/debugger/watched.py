@@ -49,6 +49,7 @@ class Watched:
         self.ledger = Ledger.open(path, "r")
         self.timeline = Timeline(self.ledger)
         self.other = None if other is None else Timeline(Ledger.open(other, "r"))
+        self.other_columns = Columns(self.epoch)
         self.gone: Trouble | None = None
         self.ending = False
         """Whether the server is about to end: streams, which have no end of their own, end then."""
@@ -101,8 +102,8 @@ class Watched:
         return self._place.seq
 
     def drawing(self) -> Drawing:
-        """All that ever lived, drawn when it is first asked for; after that it grows with the ledger."""
-        self._drawing = self.timeline.drawing(self._drawing)
+        """All that ever lived, in the other ledger too, drawn when it is first asked for; it grows with the ledger."""
+        self._drawing = self.timeline.drawing(self._drawing, self.other)
         return self._drawing
 
     def state_after(self, seq: int) -> GraphState:

@@ -94,3 +94,24 @@ def test_what_dropped_segments_had_registered_is_drawn(tmp_path: Path) -> None:
     check(document)
     assert [(box.address, box.type) for box in document.boxes] == [("RIG", "Bank"), ("VIEW", ""), ("RIG/A", "Filter")]
     assert len(document.edges) == 2
+
+
+@pytest.mark.parametrize("opened", range(8))
+def test_a_drawing_of_two_ledgers_follows_the_first_and_has_the_edges_of_both(ledger: Ledger, opened: int) -> None:
+    other = Ledger.memory()
+    for edge in (EDGES[2], ("RIG/A/OUT", "STORE/IN"), EDGES[0]):
+        other.append([ev.EdgeConnected(from_topic=edge[0], to_topic=edge[1], owner=None)])
+    growing, beside = Ledger.memory(), Timeline(other)
+    timeline = Timeline(growing)
+    events = [msgspec.structs.replace(event, seq=0, time=0) for event in ledger.entries()]
+    for event in events[:opened]:
+        growing.append([event])
+    drawing = timeline.drawing(None, beside)
+    assert set(drawing.document().edges) >= {EDGES[2], ("RIG/A/OUT", "STORE/IN"), EDGES[0]}
+    for event in events[opened:]:
+        growing.append([event])
+        drawing = timeline.drawing(drawing, beside)
+    document = drawing.document()
+    check(document)
+    assert sorted(document.edges) == sorted([*EDGES, ("RIG/A/OUT", "STORE/IN")])
+    assert {place for segment in document.segments for place in segment.edges} == set(range(4))

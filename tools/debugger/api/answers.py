@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ezmsg.ledger import __version__
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.look.diff import diff_document
 from ezmsg.ledger.tools.commands.look.log import Filter
@@ -93,6 +94,8 @@ def _ledger(watched: Watched, query: queries.Nothing) -> Document:
 
 
 def _lifetimes(watched: Watched, query: queries.Lifetimes) -> bytes:
+    if query.with_:
+        return watched.other_columns.octets(_other(watched).lifetimes)
     lifetimes = watched.timeline.lifetimes
     if query.component is not None:
         return watched.columns.settings(lifetimes, query.component)
@@ -101,6 +104,12 @@ def _lifetimes(watched: Watched, query: queries.Lifetimes) -> bytes:
         window = (query.first or 0, lifetimes.seq if query.last is None else query.last)
     known = query.after if query.epoch in (None, watched.epoch) else 0
     return watched.columns.octets(lifetimes, known, window)
+
+
+def _other(watched: Watched) -> Timeline:
+    if watched.other is None:
+        raise exits.Misuse("there is no other ledger", hint="Start with: ezmsg-ledger debug LEDGER --with OTHER")
+    return watched.other
 
 
 def _drawing(watched: Watched, query: queries.Nothing) -> Any:
@@ -114,11 +123,7 @@ def _state(watched: Watched, query: queries.At) -> Document:
 
 
 def _diff(watched: Watched, query: queries.Difference) -> Document:
-    there = None
-    if query.with_:
-        if watched.other is None:
-            raise exits.Misuse("there is no other ledger", hint="Start with: ezmsg-ledger debug LEDGER --with OTHER")
-        there = watched.other
+    there = _other(watched) if query.with_ else None
     return diff_document(watched.timeline, there, query.from_, query.to, query.by_name)
 
 

@@ -32,15 +32,16 @@ class Nothing(Query, frozen=True):
     """No parameters."""
 
 
-class Lifetimes(Query, frozen=True):
+class Lifetimes(Query, frozen=True, rename={"with_": "with"}):
     """``after``: the head of an answer that was given, of history ``epoch``; ``first`` and ``last``: a window of seqs;
-    ``component``: only when the settings of this one changed."""
+    ``component``: only when the settings of this one changed; ``with``: of the other ledger, all of it."""
 
     after: Seq = 0
     epoch: Seq | None = None
     first: Seq | None = None
     last: Seq | None = None
     component: Text | None = None
+    with_: bool = False
 
 
 class At(Query, frozen=True):

@@ -164,6 +164,14 @@ def test_two_ledgers_are_compared_by_names(
     assert twice.get("diff", from_="20", to="end", with_="true").body == json.loads(told.out)
 
 
+def test_the_lifetimes_and_the_edges_of_the_other_ledger(debug: Debug, night: Any, recorded: Any) -> None:
+    both, alone = debug(night.path, recorded.path), debug(recorded.path)
+    assert both.get("lifetimes", with_="true").octets == alone.get("lifetimes").octets
+    edges = [set(map(tuple, each.get("drawing").body["edges"])) for each in (alone, both)]
+    assert edges[0] < edges[1]
+    assert debug(night.path).get("lifetimes", with_="true").body["kind"] == "Misuse"
+
+
 def test_a_damaged_ledger_is_shown_up_to_the_damage(debug: Debug, night: Any, tmp_path: Path) -> None:
     path = tmp_path / "damaged.ledger"
     data = bytearray(night.path.read_bytes())

@@ -1,12 +1,13 @@
 // The bar above the graph, and the buttons that move through time.
 import { useState } from "react";
-import { Refused, ask, seqOf } from "./api";
+import { Refused, seqOf } from "./api";
 import { exported } from "./export";
 import { Refusal } from "./Inspector";
 import { model } from "./model";
 import { follow, go, pin, play, step, toNow } from "./moves";
-import type { Diff, Status, When } from "./shapes";
-import { LENSES, type Lens, get, set, useView } from "./store";
+import { compareWith } from "./other";
+import type { Status, When } from "./shapes";
+import { LENSES, type Lens, set, useView } from "./store";
 import { zoom } from "./Timeline";
 import { clock, day } from "./times";
 
@@ -40,7 +41,7 @@ export function Bar({ status, gone, search }: { status: Status | null; gone: "wa
 
 export function Transport() {
   const at = useView((view) => view.at);
-  const pinned = useView((view) => view.pin);
+  const pinned = useView((view) => (view.pinOther ? null : view.pin));
   const following = useView((view) => view.follow);
   const playing = useView((view) => view.playing);
   const speed = useView((view) => view.speed);
@@ -124,45 +125,36 @@ export function Asked({ answer }: { answer: When | Refused | null }) {
   );
 }
 
-/** The other ledger, compared by names with the moment. */
+/** The other ledger: a moment of it is pinned, and what is here compared with it by names. */
 export function With() {
   const other = model.ledger.other;
-  const [found, setFound] = useState<Diff | Refused | null>(null);
-  const [moment, setMoment] = useState("end");
+  const pin = useView((view) => (view.pinOther ? view.pin : null));
+  const [refused, setRefused] = useState<Refused | null>(null);
+  const [busy, setBusy] = useState(false);
   if (!other) return null;
-  const compare = () =>
-    ask<Diff>("diff", { from: get().at, to: moment, with: true }).then(setFound, (error) => error instanceof Refused && setFound(error));
+  const compare = async (event: React.FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const moment = String(new FormData(event.currentTarget).get("moment") ?? "").trim() || "end";
+    setBusy(true);
+    try {
+      await compareWith(model.other!, moment);
+      setRefused(null);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setRefused(error);
+    } finally {
+      setBusy(false);
+    }
+  };
   return (
-    <div className="with" role="group" aria-label="Compare with the other ledger">
-      <span title={other.ledger}>{`other: ${other.ledger.split("/").pop()}`}</span>
-      <input aria-label="Moment of the other ledger" value={moment} onChange={(event) => setMoment(event.target.value)} />
-      <button type="button" onClick={compare}>Compare</button>
-      {found instanceof Refused && <Refusal error={found} />}
-      {found && !(found instanceof Refused) && <ByName found={found} />}
-    </div>
+    <form className="with" role="group" aria-label="Compare with the other ledger" onSubmit={compare}>
+      <span title={other.ledger}>beside <b>{baseName(other.ledger)}</b></span>
+      <label>at <input name="moment" key={pin} type="text" aria-label="Moment of the other ledger" defaultValue={pin ?? "end"} title="A seq, a time, mark:NAME, run:N, start, end: of the other ledger" /></label>
+      <button type="submit" disabled={busy}>{busy ? "comparing ..." : "Compare"}</button>
+      {pin !== null && <button type="button" onClick={() => set({ pin: null, pinOther: false })}>Stop</button>}
+      {refused && <Refusal error={refused} />}
+    </form>
   );
 }
 
-const GROUPS = ["edges", "components", "settings", "sessions", "processes", "endpoints"] as const;
-
-function ByName({ found }: { found: Diff }) {
-  const name = (item: Record<string, unknown>) =>
-    item.from_topic ? `${item.from_topic} -> ${item.to_topic}` : String(item.component ?? item.what ?? item.label ?? "");
-  return (
-    <div className="by-name" role="region" aria-label="By names">
-      <p>{`seq ${found.a.seq} here, seq ${found.b.seq} there: ${found.same ? "the same by names" : "what is otherwise there"}`}</p>
-      {GROUPS.filter((group) => found[group].length).map((group) => (
-        <details key={group} open={found[group].length <= 12}>
-          <summary>{`${group} (${found[group].length})`}</summary>
-          <ul>
-            {found[group].slice(0, 100).map((item, place) => (
-              <li key={place} data-kind={item.change === "+" ? "added" : item.change === "-" ? "removed" : "others"}>
-                {`${item.change} ${name(item)}`}
-              </li>
-            ))}
-          </ul>
-        </details>
-      ))}
-    </div>
-  );
-}
+export const baseName = (path: string): string => path.split(/[\\/]/).pop() ?? path;

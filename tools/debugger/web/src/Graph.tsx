@@ -252,7 +252,7 @@ function EdgeList({ hover, close }: { hover: Hover; close: () => void }) {
 }
 
 function namesAt(drawing: Drawing, number: number): string[] {
-  return drawing.segments[number].edges.filter((edge) => model.edgeState(edge) !== "off").map((edge) => model.history.edgeName(edge));
+  return drawing.segments[number].edges.filter((edge) => model.edgeState(edge) !== "off").map((edge) => model.edgeName(edge));
 }
 
 const cameraOf = (flow: { getViewport(): { x: number; y: number; zoom: number } }) => flow.getViewport();
@@ -270,6 +270,7 @@ export class Painter {
   private frame = 0;
   private isStale = true;
   private selected: Element | null = null;
+  private foreign: ReadonlySet<number>;
 
   constructor(
     readonly drawing: Drawing,
@@ -277,7 +278,8 @@ export class Painter {
     below: HTMLCanvasElement,
     above: HTMLCanvasElement,
   ) {
-    this.scene = new Scene(below, above, drawing);
+    this.foreign = model.foreignBoxes();
+    this.scene = new Scene(below, above, drawing, this.foreign);
     const sizes = new ResizeObserver(() => {
       this.scene.resize(wrapper.clientWidth, wrapper.clientHeight);
       this.move(this.camera);
@@ -286,7 +288,7 @@ export class Painter {
     this.scene.resize(wrapper.clientWidth, wrapper.clientHeight);
     this.stops = [
       subscribe((now, then) => {
-        const isOther = now.pin !== then.pin || now.collapsed !== then.collapsed;
+        const isOther = now.pin !== then.pin || now.pinOther !== then.pinOther || now.collapsed !== then.collapsed;
         if (isOther || now.lens !== then.lens || now.select !== then.select || now.ghosts !== then.ghosts) this.paintAll();
         else if (now.at !== then.at) this.paintAll(now.pin !== null);
       }),
@@ -333,9 +335,9 @@ export class Painter {
   paintAll(names = true): void {
     model.mask();
     model.differences();
-    const { at, pin } = get();
-    this.present = model.boxesAt(at, this.present);
-    if (pin !== null) this.before = model.boxesAt(pin, this.before);
+    const { pin } = get();
+    this.present = model.boxesNow(this.present);
+    if (pin !== null) this.before = model.boxesThen(this.before);
     this.scene.related = related();
     this.paintBoxes(pin !== null);
     this.scene.paint(this.camera, this.present);
@@ -343,9 +345,9 @@ export class Painter {
   }
 
   private paintBoxes(pinned: boolean): void {
-    const { lens, collapsed, select: selected } = get();
+    const { lens, collapsed, select: selected, pinOther } = get();
     const hidden = new Set(collapsed);
-    const changed = pinned ? model.differences()!.settings : null;
+    const changed = pinned ? (model.differences()?.settings ?? null) : null;
     const colours = lens === "process" ? processColours() : null;
     const recent = lens === "settings" && !pinned ? recentSettings() : null;
     for (const box of this.drawing.boxes) {
@@ -356,8 +358,9 @@ export class Painter {
       let state = is ? "on" : "off";
       if (pinned && is !== was) state = is ? "added" : "removed";
       if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
+      if (!pinOther && this.foreign.has(box.place)) state = "hidden";
       const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
-      const text = badge ? String(badge) : "";
+      const text = !badge ? "" : pinOther ? "\u2260" : String(badge);
       const colour = colours?.get(box.address) ?? "";
       const shown = painted.get(element);
       if (shown && shown.state === state && shown.text === text && shown.colour === colour) continue;

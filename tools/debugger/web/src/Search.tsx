@@ -17,7 +17,8 @@ export function Search({ close }: { close: () => void }) {
     const topics = [...(model.drawing?.ofTopic.keys() ?? model.history.topics)].map((topic) => `topic ${topic}`);
     const sessions = [...model.history.sessions.keys()].map((id) => `session ${id}`);
     const edges = Array.from({ length: Math.min(model.history.edgeTo.length, 20_000) }, (_, edge) => model.history.edgeName(edge));
-    return [...boxes, ...topics, ...sessions, ...edges].map((subject) => ({ subject, shown: shownSubject(subject), key: `${subject} ${shownSubject(subject)}`.toLowerCase() }));
+    const foreign = model.other?.foreign ?? [];
+    return [...boxes, ...topics, ...sessions, ...edges, ...foreign].map((subject) => ({ subject, shown: shownSubject(subject), key: `${subject} ${shownSubject(subject)}`.toLowerCase() }));
   }, []);
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((each) => words.every((word) => each.key.includes(word)));

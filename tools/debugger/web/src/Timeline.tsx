@@ -109,7 +109,7 @@ export function Timeline({ spans, version }: { spans: Span[] | null; version: nu
   useEffect(
     () =>
       subscribe((now, then) => {
-        if (now.at !== then.at || now.pin !== then.pin) paintMoment(moment.current!, new Axis(size[0]), size[1]);
+        if (now.at !== then.at || now.pin !== then.pin || now.pinOther !== then.pinOther) paintMoment(moment.current!, new Axis(size[0]), size[1]);
       }),
     [size],
   );
@@ -499,7 +499,8 @@ function idle(context: CanvasRenderingContext2D, axis: Axis, height: number): vo
 function paintMoment(canvas: HTMLCanvasElement, axis: Axis, height: number): void {
   const context = begin(canvas);
   const colours = palette();
-  const { at, pin } = get();
+  const { at, pinOther } = get();
+  const pin = pinOther ? null : get().pin;
   const x = axis.x(at);
   context.fillStyle = colours.future;
   context.fillRect(x + 1, 0, axis.width - x, height);

@@ -1,6 +1,7 @@
 // The edges of the moment as a list, for assistive tools and tests: the canvas says nothing to them. It is brought up to
 // date when the moment rests, and only what changed is touched.
 import { model } from "./model";
+import { FOREIGN } from "./other";
 import { get, subscribe } from "./store";
 
 const REST_MS = 120;
@@ -17,7 +18,8 @@ export function announce(list: HTMLUListElement): () => void {
 
   const update = () => {
     const wanted = new Map<number, string>();
-    const pinned = get().pin !== null;
+    const { pin, pinOther } = get();
+    const pinned = pin !== null;
     const held = model.history.allHolders(get().at);
     let left = 0;
     model.mask();
@@ -27,6 +29,13 @@ export function announce(list: HTMLUListElement): () => void {
       if (state === "off" || (state === "between" && !pinned)) continue;
       if (wanted.size < LISTED_MAX) wanted.set(edge, state === "on" ? "" : WORDS[state]);
       else left++;
+    }
+    if (pinOther) {
+      model.other!.foreignOwners.forEach((owners, place) => {
+        if (!owners) return;
+        if (wanted.size < LISTED_MAX) wanted.set(FOREIGN + place, WORDS.removed);
+        else left++;
+      });
     }
     for (const [edge, item] of items) {
       if (!wanted.has(edge)) {
@@ -38,7 +47,7 @@ export function announce(list: HTMLUListElement): () => void {
       let item = items.get(edge);
       if (!item) {
         item = document.createElement("li");
-        const name = model.history.edgeName(edge);
+        const name = model.edgeName(edge);
         item.textContent = name;
         item.setAttribute("aria-label", name);
         items.set(edge, item);
@@ -55,7 +64,7 @@ export function announce(list: HTMLUListElement): () => void {
     if (left) list.append(more);
     else more.remove();
     list.dataset.at = String(get().at);
-    list.dataset.pin = String(get().pin ?? "");
+    list.dataset.pin = pin === null ? "" : `${pinOther ? "other:" : ""}${pin}`;
   };
 
   const later = () => {
@@ -64,7 +73,7 @@ export function announce(list: HTMLUListElement): () => void {
   };
   update();
   const stop = subscribe((now, then) => {
-    if (now.at !== then.at || now.pin !== then.pin) later();
+    if (now.at !== then.at || now.pin !== then.pin || now.pinOther !== then.pinOther) later();
   });
   return () => (stop(), clearTimeout(waiting));
 }

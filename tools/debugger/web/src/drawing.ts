@@ -58,7 +58,8 @@ export class Drawing {
   readonly height: number;
   readonly simplified: boolean;
 
-  constructor(form: DrawingForm, history: History) {
+  /** `places`: where the history has each edge of the form, when it is not where the form has it. */
+  constructor(form: DrawingForm, history: History, places: number[] | null = null) {
     this.width = form.width;
     this.height = form.height;
     this.simplified = form.simplified;
@@ -74,7 +75,7 @@ export class Drawing {
     });
     const count = history.edgeTo.length; // the places are those of the lifetimes; one may have come since these
     for (const [points, edges] of form.segments) {
-      const known = edges.filter((place) => place < count);
+      const known = places ? edges.map((place) => places[place]) : edges.filter((place) => place < count);
       const number = this.segments.length;
       const box: Segment["box"] = [points[0], points[1], points[0], points[1]];
       for (let i = 2; i < points.length; i += 2) {

@@ -66,7 +66,7 @@ function picture(): { text: string; width: number; height: number } | null {
       out.push(`<polyline points="${points.trim()}" fill="none" stroke="${paint[state]}" stroke-width="${state === "on" ? 1.3 : 2.2}" stroke-linejoin="round"${dash[state]}/>`);
     }
   }
-  const present = model.boxesAt(get().at, new Uint16Array(0));
+  const present = model.boxesNow(new Uint16Array(0));
   for (const box of drawing.boxes) {
     const there = present[box.place] > 0;
     if (box.kind !== "collection") {

@@ -263,6 +263,17 @@ export class History {
     return out;
   }
 
+  /** For each edge that stands just after event seq a number that tells the names of its owners apart, into `sign`. */
+  nameSigns(seq: number, sign: Uint32Array, codeOf: (owner: number) => number): void {
+    sign.fill(0);
+    const upto = above(this.born, seq);
+    for (let i = 0; i < upto; i++) {
+      if (this.died.data[i] <= seq) continue;
+      const edge = this.edge.data[i];
+      sign[edge] = (sign[edge] + Math.imul(codeOf(this.owner.data[i]) + 1, 2654435761)) >>> 0;
+    }
+  }
+
   /** The time of event seq in seconds since the epoch; 0 before the first. */
   timeOf(seq: number): number {
     const place = above(this.timeSeq, seq) - 1;

@@ -5,15 +5,16 @@ import { Component, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { announce } from "./announce";
 import { Refused, ask, octets, seqOf } from "./api";
-import { Asked, Bar, Transport, With } from "./Bar";
+import { Asked, Bar, Transport, With, baseName } from "./Bar";
 import { Drawing, type DrawingForm } from "./drawing";
 import { Events } from "./Events";
-import { Graph } from "./Graph";
+import { Graph, view } from "./Graph";
 import { History } from "./history";
 import { Inspector, Refusal } from "./Inspector";
 import { listenToKeys } from "./keys";
 import { listen } from "./live";
 import { model } from "./model";
+import { Other, followRest } from "./other";
 import type { Events as Piece, Ledger, Status, Trouble, When } from "./shapes";
 import { Keys, Search } from "./Search";
 import { fromAddress, get, mirrorAddress, set, useView } from "./store";
@@ -34,6 +35,7 @@ async function load(): Promise<void> {
   const history = new History();
   history.take(data);
   model.history = history;
+  if (ledger.other) model.other ??= new Other();
   model.forget();
   const held = new Map<string, number>();
   for (let i = 0; i < history.owner.length; i++) {
@@ -53,6 +55,10 @@ async function opened(): Promise<void> {
   else if (at !== null) {
     seq = await seqOf(at);
     follow = false;
+  }
+  if (rest.pinOther) {
+    if (model.other) await model.other.load();
+    else Object.assign(rest, { pin: null, pinOther: false });
   }
   set({ ...rest, at: seq, follow });
   mirrorAddress();
@@ -92,11 +98,16 @@ function Page() {
   useEffect(() => announce(edges.current!), [version, drawing]);
 
   useEffect(() => {
+    if (!model.other) return;
+    return followRest(model.other, () => (view.painter?.paintAll(), setVersion((value) => value + 1)));
+  }, []);
+
+  useEffect(() => {
     let due = 0;
     let busy = false;
     const anew = async () => {
       await load();
-      set({ at: Math.min(get().at, model.history.head), pin: null });
+      set({ at: Math.min(get().at, model.history.head), pin: null, pinOther: false });
       await draw();
       setVersion((value) => value + 1);
     };
@@ -176,7 +187,18 @@ function Page() {
 
 function Legend() {
   const pin = useView((view) => view.pin);
+  const pinOther = useView((view) => view.pinOther);
   const lens = useView((view) => view.lens);
+  if (pinOther && model.ledger.other) {
+    const there = baseName(model.ledger.other.ledger);
+    return (
+      <ul className="legend" aria-label="Legend">
+        <li data-kind="added">{`added: only here, not in ${there}`}</li>
+        <li data-kind="removed">{`removed: only in ${there}`}</li>
+        <li data-kind="others">other owners</li>
+      </ul>
+    );
+  }
   if (pin !== null) {
     return (
       <ul className="legend" aria-label="Legend">

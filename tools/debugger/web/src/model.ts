@@ -1,6 +1,7 @@
 // What the page knows, in one place: the ledger, its history, its drawing, and the masks of the moment and of the pin.
 import { type Box, Drawing, type DrawingForm } from "./drawing";
-import { History, Mask } from "./history";
+import { History, Mask, above } from "./history";
+import { FOREIGN, Other, nameCodes, namedNow } from "./other";
 import { Colours } from "./palette";
 import type { Ledger, Status } from "./shapes";
 import { get } from "./store";
@@ -16,6 +17,8 @@ export interface Difference {
   others: number[];
   /** Edges that came and went in between. */
   between: number[];
+  /** Edges that stand at both ends, but not all the time. */
+  interrupted: number[];
   sessionsCame: number[];
   sessionsWent: number[];
   sessionsBetween: number[];
@@ -34,52 +37,97 @@ class Model {
   pinned = new Mask();
   colours = new Colours();
   hosts = new Colours();
-  /** For each fact of a kind that shows a box: the box. */
-  private factBox: Int32Array<ArrayBuffer> = new Int32Array(0);
-  private factCount = 0;
+  /** The ledger of `--with`; null without one. */
+  other: Other | null = null;
+  /** For each fact of a kind that shows a box, of each history: the box. */
+  private factBoxes = new Map<History, Int32Array<ArrayBuffer>>();
+  /** Whether the masks are by names, as the other ledger's are. */
+  private byName = false;
   private topicPublished: Uint16Array<ArrayBuffer> = new Uint16Array(0);
   private publishedAt = "";
   private anyPublished = false;
   private difference: { key: string; found: Difference } | null = null;
 
   takeDrawing(form: DrawingForm): void {
-    this.drawing = new Drawing(form, this.history);
-    this.factCount = 0;
+    const places = this.other && form.edges.map(([from, to]) => this.other!.placeOf(`${from} -> ${to}`, this.history));
+    this.drawing = new Drawing(form, this.history, places);
+    this.factBoxes.clear();
   }
 
   /** Masks for the moment and, when one is set, the pin. Cost: one scan each. */
   mask(): void {
-    const { at, pin } = get();
+    const { at, pin, pinOther } = get();
     const edges = this.history.edgeTo.length;
-    if (this.now.seq !== at || this.now.owners.length !== edges) this.history.at(at, this.now);
-    if (pin !== null && (this.pinned.seq !== pin || this.pinned.owners.length !== edges)) this.history.at(pin, this.pinned);
+    if (this.byName !== pinOther) {
+      this.forget();
+      this.byName = pinOther;
+    }
+    if (this.now.seq !== at || this.now.owners.length !== edges) {
+      this.history.at(at, this.now);
+      if (pinOther) this.history.nameSigns(at, this.now.sign, nameCodes(this.history));
+    }
+    if (pin === null || (this.pinned.seq === pin && this.pinned.owners.length === edges)) return;
+    if (!pinOther) this.history.at(pin, this.pinned);
+    else if (this.other?.history) this.other.at(pin, this.history, this.pinned);
   }
 
   forget(): void {
     this.pinned.seq = this.now.seq = -1;
     this.publishedAt = "";
     this.difference = null;
+    this.other?.forget();
   }
 
-  /** How many facts show each box at a moment. Cost: one scan. */
-  boxesAt(seq: number, out: Uint16Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
+  edgeName(edge: number): string {
+    return edge >= FOREIGN ? this.other!.foreign[edge - FOREIGN] : this.history.edgeName(edge);
+  }
+
+  /** The place of an edge by its name, also of one that only the other ledger has. */
+  edgePlace(name: string): number | undefined {
+    return this.history.edgePlace(name) ?? this.other?.foreignPlace(name);
+  }
+
+  /** How many facts show each box at the moment. Cost: one scan. */
+  boxesNow(out: Uint16Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
+    return this.boxesAt(this.history, get().at, this.now, out);
+  }
+
+  /** The same at the pin. */
+  boxesThen(out: Uint16Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
+    const { pin, pinOther } = get();
+    const there = pinOther ? this.other?.history : this.history;
+    return there ? this.boxesAt(there, pin!, this.pinned, out) : out;
+  }
+
+  private boxesAt(history: History, seq: number, mask: Mask, out: Uint16Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
     const drawing = this.drawing;
-    const { factBorn, factDied } = this.history;
     if (!drawing) return out;
-    this.findBoxes(drawing);
+    const { factBorn, factDied } = history;
+    const boxOf = this.findBoxes(drawing, history);
     if (out.length !== drawing.boxes.length) out = new Uint16Array(drawing.boxes.length);
     else out.fill(0);
-    for (let i = 0; i < factBorn.length && factBorn.data[i] <= seq; i++) {
-      const box = this.factBox[i];
+    const upto = above(factBorn, seq);
+    for (let i = 0; i < upto; i++) {
+      const box = boxOf[i];
       if (box >= 0 && factDied.data[i] > seq) out[box]++;
     }
-    const mask = seq === this.now.seq ? this.now : seq === this.pinned.seq ? this.pinned : null;
-    if (mask) this.touch(drawing, mask, out);
+    this.touch(drawing, mask, out);
+    if (history === this.other?.history) this.touchForeign(drawing, out);
     for (let place = drawing.boxes.length - 1; place >= 0; place--) {
       const parent = drawing.boxes[place].parent;
       if (parent >= 0 && out[place]) out[parent]++;
     }
     return out;
+  }
+
+  private touchForeign(drawing: Drawing, out: Uint16Array): void {
+    this.other!.foreignOwners.forEach((held, place) => {
+      if (!held) return;
+      for (const topic of this.other!.foreign[place].split(" -> ")) {
+        const box = drawing.ofTopic.get(topic);
+        if (box && box.kind !== "collection") out[box.place] = 1;
+      }
+    });
   }
 
   /** A box at which an edge ends is there, whoever has registered it. */
@@ -111,9 +159,10 @@ class Model {
     return this.ends;
   }
 
-  private findBoxes(drawing: Drawing): void {
-    const { factKey, factValue, keys, values } = this.history;
-    if (this.factCount === factKey.length && this.factBox.length >= factKey.length) return;
+  private findBoxes(drawing: Drawing, history: History): Int32Array<ArrayBuffer> {
+    const { factKey, factValue, keys, values } = history;
+    const known = this.factBoxes.get(history);
+    if (known?.length === factKey.length) return known;
     const found = new Int32Array(factKey.length).fill(-1);
     for (let i = 0; i < factKey.length; i++) {
       const [kind, name] = keys[factKey.data[i]];
@@ -126,8 +175,22 @@ class Model {
       }
       if (box) found[i] = box.place;
     }
-    this.factBox = found;
-    this.factCount = factKey.length;
+    this.factBoxes.set(history, found);
+    return found;
+  }
+
+  /** Boxes that only the other ledger has: they are there only while the two are compared. */
+  foreignBoxes(): ReadonlySet<number> {
+    const drawing = this.drawing;
+    if (!this.other || !drawing) return NO_BOXES;
+    const own = new Set<number>(this.findBoxes(drawing, this.history));
+    for (const end of this.edgeBoxes(drawing)) own.add(end);
+    const out = new Set<number>();
+    for (let place = drawing.boxes.length - 1; place >= 0; place--) {
+      if (own.has(place)) own.add(drawing.boxes[place].parent);
+      else out.add(place);
+    }
+    return out;
   }
 
   /** For each topic, whether a publisher's messages can come to it at the moment; null when nobody ever published. */
@@ -175,6 +238,7 @@ class Model {
   }
 
   edgeState(edge: number): EdgeState {
+    if (edge >= FOREIGN) return get().pinOther && this.other!.foreignOwners[edge - FOREIGN] ? "removed" : "off";
     const now = this.now.owners[edge] > 0;
     if (get().pin === null) return now ? "on" : "off";
     const then = this.pinned.owners[edge] > 0;
@@ -191,57 +255,74 @@ class Model {
 
   /** What differs from the pin to the moment, either way round; null without a pin. Cost: a scan. */
   differences(): Difference | null {
-    const { pin, at } = get();
-    if (pin === null) return null;
-    const key = `${pin} ${at} ${this.history.head}`;
+    const { pin, pinOther, at } = get();
+    if (pin === null || (pinOther && !this.other?.history)) return null;
+    const named = pinOther ? namedNow(this.other!) : null;
+    const key = `${pin} ${pinOther} ${at} ${this.history.head} ${named !== null}`;
     if (this.difference?.key === key) return this.difference.found;
     this.mask();
-    const { history, now, pinned } = this;
+    const { now, pinned } = this;
     const found: Difference = {
-      added: [], removed: [], others: [], between: [], sessionsCame: [], sessionsWent: [], sessionsBetween: [],
+      added: [], removed: [], others: [], between: [], interrupted: [], sessionsCame: [], sessionsWent: [], sessionsBetween: [],
       boxesCame: [], boxesWent: [], settings: new Map(),
     };
-    const [low, high] = pin <= at ? [pin, at] : [at, pin];
     this.betweenEdges.clear();
-    for (let i = 0; i < history.born.length && history.born.data[i] <= high; i++) {
-      const edge = history.edge.data[i];
-      if (history.born.data[i] > low && history.died.data[i] <= high && !now.owners[edge] && !pinned.owners[edge]) {
-        this.betweenEdges.add(edge);
-      }
-    }
-    found.between = [...this.betweenEdges];
+    if (!pinOther) this.findBetween(found, Math.min(pin, at), Math.max(pin, at));
     for (let edge = 0; edge < now.owners.length; edge++) {
       const [is, was] = [now.owners[edge] > 0, pinned.owners[edge] > 0];
       if (is && !was) found.added.push(edge);
       else if (was && !is) found.removed.push(edge);
       else if (is && now.sign[edge] !== pinned.sign[edge]) found.others.push(edge);
     }
+    if (pinOther) {
+      this.other!.foreignOwners.forEach((held, place) => held && found.removed.push(FOREIGN + place));
+      for (const item of named?.settings ?? []) found.settings.set(String(item.component), 1);
+    }
+    const there = pinOther ? this.other!.history! : this.history;
+    const [before, after] = [componentsAt(there, pin), componentsAt(this.history, at)];
+    found.boxesCame = [...after].filter((name) => !before.has(name));
+    found.boxesWent = [...before].filter((name) => !after.has(name));
+    this.difference = { key, found };
+    return found;
+  }
+
+  /** Within one history: sessions, what came and went between two of its events, and settings that changed. */
+  private findBetween(found: Difference, low: number, high: number): void {
+    const { history, now, pinned } = this;
+    const { pin, at } = get();
+    const held = new Map<number, number>(); // of edges that stand at both ends: until when they are held without a break
+    const broken = new Set<number>();
+    for (let i = 0; i < history.born.length && history.born.data[i] <= high; i++) {
+      const edge = history.edge.data[i];
+      const [born, died] = [history.born.data[i], history.died.data[i]];
+      if (died <= low) continue;
+      if (now.owners[edge] && pinned.owners[edge]) {
+        const until = held.get(edge);
+        if (until !== undefined && born > until) broken.add(edge);
+        if (until === undefined || died > until) held.set(edge, died);
+      } else if (born > low && died <= high && !now.owners[edge] && !pinned.owners[edge]) this.betweenEdges.add(edge);
+    }
+    found.between = [...this.betweenEdges];
+    found.interrupted = [...broken];
     for (const session of history.sessions.values()) {
-      const [is, was] = [lives(session, at), lives(session, pin)];
+      const [is, was] = [lives(session, at), lives(session, pin!)];
       if (is && !was) found.sessionsCame.push(session.id);
       else if (was && !is) found.sessionsWent.push(session.id);
       else if (!is && session.born > low && session.died <= high) found.sessionsBetween.push(session.id);
     }
-    for (let i = 0; i < history.factBorn.length && history.factBorn.data[i] <= high; i++) {
-      const [kind, name] = history.keys[history.factKey.data[i]];
-      if (kind !== "component") continue;
-      const row = { born: history.factBorn.data[i], died: history.factDied.data[i] };
-      const [is, was] = [lives(row, at), lives(row, pin)];
-      if (is && !was) found.boxesCame.push(String(name));
-      else if (was && !is) found.boxesWent.push(String(name));
-    }
-    const both = new Set(found.boxesCame.filter((name) => found.boxesWent.includes(name)));
-    found.boxesCame = found.boxesCame.filter((name) => !both.has(name));
-    found.boxesWent = found.boxesWent.filter((name) => !both.has(name));
-    for (let i = 0; i < history.setBorn.length && history.setBorn.data[i] <= high; i++) {
-      if (history.setBorn.data[i] <= low) continue;
+    for (let i = above(history.setBorn, low); i < history.setBorn.length && history.setBorn.data[i] <= high; i++) {
       const name = String(history.keys[history.setKey.data[i]][1]);
       found.settings.set(name, (found.settings.get(name) ?? 0) + 1);
     }
-    this.difference = { key, found };
-    return found;
   }
 }
+
+function componentsAt(history: History, seq: number): Set<string> {
+  return new Set(history.factsAt(seq, COMPONENTS).map((fact) => String(fact.name)));
+}
+
+const COMPONENTS: ReadonlySet<string> = new Set(["component"]);
+const NO_BOXES: ReadonlySet<number> = new Set();
 
 const lives = (row: { born: number; died: number }, seq: number) => row.born <= seq && seq < row.died;
 

@@ -69,7 +69,8 @@ export function follow(on: boolean): void {
 }
 
 export function pin(): void {
-  set({ pin: get().pin === null ? get().at : null });
+  const { pin: before, pinOther, at } = get();
+  set({ pin: before === null || pinOther ? at : null, pinOther: false });
 }
 
 /** Back to now: no pin, the last event, following when somebody records. */

@@ -8,7 +8,7 @@ export function related(): Set<number> | null {
   if (!select) return null;
   const { history, now, drawing } = model;
   const out = new Set<number>();
-  const place = history.edgePlace(select);
+  const place = model.edgePlace(select);
   if (place !== undefined) {
     out.add(place);
     return out;
@@ -17,7 +17,8 @@ export function related(): Set<number> | null {
   const [kind, name] = [select.slice(0, space), select.slice(space + 1)];
   if (kind === "session") {
     const wanted = Number(name);
-    const seqs = get().pin === null ? [at] : [at, get().pin!];
+    const { pin, pinOther } = get();
+    const seqs = pin === null || pinOther ? [at] : [at, pin];
     for (let row = 0; row < history.owner.length && history.born.data[row] <= Math.max(...seqs); row++) {
       if (history.owner.data[row] !== wanted) continue;
       if (seqs.some((seq) => history.born.data[row] <= seq && history.died.data[row] > seq)) out.add(history.edge.data[row]);

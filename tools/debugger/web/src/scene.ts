@@ -1,9 +1,10 @@
 // Paints a moment, or a difference, of the drawing on two canvases: edges and collections below the units, and names
 // above them. Nothing here touches an element of the graph but these two.
-import type { Drawing, Segment } from "./drawing";
+import type { Box, Drawing, Segment } from "./drawing";
 import { ON_CANVAS } from "./edges";
 import type { EdgeState } from "./model";
 import { model } from "./model";
+import { FOREIGN } from "./other";
 import { palette } from "./palette";
 import { get } from "./store";
 
@@ -44,7 +45,13 @@ export class Scene {
     private below: HTMLCanvasElement,
     private above: HTMLCanvasElement,
     readonly drawing: Drawing,
+    /** Boxes that only the other ledger has. */
+    private foreign: ReadonlySet<number>,
   ) {}
+
+  private isForeign(box: Box): boolean {
+    return this.foreign.size > 0 && !get().pinOther && this.foreign.has(box.place);
+  }
 
   /** Fit both canvases to the size of the place that they lie in. */
   resize(width: number, height: number): void {
@@ -100,7 +107,7 @@ export class Scene {
     const colours = palette();
     context.lineWidth = 1 / camera.zoom;
     for (const box of this.drawing.boxes) {
-      if (box.kind !== "collection" || this.drawing.isInside(box, collapsed)) continue;
+      if (box.kind !== "collection" || this.drawing.isInside(box, collapsed) || this.isForeign(box)) continue;
       if (box.x > seen[2] || box.y > seen[3] || box.x + box.w < seen[0] || box.y + box.h < seen[1]) continue;
       context.globalAlpha = this.present[box.place] || get().pin !== null ? 1 : 0.45;
       context.beginPath();
@@ -191,7 +198,7 @@ export class Scene {
         return;
       }
       if (!alive.length) {
-        if (ghosts && few) add("0ghost", number);
+        if (ghosts && few && segment.edges.some((edge) => edge < FOREIGN)) add("0ghost", number);
       } else if (lens === "owner") {
         const owner = now.owner[alive[0]];
         const shared = alive.some((edge) => now.owners[edge] > 1 || now.owner[edge] !== owner);
@@ -206,7 +213,8 @@ export class Scene {
   }
 
   private counts(edge: number): boolean {
-    return model.now.owners[edge] > 0 || (get().pin !== null && model.pinned.owners[edge] > 0);
+    const state = model.edgeState(edge);
+    return state !== "off" && state !== "between";
   }
 
   /** A cable of many edges keeps its grey, and a count says what changed in it; a line of one edge shows that itself. */
@@ -307,6 +315,7 @@ export class Scene {
     context.textBaseline = "top";
     const collections = this.drawing.boxes.filter((box) => box.kind === "collection").sort((a, b) => a.depth - b.depth);
     for (const box of collections) {
+      if (this.isForeign(box)) continue;
       if (box.x > seen[2] || box.y > seen[3] || box.x + box.w < seen[0] || box.y + box.h < seen[1]) continue;
       const width = context.measureText(box.name).width;
       if (width > Math.max(box.w, 40 / camera.zoom)) continue;
@@ -366,10 +375,9 @@ export class Scene {
 
   /** The collections around either end of an edge. */
   private around(edge: number): Set<number> {
-    const { history } = model;
     const out = new Set<number>();
-    for (const side of [history.edgeFrom, history.edgeTo]) {
-      const end = this.drawing.ofTopic.get(history.topics[side.data[edge]]);
+    for (const topic of model.edgeName(edge).split(" -> ")) {
+      const end = this.drawing.ofTopic.get(topic);
       if (!end) continue;
       for (let box = end.kind === "collection" ? end.place : end.parent; box >= 0; box = this.drawing.boxes[box].parent) out.add(box);
     }

@@ -6,7 +6,9 @@ export const LENSES: Lens[] = ["wiring", "owner", "settings", "process"];
 
 export interface View {
   at: number;
+  /** A moment that is compared with; of the other ledger, when `pinOther`. */
   pin: number | null;
+  pinOther: boolean;
   lens: Lens;
   /** As the command line names it: "A -> B", "unit U", "topic T", "session 12", "process 7", "collection C". */
   select: string | null;
@@ -25,6 +27,7 @@ export interface View {
 let view: View = {
   at: 0,
   pin: null,
+  pinOther: false,
   lens: "wiring",
   select: null,
   follow: false,
@@ -70,6 +73,8 @@ export function fromAddress(): { at: string | null } & Partial<View> {
     return text !== null && /^\d+$/.test(text) ? Number(text) : null;
   };
   const change: Partial<View> = { pin: number("pin"), select: query.get("select") };
+  const there = /^other:(\d+)$/.exec(query.get("pin") ?? "");
+  if (there) Object.assign(change, { pin: Number(there[1]), pinOther: true });
   const lens = query.get("lens") as Lens | null;
   if (lens && LENSES.includes(lens)) change.lens = lens;
   if (query.get("axis") === "time") change.axis = "time";
@@ -85,7 +90,7 @@ export function fromAddress(): { at: string | null } & Partial<View> {
 export function query(now: View, following: boolean): string {
   const out = new URLSearchParams();
   if (!following) out.set("at", String(now.at));
-  if (now.pin !== null) out.set("pin", String(now.pin));
+  if (now.pin !== null) out.set("pin", `${now.pinOther ? "other:" : ""}${now.pin}`);
   if (now.select) out.set("select", now.select);
   if (now.lens !== "wiring") out.set("lens", now.lens);
   if (now.axis === "time") out.set("axis", "time");
