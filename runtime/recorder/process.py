@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
+from ezmsg.ledger.runtime.recorder import child
 from ezmsg.ledger.storage.flusher import Durability
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -75,20 +75,13 @@ class Recorder:
                 hint="Stop it first, or make another one.",
                 kind="LedgerLocked",
             )
-        # -P: a json.py in the folder where a pipeline is started belongs to the pipeline
-        command = [sys.executable, "-P", "-m", "ezmsg.ledger.runtime.server"]
-        command += [self._ledger, "--durability", self._durability]
+        command = [self._ledger, "--durability", self._durability]
         if self._address is not None:
             command += ["--address", self._address]
-        apart: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         environment = {**os.environ}
         environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
-        process = subprocess.Popen(
-            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, **apart
+        process = child.start(
+            "ezmsg.ledger.runtime.server", command, stdout=subprocess.PIPE, environment=environment
         )
         self._process = process
         _started.add(self)
@@ -147,17 +140,12 @@ class Recorder:
         _started.discard(self)
         if process is None:
             return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        child.let_go(process)
+        child.wait(process, STOP_TIMEOUT_S)
         self.unwritten = process.returncode == UNWRITTEN
         if self._watcher is not None:
             self._watcher.join()
+        assert process.stdout is not None
         process.stdout.close()
 
     def __enter__(self) -> "Recorder":

@@ -6,10 +6,13 @@ leave the function as it is. ``tools/cli.py`` makes the command of it.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click import option as option
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.recorder.followers import Follower
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,3 +64,13 @@ debug = flag("--debug", help="Open the debugger on the recording, in a process o
 def at(help: str, default: str | None = "end") -> Callable[[F], F]:
     """The option ``--at``, which takes a moment."""
     return option("--at", metavar="MOMENT", default=default, help=help)
+
+
+def followers(debug: bool) -> "list[Follower]":
+    """What is to follow a recording, by its command's options. Raises CannotServe when the extra is not installed."""
+    found = []
+    if debug:
+        from ezmsg.ledger.tools.debugger.process import debugger
+
+        found.append(debugger())
+    return found

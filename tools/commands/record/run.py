@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, CannotListen
+from ezmsg.ledger.runtime.recorder.followers import Followers
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed, exit_text, signal_name
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
@@ -21,9 +22,6 @@ from ezmsg.ledger.tools.input.location import give_back, shortened, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import report
 from ezmsg.ledger.tools.text.run_summary import summarise
-
-if TYPE_CHECKING:
-    from ezmsg.ledger.tools.debugger.process import DebuggerProcess
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
@@ -68,11 +66,16 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    beside = _beside() if debug else None
+    followers = Followers(options.followers(debug))
     wanted = address_or_default(address)
     new = ledger is None or not os.path.lexists(ledger)
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
-    recorder = Recorder(location, wanted, durability, _tell_death)
+
+    def tell_death(code: int) -> None:
+        _tell_death(code)
+        followers.end()
+
+    recorder = Recorder(location, wanted, durability, tell_death)
     try:
         recorder.start()
     except RecorderFailed as error:
@@ -81,10 +84,9 @@ def run(
         if error.kind == CannotListen.__name__:
             raise no_listening(error, address) from error
         raise
-    with Signals() as signals:
+    with Signals() as signals, followers:
         print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
-        if beside is not None:
-            beside.start(recorder.location)
+        followers.start(recorder.location)
         try:
             command = [sys.executable, *(["-m"] if module else []), *script]
             code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address}, recorder.script_began)
@@ -92,16 +94,9 @@ def run(
         finally:
             ended = recorder.ended
             recorder.stop()
-            if beside is not None:
-                beside.stop()
+            followers.end()
         _conclude(code, ended, recorder, new)
     return code if code >= 0 else exits.SIGNALLED - code
-
-
-def _beside() -> "DebuggerProcess":
-    from ezmsg.ledger.tools.debugger.process import DebuggerProcess
-
-    return DebuggerProcess()
 
 
 NOTEBOOK = (

@@ -1,6 +1,5 @@
 """``serve``: a recording graph server in the foreground."""
 
-import contextlib
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import click
 
 from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, EVERYWHERE, PORT_MAX, CannotListen
+from ezmsg.ledger.runtime.recorder.followers import Followers
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
@@ -87,12 +87,7 @@ def serve(
     """
     rotation = rotation_of(rotate, keep, compress)
     wanted = address_or_default(address)
-    if debug:
-        from ezmsg.ledger.tools.debugger.process import DebuggerProcess
-
-        beside: contextlib.AbstractContextManager[DebuggerProcess | None] = DebuggerProcess()
-    else:
-        beside = contextlib.nullcontext()
+    followers = Followers(options.followers(debug))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer
@@ -138,9 +133,8 @@ def serve(
     print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
     if server.metrics is not None:
         print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
-    with beside as debugger:
-        if debugger is not None:
-            debugger.start(server.ledger.location)
+    with followers:
+        followers.start(server.ledger.location)
         while server.is_alive():
             server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
     if server.live.degraded is not None:
