@@ -119,7 +119,10 @@ class HistoryChanged(LogError):
 class HistoryDropped(LogError):
     """The events that were asked for lie before the first segment that is still in the ledger's folder."""
 
-    hint = "Put the earlier segments back into the folder, or ask for what comes later."
+    hint = (
+        "Put the earlier segments back into the folder, or ask the ledger that this one was cut out of, or ask for "
+        "what comes later."
+    )
 
 
 class Conflict(LogError):

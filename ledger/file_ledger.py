@@ -25,6 +25,7 @@ from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.storage.writer import Writer
+from ezmsg.ledger.structural import Origin
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -67,6 +68,11 @@ class OnDisk(LedgerReader):
     def hole(self) -> str:
         with self._reading():
             return self._reader.hole
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        with self._reading():
+            return self._reader.origins()
 
     def start(self, seq: int | None = None) -> Start | None:
         self._check_usable()

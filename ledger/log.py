@@ -17,7 +17,7 @@ from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.seq_times import SeqTimes
 from ezmsg.ledger.storage.verify import Verification
-from ezmsg.ledger.structural import Header
+from ezmsg.ledger.structural import Header, Origin
 
 LEDGER_ENV = "EZMSG_LEDGER"
 """The variable that names the ledger to record to, or to look at, where none is given."""
@@ -179,6 +179,14 @@ class LedgerReader(ABC):
         there), and a few files are opened.
         """
         return None
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The ledgers that this one was made of, as by ``cut``, the nearest one last; none for one that was recorded.
+
+        Raises DamagedLedger. Cost: a file is opened.
+        """
+        return ()
 
     # --- checks ---
 

@@ -68,6 +68,32 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="l
     state: msgspec.Raw
 
 
+CUT, REDACTED = "cut", "redact"
+"""How a ledger can be made of another one."""
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.origin"):
+    """Another ledger, of which this one was made: ``made`` tells how, ``cut`` or ``redact``.
+
+    Events ``first`` to ``last`` of ledger ``ledger`` were taken over, at ``time`` (ns since the epoch, UTC). They stood
+    in the first ``size`` bytes of its file ``segment``, up to event ``upto``, and in the files before it; ``sha256``
+    is the hex digest of these bytes. With a ``salt`` that is keyed and ``size`` is 0: see docs/FORMAT.md.
+    ``redacted``: the settings whose values were taken out, as they were named.
+    """
+
+    made: str
+    ledger: str
+    segment: int
+    size: int
+    sha256: str
+    upto: int
+    first: int
+    last: int
+    time: int
+    salt: str
+    redacted: tuple[str, ...]
+
+
 class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
     """A structural line of a type that this version does not know; passed over."""
 
@@ -75,11 +101,11 @@ class UnknownStructural(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
 
 
-KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered
+KnownStructural: TypeAlias = Header | Segment | Checkpoint | Commit | Recovered | Origin
 Structural: TypeAlias = KnownStructural | UnknownStructural
 
 
-STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, UnknownStructural)
+STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, Origin, UnknownStructural)
 """What a line that was read is an instance of, when it is not an event."""
 
 
@@ -92,4 +118,5 @@ def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> b
 
 COMMIT_PREFIX = b'{"type":"ledger.commit",'
 HEADER_PREFIX = b'{"type":"ledger.header",'
+ORIGIN_PREFIX = b'{"type":"ledger.origin",'
 STRUCTURAL_PREFIX = b'{"type":"ledger.'

@@ -72,6 +72,7 @@ COMMANDS = (
     Command("verify", KEEP, "Is every byte of this ledger as it was written?"),
     Command("receipt", KEEP, "How can I prove later that nothing was changed?"),
     Command("repair", KEEP, "What can be saved of a damaged ledger?"),
+    Command("cut", KEEP, "How do I hand on a part of a ledger?", moments=True),
     Command("reenact", KEEP, "Does another server make the same graph of this?", module="reenact.command"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),

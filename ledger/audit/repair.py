@@ -6,19 +6,19 @@ fold: they are given from outside.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from ezmsg.ledger import codec
+from ezmsg.ledger.audit.unnamed import Unnamed
 from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.file_access import NEW, closing_handle, explained, size_of, write_new
+from ezmsg.ledger.storage.file_access import closing_handle, size_of, write_new
 from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.storage.scan import Place, Window, hash_file, pieces
 from ezmsg.ledger.storage.stamp import encode_late
@@ -238,42 +238,19 @@ def _lines(file: LedgerFile, begin: int) -> Iterator[bytes]:
             rest = bytearray()
 
 
-class SoundCopy:
-    """The sound part of a ledger in a new file or folder, which has its own name only when ``keep`` has given it that.
-
-    Until then it is at ``path``, a ledger that can be read, and goes when the context ends. Raises LogError when there
-    is something of that name, or the system refuses.
-    """
+class SoundCopy(Unnamed):
+    """The sound part of a ledger in a new file or folder: see ``Unnamed``."""
 
     def __init__(self, disk: Disk, found: Survey, target: str) -> None:
-        self.target = target
-        self.path = target + NEW
-        self._disk = disk
+        super().__init__(disk, target)
         self._found = found
-        self._kept = False
-        for path in (target, self.path):
-            if disk.kind(path) is not None:
-                raise LogError(f"{path} exists", hint="Choose another name, or see what it is and move it away.")
-
-    def __enter__(self) -> Self:
-        try:
-            with self._explained():
-                self._copy()
-        except BaseException:
-            self._discard()
-            raise
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if not self._kept:
-            self._discard()
 
     @property
     def _tip(self) -> str:
         """The file that the sound part ends in."""
         return os.path.join(self.path, segment_name(self._found.segment)) if self._found.folder else self.path
 
-    def _copy(self) -> None:
+    def _make(self) -> None:
         disk, found = self._disk, self._found
         if found.folder:
             disk.make_folder(self.path)
@@ -298,31 +275,3 @@ class SoundCopy:
             end = at + len(data) + len(commit)
             write_all(disk, handle, encode_commit(seq, 0, end, end, digest.hexdigest()), end)
             sync_file(disk, handle)
-
-    def keep(self) -> None:
-        """Give it its name. Raises LogError when something has got that meanwhile, or the system refuses."""
-        with self._explained():
-            if self._found.folder:
-                self._disk.sync_folder(self.path)
-                if self._disk.kind(self.target) is not None:
-                    raise FileExistsError(f"{self.target} exists")
-                self._disk.replace(self.path, self.target)
-            else:
-                self._disk.link(self.path, self.target)
-            self._kept = True
-            self._disk.sync_folder(os.path.dirname(self.target))
-
-    def _discard(self) -> None:
-        """Give back the room of what was not kept."""
-        if self._disk.kind(self.path) == "folder":
-            for name in self._disk.names(self.path):
-                self._disk.remove(os.path.join(self.path, name))
-            self._disk.remove_folder(self.path)
-        elif self._disk.kind(self.path) is not None:
-            self._disk.remove(self.path)
-
-    def _explained(self) -> AbstractContextManager[None]:
-        return explained(self.target, "written", _COPY_HINT)
-
-
-_COPY_HINT = "Nothing was kept of it. Choose a place (--output) that you may write to and that has room."

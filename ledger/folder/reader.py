@@ -25,6 +25,7 @@ from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
 from ezmsg.ledger.storage.scan import Place, stands
 from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
+from ezmsg.ledger.structural import Origin
 
 
 class _Break(NamedTuple):
@@ -116,6 +117,14 @@ class FolderReader:
     def hole(self) -> str:
         """See ``LedgerReader.hole``."""
         return self._segments.hole(self._segments.numbers())
+
+    def origins(self) -> tuple[Origin, ...]:
+        """See ``LedgerReader.origins``. Those of the first segment: when that is dropped, they go with it."""
+        first = self._numbers()[0]
+        if self._segments.opening(first).segment is None:
+            return ()
+        with self._segments.open(first) as file:
+            return file.origins()
 
     @property
     def began(self) -> int:

@@ -18,7 +18,7 @@ from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import NEW, closing_handle, create, explained, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
-from ezmsg.ledger.storage.open_file import FIRST
+from ezmsg.ledger.storage.open_file import FIRST, LedgerFile
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, hash_file, read_at
@@ -83,7 +83,7 @@ def make_ready(disk: Disk, folder: str, clock: Callable[[], int], *, make: bool)
         numbers = segments.numbers()
         if hole := segments.hole(numbers):
             logger.warning("%s: %s. What stands before it is left alone, and not read", folder, hole)
-        if numbers[-1] == FIRST:  # whoever made the folder may have died before its name was on the disk
+        if len(numbers) == 1:  # whoever made the folder may have died before its name was on the disk
             disk.sync_folder(os.path.dirname(folder))
         numbers = _whole(segments, numbers, clock)
         prove_sealed(segments, numbers)
@@ -162,7 +162,7 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
         _check_free_and_sound(disk, folder)
         if disk.kind(moving) is None:
             disk.make_folder(moving)
-        target = os.path.join(moving, segment_name(FIRST))
+        target = os.path.join(moving, segment_name(_number(disk, folder)))
         if disk.kind(target) is not None:
             raise LogError(f"{target} is in the way", hint=f"See what it is, and move {moving} away.")
         disk.sync_folder(os.path.dirname(folder))
@@ -174,15 +174,24 @@ def _make_folder(disk: Disk, folder: str, *, make: bool) -> None:
         disk.sync_folder(os.path.dirname(folder))
 
 
+def _number(disk: Disk, path: str) -> int:
+    """The segment that a ledger of one file is: the first one, unless it was made of a part of another ledger."""
+    if not size_of(disk, path):
+        return FIRST
+    with LedgerFile(disk, path) as file:
+        return file.number
+
+
 def check_begins(disk: Disk, path: str) -> None:
-    """Raise LogError when the file is a segment that others lead to or follow."""
-    with closing_handle(disk, open_file(disk, path)) as handle:
-        folder, name = os.path.split(path)
-        alone = number_of(name) is None or len(Segments(disk, folder).listed()) == 1
-        if not alone or (disk.size(handle) and read_header(disk, handle, path).header.format != FORMAT):
-            raise LogError(
-                f"{path} is a segment: nothing is added to it by itself", hint="Name the folder that it is in."
-            )
+    """Raise LogError when the file is a segment that others lead to or follow. One that was cut out of a ledger is
+    none: it has an id of its own."""
+    folder, name = os.path.split(path)
+    whole = number_of(name) is None or len(Segments(disk, folder).listed()) == 1
+    if whole and size_of(disk, path):
+        with LedgerFile(disk, path) as file:
+            whole = file.header.format == FORMAT or bool(file.origins())
+    if not whole:
+        raise LogError(f"{path} is a segment: nothing is added to it by itself", hint="Name the folder that it is in.")
 
 
 def _check_free_and_sound(disk: Disk, path: str) -> None:

@@ -13,10 +13,13 @@ from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import open_file
 from ezmsg.ledger.storage.header import read_header
 from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, parse_commit, read_at
-from ezmsg.ledger.structural import Checkpoint
+from ezmsg.ledger.structural import ORIGIN_PREFIX, Checkpoint, Origin
 
 FIRST = 1
 """The number of the first segment, and of a ledger that is one file."""
+
+ORIGINS_MAX = 2**18
+"""Bytes in which the lines about the origins of a file must end. A line takes some 400, and the names of settings."""
 
 Since: TypeAlias = Callable[[int], Sequence[bytes]]
 """A function that, told a seq, gives what is known there beyond what was known before: each one JSON value."""
@@ -70,6 +73,25 @@ class LedgerFile:
                 f"{self.path} is damaged before offset {end}: {error}", offset=0, seq=self.start.seq
             ) from error
         return Start(self.start.seq, [bytes(each.state) for each in found])
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The ledgers that this one was made of, each of the one before it; none for one that was recorded.
+
+        Raises DamagedLedger. Cost: one read.
+        """
+        if self.segment is None:  # it begins a ledger of its own
+            return ()
+        data = read_at(self.disk, self.handle, self.start.offset, COMMIT_LINE_MAX + ORIGINS_MAX)
+        found = []
+        _, _, rest = data.partition(b"\n")  # the commit line that proves the beginning
+        while rest.startswith(ORIGIN_PREFIX):
+            line, _, rest = rest.partition(b"\n")
+            try:
+                found.append(msgspec.json.decode(line, type=Origin))
+            except ValueError as error:  # MsgspecError is one
+                why = f"{self.path} is damaged: the line about its origin is not whole: {error}"
+                raise DamagedLedger(why, offset=self.start.offset, seq=self.start.seq) from error
+        return tuple(found)
 
     def close(self) -> None:
         self.disk.close(self.handle)

@@ -17,6 +17,7 @@ from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
 from ezmsg.ledger.storage.verify import Verification, verify_file
+from ezmsg.ledger.structural import Origin
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None
 """What ends a ``tail``: a function that returns True, or an event that is set; None: nothing but closing."""
@@ -88,6 +89,10 @@ class Reader:
     def start(self, seq: int | None) -> Start | None:
         """See ``LedgerReader.start``."""
         return self._file.checkpoint() if seq is None or self._start.seq <= seq else None
+
+    def origins(self) -> tuple[Origin, ...]:
+        """See ``LedgerReader.origins``."""
+        return self._file.origins()
 
     @property
     def tip(self) -> str:

@@ -16,6 +16,10 @@ STEP_NS = 1_000_000
 """The least difference that counts as a step, in ns. A recorder passes over what is less, too."""
 
 
+STEADY = ("segment", "idle", "stop")
+"""Reasons of readings which tell that the clock was not set since the one before: that would have another reason."""
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A reading of the clocks (event ``seq``, stamped ``time``), and the name of the monotonic clock it was of.
 
@@ -135,9 +139,9 @@ class Readings:
         self._begins.append(self._begin(self.kept[-1]))
 
     def _begin(self, reading: Reading) -> int:
-        """The first event that a reading holds for. Where earlier segments are gone: also for those before it in its
-        own, for had the clock been set there, a reading would say so."""
-        return 0 if reading.reason == "segment" and not self._begins else reading.holds_from
+        """The first event that a reading holds for. Where a history begins within a run: also for those before it, for
+        had the clock been set there, a reading would say so."""
+        return 0 if reading.reason in STEADY and not self._begins else reading.holds_from
 
     def end(self, seq: int) -> None:
         """From event ``seq`` on the last reading holds no longer: the run of its recorder is over."""

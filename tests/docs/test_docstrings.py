@@ -52,6 +52,7 @@ CALLS = {
     "verify": "ezmsg.ledger:Ledger.verify",
     "receipt": "ezmsg.ledger.receipt:take",
     "repair": "ezmsg.ledger.audit.repair:survey",
+    "cut": "ezmsg.ledger.projections.copies.cut:cut",
     "rotate": "ezmsg.ledger:Ledger.rotate",
 }
 """What a program calls for what a command does. `debug`, `demo`, `reenact` and `selftest` are for people alone."""

@@ -11,10 +11,12 @@ from ezmsg.ledger.errors import EventError
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     HEADER_PREFIX,
+    ORIGIN_PREFIX,
     STRUCTURAL_PREFIX,
     Commit,
     Header,
     KnownStructural,
+    Origin,
     Recovered,
     Structural,
     UnknownStructural,
@@ -27,6 +29,19 @@ HEX = "0123456789abcdef" * 4
 HEADER = Header(format=1, id="0b2c", created=5)
 COMMIT = Commit(upto=3, count=2, at=100, synced=50, sha256=HEX)
 RECOVERED = Recovered(at=100, bytes=7, saved="run.ledger.tail-100", time=9)
+ORIGIN = Origin(
+    made="cut",
+    ledger="0b2c",
+    segment=1,
+    size=100,
+    sha256=HEX,
+    upto=3,
+    first=2,
+    last=3,
+    time=9,
+    salt="",
+    redacted=(),
+)
 UNKNOWN = UnknownStructural(tag="ledger.rotated", raw=b'{"type":"ledger.rotated"}')
 
 offsets = st.integers(0, 2**63 - 1)
@@ -46,7 +61,8 @@ def test_a_commit_line_is_what_the_codec_makes_of_a_commit(
 def test_the_prefixes_are_those_of_the_lines() -> None:
     assert msgspec.json.encode(HEADER).startswith(HEADER_PREFIX)
     assert encode_commit(**msgspec.structs.asdict(COMMIT)).startswith(COMMIT_PREFIX)
-    for line in (HEADER, COMMIT, RECOVERED):
+    assert msgspec.json.encode(ORIGIN).startswith(ORIGIN_PREFIX)
+    for line in (HEADER, COMMIT, RECOVERED, ORIGIN):
         assert msgspec.json.encode(line).startswith(STRUCTURAL_PREFIX)
     assert COMMIT_PREFIX.startswith(STRUCTURAL_PREFIX)
     assert HEADER_PREFIX.startswith(STRUCTURAL_PREFIX)
@@ -59,7 +75,7 @@ def test_the_union_holds_every_structural_class_of_the_module() -> None:
     assert classes == {*KnownStructural.__args__, UnknownStructural} == set(Structural.__args__)
 
 
-@pytest.mark.parametrize("line", [HEADER, COMMIT, RECOVERED, UNKNOWN], ids=lambda line: type(line).__name__)
+@pytest.mark.parametrize("line", [HEADER, COMMIT, RECOVERED, ORIGIN, UNKNOWN], ids=lambda line: type(line).__name__)
 def test_a_structural_line_is_frozen_has_no_seq_and_is_nothing_for_the_garbage_collector(line: Any) -> None:
     assert not hasattr(line, "seq")
     assert not gc.is_tracked(line)

@@ -30,7 +30,9 @@ PLAINER = {
 """Words for people that stand in a document too, and those that have replaced them."""
 
 
-ADDED = frozenset({"clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running"})
+ADDED = frozenset(
+    {"clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running", "origins", "origin"}
+)
 """Keys that documents have got since then: each is a line of the changelog."""
 
 

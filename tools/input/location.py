@@ -17,6 +17,7 @@ from ezmsg.ledger.projections.questions.moments.last_built import RUN
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.structural import CUT
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.output import Page
 
@@ -106,7 +107,8 @@ def tell_beginning(ledger: LedgerReader, page: Page) -> None:
     if hole := ledger.hole:
         why = f"{hole}, so what stands before it is not read"
     elif ledger.first > 1:
-        why = "what came before is no longer there"
+        cut = [origin.ledger for origin in ledger.origins if origin.made == CUT]
+        why = f"it was cut out of ledger {cut[-1]}" if cut else "what came before is no longer there"
     else:
         return
     page.note(f"{shortened(ledger.location)} begins with seq {ledger.first}: {why}")

@@ -5,8 +5,10 @@ from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.structural import REDACTED, Origin
 from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text import names
 
@@ -36,14 +38,27 @@ def how_text(moment: Moment) -> str:
     return "" if moment.how == f"seq {moment.seq}" else f" ({moment.how})"
 
 
-def breaks_off(run: int) -> str:
+def breaks_off(run: int, ledger: LedgerReader) -> str:
     """A sentence on a run that is not going on, and that has no end in the ledger."""
+    if any(origin.last == ledger.head for origin in ledger.origins):
+        return f"the span that was cut out ends here, and run {run} goes on after it"
     return f"run {run} breaks off here: no clean shutdown was recorded"
 
 
 def seqs_text(first: int, last: int) -> str:
     """``seq 7``, ``seqs 7 to 9``."""
     return f"seq {first}" if first == last else f"seqs {first} to {last}"
+
+
+def origin_text(origin: Origin) -> str:
+    """A line about the ledger that another one was made of."""
+    taken = seqs_text(origin.first, origin.last)
+    if origin.made == REDACTED:
+        settings = listed(list(origin.redacted), LISTED_MAX)
+        return f"{taken} are those of ledger {origin.ledger}, without the values of {settings}"
+    where = f"{origin.size:,} bytes{f' of segment {origin.segment}' if origin.segment > 1 else ''}"
+    were = "was" if origin.first == origin.last else "were"
+    return f"{taken} {were} cut out of ledger {origin.ledger}, when the first {where} had sha256 {origin.sha256}"
 
 
 def edges_text(edges: list[EdgeKey], most: int, after: str = "") -> str:

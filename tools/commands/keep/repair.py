@@ -14,11 +14,10 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
-from ezmsg.ledger.storage.file_access import NEW
-from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
+from ezmsg.ledger.tools.input.target import new_ledger
 from ezmsg.ledger.tools.output import Page, count
 from ezmsg.ledger.tools.text.phrases import seqs_text
 
@@ -46,17 +45,12 @@ def repair(ledger: Path, output: Path | None, json: bool) -> None:
     """
     page = Page()
     path = os.path.realpath(locate(ledger, page))
-    target = os.path.realpath(output.expanduser()) if output is not None else _beside(path)
     refuse_written(OS_DISK, path)
     found = survey(OS_DISK, path)
     if found.damage is None:
         _tell_sound(page, found, json)
         return
-    if target.endswith(SUFFIX):
-        raise Misuse(f"{target} would be taken for a compressed ledger", hint=f"Name a place that has no {SUFFIX}.")
-    for taken in (target, target + NEW):
-        if os.path.lexists(taken):
-            raise Misuse(f"{taken} exists", hint="Nothing is written over. Name another place: --output NEW")
+    target = new_ledger(output or _beside(path), path)
     with SoundCopy(OS_DISK, found, target) as copy:
         with Ledger.open(copy.path, "r") as prefix:
             state = state_at(prefix)

@@ -4,21 +4,25 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.errors import DamagedLedger, LedgerError
+from ezmsg.ledger.errors import DamagedLedger, LedgerError, ReceiptError
 from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.projections.copies.descent import Descent, check_descent
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.structural import Origin
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.commands.keep.receipt import Judged, judged, shown
+from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, judged, shown
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import Page, bar, count
+from ezmsg.ledger.tools.text.phrases import origin_text, seqs_text
 
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""
@@ -34,8 +38,11 @@ PASSES = 2
 @flag("--deep", help="Fold the events too, and check every step.")
 @option("--receipt", metavar="FILE", type=FILE, help="And that it goes on from what this receipt says.")
 @option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it.")
+@option("--origin", metavar="LEDGER", type=FILE, help="And that it holds what this one does, which it was cut out of.")
 @options.json
-def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json: bool) -> int:
+def verify(
+    ledger: Path, deep: bool, receipt: Path | None, key: str | None, origin: Path | None, json: bool
+) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
 
     The exit code is 0 when the ledger is sound; 1 when only its end is torn, as a killed recorder or a power cut leaves
@@ -43,13 +50,15 @@ def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json
     too when an event contradicts those before it; that takes as long as the graph is large, for every event.
 
     With --receipt it is also 4 when the ledger was cut back beyond the receipt or holds another history, and 1 when the
-    receipt proves nothing: it is of another ledger, or not signed by the key.
+    receipt proves nothing: it is of another ledger, or not signed by the key. With --origin, 4 when the two do not hold
+    the same, and 1 when it was not cut out of that ledger.
 
     Examples:
       ezmsg-ledger verify run.ledger
       ezmsg-ledger verify run.ledger --receipt run.receipt
       ezmsg-ledger verify run.ledger --json | jq .sha256
       ezmsg-ledger verify run.ledger --deep
+      ezmsg-ledger verify part.ledger --origin run.ledger
     """
     page = Page()
     path = locate(ledger, page)
@@ -66,9 +75,12 @@ def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json
         with bar("checking every step", source.head, deep and source.head >= STEPS_MIN) as step:
             consistency = check_each_step(source, step) if deep else None
         verdict = None if given is None else judged(given, source.location, found)
+        descent = None if origin is None else descended(source, locate(origin, page))
         if json:
             stated = None if verdict is None else verdict.document
-            about = {"writer": writer, "deep": consistency, "receipt": stated}
+            compared = None if descent is None else descent.document
+            origins = [msgspec.structs.asdict(each) for each in _origins(source)]
+            about = {"writer": writer, "deep": consistency, "receipt": stated, "origins": origins, "origin": compared}
             page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
         else:
             _report(page, source, found, writer)
@@ -76,10 +88,43 @@ def verify(ledger: Path, deep: bool, receipt: Path | None, key: str | None, json
                 _report_steps(page, consistency)
             if verdict is not None:
                 _tell(page, verdict, found.first)
+            if descent is not None:
+                _tell_descent(page, descent)
     code = exits.OK if found.sound else exits.NO if found.torn else exits.DAMAGED
     if consistency is not None and consistency.seq is not None:
         code = exits.DAMAGED
-    return max(code, exits.OK if verdict is None else verdict.code)  # the worst of them: 0, 1 or 4
+    codes = [judged.code for judged in (verdict, descent) if judged is not None]
+    return max(code, *codes) if codes else code  # the worst of them: 0, 1 or 4
+
+
+class Descended(msgspec.Struct, frozen=True):
+    """A verdict on whether a ledger holds what the one does that it was cut out of: what was ``found``, or ``why`` it
+    does not, in a word, and a sentence (``says``)."""
+
+    original: str
+    found: Descent | None
+    code: int = exits.OK
+    why: str | None = None
+    says: str | None = None
+    hint: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As ``verify --json`` shows it."""
+        found = {name: getattr(self.found, name, None) for name in ("events", "first", "last", "state", "added")}
+        return {"holds": self.code == exits.OK, "why": self.why, "says": self.says, "ledger": self.original, **found}
+
+
+def descended(ledger: LedgerReader, original: Path) -> Descended:
+    """Whether ``ledger`` holds what the one at ``original`` does. Raises what opening that one does."""
+    with Ledger.open(original, "r") as whole:
+        try:
+            return Descended(whole.location, check_descent(ledger, whole))
+        except ReceiptError as error:
+            code = exits.DAMAGED if exits.code_of(error) == exits.DAMAGED else exits.NO
+            return Descended(whole.location, None, code, error.why, str(error), error.hint)
+        except DamagedLedger as error:
+            return Descended(whole.location, None, exits.DAMAGED, UNREADABLE, str(error), error.hint)
 
 
 class Consistency(msgspec.Struct, frozen=True):
@@ -113,13 +158,34 @@ def check_each_step(ledger: LedgerReader, step: Callable[[int], object] = lambda
     return Consistency(events)
 
 
+def _tell_descent(page: Page, descent: Descended) -> None:
+    """Print the verdict on the origin."""
+    found, original = descent.found, shortened(descent.original)
+    if found is None:
+        page.line(("bad", "it does not hold what its origin holds"), f": {descent.says}")
+        if descent.hint:
+            page.line(f"  {descent.hint}")
+        return
+    which, stand = seqs_text(found.first, found.last), "stands" if found.first == found.last else "stand"
+    page.line(("add", "it holds what its origin holds"), f": {which} {stand} in {original}, byte for byte")
+    if found.state:
+        page.line(f"  the state that it begins with is that of {original} after seq {found.first - 1}")
+    else:
+        page.line(f"  the state that it begins with cannot be compared: {original} does not go back so far")
+    if found.added:
+        page.line(f"  {count(found.added, 'event')} after these {'was' if found.added == 1 else 'were'} added since")
+
+
 def _report(page: Page, source: LedgerReader, found: Verification, writer: bool) -> None:
     if found.sound:
         page.line(("add", "sound"), f": {shortened(source.location)}")
     else:
         page.line(("bad", "unsound, its end is torn" if found.torn else "UNSOUND"), f": {shortened(source.location)}")
     page.line(f"  {count(found.events, 'event')} in {count(found.commits, 'commit')}, up to seq {found.seq}")
-    if found.first > 1:
+    origins = _origins(source)
+    for origin in reversed(origins):
+        page.line(f"  {origin_text(origin)}")
+    if found.first > 1 and not origins:
         page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
     partly = f", of which the first {found.offset:,} are sound" if found.offset < found.bytes else ""
     page.line(f"  {found.bytes:,} bytes{partly}")
@@ -141,6 +207,14 @@ def _report(page: Page, source: LedgerReader, found: Verification, writer: bool)
         page.line("  ", ("bad", problem))
     if writer and found.torn:
         page.line("  (what is being written just now looks so, too: verify again)")
+
+
+def _origins(source: LedgerReader) -> tuple[Origin, ...]:
+    """The ledgers that one was made of; none where that cannot be read, which is among the problems then."""
+    try:
+        return source.origins
+    except LedgerError:
+        return ()
 
 
 def _ending(source: LedgerReader, found: Verification) -> str:

@@ -377,4 +377,4 @@ def _refuse_unknown(timeline: Timeline, topic: str | None, component: str | None
 def _say_open_end(page: Page, timeline: Timeline) -> None:
     runs = timeline.landmarks.runs
     if timeline.damage is None and runs and runs[-1].end is None and not timeline.ledger.being_written:
-        page.note(breaks_off(runs[-1].number))
+        page.note(breaks_off(runs[-1].number, timeline.ledger))

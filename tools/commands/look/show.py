@@ -104,7 +104,8 @@ class Picture:
             self._page.line(("warn", "the graph was paused"))
         if state.seq == timeline.ledger.head and timeline.damage is None:
             goes_on = timeline.ledger.being_written
-            self._page.line(("dim", "the recording goes on") if goes_on else ("warn", breaks_off(run.number)))
+            ends = breaks_off(run.number, timeline.ledger)
+            self._page.line(("dim", "the recording goes on") if goes_on else ("warn", ends))
 
     def _section(self, title: str, rows: Iterable[str], more: str = "") -> None:
         lines = list(rows)
