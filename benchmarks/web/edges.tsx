@@ -8,6 +8,9 @@ import { useView } from "../../tools/debugger/web/src/store";
 
 export const ON_CANVAS = false;
 
+/** @xyflow finds them in the boxes. */
+export const HANDLES = undefined;
+
 export const Ends = ({ box }: { box: Box }) => (
   <>
     {box.ports.map((port) => {

@@ -9,7 +9,7 @@ import { compareWith } from "./other";
 import type { Status, When } from "./shapes";
 import { LENSES, type Lens, set, useView } from "./store";
 import { zoom } from "./Timeline";
-import { clock, day } from "./times";
+import { clock, day, thousands } from "./times";
 
 const LENS_NAMES: Record<Lens, string> = { wiring: "Wiring", owner: "Owners", settings: "Settings", process: "Processes" };
 
@@ -118,7 +118,7 @@ export function Asked({ answer }: { answer: When | Refused | null }) {
     <div className="asked" role="status">
       <b>{answer.predicate}</b>
       {answer.spans.length
-        ? ` was true ${answer.spans.length.toLocaleString("en")} ${answer.spans.length === 1 ? "time" : "times"}, first at seq ${answer.first}; ${answer.now ? "it is true" : "it is not true"} at the end`
+        ? ` was true ${thousands(answer.spans.length)} ${answer.spans.length === 1 ? "time" : "times"}, first at seq ${answer.first}; ${answer.now ? "it is true" : "it is not true"} at the end`
         : " was never true"}
       <button type="button" className="close" aria-label="Forget this question" onClick={() => set({ ask: "" })}>&times;</button>
     </div>

@@ -2,11 +2,11 @@
 // A step of the moment touches none of these elements through React: what changed gets another `data-s`.
 import {
   Controls, MiniMap, type Node, type NodeProps, ReactFlow, type ReactFlowInstance,
-  ReactFlowProvider,
+  ReactFlowProvider, type Viewport, getViewportForBounds,
 } from "@xyflow/react";
-import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { Box, Drawing } from "./drawing";
-import { Ends, useEdges } from "./edges";
+import { Ends, HANDLES, useEdges } from "./edges";
 import { model } from "./model";
 import { onTheme, palette } from "./palette";
 import { related } from "./reach";
@@ -21,6 +21,8 @@ const SLACK = 24;
 
 /** All of the drawing, and a small one not larger than life. */
 export const FIT = { padding: 0.04, maxZoom: 1.3 };
+const ZOOM_MIN = 0.02;
+const ZOOM_MAX = 2.5;
 /** Elements that are made at most; of a larger drawing those that are seen. */
 const ELEMENTS_MAX = 1500;
 
@@ -29,6 +31,23 @@ export const cut = (name: string): string => (name.length <= SHOWN_MAX ? name : 
 type BoxNode = Node<{ box: Box }>;
 
 const elements = new Map<number, HTMLElement>();
+
+/** Boxes that were seen from near, where ports have names: thousands of these are not made before somebody can read them. */
+const near = new Set<number>();
+const whenNear = new Map<number, () => void>();
+
+function useNear(box: Box): boolean {
+  return useSyncExternalStore(
+    useCallback(
+      (changed) => {
+        whenNear.set(box.place, changed);
+        return () => whenNear.delete(box.place);
+      },
+      [box.place],
+    ),
+    () => near.has(box.place),
+  );
+}
 
 /** What each element shows: to ask the document for it takes longer than all else of a step. */
 const painted = new WeakMap<HTMLElement, { state: string; text: string; colour: string }>();
@@ -42,7 +61,7 @@ const Unit = memo(({ data: { box } }: NodeProps<BoxNode>) => (
     <button type="button" className="name" aria-label={box.address} onClick={() => select(subjectOf(box))}>
       {cut(box.name)}
     </button>
-    {box.kind === "unit" && box.ports.map((port) => <PortButton key={port.topic} box={box} port={port} />)}
+    {box.kind === "unit" && <Ports box={box} />}
   </Element>
 ));
 
@@ -65,10 +84,18 @@ const Collection = memo(({ data: { box } }: NodeProps<BoxNode>) => {
           {cut(box.name)}
         </button>
       </span>
-      {box.ports.map((port) => <PortButton key={port.topic} box={box} port={port} />)}
+      <Ports box={box} />
     </Element>
   );
 });
+
+function Ports({ box }: { box: Box }) {
+  const isNear = useNear(box);
+  useEffect(() => {
+    if (isNear) view.painter?.outline();
+  }, [isNear]);
+  return isNear && box.ports.map((port) => <PortButton key={port.topic} box={box} port={port} />);
+}
 
 function PortButton({ box, port }: { box: Box; port: Box["ports"][number] }) {
   const style = { top: port.y - box.y, [port.side === "out" ? "right" : "left"]: 0 };
@@ -87,10 +114,10 @@ function Element({ box, children }: { box: Box; children: React.ReactNode }) {
     (element: HTMLDivElement | null) => {
       if (element) {
         elements.set(box.place, element);
-        view.painter?.arrived();
+        view.painter?.arrived(box, element);
       } else elements.delete(box.place);
     },
-    [box.place],
+    [box],
   );
   return (
     <div
@@ -126,6 +153,7 @@ function nodesOf(drawing: Drawing): BoxNode[] {
     width: box.w,
     height: box.h,
     measured: { width: box.w, height: box.h },
+    handles: HANDLES,
     zIndex: box.kind === "collection" ? 0 : 2,
     draggable: false,
     connectable: false,
@@ -136,6 +164,19 @@ function nodesOf(drawing: Drawing): BoxNode[] {
     ariaLabel: `${box.kind} ${box.address}`,
     style: { pointerEvents: box.kind === "collection" ? "none" : "all" },
   }));
+}
+
+/** The camera that sees all of a drawing in a place of this size. */
+function fitted(drawing: Drawing, width: number, height: number): Viewport {
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (const box of drawing.boxes) {
+    if (box.parent >= 0) continue;
+    [left, top] = [Math.min(left, box.x), Math.min(top, box.y)];
+    [right, bottom] = [Math.max(right, box.x + box.w), Math.max(bottom, box.y + box.h)];
+  }
+  if (left > right || !width || !height) return { x: 0, y: 0, zoom: 1 };
+  const bounds = { x: left, y: top, width: right - left, height: bottom - top };
+  return getViewportForBounds(bounds, width, height, ZOOM_MIN, FIT.maxZoom, FIT.padding);
 }
 
 interface Hover {
@@ -162,13 +203,19 @@ function Flow({ drawing }: { drawing: Drawing }) {
   const flow = useRef<ReactFlowInstance<BoxNode> | null>(null);
   const painter = useRef<Painter | null>(null);
   const [hover, setHover] = useState<Hover | null>(null);
+  const [isPartly, setPartly] = useState(false);
+  const [first, setFirst] = useState<Viewport | null>(null);
 
-  useEffect(() => {
+  // Before a thousand elements are made it is known where they are looked at from, and what each of them shows: they are
+  // laid out once, and only as far as can be seen.
+  useLayoutEffect(() => {
     const wasAll = wrapper.current!.hasAttribute("data-all");
-    const made = new Painter(drawing, wrapper.current!, below.current!, above.current!);
+    const made = new Painter(drawing, wrapper.current!, below.current!, above.current!, (isAll) => setPartly(!isAll));
     painter.current = made;
-    if (flow.current) made.camera = cameraOf(flow.current);
+    const camera = flow.current ? cameraOf(flow.current) : fitted(drawing, wrapper.current!.clientWidth, wrapper.current!.clientHeight);
+    made.look(camera);
     made.paintAll();
+    setFirst((before) => before ?? camera);
     // who saw all of it sees all of it when it has grown; what is selected stays where it is
     const fitting = wasAll && !get().select ? requestAnimationFrame(() => flow.current?.fitView({ ...FIT, duration: 200 })) : 0;
     return () => (made.stop(), cancelAnimationFrame(fitting));
@@ -177,7 +224,6 @@ function Flow({ drawing }: { drawing: Drawing }) {
   const start = (instance: ReactFlowInstance<BoxNode>) => {
     flow.current = instance;
     view.instance = instance as unknown as ReactFlowInstance;
-    void instance.fitView(FIT);
     painter.current?.move(cameraOf(instance));
   };
 
@@ -216,15 +262,15 @@ function Flow({ drawing }: { drawing: Drawing }) {
   return (
     <div ref={wrapper} className="flow" onMouseMove={moved} onClick={clicked} onMouseLeave={() => !hover?.picked && setHover(null)}>
       <canvas ref={below} className="below" aria-hidden="true" />
-      <ReactFlow
-        nodes={nodes} edges={edges} nodeTypes={KINDS} onInit={start} minZoom={0.02} maxZoom={2.5}
+      {first && <ReactFlow
+        defaultViewport={first} nodes={nodes} edges={edges} nodeTypes={KINDS} onInit={start} minZoom={ZOOM_MIN} maxZoom={ZOOM_MAX}
         onMove={(_, camera) => painter.current?.move(camera)} nodesDraggable={false} nodesConnectable={false}
         nodesFocusable={false} edgesFocusable={false} elementsSelectable={false} disableKeyboardA11y
         onlyRenderVisibleElements={nodes.length > ELEMENTS_MAX} proOptions={{ hideAttribution: true }} zoomOnDoubleClick={false}
       >
         <Controls showInteractive={false} fitViewOptions={FIT} />
-        <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().ghost} nodeStrokeWidth={0} maskColor={palette().future} />
-      </ReactFlow>
+        {isPartly && <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().ghost} nodeStrokeWidth={0} maskColor={palette().future} />}
+      </ReactFlow>}
       <canvas ref={above} className="above" aria-hidden="true" />
       {hover && <EdgeList hover={hover} close={() => setHover(null)} />}
     </div>
@@ -260,6 +306,16 @@ const cameraOf = (flow: { getViewport(): { x: number; y: number; zoom: number } 
 /** The view of the graph that is on the page: for keys, search and export. */
 export const view: { instance: ReactFlowInstance | null; painter: Painter | null } = { instance: null, painter: null };
 
+/** What all boxes show: whether beside a pin, and of the other ledger, inside of which collections nothing, and the badges and colours of a lens. */
+interface Shown {
+  pinned: boolean;
+  pinOther: boolean;
+  hidden: ReadonlySet<string>;
+  changed: ReadonlyMap<string, number> | null;
+  colours: ReadonlyMap<string, string> | null;
+  recent: ReadonlyMap<string, number> | null;
+}
+
 /** Brings the elements and canvases of a drawing to what the store says, without React. */
 export class Painter {
   camera = { x: 0, y: 0, zoom: 1 };
@@ -268,7 +324,8 @@ export class Painter {
   private before: Uint16Array<ArrayBuffer> = new Uint16Array(0);
   private stops: (() => void)[];
   private frame = 0;
-  private isStale = true;
+  private outlining = 0;
+  private shown: Shown | null = null;
   private selected: Element | null = null;
   private foreign: ReadonlySet<number>;
 
@@ -277,6 +334,7 @@ export class Painter {
     private wrapper: HTMLElement,
     below: HTMLCanvasElement,
     above: HTMLCanvasElement,
+    private isAllSeen: (isAll: boolean) => void,
   ) {
     this.foreign = model.foreignBoxes();
     this.scene = new Scene(below, above, drawing, this.foreign);
@@ -301,34 +359,63 @@ export class Painter {
   stop(): void {
     for (const stop of this.stops) stop();
     cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.outlining);
     if (view.painter === this) view.painter = null;
   }
 
-  move(camera: { x: number; y: number; zoom: number }): void {
+  /** Where it is looked from, without painting anything yet. */
+  look(camera: { x: number; y: number; zoom: number }): void {
     this.camera = camera;
     const { zoom } = camera;
     const level = zoom >= PORTS_FROM ? "near" : zoom >= NAMES_FROM ? "middle" : "far";
     if (this.wrapper.dataset.level !== level) this.wrapper.dataset.level = level;
     if (level === "middle") this.wrapper.style.setProperty("--counter", `${Math.max(10, 9.5 / zoom)}px`);
+    if (level === "near") this.approach();
     const { width, height } = this.drawing;
     const [right, bottom] = [camera.x + width * zoom, camera.y + height * zoom];
     const isAll = camera.x >= -SLACK && camera.y >= -SLACK && right <= this.wrapper.clientWidth + SLACK && bottom <= this.wrapper.clientHeight + SLACK;
-    this.wrapper.toggleAttribute("data-all", isAll);
+    if (this.wrapper.hasAttribute("data-all") !== isAll) {
+      this.wrapper.toggleAttribute("data-all", isAll);
+      this.isAllSeen(isAll);
+    }
+  }
+
+  move(camera: { x: number; y: number; zoom: number }): void {
+    this.look(camera);
     if (!this.frame) {
       this.frame = requestAnimationFrame(() => {
         this.frame = 0;
-        if (this.isStale) this.paintBoxes(get().pin !== null);
-        this.isStale = false;
         this.scene.paint(this.camera, this.present);
         this.scene.paintNames(this.camera);
       });
     }
   }
 
+  /** Boxes that are seen from near get their ports. */
+  private approach(): void {
+    const { x, y, zoom } = this.camera;
+    const [left, top] = [-x / zoom, -y / zoom];
+    const [right, bottom] = [left + this.wrapper.clientWidth / zoom, top + this.wrapper.clientHeight / zoom];
+    for (const box of this.drawing.boxes) {
+      if (near.has(box.place) || box.x > right || box.y > bottom || box.x + box.w < left || box.y + box.h < top) continue;
+      near.add(box.place);
+      whenNear.get(box.place)?.();
+    }
+  }
+
   /** An element is there that was not when the moment was shown last. */
-  arrived(): void {
-    this.isStale = true;
-    this.move(this.camera);
+  arrived(box: Box, element: HTMLElement): void {
+    if (this.shown) this.paintBox(box, element, this.shown);
+    this.outline();
+  }
+
+  /** Outline what is selected as soon as all are there that come now. */
+  outline(): void {
+    if (!get().select || this.outlining) return;
+    this.outlining = requestAnimationFrame(() => {
+      this.outlining = 0;
+      this.paintSelected();
+    });
   }
 
   /** Show what the store says now; a step without a pin changes no name. Cost: a scan of the history, the segments that are seen, and the boxes that changed. */
@@ -345,30 +432,43 @@ export class Painter {
   }
 
   private paintBoxes(pinned: boolean): void {
-    const { lens, collapsed, select: selected, pinOther } = get();
-    const hidden = new Set(collapsed);
-    const changed = pinned ? (model.differences()?.settings ?? null) : null;
-    const colours = lens === "process" ? processColours() : null;
-    const recent = lens === "settings" && !pinned ? recentSettings() : null;
+    const { lens, collapsed, pinOther } = get();
+    const shown: Shown = {
+      pinned,
+      pinOther,
+      hidden: new Set(collapsed),
+      changed: pinned ? (model.differences()?.settings ?? null) : null,
+      colours: lens === "process" ? processColours() : null,
+      recent: lens === "settings" && !pinned ? recentSettings() : null,
+    };
+    this.shown = shown;
     for (const box of this.drawing.boxes) {
       const element = elements.get(box.place);
-      if (!element) continue;
-      const is = this.present[box.place] > 0;
-      const was = this.before[box.place] > 0;
-      let state = is ? "on" : "off";
-      if (pinned && is !== was) state = is ? "added" : "removed";
-      if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
-      if (!pinOther && this.foreign.has(box.place)) state = "hidden";
-      const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
-      const text = !badge ? "" : pinOther ? "\u2260" : String(badge);
-      const colour = colours?.get(box.address) ?? "";
-      const shown = painted.get(element);
-      if (shown && shown.state === state && shown.text === text && shown.colour === colour) continue;
-      painted.set(element, { state, text, colour });
-      if (shown?.state !== state) element.dataset.s = state;
-      if ((shown?.text ?? "") !== text) element.dataset.settings = text;
-      if ((shown?.colour ?? "") !== colour) element.style.setProperty("--box", colour);
+      if (element) this.paintBox(box, element, shown);
     }
+    this.paintSelected();
+  }
+
+  private paintBox(box: Box, element: HTMLElement, { pinned, pinOther, hidden, changed, colours, recent }: Shown): void {
+    const is = this.present[box.place] > 0;
+    const was = this.before[box.place] > 0;
+    let state = is ? "on" : "off";
+    if (pinned && is !== was) state = is ? "added" : "removed";
+    if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
+    if (!pinOther && this.foreign.has(box.place)) state = "hidden";
+    const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
+    const text = !badge ? "" : pinOther ? "\u2260" : String(badge);
+    const colour = colours?.get(box.address) ?? "";
+    const before = painted.get(element);
+    if (before && before.state === state && before.text === text && before.colour === colour) return;
+    painted.set(element, { state, text, colour });
+    if (before?.state !== state) element.dataset.s = state;
+    if ((before?.text ?? "") !== text) element.dataset.settings = text;
+    if ((before?.colour ?? "") !== colour) element.style.setProperty("--box", colour);
+  }
+
+  private paintSelected(): void {
+    const { select: selected } = get();
     this.selected?.removeAttribute("data-selected");
     const [kind, name] = selected && !selected.includes(" -> ") ? [selected.slice(0, selected.indexOf(" ")), selected.slice(selected.indexOf(" ") + 1)] : ["", ""];
     let element: Element | null | undefined = null;

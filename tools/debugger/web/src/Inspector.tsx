@@ -10,7 +10,7 @@ import { go } from "./moves";
 import { namedNow } from "./other";
 import type { Cause, Explanation, FieldChange, History, Life, SettingChange, Settings, WhatIf } from "./shapes";
 import { get, set, useView } from "./store";
-import { clock, count, span } from "./times";
+import { clock, count, span, thousands } from "./times";
 
 interface Answer {
   subject: string;
@@ -40,11 +40,11 @@ function Overview() {
   const time = history.timeOf(at);
   return (
     <>
-      <h2>{at < ledger.first ? "Before the first event" : `After event ${at.toLocaleString("en")}`}</h2>
+      <h2>{at < ledger.first ? "Before the first event" : `After event ${thousands(at)}`}</h2>
       <dl>
         {time > 0 && <Row name="time">{clock(time)}</Row>}
         {run && <Row name="run">{`${run.number} ${run.name}${run.reason === "lost" ? " (lost)" : ""}`}</Row>}
-        <Row name="edges">{now.edges.toLocaleString("en")}</Row>
+        <Row name="edges">{thousands(now.edges)}</Row>
         <Row name="sessions">
           {sessions.length === 0 && "none"}
           {sessions.slice(0, 12).map((each) => (
@@ -365,7 +365,7 @@ function Changes({ version }: { version: number }) {
   const { ledger } = model;
   return (
     <div className="changes" data-version={version}>
-      <h2>{pinOther ? `From ${baseName(ledger.other!.ledger)} at ${pin.toLocaleString("en")} to here at ${at.toLocaleString("en")}` : `From ${pin.toLocaleString("en")} to ${at.toLocaleString("en")}`}</h2>
+      <h2>{pinOther ? `From ${baseName(ledger.other!.ledger)} at ${thousands(pin)} to here at ${thousands(at)}` : `From ${thousands(pin)} to ${thousands(at)}`}</h2>
       {isSame(found) && <p>{pinOther ? "No difference in edges and components, by names." : "No difference."}</p>}
       {edges(found.added, "+", "added")}
       {edges(found.removed, "\u2212", "removed")}

@@ -7,7 +7,7 @@ import { go } from "./moves";
 import { onTheme, palette } from "./palette";
 import type { Span } from "./shapes";
 import { get, set, subscribe, useView } from "./store";
-import { clock, day, span } from "./times";
+import { clock, day, span, thousands } from "./times";
 
 const TICKS = 16;
 const RUNS = 14;
@@ -301,7 +301,7 @@ function ticks(context: CanvasRenderingContext2D, axis: Axis, height: number): v
     const x = LEFT + (inner * place) / number;
     const seq = axis.seq(x);
     const time = axis.timeAt(place / number);
-    const text = axis.byTime ? clock(time) : `${seq.toLocaleString("en")}  ${time ? clock(time).slice(0, 8) : ""}`;
+    const text = axis.byTime ? clock(time) : `${thousands(seq)}  ${time ? clock(time).slice(0, 8) : ""}`;
     const width = context.measureText(text).width;
     const left = Math.min(x + 3, axis.width - width - 2);
     if (left > right) {

@@ -10,13 +10,25 @@ const LISTED_MAX = 3000;
 
 const WORDS = { added: "added", removed: "removed", others: "other owners", between: "came and went in between" } as const;
 
-export function announce(list: HTMLUListElement): () => void {
+export interface Announcer {
+  /** Soon, but not before what people see. */
+  later(): void;
+  stop(): void;
+}
+
+export function announce(list: HTMLUListElement): Announcer {
+  let told = model.history;
   const items = new Map<number, HTMLLIElement>();
   const more = document.createElement("li");
   let waiting = 0;
   list.replaceChildren();
 
   const update = () => {
+    if (told !== model.history) {
+      told = model.history;
+      list.replaceChildren();
+      items.clear();
+    }
     const wanted = new Map<number, string>();
     const { pin, pinOther } = get();
     const pinned = pin !== null;
@@ -71,9 +83,9 @@ export function announce(list: HTMLUListElement): () => void {
     clearTimeout(waiting);
     waiting = window.setTimeout(update, REST_MS);
   };
-  update();
+  later();
   const stop = subscribe((now, then) => {
     if (now.at !== then.at || now.pin !== then.pin || now.pinOther !== then.pinOther) later();
   });
-  return () => (stop(), clearTimeout(waiting));
+  return { later, stop: () => (stop(), clearTimeout(waiting)) };
 }

@@ -7,6 +7,9 @@ export const ON_CANVAS = true;
 
 const NONE: Edge[] = [];
 
+/** Ends of edges that @xyflow does not have to look for in each box. */
+export const HANDLES: [] = [];
+
 /** What a box needs for edges that @xyflow draws: nothing. */
 export const Ends = (_: { box: Box }) => null;
 

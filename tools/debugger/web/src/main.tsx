@@ -3,7 +3,7 @@ import "@xyflow/react/dist/base.css";
 import "./theme.css";
 import { Component, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
-import { announce } from "./announce";
+import { type Announcer, announce } from "./announce";
 import { Refused, ask, octets, seqOf } from "./api";
 import { Asked, Bar, Transport, With, baseName } from "./Bar";
 import { Drawing, type DrawingForm } from "./drawing";
@@ -95,7 +95,12 @@ function Page() {
     return listenToKeys(setDialog);
   }, []);
 
-  useEffect(() => announce(edges.current!), [version, drawing]);
+  const announcer = useRef<Announcer | null>(null);
+  useEffect(() => {
+    announcer.current = announce(edges.current!);
+    return () => announcer.current!.stop();
+  }, []);
+  useEffect(() => announcer.current!.later(), [version]);
 
   useEffect(() => {
     if (!model.other) return;
