@@ -54,6 +54,8 @@ def drawn(lifetimes: Lifetimes, registration: Callable[[Fact], Registration], be
 def grown(drawing: Drawing, lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) -> Drawing:
     """The drawing, with all that was born since it was drawn or last grown. Cost: O(what was born), if it is little;
     and a look at every hold where it has edges of another ledger, too."""
+    if lifetimes.seq == drawing.seq:
+        return drawing
     there = set(drawing.union.edges)
     known = _edges_at(lifetimes, drawing.seq)
     for birth in births(lifetimes, registration, drawing.seq, known):

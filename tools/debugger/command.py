@@ -1,5 +1,6 @@
 """``debug``: look at the graph in a browser, and move through its history."""
 
+import gc
 import ipaddress
 import os
 import signal
@@ -21,6 +22,10 @@ from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import NAME, Page
 
 PORT_MAX = 65535
+
+COLLECTED_AFTER = (50_000, 20, 20)
+"""A drawing is hundreds of thousands of objects without a cycle: looking for one among them takes as long as making
+them."""
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -60,6 +65,8 @@ def debug(
       ezmsg-ledger debug run.ledger --at mark:baseline
       ezmsg-ledger debug failed.ledger --with worked.ledger
     """
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
     page = Page()
     networks = _networks(host, allow)
     require()
@@ -83,6 +90,8 @@ def debug(
             threading.Thread(target=_open, args=(address, page), daemon=True).start()
         while server.is_alive() and not ended.wait(0.5):
             pass
+        if server.fault is not None:
+            raise server.fault
     return OK
 
 
@@ -112,6 +121,8 @@ def _open(address: str, page: Page) -> None:
 
 
 def _networks(host: str, allow: Sequence[str]) -> list[ipaddress.IPv4Network]:
+    if host == LOOPBACK and not allow:
+        return []  # as nearly always: what follows imports half of the recorder
     from ezmsg.ledger.runtime.address import is_loopback
     from ezmsg.ledger.runtime.server.wire.admission import NoNetwork, parse_network
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.debugger.access import TOKEN_BYTES
-from ezmsg.ledger.tools.debugger.application import application
 from ezmsg.ledger.tools.debugger.watched import Watched
 
 LOOPBACK = "127.0.0.1"
@@ -29,8 +28,8 @@ class CannotServe(exits.Misuse):
 class Server:
     """Serves the debugger of one ledger, from ``start`` until ``stop``. ``address`` is what a browser opens.
 
-    On ``host``, at ``port`` (0: a free one). ``networks`` are those that are let in beside this machine. Raises
-    CannotServe when the extra is not installed, or the port is taken.
+    On ``host``, at ``port`` (0: a free one). ``networks`` are those that are let in beside this machine. ``fault`` is
+    what ended it when nobody asked it to. Raises CannotServe when the extra is not installed, or the port is taken.
     """
 
     def __init__(
@@ -41,31 +40,21 @@ class Server:
         networks: Iterable[ipaddress.IPv4Network] = (),
     ) -> None:
         require()
-        import uvicorn
-
         self._watched = watched
         self._socket = _listening(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
         shown = host if host not in ("", "0.0.0.0") else socket.gethostname()
         self.address = f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}/{self.token}/"
-        config = uvicorn.Config(
-            application(watched, self.token, {host, shown}, networks),
-            lifespan="off",
-            log_config=None,
-            log_level="critical",  # what goes wrong is said by the application
-            access_log=False,
-            ws="none",
-            http="h11",
-            loop="asyncio",
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-        self._server: Any = uvicorn.Server(config)
+        self._names = {host, shown}
+        self._networks = networks
+        self._server: Any = None
+        self.fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="debugger", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer. The address works from here on."""
+        """Begin to answer. The address works from here on: whoever comes before all is imported waits a moment."""
+        self._watched.prepare()
         self._thread.start()
 
     def is_alive(self) -> bool:
@@ -79,13 +68,39 @@ class Server:
     def stop(self) -> None:
         """End it, and the streams that are open."""
         self._watched.ending = True
-        self._server.should_exit = True
+        if self._server is not None:
+            self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join()
         self._socket.close()
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+        try:
+            self._server = self._made()
+            if not self._watched.ending:
+                self._server.run(sockets=[self._socket])
+        except Exception as error:
+            self.fault = error
+
+    def _made(self) -> Any:
+        """The server of the application. What they need takes longer to import than a page to be opened."""
+        import uvicorn
+
+        from ezmsg.ledger.tools.debugger.application import application
+
+        config = uvicorn.Config(
+            application(self._watched, self.token, self._names, self._networks),
+            lifespan="off",
+            log_config=None,
+            log_level="critical",  # what goes wrong is said by the application
+            access_log=False,
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        return uvicorn.Server(config)
 
 
 def require() -> None:

@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from ezmsg.ledger.errors import EventError, LedgerError
 from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.projections.drawing.drawing import Drawing
-from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.api.columns import Columns
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.projections.drawing.drawing import Drawing
+    from ezmsg.ledger.projections.graph.state import GraphState
 
 T = TypeVar("T")
 
@@ -56,6 +59,7 @@ class Watched:
         self._place = self.ledger.place
         self._states: dict[int, GraphState] = {}
         self._drawing: Drawing | None = None
+        self._drawn: tuple[int, bytes] | None = None
         self._thread = ThreadPoolExecutor(1, "ledger")
 
     async def ask(self, question: Callable[["Watched"], T]) -> T:
@@ -66,6 +70,18 @@ class Watched:
             return question(self)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+
+    def prepare(self) -> None:
+        """Begin to read the ledger and to draw it, before anybody asks: a browser takes its time to open a page."""
+
+        def begin() -> None:
+            # what is wrong with the ledger is told to those who ask
+            with suppress(LedgerError, OSError):
+                self.look()
+                _ = self.timeline.landmarks, self.timeline.lifetimes
+                self.drawn()
+
+        self._thread.submit(begin)
 
     def close(self) -> None:
         """Wait for the question that is being answered, drop those that wait, and let the files go."""
@@ -101,17 +117,24 @@ class Watched:
             return self.timeline.damage.seq
         return self._place.seq
 
-    def drawing(self) -> Drawing:
+    def drawing(self) -> "Drawing":
         """All that ever lived, in the other ledger too, drawn when it is first asked for; it grows with the ledger."""
         self._drawing = self.timeline.drawing(self._drawing, self.other)
         return self._drawing
 
-    def state_after(self, seq: int) -> GraphState:
+    def drawn(self) -> bytes:
+        """The document of the drawing, in JSON. Cost: that of ``drawing``; nothing while the ledger does not grow."""
+        drawing = self.drawing()
+        if self._drawn is None or self._drawn[0] != drawing.seq:
+            self._drawn = drawing.seq, msgspec.json.encode(drawing.document())
+        return self._drawn[1]
+
+    def state_after(self, seq: int) -> "GraphState":
         """The state after an event, the caller's own to go on from. Cost: nothing where somebody stopped there."""
         found = self._states.pop(seq, None)
         return self.timeline.at(seq) if found is None else found
 
-    def keep_state(self, state: GraphState) -> None:
+    def keep_state(self, state: "GraphState") -> None:
         """Keep a state for a reader that goes on from there."""
         self._states[state.seq] = state
         while len(self._states) > STATES_KEPT:
@@ -135,7 +158,7 @@ class Watched:
     def _read_anew(self, ledger: LedgerReader) -> None:
         self.timeline = Timeline(ledger)
         self._states.clear()
-        self._drawing = None
+        self._drawing = self._drawn = None
         self.gone = None
 
 

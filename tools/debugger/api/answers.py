@@ -112,8 +112,8 @@ def _other(watched: Watched) -> Timeline:
     return watched.other
 
 
-def _drawing(watched: Watched, query: queries.Nothing) -> Any:
-    return watched.drawing().document()
+def _drawing(watched: Watched, query: queries.Nothing) -> bytes:
+    return watched.drawn()
 
 
 def _state(watched: Watched, query: queries.At) -> Document:
