@@ -53,7 +53,7 @@ class Codec:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(union)
         self._head = msgspec.json.Decoder(_Head)
 
-    def encode(self, events: Iterable[AnyEvent | Event]) -> bytes:
+    def encode(self, events: Iterable[AnyEvent]) -> bytes:
         """The lines of ``events``, each with its newline. An UnknownEvent gives back its bytes.
 
         Raises InvalidEvent when a text is not valid UTF-8, an integer is beyond 64 bits (with its sign), or a line
@@ -74,7 +74,7 @@ class Codec:
             _refuse_long_lines(data)
         return data
 
-    def _encode_one(self, event: AnyEvent | Event) -> bytes:
+    def _encode_one(self, event: AnyEvent) -> bytes:
         if not isinstance(event, UnknownEvent):
             return self._encoder.encode(event) + b"\n"
         if b"\n" in event.raw:
@@ -117,7 +117,7 @@ class Codec:
             raise EventError(f"an event without a seq and a time: {excerpt(line)}")
         return UnknownEvent(seq=head.seq, time=head.time, tag=head.type, raw=line)
 
-    def _refuse_large_integers(self, bearing: Iterable[AnyEvent | Event]) -> None:
+    def _refuse_large_integers(self, bearing: Iterable[AnyEvent]) -> None:
         for event in bearing:
             for name in self._ints[type(event)]:  # type: ignore[index]
                 value = getattr(event, name)
@@ -127,8 +127,8 @@ class Codec:
     def _upcast(self, line: Line) -> Line:
         upcaster = self._upcasters.get(type(line))  # type: ignore[arg-type]
         while upcaster is not None:
-            line = upcaster(line)  # type: ignore[assignment]
-            upcaster = self._upcasters.get(type(line))  # type: ignore[arg-type]
+            line = upcaster(line)
+            upcaster = self._upcasters.get(type(line))
         return line
 
 

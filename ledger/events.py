@@ -403,45 +403,14 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
     raw: bytes
 
 
-KnownEvent: TypeAlias = (
-    EdgeConnected
-    | EdgeDisconnected
-    | ServerStarted
-    | ServerStopped
-    | ServerLost
-    | SessionOpened
-    | SessionCleared
-    | SessionClosed
-    | GraphCleared
-    | MetadataRegistered
-    | ProcessOpened
-    | ProcessRegistered
-    | ProcessOwnershipChanged
-    | ProcessClosed
-    | SettingsUpdated
-    | RequestRouted
-    | RequestAnswered
-    | PublisherOpened
-    | SubscriberOpened
-    | ChannelOpened
-    | EndpointClosed
-    | SubscriberStalled
-    | SubscriberRecovered
-    | GraphPaused
-    | GraphResumed
-    | GraphSynced
-    | CommandRejected
-    | Mark
-    | ClockRead
-    | Gap
-)
-AnyEvent: TypeAlias = KnownEvent | UnknownEvent
+AnyEvent: TypeAlias = Event | UnknownEvent
+"""What a ledger holds: an event of the catalogue, or one that only a newer version knows."""
 
-EVENT_TYPES: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in KnownEvent.__args__}
-"""Every event class by its type text."""
+EVENT_TYPES: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()}
+"""Every event class by its type text, in the order in which they stand above."""
 
 
-def type_of(event: AnyEvent | Event) -> str:
+def type_of(event: AnyEvent) -> str:
     """The type text of an event, such as ``edge.connected``."""
     return event.tag if isinstance(event, UnknownEvent) else str(type(event).__struct_config__.tag)
 

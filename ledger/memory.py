@@ -4,7 +4,7 @@ import os
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from ezmsg.ledger import codec
@@ -85,7 +85,7 @@ class MemoryLedger(Ledger):
 
     def _store(self, data: bytes, events: list[Event]) -> None:
         self._place, self._hash = self._next(self._place, self._hash, data, events)
-        self._events += events  # type: ignore[arg-type]
+        self._events += events
         self._ends.append(len(self._events))
         if self._followers:
             self._grown.notify_all()
@@ -93,7 +93,7 @@ class MemoryLedger(Ledger):
             callback(self._place.seq)
 
     @staticmethod
-    def _next(place: Place, digest: Hash, data: bytes, events: list[Event]) -> tuple[Place, Hash]:
+    def _next(place: Place, digest: Hash, data: bytes, events: Sequence[AnyEvent]) -> tuple[Place, Hash]:
         ahead = digest.copy()
         ahead.update(data)
         at = place.offset + len(data)
@@ -206,7 +206,7 @@ class MemoryLedger(Ledger):
         digest: Hash = sha256(self._first)
         parts, begin = [self._first], 0
         for end in self._ends:
-            events: list[Event] = self._events[begin:end]  # type: ignore[assignment]
+            events = self._events[begin:end]
             parts.append(codec.encode(events))
             place, digest = self._next(place, digest, parts[-1], events)
             parts.append(place.line)

@@ -7,14 +7,14 @@ decoding it.
 
 from itertools import accumulate, count, islice, repeat
 from operator import attrgetter, is_, le, lt, sub
-from typing import TypeGuard, cast
+from typing import cast
 
 import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
-from ezmsg.ledger.events import AnyEvent, Event, Gap
+from ezmsg.ledger.events import AnyEvent, Gap
 from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.scan import (
@@ -171,7 +171,7 @@ class Cursor:
                 return None
             if count:
                 last, first = lines[index - 1], lines[index - count]
-                if not (_is_event(last) and _is_event(first)):
+                if isinstance(last, STRUCTURAL) or isinstance(first, STRUCTURAL):
                     return None
                 if last.seq != upto or first.seq != upto - count + 1:
                     return None
@@ -210,12 +210,7 @@ class Cursor:
         return events if all(map(data.startswith, exact, starts)) else None
 
 
-def _is_event(line: Line) -> TypeGuard[AnyEvent]:
-    """Whether a line is an event. A function, for mypy does not narrow a union of so many types by ``isinstance``."""
-    return not isinstance(line, STRUCTURAL)
-
-
-def follows(event: AnyEvent | Event, seq: int) -> bool:
+def follows(event: AnyEvent, seq: int) -> bool:
     """True when ``event`` may come next after ``seq``: by one, or as a gap that names what was lost."""
     if event.seq == seq + 1:
         return not (type(event) is Gap and event.lost > 0)
@@ -246,7 +241,7 @@ def check_lines(data: bytes, place: Place) -> tuple[list[AnyEvent], Place, str]:
             found = codec.decode_line(line)
         except EventError as error:
             return events, place, f"offset {offset}: {error}"
-        if _is_event(found):
+        if not isinstance(found, STRUCTURAL):
             if not follows(found, seq):
                 return events, place, f"offset {offset}: seq {found.seq} stands after seq {seq}"
             seq = found.seq
