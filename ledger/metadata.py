@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ezmsg.ledger.values import Form, Model, items_of, model, text_map, thaw
+from ezmsg.ledger.values import Form, Model, items_of, text_map, thaw
 
 
 class Edge(NamedTuple):
@@ -18,7 +18,6 @@ class Edge(NamedTuple):
     to_topic: str
 
 
-@model
 class DynamicSettingsMetadata(Model, frozen=True, kw_only=True):
     """Whether a component takes settings while it runs, on which topic and of which type."""
 
@@ -27,7 +26,6 @@ class DynamicSettingsMetadata(Model, frozen=True, kw_only=True):
     settings_type: str | None = None
 
 
-@model
 class StreamMetadata(Model, frozen=True, kw_only=True):
     """A stream of a unit: its name in the unit, its address (topic) and message type."""
 
@@ -36,7 +34,6 @@ class StreamMetadata(Model, frozen=True, kw_only=True):
     msg_type: str = ""
 
 
-@model
 class InputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
     """A subscribing stream."""
 
@@ -44,7 +41,6 @@ class InputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
     max_queue: int | None = None
 
 
-@model
 class OutputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
     """A publishing stream. ``buf_size`` is in bytes."""
 
@@ -55,7 +51,6 @@ class OutputStreamMetadata(StreamMetadata, frozen=True, kw_only=True):
     force_tcp: bool | None = None
 
 
-@model
 class TopicMetadata(Model, frozen=True, kw_only=True):
     """A topic of a collection: a name under which its inner streams are wired."""
 
@@ -64,17 +59,14 @@ class TopicMetadata(Model, frozen=True, kw_only=True):
     msg_type: str = ""
 
 
-@model
 class InputTopicMetadata(TopicMetadata, frozen=True, kw_only=True):
     """A topic through which messages enter a collection."""
 
 
-@model
 class OutputTopicMetadata(TopicMetadata, frozen=True, kw_only=True):
     """A topic through which messages leave a collection."""
 
 
-@model
 class InputRelayMetadata(InputTopicMetadata, frozen=True, kw_only=True):
     """A relay into a collection: messages are received and published anew."""
 
@@ -83,7 +75,6 @@ class InputRelayMetadata(InputTopicMetadata, frozen=True, kw_only=True):
     copy_on_forward: bool = True
 
 
-@model
 class OutputRelayMetadata(OutputTopicMetadata, frozen=True, kw_only=True):
     """A relay out of a collection."""
 
@@ -95,7 +86,6 @@ class OutputRelayMetadata(OutputTopicMetadata, frozen=True, kw_only=True):
     copy_on_forward: bool = True
 
 
-@model
 class TaskMetadata(Model, frozen=True, kw_only=True):
     """A coroutine of a unit: what it subscribes to and where it publishes."""
 
@@ -104,7 +94,6 @@ class TaskMetadata(Model, frozen=True, kw_only=True):
     publishes: list[str] = []
 
 
-@model
 class SettingsFieldMetadata(Model, frozen=True, kw_only=True):
     """One field of a settings class."""
 
@@ -118,7 +107,6 @@ class SettingsFieldMetadata(Model, frozen=True, kw_only=True):
     widget_hint: str | None = None
 
 
-@model
 class SettingsSchemaMetadata(Model, frozen=True, kw_only=True):
     """The fields of a settings class and what described them."""
 
@@ -127,7 +115,6 @@ class SettingsSchemaMetadata(Model, frozen=True, kw_only=True):
     fields: list[SettingsFieldMetadata] = []
 
 
-@model
 class ComponentMetadata(Model, frozen=True, kw_only=True):
     """A component. ``initial_settings`` is (serialized bytes or None, dict or repr text)."""
 
@@ -140,7 +127,6 @@ class ComponentMetadata(Model, frozen=True, kw_only=True):
     settings_schema: SettingsSchemaMetadata | None = None
 
 
-@model
 class CollectionMetadata(ComponentMetadata, frozen=True, kw_only=True):
     """A collection: its topics, relays and children (addresses)."""
 
@@ -149,7 +135,6 @@ class CollectionMetadata(ComponentMetadata, frozen=True, kw_only=True):
     children: list[str] = []
 
 
-@model
 class UnitMetadata(ComponentMetadata, frozen=True, kw_only=True):
     """A unit: its streams and tasks."""
 
@@ -159,7 +144,6 @@ class UnitMetadata(ComponentMetadata, frozen=True, kw_only=True):
     threads: list[str] = []
 
 
-@model
 class GraphMetadata(Model, frozen=True, kw_only=True):
     """The metadata that a session registers at start-up: every component of its system, by address, in its order."""
 
@@ -168,7 +152,6 @@ class GraphMetadata(Model, frozen=True, kw_only=True):
     components: dict[str, Any] = {}
 
 
-@model
 class SettingsSnapshotValue(Model, frozen=True, kw_only=True):
     """A settings value in force: the pickled bytes (never opened), a readable form, fields, schema."""
 

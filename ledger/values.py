@@ -54,13 +54,21 @@ class Opaque(msgspec.Struct, frozen=True):
     plain: Any
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the structured metadata models. The class name is the tag of its form.
+MODELS: "dict[str, type[Model]]" = {}
+"""The classes that derive from Model, by their names, which are the tags of their forms."""
 
-    ``extra`` holds fields that a newer ezmsg sent and that this version does not name; they survive a round trip.
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the structured metadata models: what ``thaw`` returns for a form whose tag is the name of the class.
+
+    A name starts with A to Z. ``extra`` holds fields that a newer ezmsg sent and that this version does not name; they
+    survive a round trip.
     """
 
     extra: dict[str, Any] = {}
+
+    def __init_subclass__(cls) -> None:
+        MODELS[cls.__name__] = cls
 
 
 class UnknownModel(msgspec.Struct, frozen=True):
@@ -70,23 +78,12 @@ class UnknownModel(msgspec.Struct, frozen=True):
     fields: dict[str, Any]
 
 
-MODELS: dict[str, type[Model]] = {}
-_FIELDS: dict[type[Model], tuple[str, ...]] = {}
-
-M = TypeVar("M", bound=type[Model])
 T = TypeVar("T")
 
 
-def model(cls: M) -> M:
-    """Register a Model under its class name, so that ``thaw`` returns it. The name must start with A to Z."""
-    MODELS[cls.__name__] = cls
-    _FIELDS[cls] = tuple(name for name in cls.__struct_fields__ if name != "extra")
-    return cls
-
-
 def model_fields(cls: type[Model]) -> tuple[str, ...]:
-    """The names of the fields that a registered model declares, in ezmsg's order, without ``extra``."""
-    return _FIELDS[cls]
+    """The names of the fields that a model declares, in ezmsg's order, without ``extra``, which is the first."""
+    return cls.__struct_fields__[1:]
 
 
 # --- freeze ----------------------------------------------------------------------------------------------------------
@@ -96,7 +93,7 @@ def freeze(value: object) -> Form:
     """The form of ``value``.
 
     Raises InvalidValue when it nests deeper than DEPTH_MAX (a cyclic value always does), weighs more than SIZE_MAX, or
-    is a Model or UnknownModel that ``thaw`` could not give back: not registered, or with names that are taken.
+    is a Model or UnknownModel that ``thaw`` could not give back: with names that are taken.
     """
     return _freeze(value, 0, _Scale())
 
@@ -197,8 +194,8 @@ def _freeze_dict(value: dict[Any, Any], depth: int, scale: _Scale) -> Form:
 def _freeze_model(value: Model, depth: int, scale: _Scale) -> Form:
     cls = type(value)
     if MODELS.get(cls.__name__) is not cls:
-        raise InvalidValue(f"{cls.__name__} is not a registered model", hint="Decorate the class with @model.")
-    fields = [(name, getattr(value, name)) for name in _FIELDS[cls]]
+        raise InvalidValue(f"another model is called {cls.__name__} as well", hint="Give each class its own name.")
+    fields = [(name, getattr(value, name)) for name in model_fields(cls)]
     return _freeze_fields(cls.__name__, [*fields, *value.extra.items()], depth, scale)
 
 
@@ -206,7 +203,7 @@ def _freeze_unknown(value: UnknownModel, depth: int, scale: _Scale) -> Form:
     if not _is_model_name(value.name) or value.name in MODELS or not _is_text(value.name):
         raise InvalidValue(
             f"no name for a model of an unknown class: {value.name!r}",
-            hint="It starts with A to Z and is not that of a registered model; keep other objects as Opaque.",
+            hint="It starts with A to Z and is not that of a model; keep other objects as Opaque.",
         )
     return _freeze_fields(value.name, value.fields.items(), depth, scale)
 
@@ -324,7 +321,7 @@ def _thaw_model(name: str, fields: dict[str, Any]) -> Model | UnknownModel:
     cls = MODELS.get(name)
     if cls is None:
         return UnknownModel(name, fields)
-    known = {field: fields.pop(field) for field in _FIELDS[cls] if field in fields}
+    known = {field: fields.pop(field) for field in model_fields(cls) if field in fields}
     return cls(**known, extra=fields)
 
 

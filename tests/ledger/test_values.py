@@ -19,7 +19,7 @@ from ezmsg.ledger.metadata import (
     TaskMetadata,
     UnitMetadata,
 )
-from ezmsg.ledger.values import DEPTH_MAX, EXACT_INT_MAX, Model, Opaque, UnknownModel, freeze, model, plain, same, thaw
+from ezmsg.ledger.values import DEPTH_MAX, EXACT_INT_MAX, Model, Opaque, UnknownModel, freeze, plain, same, thaw
 
 relaxed = settings(deadline=None)  # a busy machine is no defect
 
@@ -253,14 +253,9 @@ def test_no_larger_value_would_fit_in_a_line() -> None:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-class Unregistered(Model, frozen=True, kw_only=True):
-    name: str = ""
-
-
 @pytest.mark.parametrize(
     "value",
     [
-        Unregistered(),
         UnknownModel("lower", {}),
         UnknownModel("", {}),
         UnknownModel("_Hidden", {}),
@@ -289,19 +284,26 @@ def test_a_field_that_is_missing_has_its_default_and_one_that_is_new_is_kept() -
     assert freeze(thawed) == {"$": "TaskMetadata", "name": "", "subscribes": None, "publishes": ["OUT"], "priority": 3}
 
 
-def test_a_registered_model_is_thawed_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_thawed_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     form = {"$": "LaterMetadata", "a": 1, "b": 2}
     assert thaw(form) == UnknownModel("LaterMetadata", {"a": 1, "b": 2})
+    monkeypatch.setattr(values, "MODELS", dict(values.MODELS))
 
     class LaterMetadata(Model, frozen=True, kw_only=True):
         a: int = 0
 
-    monkeypatch.setattr(values, "MODELS", dict(values.MODELS))
-    monkeypatch.setattr(values, "_FIELDS", dict(values._FIELDS))
-    model(LaterMetadata)
     assert values.model_fields(LaterMetadata) == ("a",)
     assert thaw(form) == LaterMetadata(a=1, extra={"b": 2})
     assert freeze(thaw(form)) == form
+
+
+def test_a_model_whose_name_another_class_has_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(values, "MODELS", dict(values.MODELS))
+    first = type("LaterMetadata", (Model,), {})
+    second = type("LaterMetadata", (Model,), {})
+    assert thaw(freeze(second())) == second()
+    with pytest.raises(InvalidValue, match="another model is called LaterMetadata"):
+        freeze(first())
 
 
 # --- objects of other classes ----------------------------------------------------------------------------------------
