@@ -37,6 +37,13 @@ class Array(msgspec.Struct, frozen=True, eq=False):
         """The number of elements."""
         return prod(self.shape)
 
+    def text(self, most: int | None = None) -> str:
+        """``float64 array of 3: 0.0, 0.5, 1.0``: its kind and its elements, or the first ``most`` of them."""
+        items = self.items()
+        shown = ", ".join(map(str, items if most is None else items[:most]))
+        more = ", ..." if most is not None and len(items) > most else ""
+        return f"{self.kind}: {shown}{more}" if items else self.kind
+
     @property
     def kind(self) -> str:
         """``float64 array of 1,000 x 3``, without its elements."""
@@ -103,10 +110,11 @@ def _reconstructed(value: Inert) -> tuple[Any, Any, Any, Any]:
     return shape, dtype, "F" if fortran else "C", data
 
 
-def difference(before: Array, after: Array) -> str:
+def difference(before: Array, after: Array, *, whole: bool = False) -> str:
     """The difference between two arrays in words; "" where there is none, whatever their order and byte order.
 
-    ``2 of 5,000 elements differ: [3] 0.0 -> 1.0, [7] 0.0 -> 2.0``. Cost: O(size) where the bytes differ.
+    ``2 of 5,000 elements differ: [3] 0.0 -> 1.0, [7] 0.0 -> 2.0``: SHOWN_MAX of them, or with ``whole`` every one.
+    Cost: O(size) where the bytes differ.
     """
     if (before.dtype, before.shape) != (after.dtype, after.shape):
         return f"{before.kind} -> {after.kind}"
@@ -116,7 +124,8 @@ def difference(before: Array, after: Array) -> str:
     differing = [(place, old, new) for place, (old, new) in pairs if old != new and not (old != old and new != new)]
     if not differing:
         return ""
-    shown = [f"{before.index(place)} {old} -> {new}" for place, old, new in differing[:SHOWN_MAX]]
-    more = ", ..." if len(differing) > SHOWN_MAX else ""
+    named = differing if whole else differing[:SHOWN_MAX]
+    shown = [f"{before.index(place)} {old} -> {new}" for place, old, new in named]
+    more = ", ..." if len(differing) > len(named) else ""
     verb = "differs" if len(differing) == 1 else "differ"
     return f"{len(differing):,} of {before.size:,} elements {verb}: {', '.join(shown)}{more}"

@@ -178,6 +178,23 @@ class _Token(NamedTuple):
     end: int
 
 
+def named_fields(predicate: "Predicate") -> dict[str, set[str]]:
+    """The settings fields that a predicate is about, by their units: those at the top; of one about all none is named.
+
+    >>> from ezmsg.ledger.projections.questions.predicates import named_fields, parse
+    >>> named_fields(parse("not SYS/U.gain > 2"))
+    {'SYS/U': {'gain'}}
+    """
+    if isinstance(predicate, Setting):
+        return {predicate.unit: {predicate.field[0]}} if predicate.field else {}
+    found: dict[str, set[str]] = {}
+    inner = (predicate.part,) if isinstance(predicate, Not) else getattr(predicate, "parts", ())
+    for part in inner:
+        for unit, fields in named_fields(part).items():
+            found.setdefault(unit, set()).update(fields)
+    return found
+
+
 def parse(text: str) -> Predicate:
     """The predicate that ``text`` is. Raises PredicateError, which points at the place. Cost: O(length)."""
     reading = _Reading(text)

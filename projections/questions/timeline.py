@@ -282,13 +282,16 @@ class Timeline:
 
         return self._ask(lambda evidence, at: path(evidence, a, b, at, through_units), moment)
 
-    def setting(self, unit: str, field: str | None = None, moment: Named = "end") -> SettingHistory:
+    def setting(
+        self, unit: str, field: str | None = None, moment: Named = "end", *, whole: bool = False
+    ) -> SettingHistory:
         """Every value that came into force for ``unit`` up to ``moment``, and who asked for it.
 
-        With ``field``, a dotted path, only changes of that. A session is known to have asked when its request was for
-        one of the changed fields and its new value. A change that came through the unit's settings input has no asker
-        on the wire: ``likely`` names the publishers there and upstream. Cost: O(n log n) in the holds of the history,
-        and O(edges) whenever the graph changed between two such changes.
+        With ``field``, a dotted path, only changes of that. With ``whole``, notes on arrays have every element. A
+        session is known to have asked when its request was for one of the changed fields and its new value. A change
+        that came through the unit's settings input has no asker on the wire: ``likely`` names the publishers there and
+        upstream. Cost: O(n log n) in the holds of the history, and O(edges) whenever the graph changed between two
+        such changes.
 
         >>> from ezmsg.ledger import Ledger, events
         >>> ledger = Ledger.memory()
@@ -301,7 +304,7 @@ class Timeline:
         """
         from ezmsg.ledger.projections.questions.settings.history import setting
 
-        return self._ask(lambda evidence, at: setting(evidence, unit, field, at), moment)
+        return self._ask(lambda evidence, at: setting(evidence, unit, field, at, whole), moment)
 
     def setting_doubts(self, unit: str | None = None, moment: Named = "end") -> list[SettingDoubt]:
         """The places up to ``moment`` where asked, answered and reported settings are not the same, or do not fit.

@@ -40,7 +40,7 @@ def record(desk: Any, side: Environment, path: Any) -> list[str]:
     command = ("-m", "ezmsg.ledger.tools.cli", "run", "--ledger", path, PROGRAMS / "tuned.py")
     told = desk.do(side.python(), *command, EZMSG_GRAPHSERVER_ADDR=desk.free)
     assert "too loud" in told.err, told.err  # the unit did refuse; how ezmsg then shuts down is not looked at
-    return [line for line in told.out.splitlines() if line.startswith(("answered", "refused"))]
+    return [line for line in told.out.splitlines() if line.startswith(("answered", "refused", "reported"))]
 
 
 def test_each_change_is_told_as_what_it_is(recorded: Any, side: Environment) -> None:
@@ -75,6 +75,34 @@ def test_each_change_is_told_as_what_it_is(recorded: Any, side: Environment) -> 
     assert "HANDLER_ERROR: Failed to patch settings field: Settings field 'no_such_field'" in refused[-1]
 
 
+def test_what_is_no_settings_object_is_told_as_what_it_is(recorded: Any, side: Environment) -> None:
+    """``update_settings()`` takes a dict and a 7. Both are reported, without a schema, and are what is in force then.
+
+    With 3.9.0 a unit hears of nothing more once a publisher of its settings has come and gone.
+    """
+    path, said = recorded
+    odd = [{"gain": 3.0}, 7] if side is COMING else [{"gain": 3.0}]
+    assert [line for line in said if line.startswith("reported")] == [f"reported {each}" for each in odd]
+    with Ledger.open(path, "r") as ledger:
+        timeline = Timeline(ledger)
+        doubts = [each for each in timeline.setting_doubts(UNIT) if each.kind == "misfit" and not each.field]
+        texts = {"{'gain': 3.0}": "a dict in place of Tuning", "7": "an integer in place of Tuning"}
+        told = list(dict.fromkeys((str(each.reported), each.text) for each in doubts))
+        assert told == [(str(each), texts[str(each)]) for each in odd]
+        changes = {change.seq: change for change in timeline.setting(UNIT).changes}
+        first = changes[doubts[0].seq]
+        gone = {each.path for each in first.fields if each.missing == "after"}
+        assert {"rate", "weights"} <= gone
+        assert [(each.path, each.after) for each in first.fields if each.missing is None] == [("gain", 3.0)]
+        assert first.likely, "the publisher that sent it is named"
+        assert timeline.when(f"{UNIT}.gain == 3").spans
+        if side is COMING:
+            last = changes[doubts[-1].seq]
+            [now] = [each for each in last.fields if each.missing == "before"]
+            assert (now.path, now.after) == ("", 7)
+            assert timeline.at(last.seq).settings[UNIT].value.repr_value == "7"
+
+
 def test_the_reason_and_the_answer_are_in_the_ledger(recorded: Any) -> None:
     with Ledger.open(recorded[0], "r") as ledger:
         answers = [event for event in ledger.entries() if isinstance(event, ev.RequestAnswered)]
@@ -99,5 +127,7 @@ def test_two_runs_of_one_script_do_not_differ(desk: Any, side: Environment, reco
 
 
 def last_built(timeline: Any) -> int:
-    """The last report: what it falls back to at the end is told in one run, and in another its session went first."""
-    return max(change.seq for change in timeline.setting(UNIT).changes if change.how == "updated")
+    """The last report of settings, for the program sends other things after these; what it falls back to at the end is
+    told in one run, and in another its session went first."""
+    changes = timeline.setting(UNIT).changes
+    return max(each.seq for each in changes if each.how == "updated" and "labels" in str(each.value))

@@ -31,7 +31,10 @@ PLAINER = {
 
 
 ADDED = frozenset(
-    {"clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running", "origins", "origin"}
+    {
+        *("clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running", "origins", "origin"),
+        "settings_changes",
+    }
 )
 """Keys that documents have got since then: each is a line of the changelog."""
 

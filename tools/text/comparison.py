@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.questions.settings.components import changed_field
 from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
-from ezmsg.ledger.tools.text.value_text import settings_change, settings_text, values_text
+from ezmsg.ledger.tools.text.value_text import arrow_text, settings_change, settings_text
 
 CAME, WENT, CHANGED = "+", "-", "~"
 
@@ -271,7 +271,7 @@ def _changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _fields_text(fields: Iterable[FieldChange]) -> list[str]:
-    return [f"{each.path} {each.note or values_text(each.before, each.after)}".strip() for each in fields]
+    return [arrow_text(each) for each in fields]
 
 
 def _field_documents(fields: Iterable[FieldChange]) -> list[Document]:

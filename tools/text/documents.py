@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import edge_owners
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.questions.answers import Answer, SettingDoubt
+from ezmsg.ledger.projections.questions.answers import Answer, SettingChange, SettingDoubt
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.paths.relays import loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -163,9 +163,29 @@ def answer_document(timeline: Timeline, answer: Answer) -> Document:
 
 def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
     """The document of ``history --json``."""
-    kind, _, unit = subject.partition(" ")
-    placement = timeline.placement(unit, end).to_dict() if kind == "unit" else None
-    return {**answer_document(timeline, timeline.history(subject)), "placement": placement}
+    answer = timeline.history(subject)
+    kind, _, unit = answer.subject.partition(" ")
+    placement = None
+    if kind == "unit":
+        placement = timeline.placement(unit, end).to_dict()
+        for stay, changes in zip(placement["stays"], stay_changes(timeline, unit, end), strict=True):
+            stay["settings_changes"] = [
+                {"seq": each.seq, "time": each.time, "how": each.how, "fields": [one.to_dict() for one in each.fields]}
+                for each in changes
+            ]
+    return {**answer_document(timeline, answer), "placement": placement}
+
+
+def stay_changes(timeline: Timeline, unit: str, end: Moment, *, whole: bool = False) -> list[list[SettingChange]]:
+    """Of each stay of a unit in a process, the changes of its settings while it was there."""
+    stays = timeline.placement(unit, end).stays
+    if unit not in timeline.lifetimes.names("setting"):
+        return [[] for _ in stays]
+    changes = timeline.setting(unit, None, end, whole=whole).changes
+    return [
+        [each for each in changes if stay.born < each.seq and (stay.died is None or each.seq < stay.died)]
+        for stay in stays
+    ]
 
 
 def doubts_document(timeline: Timeline, moment: Moment, doubts: list[SettingDoubt]) -> Document:
@@ -174,10 +194,15 @@ def doubts_document(timeline: Timeline, moment: Moment, doubts: list[SettingDoub
     return {**ledger_document(timeline), "moment": moment_document(moment), "doubts": found}
 
 
-def settings_document(timeline: Timeline, moment: Moment, component: str | None, field: str | None) -> Document:
-    """The document of ``settings --json``: all that is in force, or one component's, with its changes."""
+def settings_document(
+    timeline: Timeline, moment: Moment, component: str | None, field: str | None, *, whole: bool = False
+) -> Document:
+    """The document of ``settings --json``: all that is in force, or one component's, with its changes.
+
+    ``whole``: notes on arrays have every element.
+    """
     state = timeline.at(moment)
-    answer = None if component is None else timeline.setting(component, field, moment)
+    answer = None if component is None else timeline.setting(component, field, moment, whole=whole)
     shown = state.settings if component is None else {component: state.settings.get(component)}
     return {
         **ledger_document(timeline),

@@ -6,7 +6,7 @@ the names of sessions, processes and endpoints in the history as a whole.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -22,8 +22,8 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.names import Names
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX, seqs_text
-from ezmsg.ledger.tools.text.value_text import settings_text, value_text
+from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, seqs_text
+from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text, value_text
 
 ENDS: dict[str, tuple[str, str]] = {
     "closed": ("closed", "gone"),
@@ -210,7 +210,14 @@ def _process_closed(known: Names, event: ev.ProcessClosed, most: int) -> str:
 
 
 def _settings_updated(known: Names, event: ev.SettingsUpdated, most: int) -> str:
-    shown = settings_text(event.value) or "no settings"
+    return report_text(known, event)
+
+
+def report_text(
+    known: Names, event: ev.SettingsUpdated, *, whole: bool = False, only: Collection[str] | None = None
+) -> str:
+    """The words for a report of settings: all of its fields, or ``only`` some of them, where it has these."""
+    shown = settings_text(event.value, None if whole else ITEMS_MAX, whole=whole, only=only) or "no settings"
     return f"{names.process(known, event.process)} reported {shown} arriving at {event.component}"
 
 
@@ -299,10 +306,17 @@ class Recollection:
 
     Tables are made when an event asks for them. Cost: O(processes), O(endpoints) once each; and a piece of the ledger
     for each event that is told, unless the one before was in the same piece.
+
+    ``whole``: lists and values are not cut. ``fields``: of some components' reports of settings, only these fields are
+    told.
     """
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(
+        self, timeline: Timeline, whole: bool = False, fields: Mapping[str, Collection[str]] | None = None
+    ) -> None:
         self._timeline = timeline
+        self._whole = whole
+        self._fields = fields or {}
         self._batch: list[ev.AnyEvent] = []
         self._seq = 0
 
@@ -312,8 +326,17 @@ class Recollection:
             return cause.text
         self._seq = cause.seq
         event = self.event(cause.seq)
-        said = deed(self, event)
+        if type(event) is ev.SettingsUpdated:
+            said = report_text(self, event, whole=self._whole, only=self._fields.get(event.component))
+        else:
+            said = deed(self, event, EVERYTHING if self._whole else LISTED_MAX)
         return said + observed(event) if said else cause.text
+
+    def reporter(self, cause: Cause) -> str:
+        """The process that reported settings."""
+        self._seq = cause.seq
+        event = self.event(cause.seq)
+        return names.process(self, event.process) + observed(event)
 
     def event(self, seq: int) -> Any:
         """Event ``seq``, which is in the ledger."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.records import RequestRecord, initial_settings
+from ezmsg.ledger.projections.graph.records import RequestRecord, SettingRecord, initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.paths.relays import has_bridges
@@ -13,7 +15,7 @@ from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.event_words import deed, end_text, end_tone, observed, refusal
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told
-from ezmsg.ledger.tools.text.value_text import change_text, misfit_text, settings_change, settings_text
+from ezmsg.ledger.tools.text.value_text import changes_text, misfit_text, settings_change, settings_text
 
 # --- processes and settings ------------------------------------------------------------------------------------------
 
@@ -52,7 +54,7 @@ def _fallbacks(state: GraphState, process: int) -> list[str]:
         if component is None:
             found.append(f"{address} has none")
         elif changes := settings_change(setting.value, initial_settings(component)):
-            found.append(f"{address} {', '.join(map(change_text, changes[:LISTED_MAX]))}")
+            found.append(f"{address} {changes_text(changes, LISTED_MAX)}")
     return found
 
 
@@ -66,10 +68,19 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
     if not changes:
         text = f"{who} reported the settings of {event.component}: as they were"
         return Told(text + observed(event), "dim", (), words, ("unchanged", f"{who} reported"))
-    shown = listed([change_text(change) for change in changes], most)
-    misfit = misfit_text(event.value, before.value.settings_schema, [change.path for change in changes])
+    shown = changes_text(changes, most)
+    misfit = misfit_text(event.value, _schema(state, before, event.component), [change.path for change in changes])
     text = f"{who} reported {shown} arriving at {event.component}{misfit}{observed(event)}"
     return Told(text, "warn" if misfit else "change", (), words)
+
+
+def _schema(state: GraphState, before: SettingRecord, address: str) -> Any:
+    """The schema of a component's settings: of the value in force, else, as ezmsg reports none with what is no settings
+    object, the one that was registered."""
+    if before.value.settings_schema not in (UNSET, None) or before.session not in state.registrations:
+        return before.value.settings_schema
+    component = state.registrations[before.session].components.get(address)
+    return None if component is None else initial_settings(component).settings_schema
 
 
 def _request_routed(state: GraphState, event: ev.RequestRouted, most: int) -> Told:
@@ -101,7 +112,7 @@ def _answer(state: GraphState, request: RequestRecord, event: ev.RequestAnswered
         return "done"
     now = state.settings.get(request.unit)
     changed = [] if now is None else settings_change(now.value, sent)
-    shown = settings_text(sent) if now is None else ", ".join(map(change_text, changed[:LISTED_MAX]))
+    shown = settings_text(sent) if now is None else changes_text(changed, LISTED_MAX)
     return f"sent on to the unit: {shown or 'the values in force'}"
 
 

@@ -16,7 +16,7 @@ from ezmsg.ledger.projections.questions.answers import SettingDoubt
 from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.settings.change_request import GRACE, UPDATE, Wish, answered, wish
-from ezmsg.ledger.projections.questions.settings.schema import misfits
+from ezmsg.ledger.projections.questions.settings.schema import value_misfits
 from ezmsg.ledger.projections.questions.settings.stored_value import Kept, kept, leaves, parts
 from ezmsg.ledger.projections.questions.value_comparison import alike_forms
 from ezmsg.ledger.values import Form
@@ -29,11 +29,15 @@ def doubts(evidence: Evidence, unit: str | None, moment: Moment) -> list[Setting
     return sorted(found, key=lambda each: each.seq)
 
 
+UNREPORTED = "was answered, and no report of it followed"
+
+
 class _Asked:
     """A request to change a field that is on its way: what was asked, what was answered, when."""
 
     def __init__(self, event: ev.RequestRouted, wanted: Wish | None) -> None:
         self.seq, self.time, self.unit, self.wanted = event.seq, event.time, event.unit, wanted
+        self.process = event.process
         self.answered: Form = None
         self.answered_at = 0
         self.reports: list[dict[str, Kept]] = []
@@ -57,7 +61,7 @@ class _Reading:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._schemas: dict[str, Form] = {}
+        self._schemas: dict[str, Form] = {}  # that were not null, which ezmsg reports beside what is no settings object
         self._open: dict[int, _Asked] = {}
         self._sent: list[_Asked] = []
         self._told: dict[str, dict[str, tuple[str, Form]]] = {}
@@ -66,34 +70,42 @@ class _Reading:
         ledger = self._evidence.ledger
         if ledger.first > 1:
             before = self._evidence.at(ledger.first - 1)
-            self._schemas = {unit: each.value.settings_schema for unit, each in before.settings.items()}
+            for unit, each in before.settings.items():
+                self._learn(unit, each.value)
         for batch in ledger.read(until=until):
             for event in batch:
                 yield from self._take(event)
         end = self._evidence.time(until) if until else 0
         for asked in self._sent:
             if end - asked.answered_at > GRACE:
-                yield _doubt(asked, asked.seq, asked.time, "not reported", "was answered, and no report of it followed")
+                yield _doubt(asked, asked.seq, asked.time, "not reported", UNREPORTED)
 
     def _take(self, event: Any) -> Iterator[SettingDoubt]:
         match event:
             case ev.MetadataRegistered():
                 for unit, value in Registration(event.metadata, event.raw).settings():
-                    self._schemas[unit] = value.settings_schema
+                    self._learn(unit, value)
                     yield from self._misfits(event, unit, value)
             case ev.SettingsUpdated():
-                if event.value.settings_schema is not UNSET:
-                    self._schemas[event.component] = event.value.settings_schema
+                self._learn(event.component, event.value)
                 yield from self._misfits(event, event.component, event.value)
                 yield from self._reported(event)
             case ev.RequestRouted() if event.operation == UPDATE:
                 self._open[event.seq] = _Asked(event, wish(event.payload))
             case ev.RequestAnswered() if event.request in self._open:
                 yield from self._answered(event, self._open.pop(event.request))
+            case ev.ProcessClosed():
+                for asked in [each for each in self._sent if each.process == event.process]:
+                    self._sent.remove(asked)
+                    yield _doubt(asked, asked.seq, asked.time, "not reported", f"{UNREPORTED}: its process ended")
+
+    def _learn(self, unit: str, value: ev.SettingsValue) -> None:
+        if value.settings_schema is not UNSET and value.settings_schema is not None:
+            self._schemas[unit] = value.settings_schema
 
     def _misfits(self, event: Any, unit: str, value: ev.SettingsValue) -> Iterator[SettingDoubt]:
-        fields = {name: each.form for name, each in parts(kept(value)).items()}
-        found = misfits(self._schemas.get(unit), fields)
+        found = value_misfits(self._schemas.get(unit), value)
+        fields = {"": kept(value).form} | {name: each.form for name, each in parts(kept(value)).items()}
         told, self._told[unit] = self._told.get(unit, {}), {field: (why, fields[field]) for field, why in found.items()}
         for field, why in found.items():
             if told.get(field) == (why, fields[field]):

@@ -27,7 +27,9 @@ INPUT = "INPUT_SETTINGS"
 """The stream through which ezmsg's units take settings, where their metadata names no other topic."""
 
 
-def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) -> SettingHistory:
+def setting(
+    evidence: Evidence, unit: str, field: str | None, moment: Moment, whole: bool = False
+) -> SettingHistory:
     """See ``Timeline.setting``."""
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(unit))
     if field is not None and not any(_is_in(path, field) for fact in lives for path in fields(fact.value[0])):
@@ -39,7 +41,7 @@ def setting(evidence: Evidence, unit: str, field: str | None, moment: Moment) ->
         if life.born > moment.seq:
             break
         earlier = before if before is not None and before.died == life.born else None
-        change = _change(evidence, life, earlier, requests, publishers)
+        change = _change(evidence, life, earlier, requests, publishers, whole)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
             found.append(change)
         if life.stands(moment.seq):
@@ -53,11 +55,17 @@ def _is_in(path: str, field: str) -> bool:
 
 
 def _change(
-    evidence: Evidence, life: Fact, before: Fact | None, requests: "_Requests", publishers: "_Publishers"
+    evidence: Evidence,
+    life: Fact,
+    before: Fact | None,
+    requests: "_Requests",
+    publishers: "_Publishers",
+    whole: bool,
 ) -> SettingChange:
     value, _, process, _ = life.value
     came = evidence.cause(life.born, "setting", False)
-    changed = changes(None if before is None else evidence.settings(before), evidence.settings(life))
+    old = None if before is None else evidence.settings(before)
+    changed = changes(old, evidence.settings(life), whole=whole)
     taken = requests.take(life, process, changed) if came.kind in ("updated", "observed") else None
     asked = None if taken is None else taken.request
     asker = None if asked is None else asked.value[0]

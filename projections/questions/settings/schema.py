@@ -7,6 +7,9 @@ JSON schema. Of a type that is not one of Python's plain ones nothing is said.
 
 from typing import Any
 
+from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
+from ezmsg.ledger.projections.questions.value_comparison import bare
 from ezmsg.ledger.values import Form, fields_of, items_of, tag_of, thaw
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -26,6 +29,32 @@ _JSON_KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "null": (type(None),),
 }
+
+
+_PLAIN = {
+    bool: "a truth value",
+    int: "an integer",
+    float: "a float",
+    str: "a text",
+    bytes: "bytes",
+    list: "a list",
+    tuple: "a tuple",
+    set: "a set",
+    dict: "a dict",
+}
+"""Names of the types of values that are no object of a settings class."""
+
+
+def value_misfits(schema: Form, value: SettingsValue) -> dict[str, str]:
+    """The fields of a settings value that the schema cannot mean, with the reasons; by "" the value as a whole, where
+    it is not an object of the settings class at all. Cost: O(bytes of its pickle)."""
+    whole = kept(value)
+    settings_type = fields_of(schema).get("settings_type")
+    if type(settings_type) is str and settings_type and not settings_type.startswith("builtins."):
+        what = _PLAIN.get(type(bare(whole.held)))
+        if what is not None:
+            return {"": f"{what} in place of {settings_type.rpartition('.')[2]}"}
+    return misfits(schema, {name: each.form for name, each in parts(whole).items()})
 
 
 def misfits(schema: Form, fields: dict[str, Form]) -> dict[str, str]:

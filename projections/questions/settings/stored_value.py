@@ -105,11 +105,17 @@ def leaves(value: Kept, path: str = "") -> dict[str, Kept]:
 
 
 def changes(
-    before: SettingsValue | None, after: SettingsValue, *, deep: bool = True, noise: bool = False
+    before: SettingsValue | None,
+    after: SettingsValue,
+    *,
+    deep: bool = True,
+    noise: bool = False,
+    whole: bool = False,
 ) -> list[FieldChange]:
     """The changes between two settings values; with ``deep``, by dotted paths, else by the fields at the top.
 
-    With ``noise`` the values are from two runs: addresses of objects in shown texts do not count.
+    With ``noise`` the values are from two runs: addresses of objects in shown texts do not count. With ``whole`` the
+    notes on arrays have every element.
 
     A field whose values are alike did not change, however it is shown. Where the pickles differ and no field tells why,
     one change says so. Cost: O(bytes of both).
@@ -122,18 +128,22 @@ def changes(
             missing = "after" if path in old else "before"
             one, other = (each[path].form if path in each else None for each in (old, new))
             array = new[path].array if path in new else None
-            found.append(FieldChange(path, one, other, missing, None if array is None else f"= {array.kind}"))
-        elif (note := differ(old[path], new[path], noise)) is not None:
+            note = None if array is None else f"= {array.text() if whole else array.kind}"
+            found.append(FieldChange(path, one, other, missing, note))
+        elif (note := differ(old[path], new[path], noise, whole)) is not None:
             found.append(FieldChange(path, old[path].form, new[path].form, note=note or None))
     if before is not None and not found and _differ_unseen(before, after):
         found.append(FieldChange("", shown_form(before), shown_form(after), note=HIDDEN))
     return found
 
 
-def whole_change(before: SettingsValue, after: SettingsValue, *, noise: bool = False) -> list[FieldChange]:
+def whole_change(
+    before: SettingsValue, after: SettingsValue, *, noise: bool = False, whole: bool = False
+) -> list[FieldChange]:
     """The one change between two values without fields, or of which one has none; nothing where they are alike."""
-    note = differ(kept(before), kept(after), noise)
-    return [] if note is None else [FieldChange("", before.repr_value, after.repr_value, note=note or None)]
+    old, new = kept(before), kept(after)
+    note = differ(old, new, noise, whole)
+    return [] if note is None else [FieldChange("", old.form, new.form, note=note or None)]
 
 
 def _named(value: Kept, deep: bool) -> dict[str, Kept]:
@@ -142,14 +152,14 @@ def _named(value: Kept, deep: bool) -> dict[str, Kept]:
     return parts(value) or ({"": value} if value.shown not in (None, {}, "") else {})
 
 
-def differ(before: Kept, after: Kept, noise: bool = False) -> str | None:
+def differ(before: Kept, after: Kept, noise: bool = False, whole: bool = False) -> str | None:
     """Whether two values differ: None where they are alike, else what differs in words ("": their forms show it)."""
     if before.is_known and after.is_known:
         if alike(before.held, after.held, noise=noise):
             return None
         old, new = before.array, after.array
         if old is not None and new is not None:
-            return difference(old, new)
+            return difference(old, new, whole=whole)
         return HIDDEN if same(before.form, after.form) else ""
     return None if alike_forms(before.form, after.form, noise=noise) else ""
 

@@ -1,7 +1,7 @@
 """A unit with settings of many kinds, and a client that changes them; whichever ezmsg it is started beside.
 
-The unit refuses a gain above 100 by raising. The client asks for changes field by field and sends whole settings, and
-says what it was answered. The program ends by itself.
+The unit refuses a gain above 100 by raising. The client asks for changes field by field and sends whole settings, at
+last what is no settings object, and says what it was answered. The program ends by itself.
 """
 
 import asyncio
@@ -83,6 +83,16 @@ async def ask(context: GraphContext, path: str, value: Any) -> None:
         print("refused", path, error, flush=True)
 
 
+async def send(context: GraphContext, settings: Any) -> None:
+    """``update_settings`` takes anything; a publisher that leaves at once may leave before the unit has heard of it."""
+    for _ in range(4):
+        await context.update_settings(UNIT, settings)
+        await asyncio.sleep(0.3)
+        if str((await context.settings_snapshot())[UNIT].repr_value) == str(settings):
+            print("reported", settings, flush=True)
+            return
+
+
 async def tune() -> None:
     async with GraphContext(auto_start=False) as context:
         while UNIT not in await context.settings_snapshot():
@@ -104,6 +114,8 @@ async def tune() -> None:
         await ask(context, "on", "yes")
         await ask(context, "no_such_field", 1)
         await asyncio.sleep(0.3)
+        for odd in ({"gain": 3.0}, 7):
+            await send(context, odd)
 
 
 if __name__ == "__main__":

@@ -195,7 +195,7 @@ def test_a_process_names_its_host_where_it_is_another() -> None:
 def test_a_setting_says_what_it_was_before() -> None:
     story = [SYSTEM, metadata("U"), PROCESS, registered(4)]
     changed = ev.SettingsUpdated(process=4, component="U", value=value(gain=2.0, mode="fast"))
-    said = 'process 4 (pid 4711) reported gain=2.0 (was 1.0), mode="fast" (was None) arriving at U'
+    said = 'process 4 (pid 4711) reported gain=2.0 (was 1.0), mode="fast" (new) arriving at U'
     assert last(*story, changed) == said
     assert last(*story, changed, changed) == "process 4 (pid 4711) reported the settings of U: as they were"
     assert last(PROCESS, ev.SettingsUpdated(process=2, component="X", value=value(a=1))) == (

@@ -1,5 +1,6 @@
 """Values and settings in a few words."""
 
+from json import dumps
 from typing import Any
 
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.metadata import TaskMetadata
-from ezmsg.ledger.tools.text.value_text import TEXT_MAX, change_text, settings_change, settings_text, value_text
+from ezmsg.ledger.tools.text.value_text import (
+    TEXT_MAX,
+    arrow_text,
+    change_text,
+    changes_text,
+    settings_change,
+    settings_text,
+    value_text,
+)
 from ezmsg.ledger.values import Opaque, freeze
 
 
@@ -63,6 +72,34 @@ def test_whatever_stands_there_has_words_that_fit(form: Any) -> None:
     assert len(value_text(form)) <= TEXT_MAX
 
 
+@given(json)
+def test_the_whole_of_a_value_leaves_nothing_out(form: Any) -> None:
+    text = value_text(freeze(form), whole=True)
+    for leaf in leaves(form):
+        assert (dumps(leaf, ensure_ascii=False) if isinstance(leaf, str) else str(leaf)) in text
+
+
+def leaves(form: Any) -> list[Any]:
+    if isinstance(form, list):
+        return [leaf for item in form for leaf in leaves(item)]
+    if isinstance(form, dict):
+        return [leaf for item in form.values() for leaf in leaves(item)]
+    return [form]
+
+
+@pytest.mark.parametrize(
+    ("thing", "text"),
+    [
+        (b"\x0012345", "b'\\x0012345'"),
+        ("\ud800", '"\\ud800"'),
+        ([[[[[1]]]]], "[[[[[1]]]]]"),
+        (Opaque("lab:Colour", b"", ["x" * 70]), f'["{"x" * 70}"]'),
+    ],
+)
+def test_the_whole_of_what_is_told_by_its_size_else(thing: Any, text: str) -> None:
+    assert value_text(freeze(thing), whole=True) == text
+
+
 def test_settings_are_their_fields() -> None:
     fields = {"gain": 2.0, "mode": "fast"}
     assert settings_text(value(fields)) == 'gain=2.0, mode="fast"'
@@ -80,7 +117,9 @@ def test_a_change_is_told_field_by_field_and_a_number_is_a_number() -> None:
     changes = settings_change(old, new)
     told = [(each.path, each.before, each.after, each.missing) for each in changes]
     assert told == [("a", True, 1.0, None), ("c", 3, None, "after"), ("d", None, 4, "before")]
-    assert [change_text(change) for change in changes] == ["a=1.0 (was True)", "c=None (was 3)", "d=4 (was None)"]
+    assert [change_text(change) for change in changes] == ["a=1.0 (was True)", "c=None (was 3)", "d=4 (new)"]
+    assert changes_text(changes, 5) == "a=1.0 (was True), d=4 (new); no longer c"
+    assert [arrow_text(change) for change in changes] == ["a True -> 1.0", "c 3 -> nothing", "d = 4"]
     assert settings_change(old, old) == []
 
 

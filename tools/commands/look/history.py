@@ -1,29 +1,30 @@
 """``history``: all that something ever was."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-from ezmsg.ledger.projections.questions.answers import Life, Placement, Stay
+from ezmsg.ledger.projections.questions.answers import Life, Placement, SettingChange, Stay
 from ezmsg.ledger.projections.questions.moments.times import span_text
-from ezmsg.ledger.tools.commands.look.why import subject_text, tell, value_of
+from ezmsg.ledger.tools.commands.look.why import subject_text, tell
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
-from ezmsg.ledger.tools.output import Page, count, listed
-from ezmsg.ledger.tools.text.documents import history_document
-from ezmsg.ledger.tools.text.phrases import LISTED_MAX
+from ezmsg.ledger.tools.input.options import flag
+from ezmsg.ledger.tools.output import Page, count
+from ezmsg.ledger.tools.text.documents import history_document, stay_changes
+from ezmsg.ledger.tools.text.setting_lines import change_values
 from ezmsg.ledger.tools.text.span_lines import SpanLines
-from ezmsg.ledger.tools.text.value_text import change_text, settings_change
+from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text
 
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"
 
 
 @options.words("[LEDGER] FROM TO", "The ledger, and an edge; or KIND NAME.")
+@flag("--full", help="All lives, whole values and lists, and all nanoseconds.")
 @options.json
-def history(words: Sequence[str], json: bool) -> None:
+def history(words: Sequence[str], full: bool, json: bool) -> None:
     """Tells all holds on an edge, by whom, from when to when, and how each began and ended; or the same of a topic T,
     session S, setting UNIT (what changed each time), process ID or endpoint ID. Of a unit: every process that ran it,
-    on which host, and when it moved.
+    on which host, what changed in its settings there, and when it moved.
 
     Examples:
       ezmsg-ledger history run.ledger unit SYSTEM/AMP
@@ -38,37 +39,41 @@ def history(words: Sequence[str], json: bool) -> None:
             page.document(history_document(timeline, subject, end))
             return
         answer = timeline.history(subject)
-        kind, _, unit = subject.partition(" ")
-        placement = timeline.placement(unit, end) if kind == "unit" else None
-        lines = SpanLines(page, timeline)
+        kind, _, unit = answer.subject.partition(" ")
+        lines = SpanLines(page, timeline, full)
         times = count(len(answer.spans), "time")
         page.line(("head", answer.subject), f" was there {times}, for {span_text(answer.ns)} in all")
-        if placement is not None:
-            _print_stays(lines, placement)
-        else:
-            changed = _changes(answer.lives)
-            lines.some(answer.lives, lambda life: tell(lines, life, end, answer.subject, changed.get(life.born)))
+        if kind == "unit":
+            _print_stays(lines, timeline.placement(unit, end), stay_changes(timeline, unit, end, whole=full))
+            return
+        changes = timeline.setting(unit, None, end, whole=full).changes if kind == "setting" else []
+        changed = {change.seq: change_values(change, None, full) for change in changes}
+
+        def tell_life(life: Life) -> None:
+            tell(lines, life, end, answer.subject, changed.get(life.born))
+
+        lines.some(answer.lives, tell_life)
 
 
-def _changes(lives: Sequence[Life]) -> dict[int, str]:
-    """Of lives of a setting, what each changed in the one before, by the seq of its birth."""
-    settings = [life for life in lives if life.kind == "setting"]
-    found = {}
-    for before, life in pairwise(settings):
-        changes = [change_text(change) for change in settings_change(value_of(before), value_of(life))]
-        found[life.born] = listed(changes, LISTED_MAX) or "as before"
-    return found
+def _print_stays(lines: SpanLines, placement: Placement, changes: list[list[SettingChange]]) -> None:
+    moves = placement.moves
+    lines.page.line(f"it moved {count(moves, 'time')}" if moves else "it never moved")
+    lines.some(
+        list(zip(placement.stays, changes, strict=True)),
+        lambda stay: _print_stay(lines, placement.unit, *stay),
+    )
 
 
-def _print_stays(lines: SpanLines, placement: Placement) -> None:
-    lines.page.line(f"it moved {count(placement.moves, 'time')}")
-    lines.some(placement.stays, lambda stay: _print_stay(lines, stay))
-
-
-def _print_stay(lines: SpanLines, stay: Stay) -> None:
+def _print_stay(lines: SpanLines, unit: str, stay: Stay, changes: list[SettingChange]) -> None:
+    page = lines.page
     where = f" on {stay.host}" if stay.host is not None else ""
     pid = f" (pid {stay.pid})" if stay.pid is not None else ""
-    lines.page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
-    for cause in (stay.came, stay.went):
-        if cause is not None:
-            lines.cause(cause)
+    page.line("  ", ("add" if stay.went is None else "dim", f"in process {stay.process}{pid}{where}"))
+    lines.cause(stay.came)
+    setting = lines.timeline.at(stay.born).settings.get(unit)
+    text = "" if setting is None else settings_text(setting.value, None if lines.full else ITEMS_MAX, whole=lines.full)
+    if text:
+        page.line(f"            with {text}")
+    lines.some(changes, lambda change: lines.deed(change.came, change_values(change, None, lines.full)))
+    if stay.went is not None:
+        lines.cause(stay.went)

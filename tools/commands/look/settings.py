@@ -8,14 +8,12 @@ from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.answers import (
     Cause,
-    FieldChange,
     Likely,
     SettingChange,
     SettingDoubt,
     SettingHistory,
 )
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.projections.questions.value_comparison import alike_forms
@@ -27,7 +25,8 @@ from ezmsg.ledger.tools.input.options import flag, option
 from ezmsg.ledger.tools.output import Page, count, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import doubts_document, settings_document
-from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.phrases import EVERYTHING, how_text
+from ezmsg.ledger.tools.text.setting_lines import REPLACED, change_values, origin
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import (
     ITEMS_MAX,
@@ -49,7 +48,7 @@ _USAGE = "ezmsg-ledger settings [LEDGER] [COMPONENT], such as: ezmsg-ledger sett
 @options.at("The moment to look at.")
 @option("--field", metavar="NAME", help="Only this field of the component.")
 @flag("--doubts", help="Where asked, answered and reported are not the same.")
-@flag("--full", help="Arrays with all their elements.")
+@flag("--full", help="All fields, whole values (arrays with all their elements), and all nanoseconds.")
 @options.json
 def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, full: bool, json: bool) -> None:
     """Lists the settings in force at a moment. With a component: every change of its settings up to then, from what to
@@ -73,15 +72,14 @@ def settings(words: Sequence[str], at: str, field: str | None, doubts: bool, ful
         state = timeline.at(moment)
         component, field = _asked(timeline, named[0], field) if named else (None, None)
         if doubts:
-            _doubts(page, timeline, component, field, moment, json)
-            return
-        answer = timeline.setting(component, field, moment) if component is not None else None
-        if json:
-            page.document(settings_document(timeline, moment, component, field))
-        elif answer is None:
+            _doubts(SpanLines(page, timeline, full), component, field, moment, json)
+        elif json:
+            page.document(settings_document(timeline, moment, component, field, whole=full))
+        elif component is None:
             _print_all(page, moment, state, full)
         else:
-            _print_one(SpanLines(page, timeline), state, answer, full)
+            answer = timeline.setting(component, field, moment, whole=full)
+            _print_one(SpanLines(page, timeline, full), state, answer)
 
 
 def _asked(timeline: Timeline, name: str, field: str | None) -> tuple[str, str | None]:
@@ -94,9 +92,8 @@ def _asked(timeline: Timeline, name: str, field: str | None) -> tuple[str, str |
     return name, field
 
 
-def _doubts(
-    page: Page, timeline: Timeline, component: str | None, field: str | None, moment: Moment, json: bool
-) -> None:
+def _doubts(lines: SpanLines, component: str | None, field: str | None, moment: Moment, json: bool) -> None:
+    page, timeline = lines.page, lines.timeline
     found = [each for each in timeline.setting_doubts(component, moment) if field is None or each.field == field]
     if json:
         page.document(doubts_document(timeline, moment, found))
@@ -104,25 +101,28 @@ def _doubts(
     what = f" about {component}" if component is not None else ""
     page.line(("head", f"{count(len(found), 'doubt')}{what} up to seq {moment.seq}"), how_text(moment))
     for each in found:
-        when = f"{each.seq:>7}  {time_text(each.time, timeline.zone)}  "
+        when = f"{each.seq:>7}  {lines.time(each.time)}  "
         name = f"{each.unit}.{each.field}" if each.field else each.unit
-        page.line("  ", ("dim", when), ("warn", name), f" {doubt_text(each)}")
+        page.line("  ", ("dim", when), ("warn", name), f" {doubt_text(each, whole=lines.full)}")
     if not found:
         page.line(("dim", "  which does not say that the units took what arrived: ezmsg tells nobody"))
 
 
-def doubt_text(doubt: SettingDoubt) -> str:
+def doubt_text(doubt: SettingDoubt, *, whole: bool = False) -> str:
     """The words for a doubt about a setting, with the values that are known of it."""
+    asked, answered, reported = (
+        value_text(each, whole=whole) for each in (doubt.asked, doubt.answered, doubt.reported)
+    )
     match doubt.kind:
         case "misfit":
-            return f"= {value_text(doubt.reported)} does not fit its schema: {doubt.text}"
+            return f"= {reported} does not fit its schema: {doubt.text}"
         case "refused":
-            wanted = f"= {value_text(doubt.asked)} " if doubt.field else ""
+            wanted = f"= {asked} " if doubt.field else ""
             return f"{wanted}was refused: {doubt.text}"
         case _:
-            reported = f", reported {value_text(doubt.reported)}" if doubt.kind == "other" else ""
-            answer = "" if doubt.answered is None else f", answered {value_text(doubt.answered)}"
-            return f"{doubt.text}: asked {value_text(doubt.asked)}{answer}{reported}"
+            reported = f", reported {reported}" if doubt.kind == "other" else ""
+            answer = "" if doubt.answered is None else f", answered {answered}"
+            return f"{doubt.text}: asked {asked}{answer}{reported}"
 
 
 def _print_all(page: Page, moment: Moment, state: GraphState, full: bool) -> None:
@@ -143,8 +143,8 @@ def _print_all(page: Page, moment: Moment, state: GraphState, full: bool) -> Non
         page.line("  none: no component is registered at this moment")
 
 
-def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory, full: bool) -> None:
-    page = lines.page
+def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory) -> None:
+    page, full = lines.page, lines.full
     setting, changes = state.settings.get(answer.unit), answer.changes
     text = "nothing is in force"
     if setting is not None and answer.field is not None:
@@ -170,58 +170,40 @@ def _field_text(value: SettingsValue, field: str, full: bool) -> str:
         if part not in fields:
             return f"no field {field}"
         form = fields[part]
-    return f"{field}={value_text(form)}"
+    return f"{field}={value_text(form, whole=full)}"
 
 
 def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory) -> None:
     page = lines.page
-    _tell(lines, change.came, _values(change, answer.field), _origin(lines, change))
+    _tell(lines, change.came, change_values(change, answer.field, lines.full), _origin(lines, change))
     if change.asked_by is not None:
-        page.line(f"           asked for by session {change.label} (request {change.request}{_on_the_way(change)})")
+        became = _on_the_way(change, lines.full)
+        page.line(f"           asked for by session {change.label} (request {change.request}{became})")
     elif change.likely:
-        page.line(f"           likely published by {listed(list(map(_likely, change.likely)), LIKELY_MAX)}")
+        most = EVERYTHING if lines.full else LIKELY_MAX
+        page.line(f"           likely published by {listed(list(map(_likely, change.likely)), most)}")
     if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
         _tell(lines, change.went, "no longer in force", f": {lines.past.tell(change.went)}")
 
 
-def _on_the_way(change: SettingChange) -> str:
+def _on_the_way(change: SettingChange, whole: bool) -> str:
     """The value that a session asked for, in words, where another one was reported."""
     now = next((each.after for each in change.fields if each.path == change.asked_field), None)
     if alike_forms(now, change.asked):
         return ""
-    return f", which was for {change.asked_field} = {value_text(change.asked)}; answered {value_text(change.answered)}"
-
-
-REPLACED = ("replaced", "registered anew")
-"""What ends a value with another one in its place, which is told itself."""
+    asked, answered = value_text(change.asked, whole=whole), value_text(change.answered, whole=whole)
+    return f", which was for {change.asked_field} = {asked}; answered {answered}"
 
 
 def _tell(lines: SpanLines, cause: Cause, what: str, why: str) -> None:
-    when = f"{cause.seq:>7}  {time_text(cause.time, lines.timeline.zone)}  "
+    when = f"{cause.seq:>7}  {lines.time(cause.time)}  "
     lines.page.line("  ", ("dim", when), ("change", what), why)
 
 
 def _origin(lines: SpanLines, change: SettingChange) -> str:
     """The origin of a value: a report of the process that runs the unit, or the event that left it with this one."""
-    if change.how == "updated" and change.process is not None:
-        return f", reported by {names.process(lines.past, change.process)}"
-    said = lines.past.tell(change.came)
-    return f", {said}" if change.how == "earlier" else f", {change.how}: {said}"
-
-
-def _values(change: SettingChange, field: str | None) -> str:
-    shown = [each for each in change.fields if field is None or f"{each.path}.".startswith(f"{field}.")]
-    return ", ".join(map(_value, shown)) or ("as they were" if change.before is not None else "no fields")
-
-
-def _value(each: FieldChange) -> str:
-    name = f"{each.path} " if each.path else ""
-    if each.note is not None:
-        return f"{name or 'settings '}{each.note}"
-    if each.missing == "before":
-        return f"{name}= {value_text(each.after)}".strip()
-    after = "nothing" if each.missing == "after" else value_text(each.after)
-    return f"{name}{value_text(each.before)} -> {after}"
+    said = origin(lines, change.came)
+    return f", {said}" if change.how in ("earlier", "updated") else f", {change.how}: {said}"
 
 
 def _likely(publisher: Likely) -> str:

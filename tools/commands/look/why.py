@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions import predicates
 from ezmsg.ledger.projections.questions.answers import Life, Why
 from ezmsg.ledger.projections.questions.moments.moments import Moment
@@ -10,11 +9,13 @@ from ezmsg.ledger.projections.questions.subjects import KINDS
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
+from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import how_text
+from ezmsg.ledger.tools.text.setting_lines import REPLACED, origin
 from ezmsg.ledger.tools.text.span_lines import SpanLines
-from ezmsg.ledger.tools.text.value_text import settings_text
+from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text
 
 _USAGE = "ezmsg-ledger why [LEDGER] FROM TO, such as: ezmsg-ledger why run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 
@@ -32,8 +33,9 @@ def _quoted(name: str) -> str:
 
 @options.words("[LEDGER] FROM TO", "The ledger, and an edge; or KIND NAME.")
 @options.at("The moment to ask about.")
+@flag("--full", help="Whole values and lists, and all nanoseconds.")
 @options.json
-def why(words: Sequence[str], at: str, json: bool) -> None:
+def why(words: Sequence[str], at: str, full: bool, json: bool) -> None:
     """Says of an edge who connected it, when, and who else holds it; or, when it is not there, who disconnected it, or
     which session ended that held it, and how. The edge can be given as FROM TO, or as 'FROM -> TO'.
 
@@ -53,7 +55,7 @@ def why(words: Sequence[str], at: str, json: bool) -> None:
         if json:
             page.document(answer_document(timeline, answer))
         else:
-            _print(SpanLines(page, timeline), answer)
+            _print(SpanLines(page, timeline, full), answer)
 
 
 def _print(lines: SpanLines, answer: Why) -> None:
@@ -78,19 +80,16 @@ def tell(lines: SpanLines, life: Life, moment: Moment, subject: str, what: str |
     gone = life.ended is not None and life.died is not None and life.died <= moment.seq
     ended = (life.until, life.ended) if gone and life.ended is not None else (moment.seq, moment.time)
     passed = lines.timeline.landmarks.readings.elapsed(life.born, life.came.time, *ended)
-    lines.stretch(what or title(life, subject), max(0, passed.ns), gone, passed.clock)
-    lines.cause(life.came)
-    if gone and life.went is not None:
+    lines.stretch(what or title(lines, life, subject), max(0, passed.ns), gone, passed.clock)
+    if life.kind == "setting":
+        lines.deed(life.came, origin(lines, life.came))
+    else:
+        lines.cause(life.came)
+    if gone and life.went is not None and (what is None or life.went.kind not in REPLACED):
         lines.cause(life.went, life.ended)
 
 
-def value_of(life: Life) -> SettingsValue:
-    """The value of a life of a setting."""
-    shown, structured, *_ = life.value
-    return SettingsValue(None, shown, shown if structured else None)
-
-
-def title(life: Life, subject: str) -> str:
+def title(lines: SpanLines, life: Life, subject: str) -> str:
     """The words for a life, where ``subject`` has been named already."""
     match life.kind, life.value:
         case "edge", _:
@@ -106,7 +105,8 @@ def title(life: Life, subject: str) -> str:
         case "endpoint", [kind, topic, *_]:
             return f"{kind} {life.name} of {topic}"
         case "setting", _:
-            return settings_text(value_of(life)) or "no fields"
+            value = lines.timeline.at(life.born).settings[life.name].value
+            return settings_text(value, None if lines.full else ITEMS_MAX, whole=lines.full) or "no fields"
         case "unit", process:
             return f"in process {process}"
         case "registration", _:

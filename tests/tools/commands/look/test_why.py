@@ -87,7 +87,7 @@ def test_of_many_lives_the_first_and_the_last_are_told(run: Run, tmp_path: Path)
             live.disconnect("A", "B")
     for command, asked in (("history", ["A", "B"]), ("path", ["A", "B"]), ("when", ["A -> B"])):
         told = run(command, path, *asked).out.splitlines()
-        assert [line for line in told if "..." in line] == ["  ... 30 more between them (--json)"]
+        assert [line for line in told if "..." in line] == ["  ... 30 more between them (--full)"]
         assert [line.split()[0] for line in told if " connected A -> B" in line] == [
             str(seq) for seq in (*range(2, 21, 2), *range(82, 101, 2))
         ]
@@ -146,8 +146,24 @@ def test_a_history_has_every_hold_and_how_long_there_was_any(run: Run, night: An
 
 def test_a_history_of_settings_says_what_changed(run: Run, night: Any) -> None:
     out = run("history", night.path, "setting", "SYSTEM/AMP").out
-    assert '  gain=1.0, mode="fast", for ' in out
-    assert "  gain=2.0 (was 1.0), for " in out
+    assert '  gain = 1.0, mode = "fast", for ' in out
+    assert "  gain 1.0 -> 2.0, for " in out
+    assert "        19  2026-11-24 13:03:32.156+00:00  reported by process 16 (pid 4711 on lab-3)\n" in out
+    assert out.count("13:03:32.156") == 1, "a value that takes the place of another ends it, and is told once"
+
+
+def test_a_history_of_a_unit_says_what_changed_in_each_stay(run: Run, night: Any) -> None:
+    out = run("history", night.path, "unit", "SYSTEM/AMP").out.splitlines()
+    assert out[1] == "it never moved"
+    begins = out.index("  in process 16 (pid 4711) on lab-3")
+    assert out[begins + 2 : begins + 4] == [
+        '            with gain=1.0, mode="fast"',
+        "        19  2026-11-24 13:03:32.156+00:00  gain 1.0 -> 2.0",
+    ]
+    first, *_ = json.loads(run("history", night.path, "unit SYSTEM/AMP", "--json").out)["placement"]["stays"]
+    [change] = first["settings_changes"]
+    assert (change["seq"], change["how"]) == (19, "updated")
+    assert [(each["path"], each["before"], each["after"]) for each in change["fields"]] == [("gain", 1.0, 2.0)]
 
 
 def test_a_unit_that_moves_is_followed(run: Run, tmp_path: Path) -> None:
