@@ -197,17 +197,36 @@ class Moments:
 
     def _at_time(self, text: str, written: ClockTime, clamp: bool) -> Moment:
         now = self._now()
-        begin = written.instant(self._zone) if written.day else self._on_a_day(written, now)
+        instants = written.instants(self._zone) if written.day else self._on_a_day(written, now)
+        if written.width == UNITS["d"]:
+            del instants[1:]  # a day begins once, also where its midnight was there twice
         # A time is as exact as it is written: one that was copied from what we print was cut, and means all that was
         # cut.
-        end = begin + written.width - 1
+        times = [(begin, written.end(begin, self._zone)) for begin in instants]
+        there = [each for each in times if not self._is_outside(*each, now)]
+        if len(there) == 2:
+            return self._of_two(text, [self._at_one(text, written, *each, now, clamp) for each in there])
+        return self._at_one(text, written, *(there or times)[0], now, clamp)
+
+    def _at_one(self, text: str, written: ClockTime, begin: int, end: int, now: int | None, clamp: bool) -> Moment:
         shown = time_text(begin, written.zone or self._zone, len(written.fraction))
         if written.width > SECOND:
             shown += f" and the {'day' if written.width == UNITS['d'] else 'minute'} after it"
         return self._at_instant(text, begin, end, shown, now, clamp)
 
-    def _on_a_day(self, written: ClockTime, now: int | None) -> int:
-        """The instant of a time without a date: on the last day of the ledger on which it is not in the future.
+    def _of_two(self, text: str, moments: list[Moment]) -> Moment:
+        """The moment of a time of day that was there twice, unless that leads to different events."""
+        first, again = moments
+        if first.seq == again.seq:  # nothing happened between the two
+            return first
+        raise UnknownMoment(
+            f"{text.strip()} was there twice, for clocks were put back: seq {first.seq} ({first.how}) and "
+            f"seq {again.seq} ({again.how}) are meant",
+            hint=f"Give the offset with it, or the seq, such as --at {again.seq}.",
+        )
+
+    def _on_a_day(self, written: ClockTime, now: int | None) -> list[int]:
+        """The instants of a time without a date: on the last day of the ledger on which it is not in the future.
 
         Where the wall clock is known to have been set back, that is the day on which the ledger ends: a clock that ran
         ahead for a while had days that never were.
@@ -217,34 +236,39 @@ class Moments:
         latest = max(landmarks.last[1] if times.went_back else landmarks.latest, now or 0)
         last = local(latest, written.zone or self._zone)
         today = datetime(last.year, last.month, last.day)
-        begin = written.instant(self._zone, today)
-        if begin > latest:
-            yesterday = written.instant(self._zone, today - timedelta(days=1))
+        begins = written.instants(self._zone, today)
+        if begins[0] > latest:
+            before = written.instants(self._zone, today - timedelta(days=1))
+            yesterday = before[-1]
             if times.went_back:
                 there = any(each.begin < yesterday + written.width and yesterday < each.end for each in times.stretches)
             else:
                 there = yesterday + written.width > landmarks.earliest
             if there:
-                return yesterday
-        return begin
+                return before
+        return begins
 
     def _at_instant(self, text: str, begin: int, end: int, how: str, now: int | None, clamp: bool) -> Moment:
         """The moment from ``begin`` to ``end``, ns: the state has all up to ``end``; "since" it begins at ``begin``."""
-        landmarks = self._archive.landmarks
         times = self._times()
-        outside = ""
-        if landmarks.seq == 0 or end < landmarks.earliest:
-            outside = f"{how} is before the first event"
-        elif begin > max(landmarks.latest, now or 0):
-            outside = f"{how} is after the last event" if now is None else f"{how} is in the future"
+        outside = self._is_outside(begin, end, now)
         if outside and not clamp:
-            raise UnknownMoment(outside, hint=self._extent())
+            raise UnknownMoment(f"{how} is {outside}", hint=self._extent())
         said = times.containing(end) or times.containing(begin) if times.went_back else []
         if len(said) > 1:
             raise _said_twice(how, [times.find(begin, end, each).seq for each in said])
         found = times.find(begin, end, said[0] if said else None)
         before = self._ledger.first - 1
         return Moment(text, max(before, found.seq), begin, how, max(before + 1, found.since))
+
+    def _is_outside(self, begin: int, end: int, now: int | None) -> str:
+        """Where a time is that the ledger does not reach, in words; "" when it does."""
+        landmarks = self._archive.landmarks
+        if landmarks.seq == 0 or end < landmarks.earliest:
+            return "before the first event"
+        if begin > max(landmarks.latest, now or 0):
+            return "after the last event" if now is None else "in the future"
+        return ""
 
     def _times(self) -> WallTimes:
         return WallTimes(self._archive.landmarks, lambda seq: self._event(seq).time)

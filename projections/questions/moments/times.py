@@ -71,14 +71,26 @@ class ClockTime(msgspec.Struct, frozen=True):
     zone: tzinfo | None
     width: int
 
-    def instant(self, zone: tzinfo | None, day: datetime | None = None) -> int:
-        """The instant, ns since the epoch, UTC; ``day`` and ``zone`` (None: the viewer's) serve where none was written.
+    def instants(self, zone: tzinfo | None, day: datetime | None = None) -> list[int]:
+        """The instants that may be meant (ns since the epoch, UTC), the earlier first: two where clocks were put back
+        for the winter, and a time of day was there twice; else one.
 
-        Raises ValueError or OverflowError when the calendar has no such time.
+        ``day`` and ``zone`` (None: the viewer's) serve where none was written. A time that clocks went past is the one
+        that it would have been. Raises ValueError or OverflowError when the calendar has no such time.
         """
         midnight = self.day or day
         assert midnight is not None, "a bare clock time needs a day"
         naive = midnight + timedelta(seconds=self.second)
+        first, again = (self._instant(naive.replace(fold=fold), zone) for fold in (0, 1))
+        return [first, again] if first < again else [first]
+
+    def end(self, begin: int, zone: tzinfo | None) -> int:
+        """The last instant of a time that begins at ``begin``: a day of a change of clocks has 23 or 25 hours."""
+        if self.day is None or self.width != UNITS["d"]:
+            return begin + self.width - 1
+        return self._instant(self.day + timedelta(days=1), zone) - 1
+
+    def _instant(self, naive: datetime, zone: tzinfo | None) -> int:
         zone = self.zone or zone
         try:
             aware = naive.astimezone() if zone is None else naive.replace(tzinfo=zone)

@@ -61,10 +61,14 @@ def _instant(text: str, address: str) -> int:
         written = times.parse(text)
         if written is not None:
             today = times.local(now, written.zone).replace(hour=0, minute=0, second=0, tzinfo=None)
-            instant = written.instant(None, today)
-            if written.day is None and instant > now:
-                instant = written.instant(None, today - timedelta(days=1))
-            return instant
+            instants = written.instants(None, today)
+            if written.day is None and instants[0] > now:
+                instants = written.instants(None, today - timedelta(days=1))
+            past = [each for each in instants if each <= now]
+            if len(past) > 1:
+                both = " or ".join(times.time_text(each, written.zone, len(written.fraction)) for each in past)
+                raise Misuse(f"{text} was there twice, for clocks were put back", hint=f"Say which: {both}.")
+            return (past or instants)[0]
     except (ValueError, OverflowError) as error:
         raise Misuse(f"{text} is not a time: {error}", hint=_TIMES) from error
     raise Misuse(f"{text!r} is not a time", hint=_TIMES)

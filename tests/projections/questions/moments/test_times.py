@@ -16,7 +16,7 @@ EAST = timezone(timedelta(hours=5, minutes=30))
 def instant(text: str, zone: tzinfo = UTC) -> int:
     written = times.parse(text)
     assert written is not None, text
-    return written.instant(zone, datetime(2026, 11, 24))
+    return written.instants(zone, datetime(2026, 11, 24))[0]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_is_no_length_of_time(text: str) -> None:
 def test_what_is_shown_can_be_given_back(time: int, zone: tzinfo) -> None:
     written = times.parse(times.time_text(time, zone, 9))
     assert written is not None
-    assert written.instant(UTC) == time
+    assert written.instants(UTC) == [time]
 
 
 def test_a_shown_time_is_cut_not_rounded_and_names_its_offset() -> None:

@@ -176,6 +176,78 @@ def test_a_printed_time_finds_what_it_was_printed_for(
             assert f"seq {seq}" in str(error)  # noqa: PT017
 
 
+CHANGES = {
+    "Europe/Berlin": [(2026, 3, 29, 1), (2026, 10, 25, 1)],
+    "America/New_York": [(2026, 3, 8, 7), (2026, 11, 1, 6)],
+    "Australia/Lord_Howe": [(2026, 4, 4, 15), (2026, 10, 3, 15)],  # by half an hour
+    "America/Havana": [(2026, 3, 8, 5), (2026, 11, 1, 5)],  # at midnight
+    "Africa/Casablanca": [(2026, 2, 15, 2), (2026, 3, 22, 2)],
+    "UTC": [(2026, 10, 25, 1)],
+}
+"""Zones, and instants (UTC) at which clocks there are put forward or back."""
+
+
+@st.composite
+def around_changes(draw: st.DrawFn) -> tuple[ZoneInfo, list[int]]:
+    """A zone, and times (ns) of events in the hours around a change of its clocks, in their order."""
+    name = draw(st.sampled_from(sorted(CHANGES)))
+    change = int(datetime(*draw(st.sampled_from(CHANGES[name])), tzinfo=UTC).timestamp()) * SECOND
+    offsets = draw(st.lists(st.integers(-9000 * SECOND, 9000 * SECOND), min_size=1, max_size=8, unique=True))
+    on_the_hour = draw(st.lists(st.sampled_from([-3600, -1800, 0, 1800, 3600]), max_size=3, unique=True))
+    return ZoneInfo(name), sorted({change + each for each in (*offsets, *(each * SECOND for each in on_the_hour))})
+
+
+def recorded(times: list[int], zone: ZoneInfo) -> Timeline:
+    ledger = Ledger.memory(clock=iter([times[0], *times]).__next__)
+    for _ in times:
+        ledger.append([ev.Mark(name="x")])
+    return Timeline(ledger, zone=zone, now=lambda: None)
+
+
+@given(around_changes())
+def test_a_printed_time_finds_its_event_on_the_nights_when_clocks_change(story: tuple[ZoneInfo, list[int]]) -> None:
+    zone, times = story
+    timeline = recorded(times, zone)
+    for seq, time in enumerate(times, 1):
+        assert timeline.moment(time_text(time, zone, 9)).seq == seq
+
+
+@given(around_changes())
+def test_without_its_offset_a_time_that_was_there_twice_names_both(story: tuple[ZoneInfo, list[int]]) -> None:
+    """Whoever reads a clock on a wall has no offset. Where two events are meant, none is chosen."""
+    zone, times = story
+    timeline = recorded(times, zone)
+    for seq, time in enumerate(times, 1):
+        naive = datetime.fromtimestamp(time // SECOND, zone).replace(tzinfo=None)
+        text = f"{naive:%Y-%m-%d %H:%M:%S}.{time % SECOND:09d}"
+        instants = {int(naive.replace(tzinfo=zone, fold=fold).timestamp()) * SECOND + time % SECOND for fold in (0, 1)}
+        instants = {each for each in instants if times[0] <= each <= times[-1]}
+        meant = [sum(each <= instant for each in times) for instant in sorted(instants)]
+        if len(set(meant)) < 2:
+            assert timeline.moment(text).seq == seq
+            continue
+        with pytest.raises(UnknownMoment, match="was there twice, for clocks were put back") as refused:
+            timeline.moment(text)
+        assert all(f"seq {each} (" in str(refused.value) for each in meant)
+        assert seq in meant
+
+
+def test_a_day_on_which_clocks_change_ends_at_midnight() -> None:
+    """It has 23 or 25 hours."""
+    for day, hours in (("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-24", 24)):
+        zone = ZoneInfo("Europe/Berlin")
+        begin = int(datetime.fromisoformat(day).replace(tzinfo=zone).timestamp()) * SECOND
+        timeline = recorded([begin, begin + hours * 3600 * SECOND - 1, begin + hours * 3600 * SECOND], zone)
+        assert (timeline.moment(day).since, timeline.moment(day).seq) == (1, 2)
+
+
+def test_a_day_whose_midnight_was_there_twice_begins_with_the_first() -> None:
+    zone = ZoneInfo("America/Havana")
+    begin = int(datetime(2026, 11, 1, tzinfo=zone).timestamp()) * SECOND
+    timeline = recorded([begin - 1, begin, begin + 3600 * SECOND, begin + 25 * 3600 * SECOND], zone)
+    assert (timeline.moment("2026-11-01").since, timeline.moment("2026-11-01").seq) == (2, 3)
+
+
 def test_an_offset_with_seconds_is_read() -> None:
     zone = ZoneInfo("Africa/Monrovia")
     text = time_text(1000 * SECOND, zone, 9)

@@ -72,6 +72,15 @@ def test_what_is_not_a_time(server: GraphServer, capsys: pytest.CaptureFixture[s
     assert "hint: Times are: 14:03:20" in capsys.readouterr().err
 
 
+def test_a_time_that_was_there_twice_has_to_be_told_with_its_offset(
+    server: GraphServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["mark", "x", "--happened", "2025-10-26 02:30 Europe/Berlin", "--address", str(server.address)])
+    assert code == exits.USAGE
+    assert "hint: Say which: 2025-10-26 02:30:00+02:00 or 2025-10-26 02:30:00+01:00." in capsys.readouterr().err
+    assert marked(server, "--happened", "2025-10-26 02:30:00+01:00").happened == 1761442200 * SECOND
+
+
 def test_a_number_beyond_64_bits_is_refused(server: GraphServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["mark", "x", "--happened", "9" * 30, "--address", str(server.address)]) != exits.OK
     assert capsys.readouterr().err.startswith("ezmsg-ledger: ")
