@@ -126,7 +126,7 @@ def test_a_failure_is_told_once_and_tried_again_later(
     disk.full = False
     tend(rotator, live)
     assert segment(live) == 1
-    monkeypatch.setattr(rotation, "_not_before", 0.0)
+    monkeypatch.setattr(rotator, "_not_before", 0.0)
     tend(rotator, live)
     assert segment(live) == 2
 
