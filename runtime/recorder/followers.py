@@ -1,4 +1,4 @@
-"""What follows a recording: programs of ours that read its ledger while it grows, each in a process of its own.
+"""Followers of a recording: programs of ours that read its ledger while it grows, each in a process of its own.
 
 The idea: the ledger is a file that any process can read, so what is made of it needs no part in the recorder. A
 follower is started beside it, gives way to it, and is told to end when the recording has: its standard input ends. It

@@ -53,7 +53,7 @@ class Server:
         self._thread = threading.Thread(target=self._run, name="debugger", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer. The address works from here on: whoever comes before all is imported waits a moment."""
+        """Begin to answer. The address works from here on: a request before all is imported waits a moment."""
         self._watched.prepare()
         self._thread.start()
 

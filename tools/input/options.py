@@ -67,7 +67,7 @@ def at(help: str, default: str | None = "end") -> Callable[[F], F]:
 
 
 def followers(debug: bool) -> "list[Follower]":
-    """What is to follow a recording, by its command's options. Raises CannotServe when the extra is not installed."""
+    """The followers of a recording, by its command's options. Raises CannotServe when the extra is not installed."""
     found = []
     if debug:
         from ezmsg.ledger.tools.debugger.process import debugger

@@ -75,8 +75,7 @@ def _settings_updated(state: GraphState, event: ev.SettingsUpdated, most: int) -
 
 
 def _schema(state: GraphState, before: SettingRecord, address: str) -> Any:
-    """The schema of a component's settings: of the value in force, else, as ezmsg reports none with what is no settings
-    object, the one that was registered."""
+    """The schema of a component's settings: of the value in force; where that has none, the one that was registered."""
     if before.value.settings_schema not in (UNSET, None) or before.session not in state.registrations:
         return before.value.settings_schema
     component = state.registrations[before.session].components.get(address)

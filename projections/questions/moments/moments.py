@@ -262,7 +262,7 @@ class Moments:
         return Moment(text, max(before, found.seq), begin, how, max(before + 1, found.since))
 
     def _is_outside(self, begin: int, end: int, now: int | None) -> str:
-        """Where a time is that the ledger does not reach, in words; "" when it does."""
+        """The place of a time outside the ledger, in words; "" when the ledger reaches it."""
         landmarks = self._archive.landmarks
         if landmarks.seq == 0 or end < landmarks.earliest:
             return "before the first event"

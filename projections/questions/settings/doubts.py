@@ -61,7 +61,7 @@ class _Reading:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._schemas: dict[str, Form] = {}  # that were not null, which ezmsg reports beside what is no settings object
+        self._schemas: dict[str, Form] = {}  # not null: ezmsg reports that for a value without fields
         self._open: dict[int, _Asked] = {}
         self._sent: list[_Asked] = []
         self._told: dict[str, dict[str, tuple[str, Form]]] = {}

@@ -42,7 +42,7 @@ _PLAIN = {
     set: "a set",
     dict: "a dict",
 }
-"""Names of the types of values that are no object of a settings class."""
+"""Names of the types of values that are not an object of a settings class."""
 
 
 def value_misfits(schema: Form, value: SettingsValue) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A unit with settings of many kinds, and a client that changes them; whichever ezmsg it is started beside.
 
 The unit refuses a gain above 100 by raising. The client asks for changes field by field and sends whole settings, at
-last what is no settings object, and says what it was answered. The program ends by itself.
+last what is not a settings object, and says what it was answered. The program ends by itself.
 """
 
 import asyncio
