@@ -12,7 +12,7 @@ from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.storage.open_file import Since, Start
+from ezmsg.ledger.storage.open_file import Sealed, Since, Start
 from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.seq_times import SeqTimes
@@ -467,10 +467,10 @@ class Ledger(LedgerReader):
         """
         return []
 
-    def drop(self, before: int | Callable[[int], bool]) -> list[str]:
+    def drop(self, before: int | Callable[[Sealed], bool]) -> list[str]:
         """Remove the segments that were sealed before a time (ns since the epoch, UTC); their names. From any thread.
 
-        ``before`` can be a function as well: given when a segment was sealed, it says whether that is to go.
+        ``before`` can be a function as well: given a segment and when it was sealed, it says whether that is to go.
 
         The history then begins with the checkpoint of the first that stays. Raises LogError, OSError.
         """

@@ -14,7 +14,7 @@ from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import check_states
-from ezmsg.ledger.storage.open_file import Since
+from ezmsg.ledger.storage.open_file import Sealed, Since
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun
@@ -93,7 +93,10 @@ class SegmentedLedger(FileLedger):
         self._writer.check_usable()
         return pack_sealed(self._disk, self.location, stop)
 
-    def drop(self, before: int | Callable[[int], bool]) -> list[str]:
+    def drop(self, before: int | Callable[[Sealed], bool]) -> list[str]:
         self._writer.check_usable()
-        is_old = before if callable(before) else before.__gt__
+
+        def is_old(sealed: Sealed) -> bool:
+            return before(sealed) if callable(before) else sealed.time < before
+
         return drop_sealed(self._disk, self.location, is_old)

@@ -3,14 +3,17 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
+from ezmsg.ledger.projections.lifetimes.sealed_age import SealedAges
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.storage import compression
+from ezmsg.ledger.storage.open_file import Sealed
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -25,7 +28,8 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     """When to begin a new segment: after ``size`` bytes of events, or ``every`` ns, whichever comes first.
 
     Sealed segments are compressed if ``compress``, and removed ``keep`` ns after they were sealed (None: never). Both
-    spans are of time that really passed, as far as this run can tell: see ``ClockWatch.age``.
+    spans are of time that really passed, as far as that can be told: see ``ClockWatch.age`` and, of earlier runs,
+    ``SealedAges``.
     """
 
     size: int | None = None
@@ -50,6 +54,7 @@ class Rotator:
         self._housework_at = 0.0
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._ages: tuple[Ledger, SealedAges] | None = None  # of the segments of earlier runs
 
     def tend(self, graph: RecordedGraph) -> None:
         """Have done what is due. Costs next to nothing."""
@@ -79,13 +84,25 @@ class Rotator:
                 rotate(ledger)
             keep = self.rotation.keep
             if keep is not None:
-                self._say(ledger, "removed", ledger.drop(lambda sealed: graph.clocks.age(sealed) > keep))
+                ages = self._ages_of(graph)
+                self._say(ledger, "removed", ledger.drop(lambda sealed: ages(sealed) > keep))
             if self.rotation.compress:
                 self._say(ledger, "made", ledger.pack(self._stopping.is_set))
         except (LedgerError, OSError) as error:
             if not self._stopping.is_set():
                 logger.warning("%s: its segments cannot be put in order: %s", ledger.location, error)
                 self._not_before = time.monotonic() + RETRY_S
+
+    def _ages_of(self, graph: RecordedGraph) -> Callable[[Sealed], int]:
+        """A function that tells how long ago (ns) a segment was sealed: those of this run by its own watch."""
+        if self._ages is None or self._ages[0] is not graph.ledger:
+            self._ages = graph.ledger, SealedAges(graph.ledger, graph.ledger.clock)
+        earlier = self._ages[1]
+
+        def age(sealed: Sealed) -> int:
+            return graph.clocks.age(sealed.time) if sealed.seq >= graph.run else earlier.age(sealed).ns
+
+        return age
 
     def _say(self, ledger: Ledger, what: str, names: list[str]) -> None:
         for name in names:

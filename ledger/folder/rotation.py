@@ -18,7 +18,7 @@ from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import NEW, closing_handle, create, explained, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
-from ezmsg.ledger.storage.open_file import FIRST, LedgerFile
+from ezmsg.ledger.storage.open_file import FIRST, LedgerFile, Sealed
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.recovery import sound_end
 from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, hash_file, read_at
@@ -242,8 +242,8 @@ def pack_sealed(disk: Disk, folder: str, stop: Callable[[], bool] = lambda: Fals
     return made
 
 
-def drop_sealed(disk: Disk, folder: str, is_old: Callable[[int], bool]) -> list[str]:
-    """Remove the segments of which ``is_old`` says so, given when they were sealed (ns since the epoch, UTC).
+def drop_sealed(disk: Disk, folder: str, is_old: Callable[[Sealed], bool]) -> list[str]:
+    """Remove the segments of which ``is_old`` says so, which is asked of all before the first one goes.
 
     Oldest first, up to the first that is to stay; returns their names.
 
@@ -251,13 +251,15 @@ def drop_sealed(disk: Disk, folder: str, is_old: Callable[[int], bool]) -> list[
     """
     segments = Segments(disk, folder)
     listed = segments.listed()
-    dropped: list[str] = []
+    old: list[str] = []
     for number in segments.numbers()[:-1]:
         following = segments.opening(number + 1).segment
-        if following is None or not is_old(following.opened) or not following.checkpoint:
+        if following is None or not following.checkpoint:
             break
-        for name in listed[number]:
-            disk.remove(os.path.join(folder, name))
-            disk.sync_folder(folder)
-            dropped.append(name)
-    return dropped
+        if not is_old(Sealed(number, following.first - 1, following.opened)):
+            break
+        old += listed[number]
+    for name in old:
+        disk.remove(os.path.join(folder, name))
+        disk.sync_folder(folder)
+    return old

@@ -32,6 +32,15 @@ class Start(NamedTuple):
     states: list[bytes]
 
 
+class Sealed(NamedTuple):
+    """A segment that another one follows: ``number``, the ``seq`` of its last event, and the ``time`` at which it was
+    sealed, by the wall clock (ns since the epoch, UTC)."""
+
+    number: int
+    seq: int
+    time: int
+
+
 class LedgerFile:
     """One file of a ledger, open for reading; ``disk`` and ``handle`` give its bytes, compressed or not."""
 

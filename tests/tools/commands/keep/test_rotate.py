@@ -62,6 +62,7 @@ def test_a_file_becomes_a_folder_that_goes_on(run: Run, file: Path) -> None:
             "first": 1,
             "seq": 6,
             "dropped": [],
+            "ages": [],
             "compressed": ["000001.ledger.zst", "000002.ledger.zst"],
         }
 
@@ -74,7 +75,9 @@ def left(run: Run, file: Path) -> Path:
     time.sleep(0.002)
     answer = run("rotate", file, "--keep", "1ms")
     assert answer.code == exits.OK
-    assert "  removed 1 segment: 000001.ledger\n  seq 6 in " in answer.out
+    assert "  removed 1 segment: 000001.ledger\n" in answer.out
+    assert "  how old segments 1 to 2 are was told by the wall clock: no other clock was read there" in answer.out
+    assert "\n  seq 6 in " in answer.out
     add(file, "last")
     return file
 
