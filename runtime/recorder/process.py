@@ -5,9 +5,12 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
@@ -108,9 +111,21 @@ class Recorder:
     def _log_death(self, code: int) -> None:
         logger.error("THE RECORDER HAS ENDED (%s): nothing is recorded from here on", exit_text(code))
 
-    def script_began(self, pid: int) -> None:
-        """The script that is recorded is the process ``pid``: the recorder stays while that runs."""
-        self._tell(script=pid)
+    def start_script(self, command: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """Start the script that is recorded: the recorder stays while that runs. Raises OSError.
+
+        Its process tells the recorder its number itself, before it becomes the script. If this one did, it could be
+        killed in between, and the recorder would leave a script alone of which it knows nothing.
+        """
+        if sys.platform == "win32" or self._process is None or self._process.stdin is None:
+            process = subprocess.Popen(command, env=environment)
+            self._tell(script=process.pid)
+            return process
+        recorder = os.dup(self._process.stdin.fileno())  # a fork closes the other one
+        try:
+            return subprocess.Popen(command, env=environment, preexec_fn=partial(_say_number, recorder))
+        finally:
+            os.close(recorder)
 
     def script_ended(self, code: int) -> None:
         """The script has ended with exit code ``code`` (-N: by signal N): that is recorded with the end of the run."""
@@ -161,6 +176,15 @@ class Recorder:
             process.stdin.close()
             process.stdout.close()
             process.returncode = 0  # not a child of this process: nobody here waits for it
+
+
+def _say_number(recorder: int) -> None:
+    """Tell a recorder the number of this process, which is about to become the script."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a recorder that has died is told of by the parent
+        with suppress(BrokenPipeError):
+            os.write(recorder, b'{"script": %d}\n' % os.getpid())
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def exit_text(code: int) -> str:

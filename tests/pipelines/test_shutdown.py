@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -154,6 +155,40 @@ def test_a_runner_killed_before_the_first_session(desk: Any) -> None:
     assert desk.account(ledger).sessions == [("CLOCK", "closed")]
 
 
+def test_a_runner_killed_as_soon_as_the_script_runs(desk: Any) -> None:
+    """The recorder knows the script before that is one: there is no moment at which it does not stay for it."""
+    ledger, begins, ends = (desk.folder / name for name in ("x.ledger", "begins", "ends"))
+    os.mkfifo(begins)
+    os.mkfifo(ends)
+    script = desk.folder / "late.py"
+    script.write_text(f"open({str(begins)!r}).read()\nopen({str(ends)!r}).read()\n")
+    runner = desk.folder / "runner.py"
+    runner.write_text(
+        f"""
+import subprocess, sys, time
+from ezmsg.ledger.tools.cli import main
+
+class Popen(subprocess.Popen):
+    def __init__(self, command, *args, **more):
+        super().__init__(command, *args, **more)
+        if command[-1] == {str(script)!r}:
+            time.sleep(1000)  # this process gets no further than that
+
+subprocess.Popen = Popen
+sys.exit(main(["run", "-a", {desk.free!r}, "-l", {str(ledger)!r}, {str(script)!r}]))
+"""
+    )
+    program = desk.start(sys.executable, runner)
+    program.until("recording to")
+    with begins.open("w"):  # the script runs: it has opened the other end
+        program.process.kill()
+        program.process.wait(PRESS_AGAIN_S)
+        time.sleep(ALONE_S + 1)
+    with ends.open("w"), Ledger.open(ledger, "r") as opened:
+        assert not any(isinstance(event, ev.ServerStopped) for event in opened.entries()), "the script still runs"
+    assert desk.follow(ledger, lambda event: isinstance(event, ev.ServerStopped)).reason == "orphaned"
+
+
 @pytest.mark.parametrize(
     ("code", "exit_code", "killed_by", "told"),
     [
@@ -237,7 +272,8 @@ def test_a_signal_that_comes_before_the_script_is_there_is_kept_for_it() -> None
     before = signal.getsignal(signal.SIGTERM)
     with Signals() as signals:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert signals.run([sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ)) == -signal.SIGTERM
+        command = [sys.executable, "-c", "import time; time.sleep(60)"]
+        assert signals.run(lambda: subprocess.Popen(command)) == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -89,7 +89,7 @@ def run(
         followers.start(recorder.location)
         try:
             command = [sys.executable, *(["-m"] if module else []), *script]
-            code = signals.run(command, {**os.environ, ADDRESS_ENV: recorder.address}, recorder.script_began)
+            code = signals.run(lambda: recorder.start_script(command, {**os.environ, ADDRESS_ENV: recorder.address}))
             recorder.script_ended(code)
         finally:
             ended = recorder.ended
@@ -140,10 +140,9 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def run(self, command: list[str], environment: dict[str, str], began: Callable[[int], object] = bool) -> int:
-        """Run the script; returns its exit code, -N when signal N ended it. ``began`` is called with its number."""
-        self._child = subprocess.Popen(command, env=environment)
-        began(self._child.pid)
+    def run(self, start: "Callable[[], subprocess.Popen[bytes]]") -> int:
+        """Run the script, which ``start`` starts; returns its exit code, -N when signal N ended it."""
+        self._child = start()
         for number in self._early:
             self._child.send_signal(number)
         return self._child.wait()
