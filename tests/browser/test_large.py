@@ -2,7 +2,9 @@
 
 import importlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -88,3 +90,31 @@ def test_two_moments_of_a_large_graph(show: Show, large: Path) -> None:
         there = {f"{a} -> {b}" for a, b in Timeline(ledger).lifetimes.edges_at(1300)}
     assert {name for name, word in shown.edges(0, 1300).items() if word == "removed"} == there
     shown.shot("large-compare")
+
+
+STANDING = """seqs => {
+    const { history } = window.ledger.model;
+    const { born, died, length } = { born: history.born.data, died: history.died.data, length: history.born.length };
+    return seqs.filter(seq => {
+        const wanted = [];
+        for (let row = 0; row < length; row++) if (born[row] <= seq && seq < died[row]) wanted.push(row);
+        return wanted.join() !== history.standing(seq).join();
+    });
+}"""
+
+
+def test_a_moment_of_a_long_history_is_the_same_by_its_notes_and_by_a_scan(show: Show, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        workload = importlib.import_module("benchmarks.workload")
+    events, path, random = workload.Laboratory().events(), tmp_path / "long.ledger", Random(3)
+    with Ledger.open(path, durability="none") as ledger:
+        ledger.append(list(islice(events, 60_000)))
+        shown = show(path, own=True)
+        for more in (0, 30_000):
+            for _ in range(0, more, 1000):
+                ledger.append(list(islice(events, 1000)))
+            head = ledger.head
+            shown.until(lambda: shown.page.evaluate("() => window.ledger.model.history.head") == head, "all came")  # noqa: B023
+            seqs = [0, head, *(random.randint(1, head) for _ in range(60))]
+            assert shown.page.evaluate(STANDING, seqs) == []

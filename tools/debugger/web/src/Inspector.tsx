@@ -138,9 +138,7 @@ function Now({ kind, name, at }: { kind: string; name: string; at: number }) {
     const session = history.sessions.get(Number(name));
     if (!session) return null;
     let edges = 0;
-    for (let i = 0; i < history.owner.length && history.born.data[i] <= at; i++) {
-      if (history.owner.data[i] === session.id && history.died.data[i] > at) edges++;
-    }
+    for (const row of history.standing(at)) if (history.owner.data[row] === session.id) edges++;
     const lives = session.born <= at && at < session.died;
     return (
       <dl>

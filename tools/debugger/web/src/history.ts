@@ -1,5 +1,5 @@
 // The history of the graph as columns: every fact is a row with the seq that made it and the one that ended it. Any
-// moment is a mask over them, born <= seq < died, found by one linear scan and without a request.
+// moment is a mask over them, born <= seq < died, found without a request.
 
 export const LASTS = 0xffffffff;
 
@@ -48,6 +48,9 @@ interface Head {
   columns: Record<string, { type: "u32" | "i64"; offset: number; length: number }>;
 }
 
+/** Rows of holds between two notes of which of them stand: a moment is found from the note before it. */
+const NOTE_EVERY = 2 ** 14;
+
 type Taken = (name: string) => Uint32Array;
 
 /** What stands at one moment: how many hold each edge, who the first is, and a number that tells other owners apart. */
@@ -87,6 +90,9 @@ export class History {
   readonly time = reals();
   readonly sessions = new Map<number, Session>();
   private edgePlaces: Map<string, number> | null = null;
+  /** Of each NOTE_EVERY rows: those up to its end that stood when its last one was born. */
+  private notes: Uint32Array[] = [];
+  private rows: Uint32Array<ArrayBuffer> = new Uint32Array(0);
 
   /** Take in what the server sent: everything, or what is new. Returns false when it does not go on from here. */
   take(octets: ArrayBuffer): boolean {
@@ -169,6 +175,42 @@ export class History {
     }
   }
 
+  /** The rows of the holds that stand just after event seq, in rising order; good until the next question.
+   *
+   * A hold that had ended by a note's event has ended for every later moment, and one that ends later than was known
+   * then is in the note: notes never change. Cost: what stands and NOTE_EVERY; the first time a scan.
+   */
+  standing(seq: number): Uint32Array {
+    const upto = above(this.born, seq);
+    const note = Math.floor(upto / NOTE_EVERY);
+    while (this.notes.length < note) {
+      const begin = this.notes.length * NOTE_EVERY;
+      const last = begin + NOTE_EVERY;
+      this.notes.push(this.sift(this.notes[this.notes.length - 1], begin, last, this.born.data[last - 1]).slice());
+    }
+    return this.sift(this.notes[note - 1], note * NOTE_EVERY, upto, seq);
+  }
+
+  /** Of the rows of a note and those from `begin` on, before `end`, those that stand after event seq. */
+  private sift(noted: Uint32Array | undefined, begin: number, end: number, seq: number): Uint32Array {
+    const died = this.died.data;
+    const most = (noted?.length ?? 0) + end - begin;
+    if (this.rows.length < most) this.rows = new Uint32Array(2 * most);
+    const { rows } = this;
+    let count = 0;
+    if (noted) {
+      for (let i = 0; i < noted.length; i++) {
+        rows[count] = noted[i];
+        if (died[noted[i]] > seq) count++;
+      }
+    }
+    for (let row = begin; row < end; row++) {
+      rows[count] = row;
+      if (died[row] > seq) count++;
+    }
+    return rows.subarray(0, count);
+  }
+
   /** What stands just after event seq, into `mask`, whose columns are used again. */
   at(seq: number, mask: Mask): Mask {
     const edges = this.edgeTo.length;
@@ -181,20 +223,18 @@ export class History {
       mask.sign.fill(0);
     }
     const { owners, owner, sign } = mask;
-    const died = this.died.data;
     const edge = this.edge.data;
     const who = this.owner.data;
-    const upto = above(this.born, seq);
+    const rows = this.standing(seq);
     let count = 0;
-    for (let i = 0; i < upto; i++) {
-      if (died[i] > seq) {
-        const e = edge[i];
-        if (owners[e]++ === 0) {
-          owner[e] = who[i];
-          count++;
-        }
-        sign[e] = (sign[e] + Math.imul(who[i] + 1, 2654435761)) >>> 0;
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i];
+      const e = edge[row];
+      if (owners[e]++ === 0) {
+        owner[e] = who[row];
+        count++;
       }
+      sign[e] = (sign[e] + Math.imul(who[row] + 1, 2654435761)) >>> 0;
     }
     mask.edges = count;
     mask.seq = seq;
@@ -204,20 +244,17 @@ export class History {
   /** Who holds an edge just after event seq: ids of sessions, 0 for the persistent owner. */
   holders(place: number, seq: number): number[] {
     const out: number[] = [];
-    const upto = above(this.born, seq);
-    for (let i = 0; i < upto; i++) if (this.edge.data[i] === place && this.died.data[i] > seq) out.push(this.owner.data[i]);
+    for (const row of this.standing(seq)) if (this.edge.data[row] === place) out.push(this.owner.data[row]);
     return out.sort((a, b) => a - b);
   }
 
-  /** Who holds each edge just after event seq, in rising order. Cost: one scan. */
+  /** Who holds each edge just after event seq, in rising order. */
   allHolders(seq: number): Map<number, number[]> {
     const out = new Map<number, number[]>();
-    const upto = above(this.born, seq);
-    for (let i = 0; i < upto; i++) {
-      if (this.died.data[i] <= seq) continue;
-      const list = out.get(this.edge.data[i]);
-      if (list) list.push(this.owner.data[i]);
-      else out.set(this.edge.data[i], [this.owner.data[i]]);
+    for (const row of this.standing(seq)) {
+      const list = out.get(this.edge.data[row]);
+      if (list) list.push(this.owner.data[row]);
+      else out.set(this.edge.data[row], [this.owner.data[row]]);
     }
     for (const list of out.values()) list.sort((a, b) => a - b);
     return out;
@@ -266,11 +303,9 @@ export class History {
   /** For each edge that stands just after event seq a number that tells the names of its owners apart, into `sign`. */
   nameSigns(seq: number, sign: Uint32Array, codeOf: (owner: number) => number): void {
     sign.fill(0);
-    const upto = above(this.born, seq);
-    for (let i = 0; i < upto; i++) {
-      if (this.died.data[i] <= seq) continue;
-      const edge = this.edge.data[i];
-      sign[edge] = (sign[edge] + Math.imul(codeOf(this.owner.data[i]) + 1, 2654435761)) >>> 0;
+    for (const row of this.standing(seq)) {
+      const edge = this.edge.data[row];
+      sign[edge] = (sign[edge] + Math.imul(codeOf(this.owner.data[row]) + 1, 2654435761)) >>> 0;
     }
   }
 

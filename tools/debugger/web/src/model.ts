@@ -290,18 +290,23 @@ class Model {
   private findBetween(found: Difference, low: number, high: number): void {
     const { history, now, pinned } = this;
     const { pin, at } = get();
-    const held = new Map<number, number>(); // of edges that stand at both ends: until when they are held without a break
+    const held = new Uint32Array(now.owners.length); // of edges that stand at both ends: until when without a break
     const broken = new Set<number>();
-    for (let i = 0; i < history.born.length && history.born.data[i] <= high; i++) {
-      const edge = history.edge.data[i];
-      const [born, died] = [history.born.data[i], history.died.data[i]];
-      if (died <= low) continue;
-      if (now.owners[edge] && pinned.owners[edge]) {
-        const until = held.get(edge);
-        if (until !== undefined && born > until) broken.add(edge);
-        if (until === undefined || died > until) held.set(edge, died);
-      } else if (born > low && died <= high && !now.owners[edge] && !pinned.owners[edge]) this.betweenEdges.add(edge);
-    }
+    const look = (row: number) => {
+      const edge = history.edge.data[row];
+      const [is, was] = [now.owners[edge] > 0, pinned.owners[edge] > 0];
+      if (is !== was) return;
+      const [born, died] = [history.born.data[row], history.died.data[row]];
+      if (!is) {
+        if (born > low && died <= high) this.betweenEdges.add(edge);
+        return;
+      }
+      if (held[edge] && born > held[edge]) broken.add(edge);
+      if (died > held[edge]) held[edge] = died;
+    };
+    for (const row of history.standing(low)) look(row);
+    const last = above(history.born, high);
+    for (let row = above(history.born, low); row < last; row++) look(row);
     found.between = [...this.betweenEdges];
     found.interrupted = [...broken];
     for (const session of history.sessions.values()) {

@@ -19,9 +19,8 @@ export function related(): Set<number> | null {
     const wanted = Number(name);
     const { pin, pinOther } = get();
     const seqs = pin === null || pinOther ? [at] : [at, pin];
-    for (let row = 0; row < history.owner.length && history.born.data[row] <= Math.max(...seqs); row++) {
-      if (history.owner.data[row] !== wanted) continue;
-      if (seqs.some((seq) => history.born.data[row] <= seq && history.died.data[row] > seq)) out.add(history.edge.data[row]);
+    for (const seq of seqs) {
+      for (const row of history.standing(seq)) if (history.owner.data[row] === wanted) out.add(history.edge.data[row]);
     }
     return out;
   }
