@@ -58,7 +58,8 @@ def _measure(name: str, parts: Parts, setting: Setting, section: Section) -> Non
     if name in AIMS_SECONDS and not setting.quick:
         aim = AIMS_SECONDS[name]
         beside = Spread.of([each / aim for each in figures["layout"]])
-        section.aims.append(Aim(f"layout of {name}, {units} units: beside {seconds(aim)}", beside, 1.0, at_most=True))
+        what = f"drawing: layout of {name}, {units} units: beside {seconds(aim)}"
+        section.aims.append(Aim(what, beside, 1.0, at_most=True))
 
 
 def _paint(document: Document) -> float:

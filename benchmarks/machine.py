@@ -25,12 +25,15 @@ def describe(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+def load() -> float | None:
+    """The load average of the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def busy() -> float | None:
     """The load average of the last minute when it is too high to measure; None when all is quiet, or unknown."""
-    if not hasattr(os, "getloadavg"):
-        return None
-    load = os.getloadavg()[0]
-    return load if load > BUSY * (os.cpu_count() or 1) else None
+    found = load()
+    return found if found is not None and found > BUSY * (os.cpu_count() or 1) else None
 
 
 def file_system(folder: Path) -> str:

@@ -28,21 +28,50 @@ def write(sections: Sequence[Section], setting: Setting) -> str:
         parts.append(QUICK)
     facts = [*machine.describe(setting.folder), ("rounds", str(setting.rounds))]
     parts += ["## Machine", table(("", ""), facts), "## Aims", _aims(sections, judge=not setting.quick)]
-    for section in sections:
-        parts += [f"## {section.title}", section.about, table(section.columns, section.rows)]
+    parts += map(_part, sections)
     return "\n\n".join(parts) + "\n"
 
 
+def put_in(page: str, sections: Sequence[Section]) -> str:
+    """A page with these sections in place of its own of the same titles, or after all others.
+
+    Aims of such a section begin with its title in the aims' table, so that they are found there.
+    """
+    for section in sections:
+        prefix = f"{section.title.lower()}: "
+        assert all(aim.what.startswith(prefix) for aim in section.aims), section.title
+        before, head, after = page.partition("\n## Aims\n")
+        aims, following, rest = after.partition("\n## ")
+        lines = [line for line in aims.rstrip().splitlines() if not line.startswith(f"| {prefix}")]
+        lines += [_line(row) for row in _rows([section], judge=True)]
+        parts = (following + rest).split("\n## ")[1:]
+        parts = [part for part in parts if part.partition("\n")[0] != section.title]
+        parts.append(_part(section).removeprefix("## ") + "\n")
+        page = "\n## ".join([before + head + "\n".join(lines) + "\n", *parts])
+    return page
+
+
+def _part(section: Section) -> str:
+    return "\n\n".join([f"## {section.title}", section.about, table(section.columns, section.rows)])
+
+
 def _aims(sections: Iterable[Section], judge: bool) -> str:
-    rows = [
+    return table(("", "aim", "measured", ""), _rows(sections, judge))
+
+
+def _rows(sections: Iterable[Section], judge: bool) -> list[tuple[str, str, str, str]]:
+    return [
         (aim.what, aim.asked, aim.ratio.written(times), ("met" if aim.met else "**not met**") if judge else "")
         for section in sections
         for aim in section.aims
     ]
-    return table(("", "aim", "measured", ""), rows)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join(map(_line, lines))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,6 +1,8 @@
 """The benchmarks run, on tiny sizes, and what they measure is what they say."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -75,6 +77,40 @@ def test_each_benchmark_runs(name: str, title: str, contenders: set[str], tmp_pa
     assert all(len(row) == len(rows[0]) for row in rows)
     assert all(re.search(r"\d", row[3] if len(row) > 4 else row[2]) for row in rows[1:]), "a row without a figure"
     assert list(tmp_path.iterdir()) == [], "files were left behind"
+
+
+@pytest.mark.skipif(not (shutil.which("chromium") or os.environ.get("CI")), reason="there is no Chromium")
+def test_the_debugger_is_measured_in_a_browser(tmp_path: Path) -> None:
+    done = run("--quick", "--only", "debugger", "--folder", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {row[0]: row for row in table(done.stdout, "Debugger")[1:]}
+    assert {"a step", "a step beside a pin", "first picture", "`why`", "`events, told`"} <= rows.keys()
+    assert all(re.search(r"\d", row[2] + row[3]) for row in rows.values()), "a row without a figure"
+
+
+def test_sections_are_put_into_a_page_in_place_of_their_own(harness: Any) -> None:
+    from benchmarks import report
+
+    setting = harness.Setting(Path(), quick=False, rounds=1)
+
+    def section(title: str, figure: float) -> Any:
+        aims = [harness.Aim(f"{title.lower()}: speed", harness.Spread.of([figure]), 1.0)]
+        return harness.Section(title, f"About {title}.", ("what", "figure"), [("it", f"{figure}")], aims)
+
+    page = report.write([section("Append", 1.0), section("Drawing", 0.5), section("Server", 2.0)], setting)
+    assert report.put_in(page, []) == page
+    changed = report.put_in(page, [section("Drawing", 3.0), section("Debugger", 4.0)])
+    assert table(changed, "Drawing")[1:] == [["it", "3.0"]]
+    assert table(changed, "Debugger")[1:] == [["it", "4.0"]]
+    assert [(row[0], row[2], row[3]) for row in table(changed, "Aims")[1:]] == [
+        ("append: speed", "1.00 x", "met"),
+        ("server: speed", "2.00 x", "met"),
+        ("drawing: speed", "3.00 x", "met"),
+        ("debugger: speed", "4.00 x", "met"),
+    ]
+    assert changed.count("## Drawing") == 1
+    for title in ("Append", "Server"):
+        assert table(changed, title) == table(page, title)
 
 
 def test_a_quick_run_judges_nothing(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ ROOT = Path(__file__).parents[2]
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
-        graphs, debugger = importlib.import_module("benchmarks.graphs"), importlib.import_module("benchmarks.debugger")
-    recorded: Path = debugger._record(tmp_path_factory.mktemp("large") / "large.ledger", graphs.deep())
+        graphs = importlib.import_module("benchmarks.graphs")
+        ledgers = importlib.import_module("benchmarks.debugger.ledgers")
+    recorded: Path = ledgers.record(tmp_path_factory.mktemp("large") / "large.ledger", graphs.deep())
     return recorded
 
 

@@ -2,9 +2,9 @@
 // is in tools/debugger/web/src/edges.tsx.
 import { type Edge, Handle, Position } from "@xyflow/react";
 import { useMemo } from "react";
-import type { Box } from "../../tools/debugger/web/src/drawing";
-import { model } from "../../tools/debugger/web/src/model";
-import { useView } from "../../tools/debugger/web/src/store";
+import type { Box } from "../../../tools/debugger/web/src/drawing";
+import { model } from "../../../tools/debugger/web/src/model";
+import { useView } from "../../../tools/debugger/web/src/store";
 
 export const ON_CANVAS = false;
 

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const web = join(here, "..", "..", "tools", "debugger", "web");
+const web = join(here, "..", "..", "..", "tools", "debugger", "web");
 const { build } = createRequire(join(web, "package.json"))("esbuild");
 
 await build({
