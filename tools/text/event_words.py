@@ -6,7 +6,7 @@ the names of sessions, processes and endpoints in the history as a whole.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -55,8 +55,71 @@ def deed(known: Names, event: ev.AnyEvent, most: int = LISTED_MAX) -> str:
 
     At most ``most`` units or addresses are listed by name. Cost: O(what the event itself names).
     """
-    tell = _DEEDS.get(type(event))
-    return "" if tell is None else tell(known, event, most)
+    match event:
+        case ev.EdgeConnected():
+            return f"{holder(known, event)} connected {_edge(event)}"
+        case ev.EdgeDisconnected():
+            return f"{holder(known, event)} {let_go(event)} {_edge(event)}"
+        case ev.SessionOpened():
+            label = f' "{event.label}"' if event.label else ""
+            return f"session {event.seq}{label} opened{_source(event.peer)}"
+        case ev.SessionCleared():
+            return f"{names.session(known, event.session)} gave up all it held"
+        case ev.SessionClosed():
+            return f"{names.session(known, event.session)} {end_text(event.reason, event.detail)}"
+        case ev.MetadataRegistered():
+            number = len(Registration(event.metadata, event.raw).components)
+            return f"{names.session(known, event.session)} registered {count(number, 'component')}"
+        case ev.ProcessOpened():
+            return f"process {event.seq} opened{_source(event.peer)}"
+        case ev.ProcessRegistered():
+            return _process_registered(known, event, most)
+        case ev.ProcessOwnershipChanged():
+            return _process_ownership_changed(known, event, most)
+        case ev.ProcessClosed():
+            return f"{names.process(known, event.process)} {end_text(event.reason, event.detail, 'ended')}"
+        case ev.SettingsUpdated():
+            return report_text(known, event)
+        case ev.RequestRouted():
+            return _request_routed(known, event)
+        case ev.PublisherOpened():
+            at = f" at {event.advertised}" if event.advertised else ""
+            return f"publisher {event.seq} of {event.topic} is ready{at}"
+        case ev.SubscriberOpened():
+            return f"subscriber {event.seq} of {event.topic} opened{_source(event.peer)}"
+        case ev.ChannelOpened():
+            return f"channel {event.seq} to {names.endpoint(known, event.publisher)} opened{_source(event.peer)}"
+        case ev.EndpointClosed():
+            return f"{names.endpoint(known, event.endpoint)} {end_text(event.reason)}"
+        case ev.SubscriberStalled():
+            return f"{names.endpoint(known, event.endpoint)} did not take a change of its publishers in time"
+        case ev.SubscriberRecovered():
+            return f"{names.endpoint(known, event.endpoint)} has caught up"
+        case ev.GraphCleared():
+            return "all persistent edges were dropped" + (f" by {event.by}" if event.by else "")
+        case ev.GraphPaused():
+            return f"the graph was paused by {event.by or 'somebody'}"
+        case ev.GraphResumed():
+            return f"the graph was resumed by {event.by or 'somebody'}"
+        case ev.GraphSynced():
+            return _graph_synced(event)
+        case ev.Mark():
+            return _mark(event)
+        case ev.ClockRead():
+            return _clock_read(event)
+        case ev.ServerStarted():
+            kind = {"server": "graph server", "embedded": "embedded graph"}.get(event.kind, event.kind)
+            return f'{kind} "{event.name}" started on {event.host} (pid {event.pid})'
+        case ev.ServerStopped():
+            return _server_stopped(event)
+        case ev.ServerLost():
+            return _server_lost(known, event)
+        case ev.Gap():
+            what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
+            return f"gap in the recording, {what} ({event.reason})"
+        case ev.UnknownEvent():
+            return f"unknown event {event.tag}, of a newer version: {value_text(event.raw.decode())}"
+    return ""
 
 
 def observed(event: Any) -> str:
@@ -64,15 +127,10 @@ def observed(event: Any) -> str:
     return " (found so; it happened before)" if getattr(event, "observed", False) else ""
 
 
-# --- runs and sessions -----------------------------------------------------------------------------------------------
+# --- the longer ones -------------------------------------------------------------------------------------------------
 
 
-def _server_started(known: Names, event: ev.ServerStarted, most: int) -> str:
-    kind = {"server": "graph server", "embedded": "embedded graph"}.get(event.kind, event.kind)
-    return f'{kind} "{event.name}" started on {event.host} (pid {event.pid})'
-
-
-def _server_stopped(known: Names, event: ev.ServerStopped, most: int) -> str:
+def _server_stopped(event: ev.ServerStopped) -> str:
     why = "" if event.reason == "stopped" else f" ({event.reason})"
     if event.reason == "orphaned":
         why = " after the last client had left; the program that had started it was killed"
@@ -84,39 +142,10 @@ def _server_stopped(known: Names, event: ev.ServerStopped, most: int) -> str:
     return f"server stopped{why}" + (f", asked by {event.by}" if event.by else "") + script
 
 
-def _server_lost(known: Names, event: ev.ServerLost, most: int) -> str:
+def _server_lost(known: Names, event: ev.ServerLost) -> str:
     run = known.runs.get(event.server)
     who = f'server "{run.name}" (pid {run.pid} on {run.host})' if run is not None else "the server before"
     return f"{who} was lost"
-
-
-def _session_opened(known: Names, event: ev.SessionOpened, most: int) -> str:
-    label = f' "{event.label}"' if event.label else ""
-    return f"session {event.seq}{label} opened{_source(event.peer)}"
-
-
-def _session_cleared(known: Names, event: ev.SessionCleared, most: int) -> str:
-    return f"{names.session(known, event.session)} gave up all it held"
-
-
-def _session_closed(known: Names, event: ev.SessionClosed, most: int) -> str:
-    return f"{names.session(known, event.session)} {end_text(event.reason, event.detail)}"
-
-
-def _metadata_registered(known: Names, event: ev.MetadataRegistered, most: int) -> str:
-    number = len(Registration(event.metadata, event.raw).components)
-    return f"{names.session(known, event.session)} registered {count(number, 'component')}"
-
-
-# --- edges and the graph as a whole ----------------------------------------------------------------------------------
-
-
-def _edge_connected(known: Names, event: ev.EdgeConnected, most: int) -> str:
-    return f"{holder(known, event)} connected {_edge(event)}"
-
-
-def _edge_disconnected(known: Names, event: ev.EdgeDisconnected, most: int) -> str:
-    return f"{holder(known, event)} {let_go(event)} {_edge(event)}"
 
 
 def holder(known: Names, event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
@@ -133,24 +162,16 @@ def _edge(event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
     return f"{event.from_topic} -> {event.to_topic}" + (" (persistent)" if event.owner is None else "")
 
 
-def _graph_cleared(known: Names, event: ev.GraphCleared, most: int) -> str:
-    return "all persistent edges were dropped" + (f" by {event.by}" if event.by else "")
+def _source(peer: str | None) -> str:
+    return f" from {peer}" if peer else ""
 
 
-def _graph_paused(known: Names, event: ev.GraphPaused, most: int) -> str:
-    return f"the graph was paused by {event.by or 'somebody'}"
-
-
-def _graph_resumed(known: Names, event: ev.GraphResumed, most: int) -> str:
-    return f"the graph was resumed by {event.by or 'somebody'}"
-
-
-def _graph_synced(known: Names, event: ev.GraphSynced, most: int) -> str:
+def _graph_synced(event: ev.GraphSynced) -> str:
     how = {"complete": "done", "timeout": "timed out", "asker_left": "the asker left"}.get(event.outcome, event.outcome)
     return f"the graph was synced for {event.by or 'somebody'}: {how} after {span_text(event.took)}"
 
 
-def _mark(known: Names, event: ev.Mark, most: int) -> str:
+def _mark(event: ev.Mark) -> str:
     whose = ", ".join(each for each in (event.author, event.source and f"from {event.source}") if each)
     by = f" ({whose})" if whose else ""
     ago = ""
@@ -160,7 +181,7 @@ def _mark(known: Names, event: ev.Mark, most: int) -> str:
     return f'mark "{event.name}"{": " + event.note if event.note else ""}{by}{ago}'
 
 
-def _clock_read(known: Names, event: ev.ClockRead, most: int) -> str:
+def _clock_read(event: ev.ClockRead) -> str:
     if event.reason == "step":
         return "the wall clock was set"
     if event.reason == "suspend":
@@ -176,22 +197,6 @@ def jump_text(jump: Jump) -> str:
     return f"the wall clock was set {'ahead' if jump.ns > 0 else 'back'} by {span_text(jump.ns)}"
 
 
-def _gap(known: Names, event: ev.Gap, most: int) -> str:
-    what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
-    return f"gap in the recording, {what} ({event.reason})"
-
-
-def _unknown(known: Names, event: ev.UnknownEvent, most: int) -> str:
-    return f"unknown event {event.tag}, of a newer version: {value_text(event.raw.decode())}"
-
-
-# --- processes -------------------------------------------------------------------------------------------------------
-
-
-def _process_opened(known: Names, event: ev.ProcessOpened, most: int) -> str:
-    return f"process {event.seq} opened{_source(event.peer)}"
-
-
 def _process_registered(known: Names, event: ev.ProcessRegistered, most: int) -> str:
     who = names.process_of(known, event.process, ProcessRecord("", None, event.pid, event.host, (), 0))
     if not event.units:
@@ -205,14 +210,6 @@ def _process_ownership_changed(known: Names, event: ev.ProcessOwnershipChanged, 
     return f"{names.process(known, event.process)} {' and '.join(parts) or 'changed no unit'}"
 
 
-def _process_closed(known: Names, event: ev.ProcessClosed, most: int) -> str:
-    return f"{names.process(known, event.process)} {end_text(event.reason, event.detail, 'ended')}"
-
-
-def _settings_updated(known: Names, event: ev.SettingsUpdated, most: int) -> str:
-    return report_text(known, event)
-
-
 def report_text(
     known: Names, event: ev.SettingsUpdated, *, whole: bool = False, only: Collection[str] | None = None
 ) -> str:
@@ -221,7 +218,7 @@ def report_text(
     return f"{names.process(known, event.process)} reported {shown} arriving at {event.component}"
 
 
-def _request_routed(known: Names, event: ev.RequestRouted, most: int) -> str:
+def _request_routed(known: Names, event: ev.RequestRouted) -> str:
     wanted = wish(event.payload) if event.operation == UPDATE else None
     what = f": {wanted.field} = {value_text(wanted.value)}" if wanted is not None else ""
     return f"{names.session(known, event.session)} sent {event.operation} to {event.unit}{what}"
@@ -231,71 +228,6 @@ def refusal(event: ev.RequestAnswered) -> str:
     """Why a request failed: ezmsg's code, and the reason that the process gave."""
     reason = f": {event.error}" if event.error else ""
     return f"{event.error_code or 'no reason given'}{reason}" if event.error_code or not reason else event.error or ""
-
-
-# --- endpoints -------------------------------------------------------------------------------------------------------
-
-
-def _publisher_opened(known: Names, event: ev.PublisherOpened, most: int) -> str:
-    at = f" at {event.advertised}" if event.advertised else ""
-    return f"publisher {event.seq} of {event.topic} is ready{at}"
-
-
-def _subscriber_opened(known: Names, event: ev.SubscriberOpened, most: int) -> str:
-    return f"subscriber {event.seq} of {event.topic} opened{_source(event.peer)}"
-
-
-def _channel_opened(known: Names, event: ev.ChannelOpened, most: int) -> str:
-    return f"channel {event.seq} to {names.endpoint(known, event.publisher)} opened{_source(event.peer)}"
-
-
-def _endpoint_closed(known: Names, event: ev.EndpointClosed, most: int) -> str:
-    return f"{names.endpoint(known, event.endpoint)} {end_text(event.reason)}"
-
-
-def _subscriber_stalled(known: Names, event: ev.SubscriberStalled, most: int) -> str:
-    return f"{names.endpoint(known, event.endpoint)} did not take a change of its publishers in time"
-
-
-def _subscriber_recovered(known: Names, event: ev.SubscriberRecovered, most: int) -> str:
-    return f"{names.endpoint(known, event.endpoint)} has caught up"
-
-
-def _source(peer: str | None) -> str:
-    return f" from {peer}" if peer else ""
-
-
-_DEEDS: dict[type, Callable[[Names, Any, int], str]] = {
-    ev.ServerStarted: _server_started,
-    ev.ServerStopped: _server_stopped,
-    ev.ServerLost: _server_lost,
-    ev.SessionOpened: _session_opened,
-    ev.SessionCleared: _session_cleared,
-    ev.SessionClosed: _session_closed,
-    ev.MetadataRegistered: _metadata_registered,
-    ev.EdgeConnected: _edge_connected,
-    ev.EdgeDisconnected: _edge_disconnected,
-    ev.GraphCleared: _graph_cleared,
-    ev.GraphPaused: _graph_paused,
-    ev.GraphResumed: _graph_resumed,
-    ev.GraphSynced: _graph_synced,
-    ev.Mark: _mark,
-    ev.ClockRead: _clock_read,
-    ev.Gap: _gap,
-    ev.UnknownEvent: _unknown,
-    ev.ProcessOpened: _process_opened,
-    ev.ProcessRegistered: _process_registered,
-    ev.ProcessOwnershipChanged: _process_ownership_changed,
-    ev.ProcessClosed: _process_closed,
-    ev.SettingsUpdated: _settings_updated,
-    ev.RequestRouted: _request_routed,
-    ev.PublisherOpened: _publisher_opened,
-    ev.SubscriberOpened: _subscriber_opened,
-    ev.ChannelOpened: _channel_opened,
-    ev.EndpointClosed: _endpoint_closed,
-    ev.SubscriberStalled: _subscriber_stalled,
-    ev.SubscriberRecovered: _subscriber_recovered,
-}
 
 
 # --- names from a whole history --------------------------------------------------------------------------------------
