@@ -18,8 +18,9 @@ def refusal(state: GraphState, event: CommandRejected, most: int) -> tuple[str, 
     Arguments and causes come from the recorder, of any version: those that are not as expected are shown as they are.
     """
     who = names.actor(state, event.actor, event.peer)
-    tell = _REASONS.get(event.reason)
-    if tell is not None:
+    if (words := _WORDS.get(event.reason)) is not None:
+        return f"{who} {words.format(command=event.command, detail=_detail(event))}", ()
+    if (tell := _REASONS.get(event.reason)) is not None:
         try:
             return tell(state, who, event, most)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
@@ -78,52 +79,27 @@ def _not_owner(state: GraphState, who: str, event: CommandRejected, most: int) -
     return f"{who} reported settings of {component}, which it does not run", (component,)
 
 
-def _malformed(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} sent a malformed {event.command}{_detail(event)}", ()
-
-
-def _unknown_command(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} sent {event.command}, which is not a command here{_detail(event)}", ()
-
-
-def _unknown_publisher(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} wanted a channel to a publisher that is not there{_detail(event)}", ()
-
-
-def _not_asked(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} answered a request that nobody had made{_detail(event)}", ()
-
-
-def _not_local(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} sent {event.command}, which only programs of this machine may", ()
-
-
-def _host_not_allowed(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    return f"{who} was not let in: its host is none of those that are allowed", ()
-
-
-def _too_many(state: GraphState, who: str, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:
-    of_whom = " from its host" if event.reason == "too_many_from_host" else ""
-    return f"{who} was not let in: there were too many connections{of_whom}", ()
-
-
 def _detail(event: CommandRejected) -> str:
     if event.arguments is None:
         return ""
     return f": {event.arguments if isinstance(event.arguments, str) else value_text(event.arguments)}"
 
 
-_REASONS: dict[str, Callable[[GraphState, str, CommandRejected, int], tuple[Any, tuple[str, ...]]]] = {
+_WORDS = {
+    "malformed": "sent a malformed {command}{detail}",
+    "unknown_command": "sent {command}, which is not a command here{detail}",
+    "unknown_publisher": "wanted a channel to a publisher that is not there{detail}",
+    "not_asked": "answered a request that nobody had made{detail}",
+    "not_local": "sent {command}, which only programs of this machine may",
+    "host_not_allowed": "was not let in: its host is none of those that are allowed",
+    "too_many_connections": "was not let in: there were too many connections",
+    "too_many_from_host": "was not let in: there were too many connections from its host",
+}
+"""What is said of the one who was refused, by the reason, where that is all there is to say."""
+
+_REASONS: dict[str, Callable[[GraphState, str, CommandRejected, int], tuple[str, tuple[str, ...]]]] = {
     "cycle": _cycle,
     "collision": _collision,
     "conflict": _conflict,
     "not_owner": _not_owner,
-    "malformed": _malformed,
-    "unknown_command": _unknown_command,
-    "unknown_publisher": _unknown_publisher,
-    "not_asked": _not_asked,
-    "not_local": _not_local,
-    "host_not_allowed": _host_not_allowed,
-    "too_many_connections": _too_many,
-    "too_many_from_host": _too_many,
 }
