@@ -27,30 +27,25 @@ SECONDS = 10.0
 ROOM = 64 * 2**20
 """Bytes that must be free where it is tried: what killed writers leave of one ledger is the most of it."""
 
-KILLS_MAX = 10**4
-"""More than any amount of patience allows."""
-
 
 class Part(NamedTuple):
-    """One part of the test: its name, what it asks, its share of the time, and what does it."""
+    """One part of the test: its name, what it asks, and what does it. ``Effort.over`` tells it when time is up."""
 
     name: str
     question: str
-    share: float
     run: Callable[[Effort, Path], None]
 
 
 PARTS = (
-    Part("file system", "Is the folder on a disk of this machine?", 0.0, real_disk.file_system),
-    Part("write", "Is what was synced read back as it was written?", 0.0, real_disk.write),
-    Part("lock", "Is a second writer refused, in this process and in others?", 0.0, real_disk.lock),
-    Part("fork", "Is the lock free when a writer is dead and a child of it lives?", 0.0, real_disk.fork),
-    Part("full disk", "Is an append that finds no room refused, and is all else kept?", 0.0, real_disk.full),
-    Part("torn ends", "Is the end of a cut file put aside, and nothing else?", 0.0, real_disk.torn),
-    Part("damage", "Are changed bytes noticed, and left alone?", 0.0, real_disk.damage),
-    Part("kills", "Is every acknowledged append there after its writer was killed?", 1.0,
-         lambda effort, folder: kills.explore(effort, folder, KILLS_MAX)),
-)  # fmt: skip
+    Part("file system", "Is the folder on a disk of this machine?", real_disk.file_system),
+    Part("write", "Is what was synced read back as it was written?", real_disk.write),
+    Part("lock", "Is a second writer refused, in this process and in others?", real_disk.lock),
+    Part("fork", "Is the lock free when a writer is dead and a child of it lives?", real_disk.fork),
+    Part("full disk", "Is an append that finds no room refused, and is all else kept?", real_disk.full),
+    Part("torn ends", "Is the end of a cut file put aside, and nothing else?", real_disk.torn),
+    Part("damage", "Are changed bytes noticed, and left alone?", real_disk.damage),
+    Part("kills", "Is every acknowledged append there after its writer was killed?", kills.explore),
+)
 
 
 class Outcome(NamedTuple):
@@ -125,23 +120,16 @@ def _quiet() -> Iterator[None]:
 def run(place: Path, seconds: float) -> Iterator[Outcome]:
     """Every part, in ``place``, within about so many seconds; a bar on stderr while a person waits."""
     with bar("", 1.0) as show:
-        done = 0.0
         for part in PARTS:
-            show(done, description=part.name)
-            told = partial(_tell, show, part, done)
-            effort = Effort(seconds * part.share if part.share else None, told)
+            show(0.0, description=part.name)
+            effort = Effort(seconds, partial(show, description=part.name))
             problem, refused = "", False
             try:
                 part.run(effort, place)
             except (Broken, LedgerError, OSError) as error:
                 problem = f"{error}" or type(error).__name__
                 refused = exits.code_of(error) == exits.DISK
-            done += part.share
             yield Outcome(part, effort, problem, refused, effort.spent)
-
-
-def _tell(show: Callable[..., object], part: Part, before: float, spent: float) -> None:
-    show(before + part.share * spent, description=part.name)
 
 
 def _report(page: Page, place: Path, outcomes: list[Outcome]) -> None:

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from ezmsg.ledger.tools.selftest.victim import GROUP, REFUSED
 
 LEVELS = ("none", "interval", "commit")
 
+KILLS_MAX = 10**4
+"""More than any amount of patience allows."""
+
 KILLS_EACH = 20
 """Writers of one ledger: each reads it when it starts, so a long one would take more and more time, and the disk."""
 
@@ -30,35 +34,6 @@ PAUSE_MAX_S = 0.002
 
 CATCH_UP_S = 30.0
 """How long a follower may take for what is already there: a second, on a machine that has nothing else to do."""
-
-
-class Bystander:
-    """A reader in a thread of its own, through all deaths of the writers."""
-
-    def __init__(self, name: str, read: Callable[[threading.Event], None]) -> None:
-        """``read`` is called once, with what tells it to stop."""
-        self.error: Exception | None = None
-        self._name = name
-        self._read = read
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go, name=name, daemon=True)
-        self._thread.start()
-
-    def _go(self) -> None:
-        try:
-            self._read(self._stop)
-        except Exception as error:  # a thread cannot raise it: `check` does
-            self.error = error
-
-    def end(self) -> None:
-        """Tell it to stop, and wait for that."""
-        self._stop.set()
-        self._thread.join()
-
-    def check(self) -> None:
-        """Raise what went wrong, as Broken."""
-        if self.error is not None:
-            raise Broken(f"{self._name} failed: {type(self.error).__name__}: {self.error}") from self.error
 
 
 class Follower:
@@ -118,9 +93,11 @@ def _small_indexes() -> Iterator[None]:
         archive.SAVE_EVERY = real
 
 
-def explore(effort: Effort, folder: Path, kills: int, *, seed: int = 0) -> None:
-    """Kill ``kills`` writers in ``folder``, and look at the ledger after each. Raises Broken; LogError when the disk is
-    full."""
+def explore(effort: Effort, folder: Path, kills: int = KILLS_MAX, *, seed: int = 0) -> None:
+    """Kill writers in ``folder`` until time is up, or ``kills`` of them, and look at the ledger after each.
+
+    Raises Broken; LogError when the disk is full.
+    """
     dice = random.Random(seed)
     path = folder / "killed.ledger"
     with _small_indexes():
@@ -133,28 +110,36 @@ def explore(effort: Effort, folder: Path, kills: int, *, seed: int = 0) -> None:
 
 
 def _kill_some(path: Path, kills: int, dice: random.Random, effort: Effort) -> None:
-    """The writers of one ledger, one after the other."""
+    """The writers of one ledger, one after the other, while two others read it through all their deaths."""
     Ledger.open(path).close()
-    follower, historian = Follower(path), Historian(path, effort)
-    beside = [Bystander("a follower", follower.read), Bystander("a historian", historian.read)]
-    try:
-        for number in range(kills):
-            _kill_one(path, LEVELS[number % len(LEVELS)], dice, effort)
-            for each in beside:
-                each.check()
-            if effort.over:
-                break
-        with Ledger.open(path, "r") as ledger:
-            found = ledger.verify()
-        if not found.sound or found.events % GROUP or not found.events:
-            raise Broken(f"after {effort.figures['kills']} kills: {found.problems or found.events}")
-        follower.wait_for(found.seq)
-        historian.ask()
-    finally:
-        for each in beside:
-            each.end()
-    for each in beside:
-        each.check()
+    follower, historian, stop = Follower(path), Historian(path, effort), threading.Event()
+    with ThreadPoolExecutor() as threads:
+        beside = {
+            threads.submit(follower.read, stop): "a follower",
+            threads.submit(historian.read, stop): "a historian",
+        }
+        try:
+            for number in range(kills):
+                _kill_one(path, LEVELS[number % len(LEVELS)], dice, effort)
+                _check(each for each in beside.items() if each[0].done())
+                if effort.over:
+                    break
+            with Ledger.open(path, "r") as ledger:
+                found = ledger.verify()
+            if not found.sound or found.events % GROUP or not found.events:
+                raise Broken(f"after {effort.figures['kills']} kills: {found.problems or found.events}")
+            follower.wait_for(found.seq)
+            historian.ask()
+        finally:
+            stop.set()
+    _check(beside.items())
+
+
+def _check(ended: Iterable[tuple[Future[None], str]]) -> None:
+    """Raise what went wrong for those who read, as Broken."""
+    for future, name in ended:
+        if (error := future.exception()) is not None:
+            raise Broken(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
 def _kill_one(path: Path, level: str, dice: random.Random, effort: Effort) -> None:

@@ -66,7 +66,7 @@ def test_what_does_not_hold_is_said_and_kept(run: Run, tmp_path: Path, monkeypat
         (folder / "x.ledger").touch()
         raise Broken("locks do not lock here")
 
-    monkeypatch.setattr(command, "PARTS", (*QUICK[:1], Part("lock", "Is there one writer?", 0.0, broken), *QUICK[1:2]))
+    monkeypatch.setattr(command, "PARTS", (*QUICK[:1], Part("lock", "Is there one writer?", broken), *QUICK[1:2]))
     answer = run("selftest", tmp_path)
     assert answer.code == exits.NO
     (kept,) = tmp_path.iterdir()
@@ -86,7 +86,7 @@ def test_what_the_system_refuses_is_not_broken(run: Run, tmp_path: Path, monkeyp
         (folder / "x.ledger").touch()
         raise LogError("x.ledger: 12 bytes could not be written: No space left on device")
 
-    monkeypatch.setattr(command, "PARTS", (*QUICK[:1], Part("kills", "Does it outlive them?", 0.0, refused)))
+    monkeypatch.setattr(command, "PARTS", (*QUICK[:1], Part("kills", "Does it outlive them?", refused)))
     answer = run("selftest", tmp_path)
     assert answer.code == exits.DISK
     assert "failed  kills" in answer.out
