@@ -3,11 +3,12 @@
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import asdict
 
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
-from ezmsg.ledger.projections.graph.snapshot import edge_owners
+from ezmsg.ledger.projections.graph.snapshot import edge_owners, owner_names
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.answers import Answer, SettingChange, SettingDoubt
@@ -70,12 +71,9 @@ def state_document(timeline: Timeline, moment: Moment, state: GraphState) -> Doc
         "requests": [
             {
                 "id": key,
-                "uuid": record.uuid,
+                **asdict(record),
                 "session": _uuid(state.sessions, record.session),
-                "unit": record.unit,
-                "operation": record.operation,
                 "process": _uuid(state.processes, record.process),
-                "routed": record.routed,
             }
             for key, record in state.requests.items()
         ],
@@ -109,18 +107,7 @@ def process_document(key: int, record: ProcessRecord) -> Document:
 
 
 def endpoint_document(key: int, record: EndpointRecord) -> Document:
-    return {
-        "id": key,
-        "kind": record.kind,
-        "uuid": record.uuid,
-        "topic": record.topic,
-        "publisher": record.publisher,
-        "declared": record.declared,
-        "advertised": record.advertised,
-        "peer": record.peer,
-        "stalled": record.stalled,
-        "opened": record.opened,
-    }
+    return {"id": key, **asdict(record)}
 
 
 def setting_document(state: GraphState, setting: SettingRecord) -> Document:
@@ -134,18 +121,12 @@ def setting_document(state: GraphState, setting: SettingRecord) -> Document:
 
 
 def value_document(value: SettingsValue) -> Document:
-    return {
-        "serialized": value.serialized,
-        "repr_value": value.repr_value,
-        "structured_value": value.structured_value,
-        "settings_schema": None if value.settings_schema is UNSET else value.settings_schema,
-    }
+    return {**asdict(value), "settings_schema": None if value.settings_schema is UNSET else value.settings_schema}
 
 
 def owner_documents(state: GraphState, owners: frozenset[Owner]) -> list[str]:
     """Owners as in ezmsg's snapshots: ``persistent``, then UUIDs."""
-    persistent = ["persistent"] if None in owners else []
-    return persistent + sorted(state.sessions[owner].uuid for owner in owners if owner is not None)
+    return owner_names(owners, {owner: state.sessions[owner].uuid for owner in owners if owner is not None})
 
 
 def _uuid(records: Any, key: int | None) -> str | None:
