@@ -31,6 +31,7 @@ class SealedAges:
 
     >>> from ezmsg.ledger import Ledger, events
     >>> from ezmsg.ledger.clock import SYSTEM_CLOCK
+    >>> from ezmsg.ledger.storage.open_file import Sealed
     >>> with Ledger.open("rig.ledger", segmented=True) as ledger:
     ...     _ = ledger.append([events.Mark(name="baseline")])
     ...     _ = ledger.rotate()
