@@ -54,7 +54,7 @@ COMMANDS = (
     Command("status", RECORD, "Is it recording, and does the disk keep up?"),
     Command("mark", RECORD, "How do I find this moment again?"),
     Command("evict", RECORD, "How do I get rid of a session that will not end?"),
-    Command("demo", RECORD, "What does all this look like?", module="demo.story"),
+    Command("demo", RECORD, "What does all this look like?", module="demo.command"),
     Command("log", LOOK, "What happened, and in what order?"),
     Command("show", LOOK, "What was the graph like at a moment?"),
     Command("diff", LOOK, "What changed between two moments?", moments=True),
