@@ -8,7 +8,7 @@ from pathlib import Path
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.tools import cli, exits
 from ezmsg.ledger.tools.demo.checks import mistakes
-from ezmsg.ledger.tools.demo.recording import record_demo
+from ezmsg.ledger.tools.demo.recording import check_messages_pass, record_demo
 from ezmsg.ledger.tools.input.options import FILE, argument
 
 
@@ -29,6 +29,7 @@ def demo(ledger: Path | None) -> int:
     """
     if ledger is not None and ledger.exists():
         raise NotNew(f"{ledger} exists already", hint="Name a file that is not there yet, or none at all.")
+    check_messages_pass()
     location = ledger or Path(tempfile.mkdtemp(prefix="ezmsg-ledger-")) / "demo.ledger"
     _heading(f"Recording to {location}")
     moments = record_demo(location, say=lambda words: print(f"  {words}", flush=True))

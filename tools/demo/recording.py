@@ -8,14 +8,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.extras import needed
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.process import Recorder
+from ezmsg.ledger.tools import exits
 
 HERE = Path(__file__).parent
 PATIENCE_S = 30.0
@@ -31,20 +34,38 @@ SHARED = ("RIG/AMP/OUTPUT", "RIG/MONITOR/INPUT")
 OWN = ("RIG/AMP/OUTPUT", "VISITOR/SCOPE")
 TUNED = "RIG/AMP/GAIN"
 GAINS = (2.0, 4.0)
-RIG_EDGES = {
+OWN_EDGES = {
     ("RIG/AMP/SOURCE/OUTPUT", "RIG/AMP/GAIN/INPUT"),
     ("RIG/AMP/INPUT_SETTINGS", "RIG/AMP/GAIN/INPUT_SETTINGS"),
     ("RIG/AMP/GAIN/OUTPUT", "RIG/AMP/OUTPUT"),
     ("RIG/AMP/OUTPUT", "RIG/MONITOR/INPUT"),
     ("RIG/TUNER/OUTPUT_SETTINGS", "RIG/AMP/INPUT_SETTINGS"),
-    ("RIG/MONITOR/INPUT", "RIG/MONITOR/__relay_in_INPUT/INPUT"),
-    ("RIG/MONITOR/__relay_in_INPUT/OUTPUT", "RIG/MONITOR/SINK/INPUT"),
 }
-"""What the system wires up; ezmsg itself puts a unit into a relay."""
+RELAYS = ("RIG/MONITOR/__relay_in_INPUT", "RIG/MONITOR/__relays__/INPUT")
+"""Where ezmsg puts the monitor's relay: a unit before 3.10, a pair of topics since."""
+
+
+def wiring(relay: str) -> set[tuple[str, str]]:
+    """What the system wires up when ezmsg puts its relay there."""
+    return OWN_EDGES | {
+        ("RIG/MONITOR/INPUT", f"{relay}/INPUT"),
+        (f"{relay}/OUTPUT", "RIG/MONITOR/SINK/INPUT"),
+    }
 
 
 class DemoFailed(LedgerError):
     """A step of the demonstration did not happen in time, or was not recorded as it happened."""
+
+
+def check_messages_pass() -> None:
+    """Raise MissingExtra where the demonstration's three processes could not send each other anything.
+
+    ezmsg 3.10 loads its AxisArray for every message that leaves a process, and with it numpy, which only an extra of
+    ezmsg brings. Without it the processes start, and stand.
+    """
+    if any(file.name == "axiselision.py" for file in metadata.files("ezmsg") or ()):
+        what = f"ezmsg {metadata.version('ezmsg')}, with a system in several processes,"
+        needed("numpy", "ezmsg[axisarray]", what, exits.MissingExtra)
 
 
 class Moments:
