@@ -73,6 +73,7 @@ COMMANDS = (
     Command("receipt", KEEP, "How can I prove later that nothing was changed?"),
     Command("repair", KEEP, "What can be saved of a damaged ledger?"),
     Command("cut", KEEP, "How do I hand on a part of a ledger?", moments=True),
+    Command("redact", KEEP, "How do I hand on a ledger without what names people?"),
     Command("reenact", KEEP, "Does another server make the same graph of this?", module="reenact.command"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),

@@ -54,7 +54,7 @@ def cut(ledger: LedgerReader, first: int, last: int, target: str | os.PathLike[s
     ...     piece.first, [(event.seq, event.name) for event in piece.entries()]
     (2, [(2, 'task')])
     """
-    path = _path_of(ledger)
+    path = path_of(ledger)
     before, after, events = span_of(ledger, first, last)
     source, now = Source(disk, path), time.time_ns()
     proof = source.prove(before.seq, after.seq, now)
@@ -72,7 +72,8 @@ def cut(ledger: LedgerReader, first: int, last: int, target: str | os.PathLike[s
     )
 
 
-def _path_of(ledger: LedgerReader) -> str:
+def path_of(ledger: LedgerReader) -> str:
+    """The place of a ledger. Raises LogError for one in memory."""
     if ledger.location == "memory":
         raise LogError("a ledger in memory has no file that could be copied", hint="Record to a file.")
     return ledger.location

@@ -34,9 +34,11 @@ class SealedAges:
     >>> from ezmsg.ledger.storage.open_file import Sealed
     >>> with Ledger.open("rig.ledger", segmented=True) as ledger:
     ...     _ = ledger.append([events.Mark(name="baseline")])
-    ...     _ = ledger.rotate()
-    ...     SealedAges(ledger, SYSTEM_CLOCK).age(Sealed(1, 1, ledger.began)).clock  # no run has read the clocks here
-    'wall'
+    ...     _ = ledger.rotate([b"1"])
+    ...     _ = ledger.append([events.Mark(name="stimulation")])
+    ...     ages = SealedAges(ledger, SYSTEM_CLOCK)
+    ...     ledger.drop(lambda sealed: ages.age(sealed).clock == "wall")  # no run has read the clocks here
+    ['000001.ledger']
     """
 
     def __init__(self, ledger: LedgerReader, read: clock.Clock) -> None:

@@ -52,6 +52,7 @@ CALLS = {
     "verify": "ezmsg.ledger:Ledger.verify",
     "receipt": "ezmsg.ledger.receipt:take",
     "repair": "ezmsg.ledger.audit.repair:survey",
+    "redact": "ezmsg.ledger.projections.copies.redact:redact",
     "cut": "ezmsg.ledger.projections.copies.cut:cut",
     "rotate": "ezmsg.ledger:Ledger.rotate",
 }

@@ -73,6 +73,8 @@ def test_an_example_works(run: Run, desk: Path, tmp_path: Path, monkeypatch: pyt
         Path("run.receipt").write_text(run("receipt", "run.ledger").out, encoding="utf-8")
     if "--origin" in words:
         run("cut", "run.ledger", "2", "9", "-o", "part.ledger")
+    if "--check" in words:
+        run("redact", "run.ledger", "-o", "public.ledger", "--setting", "*.gain")
     if "--key" in words:
         run("receipt", "--new-key", "lab.key", "--name", "lab-3")
     if ADDRESS in words:

@@ -8,7 +8,7 @@ import msgspec
 from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.structural import REDACTED, Origin
+from ezmsg.ledger.structural import CUT, REDACTED, Origin
 from ezmsg.ledger.tools.output import count, listed
 from ezmsg.ledger.tools.text import names
 
@@ -40,7 +40,7 @@ def how_text(moment: Moment) -> str:
 
 def breaks_off(run: int, ledger: LedgerReader) -> str:
     """A sentence on a run that is not going on, and that has no end in the ledger."""
-    if any(origin.last == ledger.head for origin in ledger.origins):
+    if any(origin.made == CUT and origin.last == ledger.head for origin in ledger.origins):
         return f"the span that was cut out ends here, and run {run} goes on after it"
     return f"run {run} breaks off here: no clean shutdown was recorded"
 

@@ -8,6 +8,7 @@ JSON schema. Of a type that is not one of Python's plain ones nothing is said.
 from typing import Any
 
 from ezmsg.ledger.events import SettingsValue
+from ezmsg.ledger.projections.copies.digests import is_marker
 from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
 from ezmsg.ledger.projections.questions.value_comparison import bare
 from ezmsg.ledger.values import Form, fields_of, items_of, tag_of, thaw
@@ -69,7 +70,7 @@ def misfits(schema: Form, fields: dict[str, Form]) -> dict[str, str]:
     json_schema = fields_of(fields_of(schema).get("json_schema"))
     properties = fields_of(json_schema.get("properties"))
     for name, form in fields.items():
-        if not _is_plain(form):
+        if not _is_plain(form) or is_marker(form):
             continue
         value = thaw(form)
         why = _against_field(described.get(name, {}), value) or _against_json(fields_of(properties.get(name)), value)

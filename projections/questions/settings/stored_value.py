@@ -74,11 +74,11 @@ def _unpickled(data: bytes | None) -> Any:
 
 def parts(value: Kept) -> dict[str, Kept]:
     """The fields of a value, by name: those that are shown, each with what the pickle has of it."""
-    held = _attributes(value.held)
+    held = attributes(value.held)
     return {name: Kept(form, held.get(name, _Unknown)) for name, form in fields_of(value.shown).items()}
 
 
-def _attributes(held: Any) -> dict[str, Any]:
+def attributes(held: Any) -> dict[str, Any]:
     """The attributes of an object that a pickle describes: a dataclass, with or without slots, or a pydantic model."""
     if type(held) is dict:
         return {str(bare(name)): item for name, item in held.items()}
