@@ -163,10 +163,14 @@ class Spool:
         return 0 if waiting is None else self._mono() - waiting
 
     def read(self, after: int = 0) -> Iterator[list[AnyEvent]]:
-        """The events after a seq, as of now: those of the ledger, then those that wait for it. See ``Ledger.read``."""
-        for batch in self.ledger.read(after):
-            after = batch[-1].seq
-            yield batch
+        """The events after a seq, as of now: those of the ledger, then those that wait for it. See ``Ledger.read``.
+
+        Raises LedgerError for events in a ledger that cannot be read, or opened anew, at the moment: see ``resume``.
+        """
+        if not (self._kept and self._kept[0].events[0].seq <= after + 1):
+            for batch in self.ledger.read(after):
+                after = batch[-1].seq
+                yield batch
         for waiting, _, _ in list(self._kept):  # some are in the ledger as well, since the pass over it began
             if waiting[0].seq <= after + 1 <= waiting[-1].seq:
                 yield clip(waiting, after, None)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The history of both event feeds as the wire has it: from any number on, made from the log, once for all readers."""
 
 import asyncio
+import logging
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -15,7 +16,7 @@ import msgspec
 from ezmsg.core.graphmeta import SettingsChangedEvent, SettingsEventType, TopologyChangedEvent, TopologyEventType
 from sortedcontainers import SortedDict
 
-from ezmsg.ledger.errors import OutOfOrder
+from ezmsg.ledger.errors import LedgerError, OutOfOrder
 from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Kind, Replay
 from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.replay import beginning
@@ -25,6 +26,8 @@ from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 from ezmsg.ledger.runtime.server.pickles import dumps, parts
 from ezmsg.ledger.runtime.server.wire.protocol import encode_blob
 from ezmsg.ledger.runtime.server.wire.waiters import release
+
+logger = logging.getLogger("ezmsg.ledger")
 
 CHUNK_BYTES = 128 * 1024
 """Entries are handed over in chunks of about this size: few calls, and little memory per stream."""
@@ -198,7 +201,8 @@ class History:
             self._waiters.discard(waiter)
 
     async def after(self, kind: Kind, number: int) -> Chunk | None:
-        """A chunk with the entry after ``number`` and perhaps more; None when there is none yet.
+        """A chunk with the entry after ``number`` and perhaps more; None when there is none yet, or when it is in a
+        ledger that cannot be read at the moment.
 
         Cost: nothing when another reader has just had it; else its pickles, and before the recent entries a replay:
         from the place of the last chunk, or from a checkpoint.
@@ -210,7 +214,15 @@ class History:
             return None
         async with self._turn:
             chunk = feed.chunk(number)
-            return chunk if chunk is not None else await self._make(kind, number)
+            if chunk is not None:
+                return chunk
+            try:
+                return await self._make(kind, number)
+            except OutOfOrder:
+                raise
+            except LedgerError as error:  # no client has to end for it; when there are new entries this is tried again
+                logger.warning("a client waits for history that cannot be read now: %s", error)
+                return None
 
     # --- what the live graph tells -----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from ezmsg.core.graphcontext import GraphContext
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import InvalidEvent, WriteFailed
+from ezmsg.ledger.errors import InvalidEvent, LedgerError, WriteFailed
 from ezmsg.ledger.projections import GraphState, fold
 from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
 from ezmsg.ledger.projections.graph.replay import state_at
@@ -610,6 +610,58 @@ def test_every_kind_of_ledger_records_again_by_itself(
         assert ledger.verify().sound, ledger.verify().problems
         replayed = state_at(ledger)
     assert replayed.digest() == live.state.digest()
+
+
+@pytest.mark.parametrize("segmented", [False, True], ids=["file", "folder"])
+def test_clients_go_on_while_the_ledger_cannot_be_opened(tmp_path: Path, segmented: bool) -> None:
+    """Something else lies in its place. What a client asks of the past has to wait, and no session ends for it."""
+    location = tmp_path / "run.ledger"
+    server = GraphServer(Ledger.open(location, segmented=segmented))
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+    written = live.ledger
+    aside = tmp_path / "aside"
+
+    async def joined(context: GraphContext, heard: list[str]) -> None:
+        async for event in context.subscribe_topology_events(after_seq=0):
+            heard.extend(event.changed_topics)
+
+    async def story(context: GraphContext) -> None:
+        for number in range(20):
+            await context.connect("A", f"B{number}")
+        live.ledger.sync()
+        location.rename(aside)
+        location.write_text("something else\n")
+        await until(lambda: live.degraded is not None, "the server has noticed")
+        await until(lambda: is_out_of_reach(written), "it has tried to open the ledger anew")
+        await context.connect("C", "D")
+        assert await context.settings_events() == []
+        heard: list[str] = []
+        stream = asyncio.create_task(joined(context, heard))
+        async with GraphContext(server.address) as other:
+            await other.connect("E", "F")
+            assert len((await other.snapshot()).edge_owners) == 23
+        location.unlink()
+        aside.rename(location)
+        await until(lambda: live.degraded is None, "it records again")
+        await context.connect("G", "H")
+        await until(lambda: "H" in heard, "the stream tells what is new")
+        assert {"B0", "B19", "D", "F"} <= set(heard), "and what was before"
+        stream.cancel()
+
+    drive(server, story)
+    _, events = end(server)
+    assert all(gap.lost == 0 for gap in gaps(events))
+    assert not [event for event in events if isinstance(event, ev.SessionClosed) and event.reason != "closed"]
+
+
+def is_out_of_reach(ledger: Ledger) -> bool:
+    try:
+        list(ledger.read())
+    except LedgerError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("segmented", [False, True], ids=["file", "folder"])

@@ -26,11 +26,17 @@ CONTROL = Argument(64 * 1024, bytes)
 
 
 async def settings_events(hub: Hub, after: int) -> bytes:
-    """The pickle of the list of the settings feed's entries after number ``after``; 0 means all of this run."""
+    """The pickle of the list of the settings feed's entries after number ``after``; 0 means all of this run.
+
+    While the ledger cannot be read, those that are in it cannot be had: then the list ends before them.
+    """
     number, pickles = hub.history.place(SettingsChanged, after), []
     until = hub.history.number(SettingsChanged)
     with hub.history.reading():
-        while number < until and (chunk := await hub.history.after(SettingsChanged, number)) is not None:
+        while number < until:
+            chunk = await hub.history.after(SettingsChanged, number)
+            if chunk is None:
+                break
             pickles += chunk.pickles(number)
             number = chunk.last
     return listed(pickles)
