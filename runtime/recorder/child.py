@@ -22,11 +22,12 @@ def start(
     """
     # -P: a json.py in the folder where a pipeline is started belongs to the pipeline
     command = [sys.executable, "-P", "-m", module, *arguments]
+    apart: dict[str, Any]
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined,unused-ignore]
         if nice:
             flags |= subprocess.BELOW_NORMAL_PRIORITY_CLASS  # type: ignore[attr-defined,unused-ignore]
-        apart: dict[str, Any] = {"creationflags": flags}
+        apart = {"creationflags": flags}
     else:
         apart = {"start_new_session": True}
     process = subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=stdout, env=environment, **apart)
