@@ -5,6 +5,7 @@ whose stretch contains N: those that were open at the last note before N and hav
 index file the columns lie as they are in memory, so opening one maps it, and a question reads only what it needs.
 """
 
+import re
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,9 @@ from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, FactKey
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.spans import Spans
 
+SETTING = "setting"
+"""The kind of the facts that a settings value in force is."""
+
 
 class Lifetimes:
     """The lifetimes of all facts of a ledger up to ``seq``. Applying an event costs about as much as folding it twice.
@@ -60,6 +64,9 @@ class Lifetimes:
         self._search: tuple[Any, ...] = ()
         self._keys: list[FactKey] | None = None
         self._builder: Builder | None = None
+        self._plain = array("I")  # rows of facts that are not settings, of the first so many facts
+        self._plain_of = 0
+        self._plain_keys = bytearray()  # for each key whether it is one of these
         if source is None:
             self._columns, self._topics, self._landmarks = empty(), [], Landmarks()
             self._builder = Builder(self._columns, self._topics, self._landmarks)
@@ -253,12 +260,34 @@ class Lifetimes:
         }
         if not wanted:
             return []
-        value, born, died = (self.column(f"fact.{name}") for name in ("value", "born", "died"))
+        keys, value, born, died = (self.column(f"fact.{name}") for name in ("key", "value", "born", "died"))
+        rows: Iterable[int]
+        if kind == SETTING:
+            is_wanted = bytearray(len(self.keys))
+            for key in wanted:
+                is_wanted[key] = 1
+            rows = compress(range(len(keys)), map(is_wanted.__getitem__, keys))
+        else:
+            rows = (row for row in self.plain_rows() if keys[row] in wanted)
         return [
-            Fact(kind, wanted[key], self.value(value[row]), born[row], died[row])
-            for row, key in enumerate(self.column("fact.key"))
-            if key in wanted and born[row] < died[row]
+            Fact(kind, wanted[keys[row]], self.value(value[row]), born[row], died[row])
+            for row in rows
+            if born[row] < died[row]
         ]
+
+    def plain_rows(self) -> "array[int]":
+        """The rows of all facts but settings, by birth: of a long run nearly all are settings.
+
+        Cost: a look at each fact the first time, 40 ns; then at new ones.
+        """
+        for place in range(len(self._plain_keys), len(self.keys)):
+            self._plain_keys.append(self.keys[place][0] != SETTING)
+        column, known = self.column("fact.key"), self._plain_of
+        if known < len(column):
+            marks = bytes(map(self._plain_keys.__getitem__, column[known:]))
+            self._plain.extend(known + found.start() for found in re.finditer(b"\1", marks))
+            self._plain_of = len(column)
+        return self._plain
 
     def names(self, kind: str) -> list[Any]:
         """The names of all facts of a kind, in the order in which they first came."""

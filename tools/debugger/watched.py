@@ -129,6 +129,10 @@ class Watched:
             self._drawn = drawing.seq, msgspec.json.encode(drawing.document())
         return self._drawn[1]
 
+    def has_state(self, seq: int) -> bool:
+        """Whether ``state_after`` costs nothing."""
+        return seq in self._states
+
     def state_after(self, seq: int) -> "GraphState":
         """The state after an event, the caller's own to go on from. Cost: nothing where somebody stopped there."""
         found = self._states.pop(seq, None)

@@ -63,12 +63,11 @@ class Columns:
     def __init__(self, epoch: int = 1) -> None:
         self.epoch = epoch
         self._facts = array("I")  # the rows of all facts but settings
-        self._settings = array("I")  # the rows of settings
-        self._looked = 0
+        self._settings = array("I")  # the rows of settings, while they are not too many
+        self._settings_count = 0
+        self._looked = self._plain_looked = 0
         self._values: dict[int, int] = {}  # places of values in the ledger -> in the octets
         self._kept: list[Any] = []
-        self._setting_keys: set[int] = set()
-        self._keys_looked = 0
         self._steps: dict[int, Step] = {}
 
     def octets(self, lifetimes: Lifetimes, after: int = 0, window: tuple[int, int] | None = None) -> bytes:
@@ -95,8 +94,8 @@ class Columns:
             "window": cut,
             "topics": lifetimes.topics[start.topics :],
             "keys": lifetimes.keys[start.keys :],
-            "settings_kept": len(self._settings) <= SETTINGS_MAX,
-            "settings_count": len(self._settings),
+            "settings_kept": self._settings_count <= SETTINGS_MAX,
+            "settings_count": self._settings_count,
         }
         columns: dict[str, tuple[str, bytes]] = {}
         self._add_holds(columns, lifetimes, rows, cut)
@@ -114,10 +113,9 @@ class Columns:
 
     def settings(self, lifetimes: Lifetimes, component: str) -> bytes:
         """The octets of one component's settings: when each value came and went. Cost: O(settings)."""
-        self._look(lifetimes)
         wanted = [place for place, key in enumerate(lifetimes.keys) if key == ("setting", component)]
         keys = lifetimes.column("fact.key")
-        rows = [row for row in self._settings if wanted and keys[row] == wanted[0]]
+        rows = list(compress(range(len(keys)), map(wanted[0].__eq__, keys))) if wanted else []
         columns: dict[str, tuple[str, bytes]] = {}
         self._add_settings(columns, lifetimes, rows)
         head = {"version": VERSION, "epoch": self.epoch, "after": 0, "head": lifetimes.seq, "component": component}
@@ -127,20 +125,14 @@ class Columns:
 
     def _look(self, lifetimes: Lifetimes) -> None:
         """Tell rows of settings from others, of all that were not looked at before."""
-        keys = lifetimes.keys
-        for place in range(self._keys_looked, len(keys)):
-            if keys[place][0] == "setting":
-                self._setting_keys.add(place)
-        self._keys_looked = len(keys)
+        self._facts = lifetimes.plain_rows()
         column = lifetimes.column("fact.key")
-        rows = range(self._looked, len(column))
-        table = bytearray(len(keys))
-        for place in self._setting_keys:
-            table[place] = 1
-        chosen = list(map(table.__getitem__, column[self._looked :]))
-        self._settings.extend(compress(rows, chosen))
-        self._facts.extend(compress(rows, map((1).__sub__, chosen)))
-        self._looked = len(column)
+        self._settings_count = len(column) - len(self._facts)
+        if self._settings_count > SETTINGS_MAX:
+            return
+        plain = set(self._facts[self._plain_looked :])
+        self._settings.extend(row for row in range(self._looked, len(column)) if row not in plain)
+        self._plain_looked, self._looked = len(self._facts), len(column)
 
     @staticmethod
     def _add_holds(
@@ -164,7 +156,7 @@ class Columns:
         self._add_rows(columns, "fact", lifetimes, rows)
         value = lifetimes.column("fact.value")
         columns["fact.value"] = ("u32", _octets(array("I", [self._place(lifetimes, value[row]) for row in rows])))
-        if len(self._settings) <= SETTINGS_MAX:
+        if self._settings_count <= SETTINGS_MAX:
             self._add_settings(columns, lifetimes, self._settings[start.settings :])
 
     def _add_settings(
@@ -191,7 +183,7 @@ class Columns:
         columns["ended.died"] = ("u32", _octets(array("I", [died[row] for row in ended])))
         died, value = lifetimes.column("fact.died"), lifetimes.column("fact.value")
         for name, kept, number in (("fact", self._facts, start.facts), ("setting", self._settings, start.settings)):
-            if name == "setting" and len(self._settings) > SETTINGS_MAX:
+            if name == "setting" and self._settings_count > SETTINGS_MAX:
                 continue
             places = [place for place in range(number) if died[kept[place]] > after]
             columns[f"{name}.ended.row"] = ("u32", _octets(array("I", places)))
