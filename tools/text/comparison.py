@@ -1,6 +1,7 @@
 """Two states side by side, by ids or by names, in people's words and as a document."""
 
 from collections.abc import Callable, Iterable
+from operator import eq
 from typing import Any
 
 import msgspec
@@ -114,12 +115,10 @@ class Comparison(Changes):
 
     def _edges(self) -> list[Change]:
         before, after = dict(self._a.ownership.edges()), dict(self._b.ownership.edges())
-        changes = []
-        for edge in sorted({*before, *after}):
-            old, new = before.get(edge, frozenset()), after.get(edge, frozenset())
-            if old != new:
-                changes.append(self._edge(edge, old, new))
-        return changes
+        return [
+            self._edge(edge, old or frozenset(), new or frozenset())
+            for edge, old, new in sorted(_differing(before, after, eq))
+        ]
 
     def _edge(self, edge: EdgeKey, old: frozenset[Owner], new: frozenset[Owner]) -> Change:
         document = {
@@ -139,9 +138,7 @@ class Comparison(Changes):
     def _records(
         self, before: dict[int, Any], after: dict[int, Any], tell: Callable[[int, Any, Any], Change]
     ) -> list[Change]:
-        keys = sorted({*before, *after})
-        pairs = ((key, before.get(key), after.get(key)) for key in keys)
-        return [tell(key, old, new) for key, old, new in pairs if not same_fact(old, new)]
+        return [tell(*change) for change in sorted(_differing(before, after))]
 
     def _session(self, key: int, old: Any, new: Any) -> Change:
         record = new or old
@@ -152,20 +149,16 @@ class Comparison(Changes):
         return Change(CHANGED, f"{names.session_of(key, new)}: the label was {old.label or 'not known'}", document)
 
     def _components(self) -> list[Change]:
-        before, after = _components(self._a), _components(self._b)
         changes = []
-        for key in dict.fromkeys((*before, *after)):
-            old, new = before.get(key), after.get(key)
-            if same_fact(old, new):
-                continue
+        for key, old, new in _differing(_components(self._a), _components(self._b)):
             document: Document = {"component": key}
             for name, state, found in (("before", self._a, old), ("after", self._b, new)):
                 document[name] = found and {"session": state.sessions[found[0]].uuid, "metadata": found[1]}
-            if old is None and new is not None:
+            if old is None:
                 changes.append(Change(CAME, f"{key}  {_kind(new[1])}, {names.session(self._b, new[0])}", document))
-            elif new is None and old is not None:
+            elif new is None:
                 changes.append(Change(WENT, f"{key}  {_kind(old[1])}, {names.session(self._a, old[0])}", document))
-            elif old is not None and new is not None:
+            else:
                 changes.append(Change(CHANGED, f"{key}  {self._recast(old, new)}", document))
         return changes
 
@@ -173,17 +166,13 @@ class Comparison(Changes):
         parts = []
         if old[0] != new[0]:
             parts.append(f"registered by {names.session(self._b, new[0])}, was by {names.session(self._a, old[0])}")
-        fields = _changed_fields(old[1], new[1])
+        fields = [name for name, _, _ in _differing(old[1], new[1])]
         parts += [f"changed: {listed(fields, LISTED_MAX)}"] if fields else []
         return "; ".join(parts)
 
     def _settings(self) -> list[Change]:
-        before, after = self._a.settings, self._b.settings
         changes = []
-        for address in dict.fromkeys((*before, *after)):
-            old, new = before.get(address), after.get(address)
-            if same_fact(_in_force(old), _in_force(new)):
-                continue
+        for address, old, new in _differing(self._a.settings, self._b.settings, _same_setting):
             document = {
                 "component": address,
                 "before": old and documents.setting_document(self._a, old),
@@ -191,8 +180,7 @@ class Comparison(Changes):
                 "fields": _field_documents([] if old is None or new is None else settings_change(old.value, new.value)),
             }
             if old is None or new is None:
-                record = new or old
-                text = settings_text(record.value) if record is not None else ""
+                text = settings_text((new or old).value)
                 changes.append(Change(CAME if old is None else WENT, text and f"{address}  {text}", document))
             else:
                 changes.append(Change(CHANGED, f"{address}  {self._setting(old, new)}", document))
@@ -208,9 +196,8 @@ class Comparison(Changes):
             parts.append("with another schema")
         return "; ".join(parts)
 
-    def _process(self, key: int, old: ProcessRecord | None, new: ProcessRecord | None) -> Change:
-        record = new or old
-        assert record is not None
+    def _process(self, key: int, old: Any, new: Any) -> Change:
+        record: ProcessRecord = new or old
         state = self._b if new is not None else self._a
         document = documents.process_document(key, record)
         name = names.process_of(state, key, record)
@@ -223,9 +210,8 @@ class Comparison(Changes):
         parts += [f"gave up {listed(went, LISTED_MAX)}"] if went else []
         return Change(CHANGED, f"{name}: {'; '.join(parts) or 'registered'}", {**document, "before": old.units})
 
-    def _endpoint(self, key: int, old: EndpointRecord | None, new: EndpointRecord | None) -> Change:
-        record = new or old
-        assert record is not None
+    def _endpoint(self, key: int, old: Any, new: Any) -> Change:
+        record: EndpointRecord = new or old
         state = self._b if new is not None else self._a
         document = documents.endpoint_document(key, record)
         name = names.endpoint_of(state, key, record)
@@ -260,14 +246,19 @@ def _kind(component: Any) -> str:
     return f"{kind} ({'unit' if component.get('$') == 'UnitMetadata' else 'collection'})"
 
 
-def _in_force(setting: SettingRecord | None) -> Any:
-    """The part of a setting that counts: neither the event that set it nor its place among the others."""
-    return None if setting is None else (setting.value, setting.session, setting.process)
+def _same_setting(old: SettingRecord | None, new: SettingRecord | None) -> bool:
+    """Whether what counts is the same: neither the event that set them nor their place among the others."""
+    if old is None or new is None:
+        return old is new
+    return same_fact((old.value, old.session, old.process), (new.value, new.session, new.process))
 
 
-def _changed_fields(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """The fields of a component's metadata that are not the same."""
-    return [name for name in dict.fromkeys((*old, *new)) if not same_fact(old.get(name), new.get(name))]
+def _differing(
+    before: dict[Any, Any], after: dict[Any, Any], same: Callable[[Any, Any], bool] = same_fact
+) -> list[tuple[Any, Any, Any]]:
+    """Each key that has not the same value in both, with its values: None where it has none."""
+    keys = dict.fromkeys((*before, *after))
+    return [(key, old, new) for key in keys if not same(old := before.get(key), new := after.get(key))]
 
 
 def _fields_text(fields: Iterable[FieldChange]) -> list[str]:
