@@ -5,6 +5,7 @@ texts and blobs carry their length in bytes before them.
 """
 
 from collections.abc import Callable
+from functools import partial
 from struct import Struct
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -149,11 +150,11 @@ def _text(data: bytes) -> str:
         raise BadText(f"a text is not valid UTF-8: {error.reason} at byte {error.start}: {excerpt(data)}") from error
 
 
-def _uuid(data: bytes) -> UUID:
+def _as(make: Callable[[str], Any], what: str, data: bytes) -> Any:
     try:
-        return UUID(_text(data))
+        return make(_text(data))
     except ValueError as error:
-        raise BadText(f"not a UUID: {excerpt(data)}") from error
+        raise BadText(f"not {what}: {excerpt(data)}") from error
 
 
 def _address(data: bytes) -> tuple[str, int]:
@@ -163,28 +164,18 @@ def _address(data: bytes) -> tuple[str, int]:
     return address
 
 
-def _number(data: bytes) -> int:
-    try:
-        return int(_text(data))
-    except ValueError as error:
-        raise BadText(f"not a decimal number: {excerpt(data)}") from error
-
-
 def _seconds(data: bytes) -> float:
-    try:
-        seconds = float(_text(data))
-    except ValueError as error:
-        raise BadText(f"not a number of seconds: {excerpt(data)}") from error
+    seconds: float = _as(float, "a number of seconds", data)
     if seconds != seconds:
         raise BadText("not a number of seconds: nan")
     return seconds
 
 
 TEXT = Argument(TEXT_MAX, _text)
-NUMBER = Argument(64, _number)
+NUMBER = Argument(64, partial(_as, int, "a decimal number"))
 SECONDS = Argument(64, _seconds)
 ADDRESS = Argument(1024, _address)
-UUID_TEXT = Argument(64, _uuid)
+UUID_TEXT = Argument(64, partial(_as, UUID, "a UUID"))
 METADATA = Argument(METADATA_MAX, bytes)
 PAYLOAD = Argument(PAYLOAD_MAX, bytes)
 U64 = Argument(None, lambda data: int.from_bytes(data, "little"))
