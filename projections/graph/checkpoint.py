@@ -54,6 +54,11 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     requests: dict[int, RequestRecord]
 
 
+_PLAIN = ("seq", "time", "rules", "unknown", "paused", "topology", "settings_changes")
+_TABLES = ("runs", "sessions", "registrations", "processes", "endpoints", "requests")
+"""What a checkpoint has as the state has it, and the tables of records by id."""
+
+
 class _Versioned(msgspec.Struct):
     version: int
 
@@ -88,35 +93,24 @@ def checkpoint(state: GraphState) -> Checkpoint:
     places = {topic: place for place, topic in enumerate(nodes)}
     return Checkpoint(
         version=VERSION,
-        seq=state.seq,
-        time=state.time,
-        rules=state.rules,
-        unknown=state.unknown,
-        paused=state.paused,
-        topology=state.topology,
-        settings_changes=state.settings_changes,
         nodes=[(topic, node.born) for topic, node in nodes.items()],
         edges=[
             (place, to_place, _owners(owners))
             for place, node in enumerate(nodes.values())
             for to_place, owners in sorted(((places[topic], owners) for topic, owners in node.out.items()), key=_first)
         ],
-        runs=_by_id(state.runs),
-        sessions=_by_id(state.sessions),
-        registrations=_by_id(state.registrations),
         settings=list(state.settings.items()),
-        processes=_by_id(state.processes),
-        endpoints=_by_id(state.endpoints),
-        requests=_by_id(state.requests),
+        **{name: getattr(state, name) for name in _PLAIN},
+        **{name: _by_id(getattr(state, name)) for name in _TABLES},
     )
 
 
 def restore(kept: Checkpoint) -> GraphState:
     """The state that ``checkpoint`` was taken of. Raises LookupError, TypeError or ValueError when it cannot be."""
     state = GraphState()
-    for name in ("seq", "time", "rules", "unknown", "paused", "topology", "settings_changes"):
+    for name in _PLAIN:
         setattr(state, name, getattr(kept, name))
-    for name in ("runs", "sessions", "registrations", "processes", "endpoints", "requests"):
+    for name in _TABLES:
         getattr(state, name).update(getattr(kept, name))
     state.ownership.load(kept.nodes, kept.edges, kept.sessions)
     state.settings.update(kept.settings)
@@ -134,5 +128,5 @@ def _owners(owners: Any) -> list[int | None]:
     return in_order(owners) if type(owners) is set else [owners]
 
 
-def _by_id(table: dict[int, Any]) -> dict[int, Any]:
+def _by_id(table: Any) -> Any:
     return dict(sorted(table.items()))
