@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeAlias
@@ -159,20 +160,15 @@ class Segments:
 
         Raises HistoryDropped when event ``after + 1`` is in none of them. Cost: O(log(segments)).
         """
-        low, high = numbers[0], numbers[-1]
-        if after == 0 or self.opening(high).start.seq <= after:
-            return low if after == 0 else high
+        if after == 0:
+            return numbers[0]
+        if self.opening(numbers[-1]).start.seq <= after:
+            return numbers[-1]
         first = self.first(numbers)
         if after < first - 1:
             raise HistoryDropped(f"{self.path} begins with seq {first}; seq {after + 1} is no longer there")
-        high -= 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self.opening(middle).start.seq <= after:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        # as many of the rest as begin in time, so far on from the first is the last that does
+        return numbers[bisect_right(numbers[1:-1], after, key=lambda number: self.opening(number).start.seq)]
 
     def size(self) -> int:
         """Bytes of all segments on the disk, compressed ones as they are. Cost: O(segments)."""
