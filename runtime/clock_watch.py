@@ -94,18 +94,7 @@ class ClockWatch:
             slept = ahead is not None and self._ahead is not None and ahead - self._ahead >= STEP_NS
             reason = "suspend" if slept else "step"
         name = self.clock.identity() if identity else _NOBODY
-        return [
-            ClockRead(
-                real=taken.real,
-                mono=taken.mono,
-                boot=taken.boot,
-                width=taken.width,
-                reason=reason,
-                boot_id=name.boot_id,
-                time_namespace=name.time_namespace,
-                host=name.host,
-            )
-        ]
+        return [ClockRead(reason=reason, **taken._asdict(), **name._asdict())]
 
     def note(self, stored: list[ClockRead], head: int | None = None) -> None:
         """Readings were recorded; ``head``: the seq of the last one, when nothing came with it."""
