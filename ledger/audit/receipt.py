@@ -214,16 +214,12 @@ def _digest(file: LedgerFile, end: int) -> str:
     return hash_file(file.disk, file.handle, end).hexdigest()
 
 
-@contextmanager
-def _last(disk: Disk, path: str) -> Iterator[LedgerFile]:
+def _last(disk: Disk, path: str) -> LedgerFile:
     """The file that is written, or was at last."""
     if disk.kind(path) != "folder":
-        with LedgerFile(disk, path) as file:
-            yield file
-        return
+        return LedgerFile(disk, path)
     segments = Segments(disk, path)
-    with segments.open(segments.numbers()[-1]) as file:
-        yield file
+    return segments.open(segments.numbers()[-1])
 
 
 @contextmanager

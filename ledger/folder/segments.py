@@ -4,22 +4,15 @@ import os
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
 
 from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError, NotALedger
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import explained, size_of
 from ezmsg.ledger.storage.header import Opening
-from ezmsg.ledger.storage.open_file import LedgerFile
+from ezmsg.ledger.storage.open_file import FIRST, LedgerFile
 from ezmsg.ledger.structural import Header
-
-FIRST = 1
-
-Since: TypeAlias = Callable[[int], Sequence[bytes]]
-"""What is known at the seq that it is told, beyond what was known before: each one JSON value."""
 
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
 

@@ -19,7 +19,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.file_access import NEW
+from ezmsg.ledger.storage.file_access import NEW, closing_handle
 from ezmsg.ledger.storage.scan import Place, read_at
 from ezmsg.ledger.structural import FORMAT
 
@@ -118,17 +118,16 @@ def open_index(disk: Disk, path: str, ledger_id: str) -> Index | None:
     except OSError:
         return None
     try:
-        size = disk.size(handle)
-        head = _read_head(disk, handle, size)
-        expected = (VERSION, FORMAT, RULES, sys.byteorder)
-        if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
-            return None
-        return Index(path, head, mmap.mmap(handle, size, access=mmap.ACCESS_READ))
+        with closing_handle(disk, handle):
+            size = disk.size(handle)
+            head = _read_head(disk, handle, size)
+            expected = (VERSION, FORMAT, RULES, sys.byteorder)
+            if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
+                return None
+            return Index(path, head, mmap.mmap(handle, size, access=mmap.ACCESS_READ))
     except (OSError, ValueError, msgspec.MsgspecError, DamagedIndex) as error:
         logger.warning("%s cannot be used: %s. It is made anew where that is possible.", path, error)
         return None
-    finally:
-        disk.close(handle)
 
 
 def _read_head(disk: Disk, handle: int, size: int) -> Head:
@@ -168,7 +167,7 @@ def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place,
     temporary = f"{path}.{os.getpid()}{NEW}"
     handle = disk.create(temporary)
     try:
-        try:
+        with closing_handle(disk, handle):
             _lock(disk, handle)
             line = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
             write_all(disk, handle, line + head, 0)
@@ -176,8 +175,6 @@ def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place,
                 write_all(disk, handle, bytes(view), table[name].offset)
             disk.truncate(handle, offset)
             sync_file(disk, handle)
-        finally:
-            disk.close(handle)
         disk.replace(temporary, path)
     except BaseException:  # Ctrl-C, too: a large one takes seconds
         with suppress(OSError):
@@ -204,11 +201,8 @@ def _sweep(disk: Disk, path: str) -> None:
 
 
 def _remove_unless_locked(disk: Disk, path: str) -> None:
-    handle = disk.open(path, write=True)
-    try:
+    with closing_handle(disk, disk.open(path, write=True)) as handle:
         left = disk.lock(handle)
-    finally:
-        disk.close(handle)
     if left:
         disk.remove(path)
 

@@ -12,6 +12,7 @@ from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
+from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.input import options
@@ -87,11 +88,9 @@ def _made(path: Path, name: str) -> SigningKey:
         handle = OS_DISK.create(str(path))
     except FileExistsError as error:
         raise Misuse(f"{path} exists", hint="A key that was lost cannot be made again: choose another name.") from error
-    try:
+    with closing_handle(OS_DISK, handle):
         write_all(OS_DISK, handle, f"{made}\n".encode(), 0)
         sync_file(OS_DISK, handle)
-    finally:
-        OS_DISK.close(handle)
     return made
 
 
