@@ -80,7 +80,7 @@ def survey(disk: Disk, path: str) -> Survey:
     if disk.kind(path) != "folder":
         with LedgerFile(disk, path) as file:
             end, why, _ = _look(file, None)
-            return _surveyed(disk, path, file.header.id, (), end._replace(number=file.number), why, [path])
+            return _surveyed(disk, path, file.header.id, (), end, why, [path])
     segments = Segments(disk, path)
     numbers = segments.numbers()
     if hole := segments.hole(numbers):
@@ -105,7 +105,7 @@ def _survey_folder(segments: Segments, numbers: range) -> Survey:
         except LedgerError as error:
             end, why = _End(number, 0, 0, ""), str(error)
         if end.offset:
-            last = end._replace(number=number)
+            last = end
             whole.append(paths[number])
         if why:
             break
@@ -126,8 +126,8 @@ def _look(file: LedgerFile, before: Verification | None) -> tuple[_End, str, Ver
         found = verify_file(file, error.offset)
         unreadable = str(error)
     if before is not None and (unjoined := next(joins(file, before), "")):
-        return _End(0, 0, 0, ""), unjoined, found  # nothing in it is a part of this history
-    return _End(0, found.offset, found.seq, found.sha256), unreadable or next(iter(found.problems), ""), found
+        return _End(file.number, 0, 0, ""), unjoined, found  # nothing in it is a part of this history
+    return _End(file.number, found.offset, found.seq, found.sha256), unreadable or next(iter(found.problems), ""), found
 
 
 class _Clipped(Disk):
@@ -154,22 +154,12 @@ def _surveyed(
     """The survey of a ledger whose sound part ends at ``end`` in the first of the files ``rest``."""
     if not end.offset:
         raise DamagedLedger(f"{path}: {why}", offset=0, seq=0, hint=_NOTHING_HINT)
-    found = Survey(
-        path=path,
-        id=id_,
-        whole=whole,
-        segment=end.number,
-        offset=end.offset,
-        seq=end.seq,
-        sha256=end.sha256,
-        left_last=end.seq,
-    )
     if not why:
-        return found
+        rest = ()
     behind = _Behind(end.seq)
     sound = Place(end.offset, end.seq, b"")
     sizes = []
-    damage: Literal["torn", "damaged"] = "damaged" if len(rest) > 1 else "torn"
+    damage: Literal["torn", "damaged"] | None = None if not why else "damaged" if len(rest) > 1 else "torn"
     for index, name in enumerate(rest):
         begin = 0 if index else end.offset
         try:
@@ -182,12 +172,18 @@ def _surveyed(
             if len(sizes) <= index:
                 sizes.append(size_of(disk, name))
             damage = "damaged"
-    return msgspec.structs.replace(
-        found,
+    return Survey(
+        path=path,
+        id=id_,
+        whole=whole,
+        segment=end.number,
+        offset=end.offset,
+        seq=end.seq,
+        sha256=end.sha256,
         damage=damage,
         why=why,
         left_bytes=sum(sizes),
-        left_segments=len(rest) - 1,
+        left_segments=max(0, len(rest) - 1),
         left_events=behind.events,
         left_first=behind.first,
         left_last=behind.last,
