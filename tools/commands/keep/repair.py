@@ -12,6 +12,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.closings import ending
 from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.tables import RECORDS
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.tools.input import options
@@ -20,15 +21,6 @@ from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.target import new_ledger
 from ezmsg.ledger.tools.output import Page, count
 from ezmsg.ledger.tools.text.phrases import seqs_text
-
-KINDS = {
-    "runs": "run",
-    "sessions": "session",
-    "processes": "process",
-    "endpoints": "endpoint",
-    "requests": "request",
-}
-"""What can be open, and one of each."""
 
 
 @argument("ledger", "LEDGER", "The ledger that is damaged, or torn.", type=FILE, required=True)
@@ -54,7 +46,7 @@ def repair(ledger: Path, output: Path | None, json: bool) -> None:
     with SoundCopy(OS_DISK, found, target) as copy:
         with Ledger.open(copy.path, "r") as prefix:
             state = state_at(prefix)
-        opened = {name: len(getattr(state, name)) for name in KINDS}
+        opened = {name: len(getattr(state, name)) for name in RECORDS.values()}
         copy.append(ending(state, found, time.time_ns()))
         head = _check(copy.path, state)
         copy.keep()
@@ -77,7 +69,7 @@ def _check(path: str, expected: GraphState) -> int:
         state = state_at(source)
         state.check()
         same = state.digest(allow_unknown=True) == expected.digest(allow_unknown=True)
-        still_open = [name for name in KINDS if getattr(state, name)]
+        still_open = [name for name in RECORDS.values() if getattr(state, name)]
         if not (found.sound and found.sealed and same and not still_open):
             problems = [*found.problems, *(f"{name} are still open" for name in still_open)]
             raise LogError(
@@ -89,7 +81,7 @@ def _check(path: str, expected: GraphState) -> int:
 
 def _tell_sound(page: Page, found: Survey, json: bool) -> None:
     if json:
-        page.document(_document(found, None, found.seq, dict.fromkeys(KINDS, 0)))
+        page.document(_document(found, None, found.seq, dict.fromkeys(RECORDS.values(), 0)))
     else:
         page.line(("add", "sound"), f": {found.path}")
         page.line("  there is nothing to repair, and nothing was written")
@@ -124,13 +116,11 @@ def _report(page: Page, found: Survey, document: dict[str, Any], unknown: bool) 
     page.line(f"  as it was: all up to seq {found.seq}, offset {found.offset}{where} (sha256 {found.sha256})")
     page.line("  left out: ", ("bad", _left_out(found)))
     page.line(f"  {'its end is torn' if found.damage == 'torn' else 'damaged'}: {found.why}")
-    closed = [count(document["closed"][name], one, name) for name, one in KINDS.items() if document["closed"][name]]
+    closed = [count(document["closed"][name], one, name) for one, name in RECORDS.items() if document["closed"][name]]
     if closed:
         page.line(f"  ended there, as nobody knows how: {', '.join(closed)}")
     if unknown:
-        page.line(
-            "  it holds events of a newer version: what they opened is not ended",
-        )
+        page.line("  it holds events of a newer version: what they opened is not ended")
     if found.damage == "torn":
         page.line("  (recording to a ledger with a torn end puts that aside by itself)")
     page.line(f"  {shortened(found.path)} is as it was; keep it")
