@@ -3,6 +3,7 @@
 ``GraphServer`` and ``record`` need ezmsg and are imported when they are first asked for.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -14,14 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphServer", "LiveGraph", "Session", "record"]
 
+_HOMES = {"GraphServer": "server.server", "record": "recorder.recording"}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "GraphServer":
-        from ezmsg.ledger.runtime.server.server import GraphServer
-
-        return GraphServer
-    if name == "record":
-        from ezmsg.ledger.runtime.recorder.recording import record
-
-        return record
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
