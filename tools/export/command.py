@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import BinaryIO, NamedTuple
 
 import click
 
@@ -28,53 +28,39 @@ from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.output import Page, count
 from ezmsg.ledger.tools.text.documents import state_document
 
-Format = Literal["json", "jsonl", "flat", "csv", "parquet", "arrow", "graphml", "dot", "mermaid", "svg"]
 
-SUFFIXES: dict[str, Format] = {
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".graphml": "graphml",
-    ".dot": "dot",
-    ".gv": "dot",
-    ".mmd": "mermaid",
-    ".mermaid": "mermaid",
-    ".svg": "svg",
+class Format(NamedTuple):
+    """A format: the ends of names that mean it, and what writes a state, events or a graph in it, where it has these.
+
+    ``whole``: a state in it is all there is, and is not narrowed. ``binary``: it needs a file that can be sought in.
+    """
+
+    suffixes: tuple[str, ...] = ()
+    state: Callable[[Iterator[Row], BinaryIO], None] | None = None
+    events: Callable[[Iterable[list[AnyEvent]], BinaryIO], None] | None = None
+    graph: Callable[[GraphState, str, Narrowing], str] | None = None
+    whole: bool = False
+    binary: bool = False
+
+
+def _table(suffixes: tuple[str, ...], what: str) -> Format:
+    state, events = partial(tables.write_state, what=what), partial(tables.write_events, what=what)
+    return Format(suffixes, state, events, binary=True)
+
+
+FORMATS = {
+    "json": Format((".json",), events=json_lines.write_events_json, whole=True),
+    "jsonl": Format((".jsonl", ".ndjson"), json_lines.write_state_lines, json_lines.write_events_lines),
+    "flat": Format(events=flat.write_lines),
+    "csv": Format((".csv",), events=flat.write_csv),
+    "parquet": _table((".parquet",), tables.PARQUET),
+    "arrow": _table((".arrow", ".feather"), tables.ARROW),
+    "graphml": Format((".graphml",), graph=to_graphml),
+    "dot": Format((".dot", ".gv"), graph=to_dot),
+    "mermaid": Format((".mmd", ".mermaid"), graph=to_mermaid),
+    "svg": Format((".svg",), whole=True),
 }
-GRAPHS: dict[str, Callable[[GraphState, str, Narrowing], str]] = {
-    "graphml": to_graphml,
-    "dot": to_dot,
-    "mermaid": to_mermaid,
-}
-DRAWN = (*GRAPHS, "svg")
-"""Formats of graphs: a list of events is none."""
-
-STATES: dict[str, Callable[[Iterator[Row], BinaryIO], None]] = {
-    "jsonl": json_lines.write_state_lines,
-    "parquet": partial(tables.write_state, what=tables.PARQUET),
-    "arrow": partial(tables.write_state, what=tables.ARROW),
-}
-EVENTS: dict[str, Callable[[Iterable[list[AnyEvent]], BinaryIO], None]] = {
-    "json": json_lines.write_events_json,
-    "jsonl": json_lines.write_events_lines,
-    "flat": flat.write_lines,
-    "csv": flat.write_csv,
-    "parquet": partial(tables.write_events, what=tables.PARQUET),
-    "arrow": partial(tables.write_events, what=tables.ARROW),
-}
-
-FLAT = ("flat", "csv")
-"""Formats of events alone."""
-
-WHOLE = ("json", "svg")
-"""Formats of a whole state: neither the document of `show` nor the picture of all that ever lived is narrowed."""
-
-BINARY = ("parquet", "arrow")
-"""Formats that are binary, and need a file that can be sought in."""
+SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 
 
 @options.ledger
@@ -82,7 +68,7 @@ BINARY = ("parquet", "arrow")
     "--format",
     "-f",
     "format_",
-    type=click.Choice(get_args(Format)),
+    type=click.Choice(list(FORMATS)),
     help="By default what the name of the output says, else json.",
 )
 @option("--output", "-o", metavar="FILE", type=FILE, help="Where to write; stdout by default.")
@@ -94,7 +80,7 @@ BINARY = ("parquet", "arrow")
 @option("--topic", metavar="TEXT", help="Only what concerns topics or components with TEXT in their name.")
 def export(
     ledger: Path | None,
-    format_: Format | None,
+    format_: str | None,
     output: Path | None,
     at: str | None,
     events: bool,
@@ -117,21 +103,22 @@ def export(
     """
     page = Page()
     chosen = _format(format_, output)
+    form = FORMATS[chosen]
     only = Narrowing(below, topic)
     _check(chosen, output, at, events, since, until)
-    if only and not events and chosen in WHOLE:
+    if only and not events and form.whole:
         raise Misuse(f"{chosen} is of all there is", hint="With --below or --topic, choose jsonl, dot, ...")
     with opened(ledger, page) as timeline:
         source = timeline.ledger
         if output is not None and output.exists() and os.path.samefile(output, source.location):
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
         only.check(timeline)
-        if events:
+        if events and form.events is not None:
             first = timeline.moment(since, clamp=True).since if since is not None else 1
             last = timeline.moment(until, clamp=True).seq if until is not None else source.head
             written: list[int] = []
             with _out(output) as out:
-                EVENTS[chosen](_counted(only.events(timeline, first, last), written), out)
+                form.events(_counted(only.events(timeline, first, last), written), out)
             _say(page, output, f"{count(sum(written), 'event')} as {chosen}")
             return
         moment = asked_moment(timeline, at or "end")
@@ -159,7 +146,7 @@ def _counted(batches: Iterable[list[AnyEvent]], counts: list[int]) -> Iterator[l
         yield batch
 
 
-def _format(given: Format | None, output: Path | None) -> Format:
+def _format(given: str | None, output: Path | None) -> str:
     if given is not None:
         return given
     if output is None:
@@ -174,17 +161,18 @@ def _format(given: Format | None, output: Path | None) -> Format:
 
 
 def _check(
-    chosen: Format, output: Path | None, at: str | None, events: bool, since: str | None, until: str | None
+    chosen: str, output: Path | None, at: str | None, events: bool, since: str | None, until: str | None
 ) -> None:
-    if events and chosen in DRAWN:
+    form = FORMATS[chosen]
+    if events and form.events is None:
         raise Misuse(f"{chosen} is for graphs, and --events is a list", hint="Leave one of them out.")
     if events and at is not None:
         raise Misuse("--at is for a state, and --events has none", hint="Use --since and --until with --events.")
     if not events and (since is not None or until is not None):
         raise Misuse("--since and --until are for --events", hint="Use --at for the state at a moment.")
-    if not events and chosen in FLAT:
+    if not events and not (form.state or form.graph or form.whole):
         raise Misuse(f"{chosen} is for events", hint="Add --events, or choose jsonl or parquet for a state.")
-    if chosen in BINARY and output is None:
+    if form.binary and output is None:
         raise Misuse(f"{chosen} is binary: it needs a file", hint=f"Name one: -o run.{chosen}")
 
 
@@ -212,16 +200,16 @@ def _say(page: Page, output: Path | None, what: str) -> None:
 
 
 def _write_state(
-    chosen: Format, timeline: Timeline, moment: Moment, state: GraphState, only: Narrowing, out: BinaryIO
+    chosen: str, timeline: Timeline, moment: Moment, state: GraphState, only: Narrowing, out: BinaryIO
 ) -> str:
     """Write a state; returns the text that was written of a format for graphs, "" otherwise."""
-    if chosen == "json":
+    form, text = FORMATS[chosen], ""
+    title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
+    if form.state is not None:
+        form.state(only.rows(state_rows(state)), out)
+    elif chosen == "json":
         json_lines.write_json(state_document(timeline, moment, state), out)
-    elif chosen in DRAWN:
-        title = f"{shortened(timeline.ledger.location)} at seq {state.seq}"
-        text = GRAPHS[chosen](state, title, only) if chosen in GRAPHS else drawn_at(timeline, state, title)
-        out.write(text.encode("utf-8"))
-        return text
     else:
-        STATES[chosen](only.rows(state_rows(state)), out)
-    return ""
+        text = drawn_at(timeline, state, title) if form.graph is None else form.graph(state, title, only)
+        out.write(text.encode("utf-8"))
+    return text
