@@ -74,16 +74,14 @@ class Sessions:
     def __init__(self) -> None:
         self.seq = 0
         self.lives: dict[int, SessionLife] = {}
-        self.runs: list[RunLife] = []
-        self.starts: list[int] = []  # the events with which they began
-        self._going: dict[int, RunLife] = {}
+        self.runs: dict[int, RunLife] = {}  # by the events with which they began
         self._open: dict[int, SessionLife] = {}
 
     def begin(self, state: GraphState) -> None:
         """Start after ``state``, when what came before it is gone: those that are still open then are known."""
         self.seq = state.seq
         for run, record in state.runs.items():
-            self._run_began(run, record.started)
+            self.runs[run] = RunLife(record.started)
         for key, session in state.sessions.items():
             life = SessionLife(key, session.uuid, session.label, session.peer, len(self.runs), session.opened)
             life.edges = life.edges_max = len(state.ownership.held(key))
@@ -99,16 +97,11 @@ class Sessions:
         """Note events in order; the same as ``apply`` on each."""
         dispatch(self, events, _HANDLERS)
 
-    def _run_began(self, run: int, time: int) -> None:
-        self._going[run] = RunLife(time)
-        self.runs.append(self._going[run])
-        self.starts.append(run)
-
     def _server_started(self, event: ev.ServerStarted) -> None:
-        self._run_began(event.seq, event.time)
+        self.runs[event.seq] = RunLife(event.time)
 
     def _server_ended(self, event: ev.ServerStopped | ev.ServerLost) -> None:
-        run = self._going.pop(event.server, None) or RunLife(0)  # of one that the gap before it swallowed
+        run = self.runs.get(event.server) or RunLife(0)  # of one that the gap before it swallowed
         if isinstance(event, ev.ServerLost):
             reason, seen, run.reason = "server_lost", event.last_seen, "lost"
         else:
@@ -209,7 +202,7 @@ def sessions(words: Sequence[str], full: bool, json: bool) -> None:
                 print_session(page, timeline, story, life.ended, _how(life), full)
         elif json:
             lives = list(found.lives.values())
-            page.document({**ledger_document(timeline), "runs": found.runs, "sessions": lives})
+            page.document({**ledger_document(timeline), "runs": list(found.runs.values()), "sessions": lives})
         else:
             _print(page, timeline, found)
 
@@ -218,16 +211,15 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
     if not found.lives:
         page.line("no session ever connected")
     numbers = dict.fromkeys(life.run for life in found.lives.values())
+    runs: list[tuple[int, RunLife | None]] = [(0, None), *found.runs.items()]
     for place, number in enumerate(numbers):
-        run = found.runs[number - 1] if number else None
+        start, run = runs[number]
         began = None if run is None else run.started
         if place:
             page.line()
         if run is not None:
             page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{_run_end(run)}"))
         lives = [life for life in found.lives.values() if life.run == number]
-
-        start = found.starts[number - 1] if number else 0
 
         def when(seq: int, time: int, began: int | None = began, start: int = start) -> str:
             if began is None:
