@@ -1,7 +1,10 @@
 """Following a recording under way: real ezmsg programs that come, connect and go."""
 
+import contextlib
 import os
 import signal
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,46 +147,174 @@ def test_a_pipeline_is_followed_while_it_changes(show: Show, rig: Rig, side: Env
             assert set(shown.edges(seq)) == wanted
 
 
-def test_a_server_that_is_gone_is_waited_for(show: Show, demo: Path, desk: Any) -> None:
+def port_of(shown: Any) -> str:
+    return str(shown.address.split(":")[2].split("/")[0])
+
+
+def alert(shown: Any, text: str) -> Any:
+    return shown.page.get_by_role("alert").filter(has_text=text)
+
+
+def test_a_server_that_is_gone_is_waited_for_and_one_with_another_token_is_told(
+    show: Show, demo: Path, desk: Any
+) -> None:
     shown = show(demo, own=True, query="?at=20")
-    port = shown.address.split(":")[2].split("/")[0]
     shown.program.interrupt()
     assert shown.program.end().code == 0
     shown.page.get_by_role("status").filter(has_text="the server is gone").wait_for()
+    alert(shown, "The server does not answer").wait_for()
     shown.page.keyboard.press("ArrowRight")
     assert shown.at == 21  # what was sent is there
-    again = desk.start("ezmsg-ledger", "debug", demo, "--no-open", "--port", port)
+    again = desk.start("ezmsg-ledger", "debug", demo, "--no-open", "--port", port_of(shown))
     again.until(r"showing")
     shown.page.get_by_role("status").filter(has_text="another server answers").wait_for()
+    alert(shown, "each start makes a new token").wait_for()
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.at == 22
+    shown.shot("another-token")
     shown.refused()
+
+
+class Wire:
+    """A cable between the browser and a debugger that can be pulled out and put back: real connections, which break."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._pairs: list[socket.socket] = []
+        self.port = 0
+        self.plug()
+
+    def plug(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._door.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._door,), daemon=True).start()
+
+    def pull(self) -> None:
+        for each in (self._door, *self._pairs):
+            with contextlib.suppress(OSError):  # the other side may have gone before
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._pairs.clear()
+
+    def _accept(self, door: socket.socket) -> None:
+        while True:
+            try:
+                near = door.accept()[0]
+            except OSError:  # the cable is pulled
+                return
+            far = socket.create_connection(("127.0.0.1", self._to))
+            self._pairs += [near, far]
+            for a, b in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
+
+    @staticmethod
+    def _carry(a: socket.socket, b: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the cable is pulled
+            while octets := a.recv(65536):
+                b.sendall(octets)
+            b.shutdown(socket.SHUT_WR)
 
 
 def test_a_connection_that_breaks_is_made_again(show: Show, rig: Rig) -> None:
+    """Nothing that was recorded meanwhile is missed."""
     shown = show(rig.ledger, own=True)
-    shown.page.context.set_offline(True)
-    shown.page.evaluate("() => fetch('api/v1/ledger').catch(() => null)")
-    os.kill(shown.program.pid, signal.SIGSTOP)
-    os.kill(shown.program.pid, signal.SIGCONT)
-    shown.page.context.set_offline(False)
+    wire = Wire(int(port_of(shown)))
+    shown.address = shown.address.replace(port_of(shown), str(wire.port))
+    shown.open()
+    wire.pull()
+    alert(shown, "The server does not answer").wait_for()
     pipeline = rig.start("pipeline", PIPELINE, rig.go)
-    follow(shown, rig, "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT", True)
+    edge = "RIG/SOURCE/OUTPUT -> RIG/SINK/INPUT"
+    shown.until(lambda: edge in edges_now(rig), "it is recorded")
+    assert edge not in shown.page.locator('ul[aria-label="Edges"]').inner_text()
+    wire.plug()
+    follow(shown, rig, edge, True)
+    alert(shown, "The server does not answer").wait_for(state="detached")
     rig.go.touch()
     assert pipeline.end().code == 0
+    follow(shown, rig, edge, False)
     shown.refused()
+
+
+def test_a_ledger_that_is_removed_while_it_is_shown(show: Show, demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "now.ledger"
+    path.write_bytes(demo.read_bytes())
+    shown = show(path, own=True, query="?at=20")
+    before = shown.edges(20)
+    path.unlink()
+    alert(shown, "What comes before").wait_for()
+    shown.page.keyboard.press("ArrowLeft")
+    shown.page.keyboard.press("ArrowRight")
+    assert shown.edges(20) == before
+    path.write_bytes(demo.read_bytes())
+    alert(shown, "What comes before").wait_for(state="detached")
+    assert shown.edges(20) == before
 
 
 def test_a_ledger_that_is_replaced_while_it_is_shown(show: Show, demo: Path, tmp_path: Path) -> None:
     path = tmp_path / "now.ledger"
     path.write_bytes(demo.read_bytes())
     shown = show(path, own=True)
-    (tmp_path / "gone.ledger").write_bytes(path.read_bytes())
-    path.unlink()
-    shown.page.get_by_role("alert").wait_for()
-    assert "What comes before" in shown.page.get_by_role("alert").inner_text()
+    assert shown.page.locator('[data-address="RIG/AMP/GAIN"]').count() == 1
     with Ledger.open(tmp_path / "other.ledger") as other:
-        other.append([])
+        other.append([EdgeConnected(from_topic="LAB/A/OUT", to_topic="LAB/B/IN", owner=None)])
     (tmp_path / "other.ledger").replace(path)
-    shown.until(lambda: shown.moment.get_attribute("aria-valuemax") in ("0", "1"), "the other history is shown")
+    alert(shown, "There is another ledger in this place now").wait_for()
+    assert shown.edges(1) == {"LAB/A/OUT -> LAB/B/IN": ""}
+    assert shown.page.locator('[data-address="RIG/AMP/GAIN"]').count() == 0
+    shown.button("Understood").click()
+    assert alert(shown, "another ledger").count() == 0
+
+
+def test_a_ledger_that_is_rotated_while_it_is_shown_goes_on(
+    show: Show, demo: Path, tmp_path: Path, desk: Any
+) -> None:
+    path = tmp_path / "now.ledger"
+    path.write_bytes(demo.read_bytes())
+    shown = show(path, own=True)
+    end = shown.at
+    assert desk.do("ezmsg-ledger", "rotate", path).code == 0
+    assert path.is_dir()
+    with Ledger.open(path) as ledger:
+        ledger.append([EdgeConnected(from_topic="LATER/A/OUT", to_topic="LATER/B/IN", owner=None)])
+        head = ledger.head
+    shown.until(lambda: shown.moment.get_attribute("aria-valuemax") == str(head), "the new segment is read")
+    assert head > end
+    shown.page.keyboard.press("Escape")
+    assert shown.edges(head) == {"LATER/A/OUT -> LATER/B/IN": ""}
+    shown.region("Graph").get_by_role("button", name="LATER/B", exact=True).wait_for()
+    assert shown.page.get_by_role("alert").count() == 0
+
+
+def test_a_ledger_that_is_damaged_while_it_is_shown(show: Show, demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "now.ledger"
+    data = bytearray(demo.read_bytes())
+    half = data.index(b"\n", data.index(b'"ledger.commit"', len(data) // 2)) + 1
+    path.write_bytes(data[:half])
+    shown = show(path, own=True)
+    before, there = shown.at, shown.edges()
+    data[data.index(b'"ledger.commit"', half) + 3] ^= 1
+    with path.open("ab") as file:
+        file.write(data[half:])
+    alert(shown, "now.ledger").wait_for()
+    assert shown.edges(before) == there
+    shown.shot("damaged-while-shown")
+
+
+def test_a_ledger_that_is_cut_back_while_it_is_shown(show: Show, demo: Path, tmp_path: Path) -> None:
+    path = tmp_path / "now.ledger"
+    data = demo.read_bytes()
+    path.write_bytes(data)
+    shown = show(path, own=True)
+    end = shown.at
+    half = data.index(b"\n", data.index(b'"ledger.commit"', len(data) // 2)) + 1
+    os.truncate(path, half)
+    alert(shown, "The ledger was cut back").wait_for()
+    shown.until(lambda: int(shown.moment.get_attribute("aria-valuemax")) < end, "what is left is shown")
+    with Ledger.open(path, "r") as ledger:
+        assert shown.at == ledger.head
+        wanted = {f"{a} -> {b}" for a, b in Timeline(ledger).lifetimes.edges_at(ledger.head)}
+    assert shown.edges().keys() == wanted
 
 
 def test_a_damaged_ledger_says_so(show: Show, demo: Path, tmp_path: Path) -> None:

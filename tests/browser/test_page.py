@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
@@ -293,6 +294,118 @@ def test_a_question_becomes_a_lane_on_the_timeline(show: Show, demo: Path) -> No
     box.press("Enter")
     shown.page.locator(".asked [role=alert]").wait_for()
     shown.refused()
+
+
+def test_a_question_lists_its_stretches_and_takes_examples(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo)
+    shown.page.keyboard.press("a")
+    examples = shown.page.get_by_role("list", name="Predicates")
+    examples.get_by_role("button", name="edges >= 2", exact=True).click()
+    box = shown.page.get_by_role("searchbox", name="Ask")
+    assert box.input_value() == "edges >= 2"
+    box.fill("session " + str(landmarks.visitor_opened))
+    box.press("Enter")
+    asked = shown.page.locator(".asked")
+    asked.get_by_text("the stretch").click()
+    stretch = asked.get_by_role("list", name="Stretches").get_by_role("listitem")
+    assert stretch.count() == 1
+    stretch.get_by_role("button", name=str(landmarks.visitor_lost), exact=True).click()
+    assert shown.at == landmarks.visitor_lost
+
+
+def test_a_path_is_shown_at_every_moment(show: Show, demo: Path, landmarks: Any) -> None:
+    at = landmarks.visitor_connected
+    shown = show(demo, query=f"?at={at}&select=topic RIG/AMP/SOURCE/OUTPUT")
+    inspector = shown.region("Inspector")
+    inspector.get_by_text("A path from or to here").click()
+    form = inspector.get_by_role("form", name="Path")
+    form.get_by_role("combobox", name="The other topic").fill("VISITOR/SCOPE")
+    form.get_by_role("button", name="Show the path").click()
+    way = inspector.get_by_role("region", name="Path")
+    way.get_by_text("there 1 time").wait_for()
+    shown.until_address("path", "RIG/AMP/SOURCE/OUTPUT ~> VISITOR/SCOPE")
+    with Ledger.open(demo, "r") as ledger:
+        timeline = Timeline(ledger)
+        for seq in (at, at - 1, at, landmarks.visitor_lost):
+            while shown.at != seq:
+                shown.page.keyboard.press("ArrowRight" if shown.at < seq else "ArrowLeft")
+            wanted = timeline.path("RIG/AMP/SOURCE/OUTPUT", "VISITOR/SCOPE", seq, through_units=True).steps
+            assert way.get_by_role("listitem").count() == len(wanted)
+            on = shown.page.evaluate(
+                "[...(window.ledger.view.painter.scene.related ?? [])].map(each => window.ledger.model.edgeName(each))"
+            )
+            edges = timeline.lifetimes.edges_at(seq)
+            steps = [(step.from_topic, step.to_topic) for step in wanted]
+            assert sorted(on) == sorted(" -> ".join(step) for step in steps if step in edges)
+    assert "There is no way at this moment." in way.inner_text()
+    shown.open(f"?at={at}&path=RIG/AMP/SOURCE/OUTPUT ~> VISITOR/SCOPE")
+    shown.region("Inspector").get_by_role("region", name="Path").get_by_text("there 1 time").wait_for()
+    shown.shot("demo-path")
+    shown.button("Forget this path").click()
+    shown.until(lambda: "path=" not in shown.page.url, "the address forgets the path")
+
+
+def test_what_stands_between_a_topic_and_its_messages(show: Show, demo: Path, landmarks: Any) -> None:
+    shown = show(demo, query=f"?at={landmarks.visitor_lost}&select=topic VISITOR/SCOPE")
+    shown.button("Why does nothing arrive here?").click()
+    found = shown.page.get_by_role("region", name="Explanation")
+    found.wait_for()
+    with Ledger.open(demo, "r") as ledger:
+        wanted = Timeline(ledger).explain("VISITOR/SCOPE", landmarks.visitor_lost)
+    for reason in wanted.reasons:
+        assert reason in found.inner_text()
+
+
+def test_what_feeds_itself_is_found(show: Show, tmp_path: Path) -> None:
+    """``ez.Relay`` of 3.10 can get back what it sends: both its edges are on one topic."""
+    path = tmp_path / "loop.ledger"
+    relay = {"relay_input_topic": "BOX/RELAY/INPUT", "relay_output_topic": "BOX/RELAY/OUTPUT"}
+    box = {
+        **{"$": "CollectionMetadata", "address": "BOX", "name": "BOX", "component_type": "Box", "topics": {}},
+        **{"initial_settings": {"$": "t", "v": [None, ""]}, "children": [], "relays": {"MID": relay}},
+    }
+    metadata = {"$": "GraphMetadata", "schema_version": 1, "root_name": None, "components": {"BOX": box}}
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.SessionOpened(uuid="00000000-0000-0000-0000-000000000001", label="LAB")])
+        ledger.append([ev.MetadataRegistered(session=1, metadata=metadata)])
+        ledger.append([ev.EdgeConnected(from_topic="BOX/MID", to_topic="BOX/RELAY/INPUT", owner=1)])
+        ledger.append([ev.EdgeConnected(from_topic="BOX/RELAY/OUTPUT", to_topic="BOX/MID", owner=1)])
+    shown = show(path, own=True)
+    shown.button("Look for loops and doubts").click()
+    found = shown.page.get_by_role("region", name="Loops and doubts")
+    found.get_by_text("BOX/RELAY/INPUT feeds itself").wait_for()
+    assert "No doubt about settings" in found.inner_text()
+    shown.shot("loop")
+    shown.page.keyboard.press("ArrowLeft")
+    shown.button("Look for loops and doubts").click()
+    found.get_by_text("Nothing feeds itself").wait_for()
+
+
+CLOCKS = Path(__file__).parents[1] / "golden" / "clocks.ledger"
+
+
+def test_time_is_what_passed_whatever_the_clock_did(show: Show, tmp_path: Path) -> None:
+    """A recording in which the wall clock was set, set back, and the machine slept."""
+    path = tmp_path / "clocks.ledger"
+    path.write_bytes(CLOCKS.read_bytes())
+    shown = show(path, own=True, query="?axis=time")
+    with Ledger.open(path, "r") as ledger:
+        timeline, first, last = Timeline(ledger), ledger.first, ledger.head
+        seqs = [event.seq for event in ledger.entries()]
+        passed = {seq: timeline.elapsed(first, seq) for seq in seqs}
+        jumps = [jump.seq for jump in timeline.landmarks.readings.jumps()]
+    found = shown.page.evaluate("seqs => seqs.map(seq => window.ledger.model.history.elapsedAt(seq))", seqs)
+    assert len(jumps) >= 3
+    for seq, seconds in zip(seqs, found, strict=True):
+        if passed[seq].clock == "mono":
+            assert seconds == pytest.approx(passed[seq].ns / 1e9, abs=2e-6), seq
+    assert found == sorted(found)  # no event lies before the one before it
+    assert shown.page.evaluate("window.ledger.model.ledger.jumps.map(each => each.seq)") == jumps
+    shown.page.keyboard.press("Home")
+    slider = shown.moment.bounding_box()
+    shown.page.mouse.click(slider["x"] + slider["width"] - 6, slider["y"] + 30)
+    assert shown.at == last
+    shown.shot("clocks")
 
 
 def test_the_view_is_saved_as_a_picture(show: Show, demo: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ezmsg.ledger.tools.commands.look.diff import diff_document
 from ezmsg.ledger.tools.commands.look.log import Filter
 from ezmsg.ledger.tools.commands.look.what_if import what_if_document
 from ezmsg.ledger.tools.debugger.api import bodies, queries
+from ezmsg.ledger.tools.debugger.api.clocks import clocks
 from ezmsg.ledger.tools.debugger.api.density import density
 from ezmsg.ledger.tools.debugger.api.event_lines import event_lines, raw_events
 from ezmsg.ledger.tools.debugger.watched import Watched, contradicted
@@ -72,6 +73,8 @@ def _ledger(watched: Watched, query: queries.Nothing) -> Document:
             {"seq": each.seq, "time": each.time, "name": each.name, "note": each.note, "author": each.author}
             for each in landmarks.marks[-LISTED_MAX:]
         ],
+        "clocks": clocks(landmarks.readings)[-LISTED_MAX:],
+        "jumps": landmarks.readings.jumps()[-LISTED_MAX:],
         "gaps": [
             {
                 "seq": each.seq,
@@ -185,6 +188,12 @@ def _settings(watched: Watched, query: queries.Settings) -> Document:
     return documents.settings_document(timeline, asked_moment(timeline, query.at), query.unit, query.field)
 
 
+def _doubts(watched: Watched, query: queries.Doubts) -> Document:
+    timeline = watched.timeline
+    moment = asked_moment(timeline, query.at)
+    return documents.doubts_document(timeline, moment, timeline.setting_doubts(query.unit, moment))
+
+
 def _what_if(watched: Watched, query: queries.WhatIf) -> Document:
     return what_if_document(watched.timeline, query.session, query.at)
 
@@ -203,6 +212,7 @@ ENDPOINTS = (
     Endpoint("path", queries.Path, _path, bodies.Path, "How one topic leads to another: path --json"),
     Endpoint("explain", queries.Explain, _explain, bodies.Explanation, "Why nothing arrives: explain --json"),
     Endpoint("settings", queries.Settings, _settings, bodies.Settings, "What was in force: settings --json"),
+    Endpoint("doubts", queries.Doubts, _doubts, bodies.Doubts, "Where settings may be otherwise: settings --doubts"),
     Endpoint("what-if", queries.WhatIf, _what_if, bodies.WhatIf, "The graph less a session: what-if --json"),
 )
 

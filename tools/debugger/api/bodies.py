@@ -8,8 +8,10 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ezmsg.ledger.projections.drawing.document import Document
+from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
 from ezmsg.ledger.projections.questions import answers
 from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.tools.debugger.api.clocks import Clock
 from ezmsg.ledger.tools.debugger.api.density import Bucket
 from ezmsg.ledger.tools.debugger.watched import Trouble
 from ezmsg.ledger.tools.text.bursts import Line
@@ -90,7 +92,8 @@ class Other(Which, kw_only=True):
 
 class Ledger(Which, kw_only=True):
     """``epoch`` goes up when what was read before is no longer so. ``written``: somebody records to it now.
-    ``refusals`` and ``losses`` are the seqs of the events that say so; of many the last ones are listed."""
+    ``refusals`` and ``losses`` are the seqs of the events that say so; of many the last ones are listed. ``clocks``
+    tell how much time really passed between two events, ``jumps`` where wall time was set or stood still."""
 
     name: str
     version: str
@@ -103,6 +106,8 @@ class Ledger(Which, kw_only=True):
     sessions: list[SessionLife]
     sessions_count: int
     marks: list[Mark]
+    clocks: list[Clock]
+    jumps: list[Jump]
     gaps: list[Gap]
     refusals: list[int]
     refusals_count: int
@@ -202,6 +207,7 @@ class State(Which, kw_only=True):
     processes: dict[str, StateProcess]
     settings: dict[str, InForce]
     endpoints: list[Endpoint]
+    loops: list[list[str]]
     requests: list[Request]
 
 
@@ -280,6 +286,13 @@ class Settings(Which, kw_only=True):
     moment: AskedMoment
     in_force: dict[str, InForce | None]
     history: answers.SettingHistory | None
+
+
+class Doubts(Which, kw_only=True):
+    """Places where what the ledger says of settings is not what a unit is known to have, up to ``moment``."""
+
+    moment: AskedMoment
+    doubts: list[answers.SettingDoubt]
 
 
 class WhatIf(Which, kw_only=True):

@@ -116,6 +116,13 @@ class Settings(Query, frozen=True):
     at: Moment = "end"
 
 
+class Doubts(Query, frozen=True):
+    """Without ``unit``: about the settings of all."""
+
+    unit: Text | None = None
+    at: Moment = "end"
+
+
 class WhatIf(Query, frozen=True):
     """``at``: by default when the session last held most."""
 

@@ -37,6 +37,8 @@ SAME: list[tuple[str, dict[str, Any], list[str]]] = [
     ("explain", {"topic": "SYSTEM/AMP/IN", "at": "30"}, ["explain", "SYSTEM/AMP/IN", "--at", "30"]),
     ("settings", {"at": "30"}, ["settings", "--at", "30"]),
     ("settings", {"unit": "SYSTEM/AMP", "field": "gain"}, ["settings", "SYSTEM/AMP", "--field", "gain"]),
+    ("doubts", {}, ["settings", "--doubts"]),
+    ("doubts", {"unit": "SYSTEM/AMP", "at": "30"}, ["settings", "SYSTEM/AMP", "--doubts", "--at", "30"]),
     ("what-if", {"session": "2"}, ["what-if", "2"]),
 ]
 

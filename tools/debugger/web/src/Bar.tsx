@@ -1,19 +1,27 @@
 // The bar above the graph, and the buttons that move through time.
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Refused, seqOf } from "./api";
 import { exported } from "./export";
-import { Refusal } from "./Inspector";
+import { Legend } from "./Legend";
+import { Refusal, Seq, baseName, parts } from "./parts";
 import { model } from "./model";
 import { follow, go, pin, play, step, toNow } from "./moves";
 import { compareWith } from "./other";
 import type { Status, When } from "./shapes";
-import { LENSES, type Lens, set, useView } from "./store";
+import { LENSES, type Lens, get, set, useView } from "./store";
 import { zoom } from "./Timeline";
-import { clock, day, thousands } from "./times";
+import { clock, count, day, span } from "./times";
 
 const LENS_NAMES: Record<Lens, string> = { wiring: "Wiring", owner: "Owners", settings: "Settings", process: "Processes" };
 
-export function Bar({ status, gone, search }: { status: Status | null; gone: "waiting" | "other" | null; search: () => void }) {
+interface State {
+  status: Status | null;
+  gone: "waiting" | "other" | null;
+  version: number;
+  search: () => void;
+}
+
+export function Bar({ status, gone, version, search }: State) {
   const lens = useView((view) => view.lens);
   const ghosts = useView((view) => view.ghosts);
   const [saving, setSaving] = useState<string | null>(null);
@@ -29,8 +37,8 @@ export function Bar({ status, gone, search }: { status: Status | null; gone: "wa
           <button key={each} type="button" aria-pressed={lens === each} onClick={() => set({ lens: each })}>{LENS_NAMES[each]}</button>
         ))}
       </div>
-      <label className="switch"><input type="checkbox" checked={ghosts} onChange={(event) => set({ ghosts: event.target.checked })} /> what is not there</label>
-      <span className="space" />
+      <label className="switch" title="Show in grey what is not there at the moment, but was or will be"><input type="checkbox" checked={ghosts} onChange={(event) => set({ ghosts: event.target.checked })} /> absent in grey</label>
+      <Legend version={version} />
       <button type="button" onClick={search} aria-keyshortcuts="/">Search</button>
       <button type="button" onClick={() => void save("svg")}>SVG</button>
       <button type="button" onClick={() => void save("png")}>PNG</button>
@@ -104,23 +112,87 @@ function Ask() {
     event.preventDefault();
     set({ ask: String(new FormData(event.currentTarget).get("predicate") ?? "").trim() });
   };
+  const [open, setOpen] = useState(false);
+  const input = useRef<HTMLInputElement>(null);
+  const take = (predicate: string) => {
+    input.current!.value = predicate;
+    input.current!.focus();
+  };
   return (
-    <form className="ask" onSubmit={ask_} role="search" aria-label="Ask">
-      <input name="predicate" key={asked} type="search" aria-label="Ask" defaultValue={asked} placeholder="edges > 3, session viewer ..." title="A predicate, as ezmsg-ledger when takes it" />
+    <form className="ask" onSubmit={ask_} role="search" aria-label="Ask" onFocus={() => setOpen(true)} onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && setOpen(false)}>
+      <input
+        ref={input} name="predicate" key={asked} type="search" aria-label="Ask" aria-keyshortcuts="a" defaultValue={asked}
+        placeholder="ask when: edges &gt; 3 ..." title="A predicate, as ezmsg-ledger when takes it"
+      />
+      {open && (
+        <div className="examples">
+          <p className="hint">When was it so? For example (also with and, or, not, and parentheses):</p>
+          <ul aria-label="Predicates">{predicates().map((each) => <li key={each}><button type="button" onClick={() => take(each)}>{each}</button></li>)}</ul>
+        </div>
+      )}
     </form>
   );
 }
 
+/** One of each kind of predicate, about what is in this ledger; what is selected comes first. */
+function predicates(): string[] {
+  const { history } = model;
+  const { select } = get();
+  const name = (text: string) => (/^[^\s"()=<>!]+$/.test(text) ? text : JSON.stringify(text));
+  const out: string[] = [];
+  if (select) {
+    const [kind, what] = parts(select);
+    if (kind === "edge") out.push(select.split(" -> ").map(name).join(" -> "), `path ${select.split(" -> ").map(name).join(" -> ")}`);
+    else if (kind === "session") out.push(`session ${what}`);
+    else if (kind === "topic") out.push(`topic ${name(what)}`, `publisher ${name(what)}`, `subscriber ${name(what)}`, `stalled ${name(what)}`);
+    else if (kind === "unit") out.push(`unit ${name(what)}`, `component ${name(what)}`, `${name(what)}.FIELD == 1`);
+    else if (kind === "collection") out.push(`component ${name(what)}`);
+  }
+  if (history.edgeTo.length) {
+    const edge = history.edgeName(0).split(" -> ").map(name).join(" -> ");
+    out.push(edge, `path ${edge}`);
+  }
+  const session = [...history.sessions.values()].find((each) => each.label);
+  if (session) out.push(`session ${name(session.label!)}`, `not session ${name(session.label!)}`);
+  const last = history.setKey.length - 1; // the last that changed: one that has fields
+  if (last >= 0) out.push(`${name(String(history.keys[history.setKey.data[last]][1]))}.FIELD > 1`);
+  out.push("paused", ...["edges", "topics", "sessions", "processes", "components", "publishers", "subscribers"].map((noun) => `${noun} >= 2`));
+  return [...new Set(out)];
+}
+
+const STRETCHES_MAX = 200;
+
 export function Asked({ answer }: { answer: When | Refused | null }) {
   if (!answer) return null;
-  if (answer instanceof Refused) return <div className="asked"><Refusal error={answer} /></div>;
+  const forget = <button type="button" className="close" aria-label="Forget this question" onClick={() => set({ ask: "" })}>&times;</button>;
+  if (answer instanceof Refused) return <div className="asked"><Refusal error={answer} />{forget}</div>;
+  const { spans } = answer;
   return (
-    <div className="asked" role="status">
-      <b>{answer.predicate}</b>
-      {answer.spans.length
-        ? ` was true ${thousands(answer.spans.length)} ${answer.spans.length === 1 ? "time" : "times"}, first at seq ${answer.first}; ${answer.now ? "it is true" : "it is not true"} at the end`
-        : " was never true"}
-      <button type="button" className="close" aria-label="Forget this question" onClick={() => set({ ask: "" })}>&times;</button>
+    <div className="asked">
+      <span role="status">
+        <b>{answer.predicate}</b>
+        {spans.length
+          ? ` was true ${count(spans.length, "time")}, for ${span(answer.ns / 1e9)} in all, first at seq ${answer.first}; it is ${answer.now ? "" : "not "}true at the end`
+          : " was never true"}
+      </span>
+      {forget}
+      {spans.length > 0 && (
+        <details>
+          <summary>{spans.length === 1 ? "the stretch" : "the stretches"}</summary>
+          <ol aria-label="Stretches">
+            {spans.slice(0, STRETCHES_MAX).map((each) => (
+              <li key={each.born}>
+                <Seq seq={each.born} />
+                {each.came?.text ?? "so from the beginning"}
+                {each.died !== null && <> &hellip; <Seq seq={each.died} />{each.went?.text ?? ""}</>}
+                {each.died === null && " \u2026 still so"}
+                <span className="hint">{` (${span(each.ns / 1e9)})`}</span>
+              </li>
+            ))}
+            {spans.length > STRETCHES_MAX && <li className="hint">and {spans.length - STRETCHES_MAX} more</li>}
+          </ol>
+        </details>
+      )}
     </div>
   );
 }
@@ -156,5 +228,3 @@ export function With() {
     </form>
   );
 }
-
-export const baseName = (path: string): string => path.split(/[\\/]/).pop() ?? path;

@@ -2,7 +2,7 @@
 // scrolls to. A step asks for nothing while the moment is within what is there.
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Refused, ask } from "./api";
-import { Refusal } from "./Inspector";
+import { Refusal } from "./parts";
 import { model } from "./model";
 import { go } from "./moves";
 import type { Events as Piece, Line } from "./shapes";
@@ -13,10 +13,11 @@ const ROW = 20;
 const PIECE = 200;
 /** Lines that are kept; the farther end is let go. */
 const KEPT_MAX = 6000;
+const REST_MS = 250;
 
 interface Loaded {
   lines: Line[];
-  /** Everything behind `after` and up to `upto` is among the lines. */
+  /** Everything after event `after` and up to `upto` is among the lines. */
   after: number;
   upto: number;
 }
@@ -40,10 +41,10 @@ export function Events({ fresh }: { fresh: Piece | null }) {
   }, [loaded]);
 
   const load = useCallback(
-    async (after: number): Promise<Piece | null> => {
+    async (after: number, limit = PIECE): Promise<Piece | null> => {
       busy.current = true;
       try {
-        const found = await ask<Piece>("events", { after: Math.max(0, after), limit: PIECE, fold, ...filters(filter) });
+        const found = await ask<Piece>("events", { after: Math.max(0, after), limit, fold, ...filters(filter) });
         setRefused(null);
         return found;
       } catch (error) {
@@ -78,6 +79,36 @@ export function Events({ fresh }: { fresh: Piece | null }) {
     sizes.observe(holder.current!);
     return () => sizes.disconnect();
   }, []);
+
+  // bursts in one line leave room: load on, first what comes after, then what was before
+  useEffect(() => {
+    if (!loaded || busy.current || loaded.lines.length * ROW > height + ROW || loaded.lines.length >= KEPT_MAX) return;
+    let stale = false;
+    const later = loaded.upto < model.history.head;
+    const after = later ? loaded.upto : Math.max(model.ledger.first - 1, loaded.after - 2 * PIECE);
+    if (!later && (filter || loaded.after <= after)) return;
+    void load(after, later ? PIECE : loaded.after - after).then((found) => {
+      if (!found || stale) return;
+      const upto = found.next ?? model.history.head;
+      if (later) return setLoaded({ lines: [...loaded.lines, ...found.lines], after: loaded.after, upto });
+      wanted.current = (loaded.lines.length + found.lines.length) * ROW;
+      setLoaded({ lines: [...found.lines, ...loaded.lines], after, upto: loaded.upto });
+    });
+    return () => void (stale = true);
+  }, [loaded, height, filter, load]);
+
+  // the moment has come to rest beyond what is loaded: show what is around it
+  useEffect(() => {
+    let resting = 0;
+    const stop = subscribe((view, before) => {
+      if (view.at === before.at) return;
+      clearTimeout(resting);
+      const there = now.current;
+      if (!there || filter || view.follow || (view.at > there.after && view.at <= there.upto)) return;
+      resting = window.setTimeout(() => void around(get().at), REST_MS);
+    });
+    return () => (stop(), clearTimeout(resting));
+  }, [around, filter]);
 
   // the moment moves within what is loaded: scroll to it; beyond, wait for the list to be asked
   useEffect(

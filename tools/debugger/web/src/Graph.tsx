@@ -287,8 +287,18 @@ function EdgeList({ hover, close }: { hover: Hover; close: () => void }) {
       </div>
     );
   }
+  const key = (event: React.KeyboardEvent<HTMLDivElement>) => {
+    const items = [...event.currentTarget.querySelectorAll("button")];
+    const place = items.indexOf(document.activeElement as HTMLButtonElement);
+    if (event.key === "ArrowDown") items[(place + 1) % items.length].focus();
+    else if (event.key === "ArrowUp") items[(place + items.length - 1) % items.length].focus();
+    else if (event.key === "Escape") close();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
   return (
-    <div className="tip picked" style={style} role="menu" aria-label="Edges of this cable">
+    <div ref={(menu) => menu?.querySelector("button")?.focus()} className="tip picked" style={style} role="menu" aria-label="Edges of this cable" onKeyDown={key}>
       {hover.names.slice(0, PICKED_MAX).map((name) => (
         <button key={name} type="button" role="menuitem" onClick={() => (set({ select: name }), close())}>{name}</button>
       ))}
@@ -305,6 +315,15 @@ const cameraOf = (flow: { getViewport(): { x: number; y: number; zoom: number } 
 
 /** The view of the graph that is on the page: for keys, search and export. */
 export const view: { instance: ReactFlowInstance | null; painter: Painter | null } = { instance: null, painter: null };
+
+export type BoxState = "on" | "off" | "added" | "removed" | "hidden";
+
+/** `text`: a badge of its settings; `colour`: of its process. */
+export interface Look {
+  state: BoxState;
+  text: string;
+  colour: string;
+}
 
 /** What all boxes show: whether beside a pin, and of the other ledger, inside of which collections nothing, and the badges and colours of a lens. */
 interface Shown {
@@ -426,42 +445,55 @@ export class Painter {
     this.present = model.boxesNow(this.present);
     if (pin !== null) this.before = model.boxesThen(this.before);
     this.scene.related = related();
-    this.paintBoxes(pin !== null);
+    this.paintBoxes();
     this.scene.paint(this.camera, this.present);
     if (names) this.scene.paintNames(this.camera);
   }
 
-  private paintBoxes(pinned: boolean): void {
-    const { lens, collapsed, pinOther } = get();
-    const shown: Shown = {
-      pinned,
+  private shownNow(): Shown {
+    const { lens, collapsed, pin, pinOther } = get();
+    return {
+      pinned: pin !== null,
       pinOther,
       hidden: new Set(collapsed),
-      changed: pinned ? (model.differences()?.settings ?? null) : null,
+      changed: pin !== null ? (model.differences()?.settings ?? null) : null,
       colours: lens === "process" ? processColours() : null,
-      recent: lens === "settings" && !pinned ? recentSettings() : null,
+      recent: lens === "settings" && pin === null ? recentSettings() : null,
     };
-    this.shown = shown;
-    for (const box of this.drawing.boxes) {
-      const element = elements.get(box.place);
-      if (element) this.paintBox(box, element, shown);
-    }
-    this.paintSelected();
   }
 
-  private paintBox(box: Box, element: HTMLElement, { pinned, pinOther, hidden, changed, colours, recent }: Shown): void {
+  /** How each box looks. */
+  looks(): [box: Box, look: Look][] {
+    const shown = this.shownNow();
+    return this.drawing.boxes.map((box) => [box, this.lookOf(box, shown)]);
+  }
+
+  private lookOf(box: Box, { pinned, pinOther, hidden, changed, colours, recent }: Shown): Look {
     const is = this.present[box.place] > 0;
     const was = this.before[box.place] > 0;
-    let state = is ? "on" : "off";
+    let state: BoxState = is ? "on" : "off";
     if (pinned && is !== was) state = is ? "added" : "removed";
     if (hidden.size && this.drawing.isInside(box, hidden)) state = "hidden";
     if (!pinOther && this.foreign.has(box.place)) state = "hidden";
     const badge = changed?.get(box.address) ?? recent?.get(box.address) ?? 0;
-    const text = !badge ? "" : pinOther ? "\u2260" : String(badge);
-    const colour = colours?.get(box.address) ?? "";
+    return { state, text: !badge ? "" : pinOther ? "\u2260" : String(badge), colour: colours?.get(box.address) ?? "" };
+  }
+
+  private paintBoxes(): void {
+    this.shown = this.shownNow();
+    for (const box of this.drawing.boxes) {
+      const element = elements.get(box.place);
+      if (element) this.paintBox(box, element, this.shown);
+    }
+    this.paintSelected();
+  }
+
+  private paintBox(box: Box, element: HTMLElement, shown: Shown): void {
+    const look = this.lookOf(box, shown);
+    const { state, text, colour } = look;
     const before = painted.get(element);
     if (before && before.state === state && before.text === text && before.colour === colour) return;
-    painted.set(element, { state, text, colour });
+    painted.set(element, look);
     if (before?.state !== state) element.dataset.s = state;
     if ((before?.text ?? "") !== text) element.dataset.settings = text;
     if ((before?.colour ?? "") !== colour) element.style.setProperty("--box", colour);
@@ -484,7 +516,7 @@ export class Painter {
 }
 
 /** The colour of each unit's process at the moment. */
-function processColours(): Map<string, string> {
+export function processColours(): Map<string, string> {
   const out = new Map<string, string>();
   for (const fact of model.history.factsAt(get().at, new Set(["unit"]))) out.set(String(fact.name), model.hosts.of(String(fact.value)));
   return out;

@@ -2,15 +2,15 @@
 // command line and the library. A step asks the server nothing: the whole history of the selection is asked for once.
 import { useEffect, useState } from "react";
 import { Refused, ask } from "./api";
-import { baseName } from "./Bar";
-import { focus } from "./Graph";
+import { Changes } from "./Changes";
 import { LASTS } from "./history";
-import { type Difference, model } from "./model";
-import { go } from "./moves";
-import { namedNow } from "./other";
-import type { Cause, Explanation, FieldChange, History, Life, SettingChange, Settings, WhatIf } from "./shapes";
-import { get, set, useView } from "./store";
-import { clock, count, span, thousands } from "./times";
+import { model } from "./model";
+import { changesOfSelection, stepSelection } from "./moves";
+import { Asking, Bars, Link, Owner, Refusal, Row, Sentence, Seq, Value, baseName, parts, quoted, sessionTitle, text } from "./parts";
+import { Check, Doubts, Explain, PathFrom, Way, Without } from "./Questions";
+import type { FieldChange, History, Life, SettingChange, Settings } from "./shapes";
+import { set, useView } from "./store";
+import { clock, count, day, span, thousands } from "./times";
 
 interface Answer {
   subject: string;
@@ -24,8 +24,10 @@ const LIVES_MAX = 60;
 export function Inspector({ version }: { version: number }) {
   const select = useView((view) => view.select);
   const pin = useView((view) => view.pin);
+  const path = useView((view) => view.path);
   return (
     <section className="inspector" aria-label="Inspector">
+      {path && <Way path={path} version={version} />}
       {select ? <Selected subject={select} version={version} /> : pin !== null ? <Changes version={version} /> : <Overview />}
       {select && pin !== null && <Changes version={version} />}
     </section>
@@ -42,7 +44,7 @@ function Overview() {
     <>
       <h2>{at < ledger.first ? "Before the first event" : `After event ${thousands(at)}`}</h2>
       <dl>
-        {time > 0 && <Row name="time">{clock(time)}</Row>}
+        {time > 0 && <Row name="time">{`${day(time)} ${clock(time)}`}</Row>}
         {run && <Row name="run">{`${run.number} ${run.name}${run.reason === "lost" ? " (lost)" : ""}`}</Row>}
         <Row name="edges">{thousands(now.edges)}</Row>
         <Row name="sessions">
@@ -54,9 +56,23 @@ function Overview() {
         </Row>
       </dl>
       {ledger.head === 0 && <p>Nothing has been recorded yet.</p>}
+      {ledger.head > 0 && now.edges === 0 && <Before at={at} />}
       {ledger.head > 0 && <p className="hint">Click on a unit, an edge, a topic or a session to be told why it is as it is. Keys: ?</p>}
+      {ledger.head > 0 && <Check at={at} />}
       <Asking command={`show ${quoted(ledger.name)} --at ${at}`} library={`timeline.at(${at})`} />
     </>
+  );
+}
+
+/** A recording that has ended shows nothing at its end: the way to where there was something. */
+function Before({ at }: { at: number }) {
+  const gone = model.history.lastGone(at);
+  if (!gone) return null;
+  return (
+    <p>
+      {"No edge is there: the last went at event "}<Seq seq={gone} />
+      {" and just before was "}<Seq seq={gone - 1} />
+    </p>
   );
 }
 
@@ -77,12 +93,15 @@ function Selected({ subject, version }: { subject: string; version: number }) {
         <span>{kind === "session" ? `${model.history.sessionName(Number(name))} (${name})` : name}</span>
         <button type="button" className="close" aria-label="Clear the selection" onClick={() => set({ select: null })}>&times;</button>
       </h2>
+      <Stepping at={at} version={version} />
       <Now kind={kind} name={name} at={at} />
       {answer?.refused && <Refusal error={answer.refused} />}
       {!answer && <p className="hint">asking ...</p>}
       {answer?.history && <Why history={answer.history} at={at} />}
       {answer?.settings && <SettingsOf settings={answer.settings} at={at} />}
       {answer?.history && <Lives history={answer.history} at={at} />}
+      {answer?.settings && <Doubts unit={name} at={at} />}
+      {(kind === "topic" || kind === "unit" || kind === "collection" || kind === "edge") && <PathFrom subject={subject} />}
       {kind === "topic" && <Explain topic={name} />}
       {kind === "session" && <Without session={name} />}
       <Asking
@@ -91,6 +110,22 @@ function Selected({ subject, version }: { subject: string; version: number }) {
         copy={answer}
       />
     </>
+  );
+}
+
+/** To the events at which the selection changes, for those who have no keys. */
+function Stepping({ at, version }: { at: number; version: number }) {
+  const select = useView((view) => view.select);
+  const [changes, setChanges] = useState<number[]>([]);
+  useEffect(() => setChanges(changesOfSelection() ?? []), [select, version]);
+  const before = changes.filter((seq) => seq < at).length;
+  const there = changes.includes(at) ? 1 : 0;
+  return (
+    <p className="stepping">
+      <button type="button" aria-label="Previous change of the selection" aria-keyshortcuts="Shift+ArrowLeft" disabled={before === 0} onClick={() => stepSelection(-1)}>{"\u2039"}</button>
+      <button type="button" aria-label="Next change of the selection" aria-keyshortcuts="Shift+ArrowRight" disabled={before + there === changes.length} onClick={() => stepSelection(1)}>{"\u203a"}</button>
+      <span className="hint">{changes.length ? `${there ? `change ${before + 1} of` : `${before} before, of`} ${count(changes.length, "change")}` : "it never changes"}</span>
+    </p>
   );
 }
 
@@ -207,15 +242,6 @@ function Why({ history, at }: { history: History; at: number }) {
   );
 }
 
-function Sentence({ cause }: { cause: Cause }) {
-  return (
-    <p>
-      <button type="button" className="seq" onClick={() => go(cause.seq)} title={`go to event ${cause.seq}`}>{cause.seq}</button>
-      {cause.text}
-    </p>
-  );
-}
-
 function Lives({ history, at }: { history: History; at: number }) {
   const [all, setAll] = useState(false);
   if (history.lives.length < 2 && !history.placement) return null;
@@ -291,260 +317,3 @@ function fieldText(field: FieldChange): string {
   return `${name}${text(field.before)} \u2192 ${text(field.after)}`;
 }
 
-const VALUE_MAX = 160;
-
-const text = (value: unknown): string => {
-  const out = typeof value === "string" ? value : (JSON.stringify(value) ?? "nothing");
-  return out.length > VALUE_MAX ? `${out.slice(0, VALUE_MAX)}\u2026` : out;
-};
-
-/** A whole value, arrays too, in a box that scrolls. */
-function Value({ value }: { value: unknown }) {
-  return <pre className="value" tabIndex={0} aria-label="Value">{typeof value === "string" ? value : JSON.stringify(value, null, 1)}</pre>;
-}
-
-function Explain({ topic }: { topic: string }) {
-  const [found, setFound] = useState<Explanation | Refused | null>(null);
-  useEffect(() => setFound(null), [topic]);
-  const load = () => ask<Explanation>("explain", { topic, at: get().at }).then(setFound, (error) => error instanceof Refused && setFound(error));
-  return (
-    <>
-      <button type="button" onClick={load}>Why does nothing arrive here?</button>
-      {found instanceof Refused && <Refusal error={found} />}
-      {found && !(found instanceof Refused) && (
-        <div className="why">
-          <p className="hint">at seq {found.moment.seq}:</p>
-          {found.reasons.map((reason) => <p key={reason}>{reason}</p>)}
-          {!found.reasons.length && <p>Nothing in the graph is in the way: see whether the publishers publish.</p>}
-        </div>
-      )}
-    </>
-  );
-}
-
-/** What the graph would be like without a session: what it alone held. */
-function Without({ session }: { session: string }) {
-  const [found, setFound] = useState<WhatIf | Refused | null>(null);
-  useEffect(() => setFound(null), [session]);
-  const load = () => ask<WhatIf>("what-if", { session, at: get().at }).then(setFound, (error) => error instanceof Refused && setFound(error));
-  return (
-    <>
-      <button type="button" onClick={load}>What if it had never come?</button>
-      {found instanceof Refused && <Refusal error={found} />}
-      {found && !(found instanceof Refused) && (
-        <div className="why">
-          <p className="hint">at seq {found.moment.seq}, without it:</p>
-          {found.gone_edges.length > 0 && (
-            <Group title={`\u2212${count(found.gone_edges.length, "edge")}`} kind="removed" items={found.gone_edges.map(([a, b]) => `${a} -> ${b}`)} />
-          )}
-          {found.gone_components.length > 0 && (
-            <Group title={`\u2212${count(found.gone_components.length, "component")}`} kind="removed" items={found.gone_components.map((each) => `unit ${each}`)} />
-          )}
-          {!found.gone_edges.length && !found.gone_components.length && <p>The graph would be the same.</p>}
-          {found.doubts.slice(0, 5).map((doubt) => <p key={doubt.seq} className="hint">{`might have gone otherwise: seq ${doubt.seq}, ${doubt.text}`}</p>)}
-        </div>
-      )}
-    </>
-  );
-}
-
-// --- what differs ------------------------------------------------------------------------------------------------------
-
-const SHOWN = 60;
-
-function Changes({ version }: { version: number }) {
-  const pin = useView((view) => view.pin)!;
-  const pinOther = useView((view) => view.pinOther);
-  const at = useView((view) => view.at);
-  const found = model.differences();
-  if (!found) return null;
-  const edges = (places: number[], sign: string, what: string) =>
-    places.length > 0 && <Group title={`${sign}${places.length} ${what}`} kind={what} items={places.map((place) => model.edgeName(place))} />;
-  const { ledger } = model;
-  return (
-    <div className="changes" data-version={version}>
-      <h2>{pinOther ? `From ${baseName(ledger.other!.ledger)} at ${thousands(pin)} to here at ${thousands(at)}` : `From ${thousands(pin)} to ${thousands(at)}`}</h2>
-      {isSame(found) && <p>{pinOther ? "No difference in edges and components, by names." : "No difference."}</p>}
-      {edges(found.added, "+", "added")}
-      {edges(found.removed, "\u2212", "removed")}
-      {edges(found.others, "~", "other owners")}
-      {found.boxesCame.length > 0 && <Group title={`+${count(found.boxesCame.length, "component")}`} kind="added" items={found.boxesCame.map((name) => `unit ${name}`)} />}
-      {found.boxesWent.length > 0 && <Group title={`\u2212${count(found.boxesWent.length, "component")}`} kind="removed" items={found.boxesWent.map((name) => `unit ${name}`)} />}
-      {pinOther ? <ByName /> : <Within found={found} />}
-      {pinOther ? (
-        <Asking
-          command={`diff ${quoted(baseName(ledger.other!.ledger))} ${pin} ${at} --with ${quoted(ledger.name)}`}
-          library={`other = Timeline(Ledger.open(${JSON.stringify(ledger.other!.ledger)}, "r"))\nother.compare(${pin}, ${at}, timeline)`}
-        />
-      ) : (
-        <Asking command={`diff ${quoted(ledger.name)} ${pin} ${at}`} library={`timeline.diff(${pin}, ${at})`} />
-      )}
-    </div>
-  );
-}
-
-/** Between two events of one ledger: sessions, settings, and what neither of the two moments shows. */
-function Within({ found }: { found: Difference }) {
-  const between = [
-    found.sessionsBetween.length ? count(found.sessionsBetween.length, "session") : "",
-    found.between.length ? count(found.between.length, "edge") : "",
-  ].filter(Boolean);
-  const sessions = (ids: number[]) => ids.map((id) => `session ${id}`);
-  const names = (places: number[]) => places.map((place) => model.edgeName(place));
-  return (
-    <>
-      {found.sessionsCame.length > 0 && <Group title={`+${count(found.sessionsCame.length, "session")}`} kind="added" items={sessions(found.sessionsCame)} />}
-      {found.sessionsWent.length > 0 && <Group title={`\u2212${count(found.sessionsWent.length, "session")}`} kind="removed" items={sessions(found.sessionsWent)} />}
-      {found.settings.size > 0 && <Group title={`settings of ${count(found.settings.size, "unit")}`} kind="settings" items={[...found.settings.keys()].map((name) => `unit ${name}`)} />}
-      {between.length > 0 && <p className="between-note">{`${between.join(" and ")} came and went in between.`}</p>}
-      {found.between.length > 0 && <Group title={`${count(found.between.length, "edge")} came and went`} kind="between" items={names(found.between)} />}
-      {found.sessionsBetween.length > 0 && <Group title={`${count(found.sessionsBetween.length, "session")} came and went`} kind="between" items={sessions(found.sessionsBetween)} />}
-      {found.interrupted.length > 0 && <Group title={`${count(found.interrupted.length, "edge")} went and came back`} kind="between" items={names(found.interrupted)} />}
-    </>
-  );
-}
-
-const WORDED = [["sessions", "sessions"], ["components", "components that are otherwise"], ["settings", "settings"], ["processes", "processes"], ["endpoints", "endpoints"]] as const;
-
-/** Between two ledgers: what the server says in words, when the moment has come to rest. Its answer is from here to there. */
-function ByName() {
-  const diff = namedNow(model.other!);
-  if (model.other!.refused) return <Refusal error={model.other!.refused} />;
-  if (!diff) return <p className="hint" role="status">comparing settings and sessions ...</p>;
-  const came = { "+": "-", "-": "+", "~": "~" } as const;
-  return (
-    <div className="by-name" role="region" aria-label="By names">
-      {diff.same && <p>The two are the same by names.</p>}
-      {WORDED.map(([group, title]) => {
-        const items = diff[group].filter((item) => group !== "components" || item.change === "~");
-        if (!items.length) return null;
-        return (
-          <details key={group} open={items.length <= 12}>
-            <summary data-kind={group === "settings" ? "settings" : undefined}>{`${title} (${items.length})`}</summary>
-            <ul>
-              {items.slice(0, SHOWN).map((item, place) => {
-                const sign = came[item.change as "+" | "-" | "~"];
-                return <li key={place} data-kind={sign === "+" ? "added" : sign === "-" ? "removed" : "others"}>{`${sign === "-" ? "\u2212" : sign} ${worded(group, item)}`}</li>;
-              })}
-              {items.length > SHOWN && <li className="hint">and {items.length - SHOWN} more</li>}
-            </ul>
-          </details>
-        );
-      })}
-    </div>
-  );
-}
-
-function worded(group: string, item: Record<string, unknown>): string {
-  if (group === "settings") {
-    const fields = (item.fields ?? []) as { field: string; before: unknown; after: unknown }[];
-    const what = fields.map((each) => `${each.field} ${text(each.after)} \u2192 ${text(each.before)}`).join("; ");
-    return `${String(item.component)}${what ? `: ${what}` : ""}`;
-  }
-  if (group === "components") return String(item.component);
-  const [here, there] = [Number(item.before ?? 0), Number(item.after ?? 0)];
-  return `${String(item.what)}${Math.max(here, there) > 1 ? ` (${there} there, ${here} here)` : ""}`;
-}
-
-export const isSame = (found: Difference): boolean =>
-  !found.added.length && !found.removed.length && !found.others.length && !found.sessionsCame.length && !found.sessionsWent.length &&
-  !found.boxesCame.length && !found.boxesWent.length && !found.settings.size;
-
-function Group({ title, kind, items }: { title: string; kind: string; items: string[] }) {
-  return (
-    <details open={items.length <= 12}>
-      <summary data-kind={kind}>{title}</summary>
-      <ul>
-        {items.slice(0, SHOWN).map((item) => (
-          <li key={item}><Link subject={item}>{shownSubject(item)}</Link></li>
-        ))}
-        {items.length > SHOWN && <li className="hint">and {items.length - SHOWN} more</li>}
-      </ul>
-    </details>
-  );
-}
-
-// --- parts -------------------------------------------------------------------------------------------------------------
-
-export function shownSubject(subject: string): string {
-  const [kind, name] = parts(subject);
-  if (kind === "session") return `session ${model.history.sessionName(Number(name))}`;
-  return kind === "edge" ? subject : name;
-}
-
-/** A session's name; of several of that name, with its id. */
-function sessionTitle(id: number, among: number[]): string {
-  const name = model.history.sessionName(id);
-  return among.some((other) => other !== id && model.history.sessionName(other) === name) ? `${name} (${id})` : name;
-}
-
-export function parts(subject: string): [kind: string, name: string] {
-  if (subject.includes(" -> ")) return ["edge", subject];
-  const space = subject.indexOf(" ");
-  return [subject.slice(0, space), subject.slice(space + 1)];
-}
-
-function Link({ subject, children }: { subject: string; children: React.ReactNode }) {
-  return (
-    <button type="button" className="link" onClick={() => (set({ select: subject }), focus(subject))}>{children}</button>
-  );
-}
-
-const Owner = ({ id }: { id: number }) => (id === 0 ? <span>nobody's session: it is persistent</span> : <Link subject={`session ${id}`}>{model.history.sessionName(id)}</Link>);
-
-const Seq = ({ seq }: { seq: number }) => (
-  <button type="button" className="seq" title={`go to event ${seq}`} onClick={() => go(seq)}>{seq}</button>
-);
-
-function Row({ name, children }: { name: string; children: React.ReactNode }) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </>
-  );
-}
-
-/** Stretches of seqs as bars over the whole history. */
-function Bars({ rows, at }: { rows: { born: number; died: number }[]; at: number }) {
-  const head = Math.max(1, model.history.head);
-  return (
-    <svg className="bars" viewBox="0 0 1000 12" preserveAspectRatio="none" aria-hidden="true">
-      {rows.slice(0, 500).map((row) => {
-        const end = Math.min(row.died, head);
-        return <rect key={`${row.born} ${row.died}`} x={(row.born / head) * 1000} y="2" height="8" width={Math.max(3, ((end - row.born) / head) * 1000)} />;
-      })}
-      <line x1={(at / head) * 1000} x2={(at / head) * 1000} y1="0" y2="12" />
-    </svg>
-  );
-}
-
-export function Refusal({ error }: { error: Refused }) {
-  return (
-    <p className="refusal" role="alert">
-      {error.message}
-      {error.refusal.hint && <span className="hint">{error.refusal.hint}</span>}
-    </p>
-  );
-}
-
-export const quoted = (name: string): string => (/^[\w./:-]+$/.test(name) ? name : `'${name.replace(/'/g, "'\\''")}'`);
-
-/** The command line and the library call that give the same answer, ready to be copied. */
-export function Asking({ command, library, copy }: { command: string; library: string; copy?: unknown }) {
-  const whole = `ezmsg-ledger ${command.replace(/\s+/g, " ").trim()}`;
-  const path = model.ledger.ledger;
-  const call = `timeline = Timeline(Ledger.open(${JSON.stringify(path)}, "r"))\n${library}`;
-  return (
-    <details className="asking">
-      <summary>The same from a terminal or a program</summary>
-      <code>{whole}</code>
-      <button type="button" onClick={() => navigator.clipboard.writeText(whole)}>Copy command</button>
-      <code>{call}</code>
-      <button type="button" onClick={() => navigator.clipboard.writeText(call)}>Copy call</button>
-      {copy !== undefined && copy !== null && (
-        <button type="button" onClick={() => navigator.clipboard.writeText(JSON.stringify(copy, null, 2))}>Copy as JSON</button>
-      )}
-    </details>
-  );
-}

@@ -1,7 +1,7 @@
 // Everything that has a name, found by a part of it.
 import { useEffect, useMemo, useRef, useState } from "react";
 import { focus, subjectOf } from "./Graph";
-import { shownSubject } from "./Inspector";
+import { shownSubject } from "./parts";
 import { model } from "./model";
 import { set } from "./store";
 
@@ -68,6 +68,10 @@ const KEYS: [string, string][] = [
   ["Escape", "back to now"],
   ["/", "search"],
   ["+ \u2212 0", "zoom the graph; fit it"],
+  ["h j k l", "move the graph"],
+  ["[ ]", "zoom the timeline out and in, around the moment"],
+  ["w", "the timeline by seq, or by time"],
+  ["a, e", "ask; filter the events"],
   ["1 2 3 4", "lens: wiring, owners, settings, processes"],
   ["?", "this list"],
 ];
@@ -83,7 +87,7 @@ export function Keys({ close }: { close: () => void }) {
           <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{what}</dd></div>
         ))}
       </dl>
-      <p className="hint">On the timeline: drag to scrub, wheel to zoom, Shift and drag to choose a window, Alt and drag to move it.</p>
+      <p className="hint">On the timeline: drag to scrub, wheel to zoom, Shift and drag to choose a window, Alt and drag to move it; two fingers do both.</p>
       <button type="button" onClick={close}>Close</button>
     </dialog>
   );

@@ -1,6 +1,8 @@
 // The history of the graph as columns: every fact is a row with the seq that made it and the one that ended it. Any
 // moment is a mask over them, born <= seq < died, found without a request.
 
+import type { Clock } from "./shapes";
+
 export const LASTS = 0xffffffff;
 
 /** Numbers that grow at their end. */
@@ -88,6 +90,9 @@ export class History {
   readonly setDied = words();
   readonly timeSeq = words();
   readonly time = reals();
+  /** Seconds since the first event, as they passed: for each row of times. */
+  readonly elapsed = reals();
+  private clocks: Clock[] = [];
   readonly sessions = new Map<number, Session>();
   private edgePlaces: Map<string, number> | null = null;
   /** Of each NOTE_EVERY rows: those up to its end that stood when its last one was born. */
@@ -116,6 +121,7 @@ export class History {
     }
     this.timeSeq.add(take("time.seq"));
     this.time.add(seconds);
+    this.measure();
     this.head = head.head;
     this.epoch = head.epoch;
     this.window = head.window;
@@ -300,6 +306,16 @@ export class History {
     return out;
   }
 
+  /** The last event up to seq that took an edge's hold away; 0 when there is none. Cost: a scan. */
+  lastGone(seq: number): number {
+    let last = 0;
+    for (let i = 0; i < this.died.length; i++) {
+      const died = this.died.data[i];
+      if (died > last && died <= seq) last = died;
+    }
+    return last;
+  }
+
   /** For each edge that stands just after event seq a number that tells the names of its owners apart, into `sign`. */
   nameSigns(seq: number, sign: Uint32Array, codeOf: (owner: number) => number): void {
     sign.fill(0);
@@ -315,17 +331,66 @@ export class History {
     return place < 0 ? 0 : this.time.data[place];
   }
 
-  /** The last seq whose time is not later; for a clock that never went back. */
-  seqAt(time: number): number {
+  /** What the readings of the recorder's clocks say: from now on, time between events is what really passed. */
+  setClocks(clocks: Clock[]): void {
+    this.clocks = clocks;
+    this.elapsed.length = 0;
+    this.measure();
+  }
+
+  /** The seconds that had passed since the first event, for rows of times that are new. Cost: O(new rows). */
+  private measure(): void {
+    const from = this.elapsed.length;
+    const more = new Float64Array(this.time.length - from);
+    let reading = -1;
+    const readingAt = (seq: number): Clock | null => {
+      while (reading + 1 < this.clocks.length && this.clocks[reading + 1].seq <= seq) reading++;
+      const found = this.clocks[reading];
+      return found && found.clock !== null ? found : null;
+    };
+    let last = from ? this.elapsed.data[from - 1] : 0;
+    let before = from ? readingAt(this.timeSeq.data[from - 1]) : null;
+    for (let i = from; i < this.time.length; i++) {
+      const now = readingAt(this.timeSeq.data[i]);
+      if (i) {
+        const wall = this.time.data[i] - this.time.data[i - 1];
+        const moved = now && before && now.clock === before.clock ? (now.offset - before.offset) / 1e9 : 0;
+        last += Math.max(0, wall - moved);
+      }
+      more[i - from] = last;
+      before = now;
+    }
+    this.elapsed.add(more);
+  }
+
+  /** The seconds that had passed since the first event when event seq came, whatever the clock on the wall did. */
+  elapsedAt(seq: number): number {
+    const place = above(this.timeSeq, seq) - 1;
+    return place < 0 ? 0 : this.elapsed.data[place];
+  }
+
+  /** The last event that had come after so many seconds. */
+  seqAfter(elapsed: number): number {
+    const row = this.rowAfter(elapsed);
+    if (row + 1 >= this.time.length) return this.head;
+    return Math.max(0, this.timeSeq.data[row + 1] - 1);
+  }
+
+  /** The time on the wall, in seconds since the epoch, after so many seconds. */
+  wallAt(elapsed: number): number {
+    const row = Math.max(0, this.rowAfter(elapsed));
+    return this.time.length ? this.time.data[row] + elapsed - this.elapsed.data[row] : 0;
+  }
+
+  private rowAfter(elapsed: number): number {
     let low = 0;
-    let high = this.time.length;
+    let high = this.elapsed.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.time.data[middle] <= time) low = middle + 1;
+      if (this.elapsed.data[middle] <= elapsed) low = middle + 1;
       else high = middle;
     }
-    if (low === this.time.length) return this.head;
-    return Math.max(0, this.timeSeq.data[low] - 1);
+    return low - 1;
   }
 
   sessionName(id: number): string {

@@ -3,8 +3,16 @@ import { FIT, view } from "./Graph";
 import { model } from "./model";
 import { follow, pin, play, step, stepSelection, toNow } from "./moves";
 import { LENSES, get, set } from "./store";
+import { zoom } from "./Timeline";
 
 const PAGES = 20;
+const PAN_PX = 120;
+
+function pan(x: number, y: number): void {
+  const flow = view.instance;
+  const camera = flow?.getViewport();
+  if (camera) void flow!.setViewport({ ...camera, x: camera.x + x * PAN_PX, y: camera.y + y * PAN_PX }, { duration: 120 });
+}
 
 export function listenToKeys(open: (what: "search" | "keys") => void): () => void {
   const down = (event: KeyboardEvent) => {
@@ -61,6 +69,33 @@ export function listenToKeys(open: (what: "search" | "keys") => void): () => voi
         break;
       case "?":
         open("keys");
+        break;
+      case "a":
+        document.querySelector<HTMLElement>(".ask input")?.focus();
+        break;
+      case "e":
+        document.querySelector<HTMLElement>(".events input[type=search]")?.focus();
+        break;
+      case "w":
+        set({ axis: get().axis === "time" ? "seq" : "time" });
+        break;
+      case "[":
+        zoom(2);
+        break;
+      case "]":
+        zoom(0.5);
+        break;
+      case "h":
+        pan(1, 0);
+        break;
+      case "l":
+        pan(-1, 0);
+        break;
+      case "k":
+        pan(0, 1);
+        break;
+      case "j":
+        pan(0, -1);
         break;
       case "+":
         void view.instance?.zoomIn({ duration: 120 });

@@ -30,12 +30,23 @@ export function listen(after: () => number, listeners: Listeners): () => void {
       source?.close();
       if (ended) return;
       listeners.gone("waiting");
-      void ask("openapi.json").catch((error: unknown) => {
-        if (error instanceof Refused && error.status === 403) listeners.gone("other");
-      });
-      waiting = window.setTimeout(open, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
+      waiting = window.setTimeout(again, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
     };
   };
+  /** An EventSource does not tell why it failed: a server that knows another token will never answer this page. */
+  const again = async () => {
+    try {
+      await ask("openapi.json");
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (ended) return;
+      if (error.status === 403) return listeners.gone("other");
+      waiting = window.setTimeout(again, WAIT_MS[Math.min(tries++, WAIT_MS.length - 1)]);
+      return;
+    }
+    if (!ended) open();
+  };
+
   open();
   return () => {
     ended = true;

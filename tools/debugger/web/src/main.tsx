@@ -5,18 +5,20 @@ import { Component, useEffect, useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { type Announcer, announce } from "./announce";
 import { Refused, ask, octets, seqOf } from "./api";
-import { Asked, Bar, Transport, With, baseName } from "./Bar";
+import { Asked, Bar, Transport, With } from "./Bar";
 import { Drawing, type DrawingForm } from "./drawing";
 import { Events } from "./Events";
 import { Graph, view } from "./Graph";
 import { History } from "./history";
-import { Inspector, Refusal } from "./Inspector";
+import { Inspector } from "./Inspector";
+import { Refusal } from "./parts";
 import { listenToKeys } from "./keys";
 import { listen } from "./live";
 import { model } from "./model";
 import { Other, followRest } from "./other";
 import type { Events as Piece, Ledger, Status, Trouble, When } from "./shapes";
 import { Keys, Search } from "./Search";
+import { Splitter } from "./Splitter";
 import { fromAddress, get, mirrorAddress, set, useView } from "./store";
 import { Timeline } from "./Timeline";
 
@@ -34,6 +36,7 @@ async function load(): Promise<void> {
   model.ledger = ledger;
   const history = new History();
   history.take(data);
+  history.setClocks(ledger.clocks);
   model.history = history;
   if (ledger.other) model.other ??= new Other();
   model.forget();
@@ -73,6 +76,9 @@ function Page() {
   const [fresh, setFresh] = useState<Piece | null>(null);
   const [dialog, setDialog] = useState<"search" | "keys" | null>(null);
   const [trouble, setTrouble] = useState<Refused | null>(null);
+  const [notice, setNotice] = useState("");
+  const [room, setRoom] = useState<number | null>(null);
+  const share = room ?? roomFor(drawing);
   const edges = useRef<HTMLUListElement>(null);
   const answer = useAsked(version);
 
@@ -111,9 +117,21 @@ function Page() {
     let due = 0;
     let busy = false;
     const anew = async () => {
+      const before = model.ledger.id;
       await load();
-      set({ at: Math.min(get().at, model.history.head), pin: null, pinOther: false });
+      set({ at: get().follow ? model.history.head : Math.min(get().at, model.history.head), pin: null, pinOther: false, window: null });
       await draw();
+      setNotice(model.ledger.id === before ? "The ledger was cut back: what had been shown after its end is gone." : "There is another ledger in this place now: it is shown, from its own beginning.");
+      setVersion((value) => value + 1);
+    };
+    const known = async () => {
+      const found = await ask<Ledger>("ledger").catch((error: unknown) => {
+        if (error instanceof Refused) return null; // it is told by the stream
+        throw error;
+      });
+      if (!found || found.epoch !== model.history.epoch) return;
+      model.ledger = found;
+      model.history.setClocks(found.clocks);
       setVersion((value) => value + 1);
     };
     const take = async () => {
@@ -147,10 +165,11 @@ function Page() {
         model.status = now;
         setStatus(now);
         if (before && before.epoch !== now.epoch) void anew();
-        else if (before?.written && !now.written) void ask<Ledger>("ledger").then((found) => ((model.ledger = found), setVersion((value) => value + 1)));
+        else if (before && before.written !== now.written) void known();
       },
       events: (piece) => {
         noteLandmarks(piece);
+        if ((piece.events as { type: string }[]).some((event) => event.type === "clock.read")) void known();
         setFresh(piece);
         later();
       },
@@ -158,22 +177,25 @@ function Page() {
     });
   }, []);
 
-  const said = status?.trouble ?? model.ledger.trouble;
+  const said = status ? status.trouble ?? contradiction(model.ledger.trouble) : model.ledger.trouble;
   return (
     <div className="page" data-ready={drawing ? "" : undefined}>
-      <Bar status={status} gone={gone} search={() => setDialog("search")} />
+      <Bar status={status} gone={gone} version={version} search={() => setDialog("search")} />
+      {gone === "waiting" && <p className="trouble" role="alert">{`The server does not answer. What it has sent, up to seq ${model.history.head}, can still be looked at; it is tried again every few seconds.`}</p>}
+      {gone === "other" && <p className="trouble" role="alert">{"The debugger was started again, and has another address: each start makes a new token. Open the address that it has printed. What is shown here is what the one before had sent."}</p>}
+      {notice && <p className="trouble" role="alert">{notice} <button type="button" onClick={() => setNotice("")}>Understood</button></p>}
       {said && <TroubleLine trouble={said} />}
       {trouble && <Refusal error={trouble} />}
       {model.history.window && <p className="trouble">{`Very long: only seq ${model.history.window[0]} to ${model.history.window[1]} can be shown at once.`}</p>}
       <main>
-        <div className="left" data-wide={drawing && drawing.width > 2.2 * drawing.height ? "" : undefined}>
+        <div className="left" style={{ "--share": `${share * 100}%` } as React.CSSProperties}>
         <section className="graph" aria-label="Graph">
           {drawing ? <Graph drawing={drawing} /> : <p className="waiting" role="status">{trouble ? "There is no drawing." : "drawing ..."}</p>}
           {drawing && drawing.boxes.length === 0 && <p className="waiting">{model.ledger.head ? "No unit, topic or edge was ever there." : "Nothing has been recorded yet."}</p>}
           {drawing?.simplified && <p className="note">Too many edges to route: boxes stand in a grid, lines are straight. Select something to read it.</p>}
-          <Legend />
           <ul ref={edges} className="unseen" aria-label="Edges" />
         </section>
+        <Splitter name="Room of the graph" share={share} change={setRoom} />
         <Events fresh={fresh} />
         </div>
         <aside>
@@ -190,42 +212,19 @@ function Page() {
   );
 }
 
-function Legend() {
-  const pin = useView((view) => view.pin);
-  const pinOther = useView((view) => view.pinOther);
-  const lens = useView((view) => view.lens);
-  if (pinOther && model.ledger.other) {
-    const there = baseName(model.ledger.other.ledger);
-    return (
-      <ul className="legend" aria-label="Legend">
-        <li data-kind="added">{`added: only here, not in ${there}`}</li>
-        <li data-kind="removed">{`removed: only in ${there}`}</li>
-        <li data-kind="others">other owners</li>
-      </ul>
-    );
-  }
-  if (pin !== null) {
-    return (
-      <ul className="legend" aria-label="Legend">
-        <li data-kind="added">added</li>
-        <li data-kind="removed">removed</li>
-        <li data-kind="others">other owners</li>
-        <li data-kind="between">came and went</li>
-      </ul>
-    );
-  }
-  if (lens !== "owner") return null;
-  const names = [...new Set([...model.history.sessions.keys()].map((id) => model.history.sessionName(id)))].slice(0, 8);
-  return (
-    <ul className="legend" aria-label="Legend">
-      {names.map((name) => <li key={name} ref={(item) => item?.style.setProperty("--of", model.colours.of(name))} data-kind="owner">{name}</li>)}
-    </ul>
-  );
-}
-
 const TroubleLine = ({ trouble }: { trouble: Trouble }) => (
   <p className="trouble" role="alert">{`${trouble.message}. What comes before, up to seq ${trouble.seq}, is shown. ${trouble.hint}`}</p>
 );
+
+/** How much of the height a drawing gets, beside the events: what is long and low needs less. */
+function roomFor(drawing: Drawing | null): number {
+  if (!drawing || !drawing.height) return 0.74;
+  const shape = drawing.width / drawing.height;
+  return shape > 2.2 ? 0.58 : shape > 1.4 ? 0.74 : 0.82;
+}
+
+/** What the stream does not tell: events that contradict one another. */
+const contradiction = (trouble: Trouble | null) => (trouble?.kind === "EventError" ? trouble : null);
 
 /** What stands out, of events that come while the page is open. */
 function noteLandmarks(piece: Piece): void {
@@ -266,7 +265,7 @@ class Fault extends Component<{ children: React.ReactNode }, { error: Error | nu
 }
 
 /** For the browser's console: what the page knows, and the moment. */
-Object.assign(window, { ledger: { model, get, set } });
+Object.assign(window, { ledger: { model, view, get, set } });
 
 const root = createRoot(document.getElementById("page")!);
 opened().then(

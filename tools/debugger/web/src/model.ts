@@ -37,6 +37,8 @@ class Model {
   pinned = new Mask();
   colours = new Colours();
   hosts = new Colours();
+  /** The stretches of the path that is shown, with the way in each. */
+  way: { born: number; died: number | null; topics?: string[] }[] | null = null;
   /** The ledger of `--with`; null without one. */
   other: Other | null = null;
   /** For each fact of a kind that shows a box, of each history: the box. */

@@ -2,6 +2,7 @@
 
 export interface Palette {
   paper: string;
+  panel: string;
   text: string;
   second: string;
   dim: string;
@@ -22,6 +23,7 @@ export interface Palette {
 
 const LIGHT: Palette = {
   paper: "#fbfcfd",
+  panel: "#ffffff",
   text: "#101828",
   second: "#44546a",
   dim: "#5d6c80",
@@ -42,6 +44,7 @@ const LIGHT: Palette = {
 
 const DARK: Palette = {
   paper: "#0d1117",
+  panel: "#171d26",
   text: "#eaf0f7",
   second: "#b3c0d1",
   dim: "#8b9bb0",

@@ -5,6 +5,7 @@ import { get } from "./store";
 /** Places of the edges that belong to the selection, or lead to it or on from it; null when nothing is selected. */
 export function related(): Set<number> | null {
   const { select, at } = get();
+  if (model.way) return onTheWay(at);
   if (!select) return null;
   const { history, now, drawing } = model;
   const out = new Set<number>();
@@ -57,6 +58,13 @@ export function related(): Set<number> | null {
     }
   }
   return out;
+}
+
+/** The edges of the path that is shown, as it leads at the moment. */
+function onTheWay(at: number): Set<number> {
+  const topics = model.way!.find((each) => each.born <= at && (each.died === null || at < each.died))?.topics ?? [];
+  const edges = topics.slice(1).map((topic, place) => model.edgePlace(`${topics[place]} -> ${topic}`));
+  return new Set(edges.filter((place) => place !== undefined));
 }
 
 function topicsOf(kind: string, name: string): number[] {

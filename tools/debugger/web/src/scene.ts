@@ -170,6 +170,17 @@ export class Scene {
     if (pinned && rounded) this.paintCounts(context, camera, seen, collapsed);
   }
 
+  /** The lines of the whole drawing as they are painted, the lowest first. */
+  layers(): { style: Style; dim: boolean; shared: boolean; segments: Segment[] }[] {
+    const groups = this.grouped([-Infinity, -Infinity, Infinity, Infinity], new Set(get().collapsed));
+    return [...groups.keys()].sort().map((key) => ({
+      style: this.style(key, palette(), false),
+      dim: this.related !== null && !key.startsWith("9"),
+      shared: key.includes("shared"),
+      segments: groups.get(key)!.map((number) => this.drawing.segments[number]),
+    }));
+  }
+
   /** Segments by the style that they are painted in: the first character says what lies on top. */
   private grouped(seen: number[], collapsed: ReadonlySet<string>): Map<string, number[]> {
     const groups = new Map<string, number[]>();
@@ -310,7 +321,7 @@ export class Scene {
     const colours = palette();
     const taken: [number, number, number, number][] = [];
     const seen = this.visible(camera);
-    const size = 12 / camera.zoom;
+    const size = 11 / camera.zoom;
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.textBaseline = "top";
     const collections = this.drawing.boxes.filter((box) => box.kind === "collection").sort((a, b) => a.depth - b.depth);
@@ -319,8 +330,8 @@ export class Scene {
       if (box.x > seen[2] || box.y > seen[3] || box.x + box.w < seen[0] || box.y + box.h < seen[1]) continue;
       const width = context.measureText(box.name).width;
       if (width > Math.max(box.w, 40 / camera.zoom)) continue;
-      const x = box.x + 4 / camera.zoom;
-      const y = box.y + 4 / camera.zoom;
+      const x = box.x + 3 / camera.zoom;
+      const y = box.y + 2 / camera.zoom;
       const place: [number, number, number, number] = [x, y, x + width, y + size * 1.15];
       if (taken.some((other) => overlap(place, other))) continue;
       taken.push(place);

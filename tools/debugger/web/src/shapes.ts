@@ -29,6 +29,12 @@ export interface Cause {
   by?: string | null;
 }
 
+export interface Clock {
+  seq: number;
+  offset: number;
+  clock: number | null;
+}
+
 export interface Density {
   ledger: string;
   id: string;
@@ -84,6 +90,13 @@ export interface Doubt {
   time: number;
   kind: string;
   text: string;
+}
+
+export interface Doubts {
+  ledger: string;
+  id: string;
+  moment: AskedMoment;
+  doubts: SettingDoubt[];
 }
 
 export interface Edge {
@@ -165,6 +178,14 @@ export interface InForce {
   since: number;
 }
 
+export interface Jump {
+  seq: number;
+  kind: string;
+  ns: number;
+  was: number;
+  now: number;
+}
+
 export interface Ledger {
   ledger: string;
   id: string;
@@ -179,6 +200,8 @@ export interface Ledger {
   sessions: SessionLife[];
   sessions_count: number;
   marks: Mark[];
+  clocks: Clock[];
+  jumps: Jump[];
   gaps: Gap[];
   refusals: number[];
   refusals_count: number;
@@ -334,6 +357,18 @@ export interface SettingChange {
   answered?: unknown;
 }
 
+export interface SettingDoubt {
+  seq: number;
+  time: number;
+  unit: string;
+  field: string;
+  kind: string;
+  text: string;
+  asked: unknown;
+  answered: unknown;
+  reported: unknown;
+}
+
 export interface SettingHistory {
   unit: string;
   field: string | null;
@@ -376,6 +411,7 @@ export interface State {
   processes: Record<string, StateProcess>;
   settings: Record<string, InForce>;
   endpoints: Endpoint[];
+  loops: string[][];
   requests: Request[];
 }
 

@@ -19,6 +19,8 @@ export interface View {
   /** The stretch of seqs that the timeline shows. */
   window: [number, number] | null;
   ask: string;
+  /** A path that is shown: "A -> B", or "A ~> B" through units. */
+  path: string;
   events: string;
   collapsed: readonly string[];
   ghosts: boolean;
@@ -36,6 +38,7 @@ let view: View = {
   axis: "seq",
   window: null,
   ask: "",
+  path: "",
   events: "",
   collapsed: [],
   ghosts: true,
@@ -81,6 +84,7 @@ export function fromAddress(): { at: string | null } & Partial<View> {
   const [from, to] = [number("from"), number("to")];
   if (from !== null && to !== null && to > from) change.window = [from, to];
   change.ask = query.get("ask") ?? "";
+  change.path = query.get("path") ?? "";
   change.events = query.get("events") ?? "";
   change.collapsed = query.getAll("collapsed");
   if (query.get("ghosts") === "0") change.ghosts = false;
@@ -99,6 +103,7 @@ export function query(now: View, following: boolean): string {
     out.set("to", String(now.window[1]));
   }
   if (now.ask) out.set("ask", now.ask);
+  if (now.path) out.set("path", now.path);
   if (now.events) out.set("events", now.events);
   for (const each of now.collapsed) out.append("collapsed", each);
   if (!now.ghosts) out.set("ghosts", "0");
