@@ -94,9 +94,9 @@ class Redaction:
         elif isinstance(event, ev.RequestRouted):
             self._units[event.seq] = event.unit, self._learn_request(event)
         elif isinstance(event, ev.RequestAnswered) and event.request in self._units:
-            value = answered(event.payload)
-            if value is not None:
-                self._learn_settings(self._units[event.request][0], value)
+            said = answered(event.payload)
+            if said is not None:
+                self._learn_settings(self._units[event.request][0], said)
 
     def _learn_settings(self, address: str, value: SettingsValue) -> None:
         for shown in (value.repr_value, value.structured_value):

@@ -46,7 +46,7 @@ RELAYS = ("RIG/MONITOR/__relay_in_INPUT", "RIG/MONITOR/__relays__/INPUT")
 
 
 def wiring(relay: str) -> set[tuple[str, str]]:
-    """What the system wires up when ezmsg puts its relay there."""
+    """The edges of the system when ezmsg puts its relay there."""
     return OWN_EDGES | {
         ("RIG/MONITOR/INPUT", f"{relay}/INPUT"),
         (f"{relay}/OUTPUT", "RIG/MONITOR/SINK/INPUT"),

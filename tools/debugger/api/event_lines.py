@@ -87,7 +87,7 @@ class _Teller:
         return self._story.tell(event)
 
     def keep(self) -> None:
-        """Keep the state for whoever goes on from here."""
+        """Keep the state for the call that goes on from here."""
         if self._past is None:
             self._watched.keep_state(self._story.state)
 

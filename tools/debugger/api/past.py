@@ -1,4 +1,4 @@
-"""What sentences about edges and sessions need to know of the state before an event, without that state."""
+"""The state before an event as far as sentences about edges and sessions need it, without folding one."""
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
@@ -72,7 +72,7 @@ class _Sessions:
 
 
 class _Registrations:
-    """Those of such sessions: none."""
+    """The registrations of sessions that registered nothing."""
 
     def __init__(self, sessions: _Sessions) -> None:
         self._sessions = sessions
