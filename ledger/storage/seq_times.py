@@ -29,14 +29,9 @@ class TimeStack:
     every t that they would. What stays rises in both, so a bisection answers.
     """
 
-    def __init__(self, times: "array[int] | None" = None, seqs: "array[int] | None" = None) -> None:
-        self._times = array("q") if times is None else times
-        self._seqs = array("q") if seqs is None else seqs
-
-    @property
-    def columns(self) -> "tuple[array[int], array[int]]":
-        """The two columns, from which an equal stack can be made."""
-        return self._times, self._seqs
+    def __init__(self) -> None:
+        self._times = array("q")
+        self._seqs = array("q")
 
     def add(self, events: Iterable[AnyEvent]) -> None:
         """Events in the order of their seqs. Cost: O(1) each, amortised."""

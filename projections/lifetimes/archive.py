@@ -5,6 +5,7 @@ The index file is read when there is one, brought up to date, and kept for the n
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
@@ -13,7 +14,8 @@ from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
-from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_index, paths, write_index
+from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_index, paths
+from ezmsg.ledger.projections.lifetimes.index_file import IndexFile, is_written
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.projection import fold
@@ -28,10 +30,16 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with (seq, head) while a ledger is read, once per batch."""
 
 SAVE_EVERY = 50_000
-"""Events that may be missing in the index file before it is written anew: to read them takes a blink."""
+"""Events that may be missing in the index file before they are added to it: to read them takes a blink."""
 
-SAVE_SHARE = 16
-"""Events in all for each of those: a file is written as a whole, so a growing one is written O(log n) times."""
+SAVE_SHARE = 32
+"""Events in all for each of those: some parts are written as a whole each time, so O(log n) times is often enough."""
+
+WASTE_SHARE = 1.0
+"""The bytes that nothing refers to, for each that something does, at which a file is written anew."""
+
+WASTE_MIN = 2**24
+"""Bytes of that which are let be in any case."""
 
 
 class Archive:
@@ -39,21 +47,33 @@ class Archive:
 
     ``progress`` is called with (seq, head) while the ledger is read. ``damage`` is where looking for landmarks met the
     damage of a ledger; None before.
+
+    ``hold``: the index file stays locked between two times that something is added to it, until ``close``;
+    ``room_min``: it is not added to when fewer bytes would be free on the disk.
     """
 
     def __init__(
-        self, ledger: LedgerReader, keep: bool = True, progress: Progress | None = None, disk: Disk = OS_DISK
+        self,
+        ledger: LedgerReader,
+        keep: bool = True,
+        progress: Progress | None = None,
+        disk: Disk = OS_DISK,
+        hold: bool = False,
+        room_min: int = 0,
     ) -> None:
         self.ledger = ledger
         self.damage: DamagedLedger | None = None
         self._keep = keep and ledger.location != "memory"
         self._progress = progress or (lambda seq, head: None)
         self._disk = disk
+        self._held = hold
+        self._room_min = room_min
         self._landmarks = Landmarks()
         self._lifetimes: Lifetimes | None = None
         self._place = Place(0, 0, b"")
         self._first = ledger.first
-        self._saved = 0
+        self._index: Index | None = None  # the file that columns are mapped from
+        self._file: IndexFile | None = None  # the same, while this process writes it
         self._looked = False
         self._error: LedgerError | None = None  # what ended the reading of lifetimes before the ledger's end
 
@@ -126,12 +146,25 @@ class Archive:
             self._place = place
         return found
 
+    @property
+    def seq(self) -> int:
+        """The event up to which lifetimes are at hand without reading the ledger. Cost: that of opening an index."""
+        found = self._stored()
+        return 0 if found is None else found.seq
+
     def forget(self) -> None:
         """Drop the lifetimes. An index file that was found damaged is not looked at again."""
+        self.close()
         self._lifetimes = None
+        self._index = None
         self._place = Place(0, 0, b"")
-        self._saved = 0
         self._error = None
+
+    def close(self) -> None:
+        """Let the index file go, which others may write then. Answers can still be asked for."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     # --- the index ---------------------------------------------------------------------------------------------------
 
@@ -164,25 +197,71 @@ class Archive:
                 return
 
     def _use(self, index: Index) -> None:
-        self._lifetimes = Lifetimes(index.section, index.head.seq)
+        self._lifetimes = Lifetimes(index.column, index.head.seq)
         self._place, self._first = index.head.place, index.head.first
-        self._saved = index.head.seq
+        self._index = index
 
     def _save(self, found: Lifetimes, place: Place) -> None:
-        new = found.seq - self._saved
-        if not self._keep or new < SAVE_EVERY or new * SAVE_SHARE < found.seq:
+        new = found.seq - (0 if self._index is None else self._index.head.seq)
+        if new >= SAVE_EVERY and new * SAVE_SHARE >= found.seq:
+            self._write(found, place)
+
+    def save_rest(self) -> None:
+        """Add to the index whatever is not in it yet, however little."""
+        found = self._lifetimes
+        if found is None or found.seq != self._place.seq or found.seq < SAVE_EVERY:
             return
-        sections = found.sections()
+        if self._index is None or self._index.head.seq < found.seq:
+            self._write(found, self._place)
+
+    def _write(self, found: Lifetimes, place: Place) -> None:
+        """Add what is new to the file that the lifetimes came from; where that is gone, or half of it is out of date,
+        or none was written yet, make one. Nothing is done while another process writes it."""
+        if not self._keep:
+            return
         for path in paths(self.ledger.location, self.ledger.id):
             try:
-                if os.path.dirname(path) and not self._disk.kind(os.path.dirname(path)):
-                    os.makedirs(os.path.dirname(path), mode=0o700)
-                write_index(self._disk, path, self.ledger.id, self._first, place, sections)
+                folder = os.path.dirname(path)
+                if folder and not self._disk.kind(folder):
+                    os.makedirs(folder, mode=0o700)
+                if self._room_min and shutil.disk_usage(folder or os.curdir).free < self._room_min:
+                    return
+                if self._index is not None and self._index.path == path and self._hold():
+                    self._add(found, place)
+                elif is_written(self._disk, path):
+                    return
+                else:
+                    self._make(path, found, place)
             except OSError as error:
                 logger.info("no index can be kept at %s: %s", path, error)
                 continue
-            self._saved = found.seq
-            index = open_index(self._disk, path, self.ledger.id)
-            if index is not None:  # from here on the columns are mapped, and the memory is free
-                self._use(index)
+            finally:
+                if not self._held:
+                    self.close()
             return
+
+    def _add(self, found: Lifetimes, place: Place) -> None:
+        assert self._index is not None
+        assert self._file is not None
+        if self._file.waste >= max(WASTE_MIN, self._index.head.live * WASTE_SHARE):
+            self._make(self._index.path, found, place)
+            return
+        self._file.add(self._first, place, found.sections())
+        self._index = self._file.index
+
+    def _make(self, path: str, found: Lifetimes, place: Place) -> None:
+        made = IndexFile.make(self._disk, path, self.ledger.id, self._first, place, found.sections())
+        self.close()
+        self._file, self._index = made, made.index
+
+    def _hold(self) -> bool:
+        """Whether the file that the lifetimes came from is still there, and this process writes it."""
+        assert self._index is not None
+        if self._file is None:
+            try:
+                self._file = IndexFile.take(self._disk, self._index)
+            except FileNotFoundError:
+                return False
+        if self._file is not None and not self._file.in_place:
+            self.close()
+        return self._file is not None

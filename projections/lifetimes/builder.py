@@ -1,7 +1,8 @@
 """The growing end of the lifetimes: events that are folded here add rows to the columns.
 
-The idea: a hold on an edge is a row at the end of four columns. It is born by four appends and ends by one write, of
-its seq into ``hold.died`` at its row; nothing is ever moved. Beside the columns stands only what is needed to go on:
+The idea: a hold on an edge is a row at the end of five columns. It is born by five appends and ends by one write, of
+its seq into ``hold.died`` at its row; nothing is ever moved. It names the hold before it on its edge, so that all of an
+edge's are found from the last one on. Beside the columns stands only what is needed to go on:
 the place of each edge by its topics, and for each owner the rows of its open holds by the place of their edge. All
 other facts are written down by the fold itself, whose tables tell a journal what comes and goes (``ObservedState``).
 Every few thousand events the rows that are open are noted, and the state is kept as a checkpoint: a question about any
@@ -16,7 +17,8 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.columns import GROWING, PERSISTENT, Column
+from ezmsg.ledger.projections.lifetimes.column import Column
+from ezmsg.ledger.projections.lifetimes.columns import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, ObservedState
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, turns
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
@@ -36,8 +38,8 @@ CHECK_BYTES = 64
 class Builder:
     """The tables that are needed to go on, beside the columns, topics and landmarks that are added to.
 
-    ``state`` and ``journal``; the place of each edge by its topics (``edges``), and of each topic (``places``); and the
-    rows of each owner's open holds, by the place of their edge (``held``).
+    ``state`` and ``journal``; the place of each edge by its topics (``edges``), and of each topic (``places``); the
+    rows of each owner's open holds, by the place of their edge (``held``); and the last hold of each edge (``last``).
     """
 
     def __init__(
@@ -46,11 +48,12 @@ class Builder:
         self._columns = columns
         self._topics = topics
         self._landmarks = landmarks
-        self.journal = journal or FactJournal()
+        self.journal = journal or FactJournal(columns)
         self.state = ObservedState(self.journal)
         self.edges: dict[str, dict[str, int]] = {}
         self.held: dict[int, dict[int, int]] = {PERSISTENT: {}}
         self.places = {topic: place for place, topic in enumerate(topics)}
+        self.last = array("I", columns["edge.last"])
         self.note_after = NOTE_EVERY
         self.check_after = CHECK_EVERY
 
@@ -68,10 +71,10 @@ class Builder:
                 if place is None:
                     place = self._new_edge(*edge)
                 self.held[owner][place] = len(columns["hold.born"])
-                columns["hold.born"].append(state.seq)
-                columns["hold.died"].append(OPEN)
-                columns["hold.edge"].append(place)
-                columns["hold.owner"].append(owner)
+                for name, value in (("born", state.seq), ("died", OPEN), ("edge", place), ("owner", owner)):
+                    columns[f"hold.{name}"].append(value)
+                columns["hold.before"].append(self.last[place])
+                self.last[place] = len(columns["hold.born"])
         self._landmarks.begin(state)
         self.note(force=True)
 
@@ -84,13 +87,15 @@ class Builder:
             self.note()
 
     def _take(self, events: Sequence[Any]) -> None:
-        columns, edges, held = self._columns, self.edges, self.held
-        born, died, edge_column, owner_column = (columns[f"hold.{name}"] for name in ("born", "died", "edge", "owner"))
-        row = len(born)
+        columns, edges, held, last = self._columns, self.edges, self.held, self.last
+        died = columns["hold.died"]
+        ends, first = died.grow(), died.fixed
+        row = len(died)
+        growing = [columns[f"hold.{name}"] for name in ("born", "edge", "owner", "before")]
+        born_now, places, owners, before = (column.grow().append for column in growing)
         others = []
-        born_now, places, owners = born.append, edge_column.append, owner_column.append
         connected, disconnected = ev.EdgeConnected, ev.EdgeDisconnected
-        died.extend(array("q", (OPEN,)) * list(map(type, events)).count(ev.EdgeConnected))  # at once: that is faster
+        ends.extend(array("q", (OPEN,)) * list(map(type, events)).count(ev.EdgeConnected))  # at once: that is faster
         try:
             for event in events:
                 cls = type(event)
@@ -105,8 +110,14 @@ class Builder:
                     born_now(event.seq)
                     places(place)
                     owners(owner)
+                    before(last[place])
+                    last[place] = row
                 elif cls is disconnected:
-                    died[held[event.owner or PERSISTENT].pop(edges[event.from_topic][event.to_topic])] = event.seq
+                    ended = held[event.owner or PERSISTENT].pop(edges[event.from_topic][event.to_topic])
+                    if ended >= first:
+                        ends[ended - first] = event.seq
+                    else:
+                        died[ended] = event.seq
                 else:
                     others.append(event)
                     if cls is ev.SessionOpened:
@@ -115,19 +126,23 @@ class Builder:
                         self._release(event, cls, held, died)
         except KeyError as error:
             raise contradiction(event.seq, error) from error
-        firsts, lasts = turns(events)
-        self._landmarks.take(events, others, lasts)
-        seqs, times = self._columns["time.seq"], self._columns["time.ns"]
-        for event in firsts:
+        turn_firsts, turn_lasts = turns(events)
+        self._landmarks.take(events, others, turn_lasts)
+        growing += [columns["time.seq"], columns["time.ns"]]
+        seqs, times = (column.grow() for column in growing[-2:])
+        for event in turn_firsts:
             if not times or event.time != times[-1]:
                 seqs.append(event.seq)
                 times.append(event.time)
+        for column in (died, *growing):
+            column.settle()
 
     def _new_edge(self, from_topic: str, to_topic: str) -> int:
         place = len(self._columns["edge.to"])
         self._columns["edge.from"].append(self._place_of(from_topic))
         target = self._place_of(to_topic)
         self._columns["edge.to"].append(target)
+        self.last.append(0)
         own = self._topics[target]  # one text for all edges that lead there: it stays in the processor's cache
         self.edges.setdefault(from_topic, {})[own] = place
         return place
@@ -171,15 +186,10 @@ class Builder:
         since = seq - (checked[-1] if checked else 0)
         if since >= self.check_after or (force and since):
             kept = checkpoint.encode(self.state)
-            columns["checkpoints"] += kept
+            columns["checkpoints"].frombytes(kept)
             checked.append(seq)
             columns["check.end"].append(len(columns["checkpoints"]))
             self.check_after = max(CHECK_EVERY, len(kept) // CHECK_BYTES)
-
-
-def empty() -> dict[str, Column]:
-    """Empty columns, which can grow."""
-    return {**{name: array(code) for name, code in GROWING.items()}, "checkpoints": bytearray()}
 
 
 _RELEASES = frozenset({ev.SessionCleared, ev.SessionClosed, ev.GraphCleared, ev.ServerStopped, ev.ServerLost})

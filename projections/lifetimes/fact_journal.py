@@ -12,6 +12,8 @@ import msgspec
 
 from ezmsg.ledger.projections.graph.records import EndpointRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.column import Column
+from ezmsg.ledger.projections.lifetimes.columns import part
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 
 FactKey: TypeAlias = tuple[str, Any]
@@ -19,6 +21,11 @@ FactKey: TypeAlias = tuple[str, Any]
 paused."""
 
 _encode = msgspec.json.Encoder().encode
+
+_PARTS = ("key", "value", "born", "died")
+
+VALUES_KNOWN = 2**14
+"""Values that are looked for before one is written down again: most come back soon, or never."""
 
 
 class SettingNote(msgspec.Struct, frozen=True, array_like=True):
@@ -31,28 +38,20 @@ class SettingNote(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FactJournal:
-    """Columns of facts: ``key`` and ``value`` are places in ``keys`` and ``values``, ``born`` and ``died`` are seqs.
+    """Columns of facts: ``key`` and ``value`` are places in ``keys`` and among values, ``born`` and ``died`` seqs.
 
     A fact that ended within the event that made it has born == died: no state ever had it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: dict[str, Column], keys: list[FactKey] | None = None) -> None:
         self.seq = 0
-        self.key = array("I")
-        self.value = array("I")
-        self.born = array("q")
-        self.died = array("q")
-        self.keys: list[FactKey] = []
-        self.values: list[bytes] = []
-        self._key_places: dict[FactKey, int] = {}
+        self.key, self.value, self.born, self.died = (columns[f"fact.{name}"] for name in _PARTS)
+        self.keys = [] if keys is None else keys
+        self.last = array("I", columns["key.last"])
+        """For each key, the row of its last fact."""
+        self._values, self._ends = columns["values"], columns["value.end"]
+        self._key_places = {key: place for place, key in enumerate(self.keys)}
         self._value_places: dict[bytes, int] = {}
-        self._last: dict[int, int] = {}
-
-    def load(self, keys: list[FactKey], values: list[bytes]) -> None:
-        """Go on from columns that were filled before."""
-        self.keys, self.values = keys, values
-        self._key_places = {key: place for place, key in enumerate(keys)}
-        self._last = {key: row for row, key in enumerate(self.key)}
 
     def begin(self, kind: str, name: Any, value: Any, amend: bool = False, rejoin: bool = True) -> None:
         """Note that a fact has come, in place of the one with its key. With ``amend``, that one lives on with a new
@@ -61,36 +60,44 @@ class FactJournal:
         With ``rejoin``, one that went within this event and is back with the same value never went.
         """
         key = self._key_places.get((kind, name))
+        encoded = _encode(value)
         if key is None:
             key = self._key_places[kind, name] = len(self.keys)
             self.keys.append((kind, name))
-        place = self._place(_encode(value))
-        row = self._last.get(key)
-        if row is not None:
+            self.last.append(len(self.key))
+        else:
+            row = self.last[key]
             lives = self.died[row] == OPEN
             if lives and (amend or self.born[row] == self.seq):
-                self.value[row] = place
+                self.value[row] = self._place(encoded)
                 return
             if lives:
                 self.died[row] = self.seq
-            elif rejoin and self.died[row] == self.seq and self.value[row] == place:
+            elif rejoin and self.died[row] == self.seq and self.written(self.value[row]) == encoded:
                 self.died[row] = OPEN
                 return
-        self._last[key] = len(self.key)
+            self.last[key] = len(self.key)
         self.key.append(key)
-        self.value.append(place)
+        self.value.append(self._place(encoded))
         self.born.append(self.seq)
         self.died.append(OPEN)
 
     def end(self, kind: str, name: Any) -> None:
         """Note that the fact with this key has gone."""
-        self.died[self._last[self._key_places[kind, name]]] = self.seq
+        self.died[self.last[self._key_places[kind, name]]] = self.seq
+
+    def written(self, place: int) -> bytes:
+        """The value that was noted at a place, as JSON."""
+        return bytes(self._values[part(self._ends, place)])
 
     def _place(self, value: bytes) -> int:
         place = self._value_places.get(value)
         if place is None:
-            place = self._value_places[value] = len(self.values)
-            self.values.append(value)
+            if len(self._value_places) >= VALUES_KNOWN:
+                self._value_places.clear()
+            place = self._value_places[value] = len(self._ends)
+            self._values.frombytes(value)
+            self._ends.append(len(self._values))
         return place
 
 

@@ -1,7 +1,9 @@
 """The index file: lifetimes, checkpoints and landmarks of a ledger, to be mapped into memory. Derived, and disposable.
 
-A first line of fixed length gives the length and the SHA-256 of a head, in JSON; the head names the ledger, the commit
-line that the index goes up to, and the sections with their offsets and checksums. See docs/INDEX_FORMAT.md.
+The idea: the columns lie in the file as blocks. What is new is added at the end, as are blocks that have changed, and
+after them a head that says where each block is now; then one of two first lines is made to name that head, the one that
+named the head before the last. So a reader always finds a whole head, and what it has mapped is never written again.
+See docs/INDEX_FORMAT.md.
 """
 
 import logging
@@ -9,49 +11,50 @@ import mmap
 import os
 import sys
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from array import array
+from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
-from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
-from ezmsg.ledger.storage.file_access import NEW, closing_handle
+from ezmsg.ledger.projections.lifetimes.column import Column, shift_of
+from ezmsg.ledger.projections.lifetimes.columns import CODES
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.scan import Place, read_at
 from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")
 
-VERSION = 4
+VERSION = 5
 """Of the file. Another one is made anew: an index is never migrated."""
 
 SUFFIX = ".index"
 MAGIC = b"ezmsg-ledger-index "
-FIRST = len(MAGIC) + 10 + 1 + 64 + 1
-"""Bytes of the first line: the length of the head in ten digits, a space, its SHA-256 in hex, a newline."""
+FIRST = len(MAGIC) + 16 + 1 + 10 + 1 + 64 + 1
+"""Bytes of a first line: the offset of a head in 16 digits, its length in 10, its SHA-256 in hex, a newline."""
 
-HEAD_MAX = 2**20
-ALIGNED = 8
+FIRSTS = 2
+HEAD_MAX = 2**28
 
 
 class DamagedIndex(LedgerError):
-    """The index, or a section of it, is not what its checksum says. It is made anew, or not used."""
+    """The index, or a block of it, is not what its checksum says. It is made anew, or not used."""
 
 
 class Section(msgspec.Struct, frozen=True, array_like=True):
-    """The place of a section in the file, in bytes, and the CRC-32 of its bytes."""
+    """A column in the file: its rows, and of each block the offset in the file (8 bytes each) and the CRC-32 (4)."""
 
-    offset: int
-    size: int
-    crc: int
+    rows: int
+    offsets: bytes
+    crcs: bytes
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """The head of an index of the events from ``first`` up to ``seq``. ``commit`` is the commit line there, which ends
-    at ``offset``."""
+    at ``offset``. ``live``: the bytes of all blocks; what else the file has is of earlier heads."""
 
     version: int
     format: int
@@ -62,7 +65,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     offset: int
     commit: str
-    size: int
+    live: int
     sections: dict[str, Section]
 
     @property
@@ -70,26 +73,59 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         return Place(self.offset, self.seq, self.commit.encode("ascii"))
 
 
-class Index:
-    """An index file, open: sections are mapped, and checked when they are first read."""
+class FirstLine(msgspec.Struct, frozen=True):
+    """One of the two first lines, the ``slot`` of which is 0 or 1: where the head is that it names, and its SHA-256."""
 
-    def __init__(self, path: str, head: Head, data: mmap.mmap) -> None:
+    slot: int
+    offset: int
+    length: int
+    digest: bytes
+
+    @property
+    def end(self) -> int:
+        """The size of the file, as far as this head knows it."""
+        return self.offset + self.length
+
+    def written(self) -> bytes:
+        """The line."""
+        return MAGIC + b"%016d %010d %s\n" % (self.offset, self.length, self.digest)
+
+
+class Index:
+    """An index file, open: blocks of its columns are mapped, and checked when they are first read."""
+
+    def __init__(self, path: str, line: FirstLine, head: Head, data: mmap.mmap) -> None:
         self.path = path
+        self.line = line
         self.head = head
         self._view = memoryview(data)
-        self._checked: set[str] = set()
 
-    def section(self, name: str) -> memoryview:
-        """The bytes of a section. Raises DamagedIndex. Cost: O(size) the first time, 4 GB/s."""
+    def column(self, name: str) -> Column:
+        """A column, of which nothing is read yet. Raises DamagedIndex when there is none of that name."""
+        return Column(CODES[name], self.loader(name), self._section(name).rows)
+
+    def loader(self, name: str) -> Callable[[int], memoryview]:
+        """A function that gives a block of a column by its number. It raises DamagedIndex. Cost: O(size), 4 GB/s."""
+        section, code = self._section(name), CODES[name]
+        offsets, crcs = array("Q", section.offsets), array("I", section.crcs)
+        width = array(code).itemsize
+        size = width << shift_of(code)
+        view, path, total = self._view, self.path, section.rows * width
+
+        def load(number: int) -> memoryview:
+            start = offsets[number]
+            block = view[start : start + min(size, total - number * size)]
+            if zlib.crc32(block) != crcs[number]:
+                raise DamagedIndex(f"{path} is damaged: block {number} of {name}")
+            return block.cast(code)  # type: ignore[call-overload,no-any-return]
+
+        return load
+
+    def _section(self, name: str) -> Section:
         found = self.head.sections.get(name)
         if found is None:
             raise DamagedIndex(f"{self.path} has no section {name}")
-        view = self._view[found.offset : found.offset + found.size]
-        if name not in self._checked:
-            if zlib.crc32(view) != found.crc:
-                raise DamagedIndex(f"{self.path} is damaged: section {name}")
-            self._checked.add(name)
-        return view
+        return found
 
 
 def paths(ledger_path: str, ledger_id: str) -> list[str]:
@@ -119,98 +155,49 @@ def open_index(disk: Disk, path: str, ledger_id: str) -> Index | None:
         return None
     try:
         with closing_handle(disk, handle):
-            size = disk.size(handle)
-            head = _read_head(disk, handle, size)
-            expected = (VERSION, FORMAT, RULES, sys.byteorder)
-            if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
-                return None
-            return Index(path, head, mmap.mmap(handle, size, access=mmap.ACCESS_READ))
+            return read_index(disk, path, handle, ledger_id)
     except (OSError, ValueError, msgspec.MsgspecError, DamagedIndex) as error:
         logger.warning("%s cannot be used: %s. It is made anew where that is possible.", path, error)
         return None
 
 
-def _read_head(disk: Disk, handle: int, size: int) -> Head:
-    first = read_at(disk, handle, 0, FIRST)
-    if len(first) < FIRST or not first.startswith(MAGIC) or first[-1:] != b"\n":
-        raise DamagedIndex("its first line is not that of an index")
-    length, _, digest = first[len(MAGIC) : -1].partition(b" ")
-    if not length.isdigit() or int(length) > HEAD_MAX:
-        raise DamagedIndex("its first line does not give the length of its head")
-    data = read_at(disk, handle, FIRST, int(length))
-    if sha256(data).hexdigest().encode("ascii") != digest:
-        raise DamagedIndex("its head is not what its checksum says")
-    head = msgspec.json.decode(data, type=Head)
-    if size != head.size or any(each.offset + each.size > size for each in head.sections.values()):
-        raise DamagedIndex(f"it has {size} bytes, not {head.size}")
-    return head
+def read_index(disk: Disk, path: str, handle: int, ledger_id: str) -> Index | None:
+    """The index in an open file; None when it is of another ledger or another version. Raises as a reader of files
+    does, and DamagedIndex."""
+    size = disk.size(handle)
+    line, data = _newest(disk, handle, size)
+    head = msgspec.json.decode(data, type=_Kind)
+    expected = (VERSION, FORMAT, RULES, sys.byteorder)
+    if head.ledger != ledger_id or (head.version, head.format, head.rules, head.order) != expected:
+        return None
+    return Index(path, line, msgspec.json.decode(data, type=Head), mmap.mmap(handle, line.end, access=mmap.ACCESS_READ))
 
 
-def write_index(disk: Disk, path: str, ledger_id: str, first: int, place: Place, sections: Mapping[str, Any]) -> None:
-    """Put an index at ``path``, in place of one that is there: whole, or not at all. Raises OSError."""
-    views = {name: memoryview(data).cast("B") for name, data in sections.items()}
-    crcs = {name: zlib.crc32(view) for name, view in views.items()}
-    head = b""
-    for _ in range(3):  # offsets depend on the length of the head, which depends on the offsets: it settles
-        offset = _aligned(FIRST + len(head))
-        table = {}
-        for name, view in views.items():
-            table[name] = Section(offset, len(view), crcs[name])
-            offset = _aligned(offset + len(view))
-        head = msgspec.json.encode(
-            Head(
-                version=VERSION, format=FORMAT, rules=RULES, order=sys.byteorder, ledger=ledger_id, first=first,
-                seq=place.seq, offset=place.offset, commit=place.line.decode("ascii"), size=offset, sections=table,
-            )
-        ).ljust(len(head))  # fmt: skip
-    _sweep(disk, path)
-    temporary = f"{path}.{os.getpid()}{NEW}"
-    handle = disk.create(temporary)
-    try:
-        with closing_handle(disk, handle):
-            _lock(disk, handle)
-            line = MAGIC + b"%010d %s\n" % (len(head), sha256(head).hexdigest().encode("ascii"))
-            write_all(disk, handle, line + head, 0)
-            for name, view in views.items():
-                write_all(disk, handle, bytes(view), table[name].offset)
-            disk.truncate(handle, offset)
-            sync_file(disk, handle)
-        disk.replace(temporary, path)
-    except BaseException:  # Ctrl-C, too: a large one takes seconds
-        with suppress(OSError):
-            disk.remove(temporary)
-        raise
-    disk.sync_folder(os.path.dirname(path))
+class _Kind(msgspec.Struct):
+    """What every version has said in its head."""
+
+    version: int
+    format: int
+    rules: int
+    order: str
+    ledger: str
 
 
-def _sweep(disk: Disk, path: str) -> None:
-    """Remove the files that killed writers have left beside ``path``: a writer that lives has locked its own.
-
-    A file that was made, and is not locked yet, may go as well; then its writer fails, and keeps no index this time.
-    """
-    folder, name = os.path.split(path)
-    try:
-        names = disk.names(folder or os.curdir)
-    except OSError:  # a folder that can be written and not listed
-        return
-    for left in names:
-        pid = left.removeprefix(f"{name}.").removesuffix(NEW)
-        if pid.isdigit() and left == f"{name}.{pid}{NEW}":
-            with suppress(OSError):  # another one was quicker, or it is another user's
-                _remove_unless_locked(disk, os.path.join(folder, left))
+def _newest(disk: Disk, handle: int, size: int) -> tuple[FirstLine, bytes]:
+    """The newest head that is whole, and the line that names it. Raises DamagedIndex."""
+    start = read_at(disk, handle, 0, FIRST * FIRSTS)
+    lines = [_parsed(slot, start[FIRST * slot : FIRST * (slot + 1)]) for slot in range(FIRSTS)]
+    for line in sorted((line for line in lines if line is not None), key=lambda line: -line.offset):
+        if line.length <= HEAD_MAX and line.end <= size:
+            data = read_at(disk, handle, line.offset, line.length)
+            if sha256(data).hexdigest().encode("ascii") == line.digest:
+                return line, data
+    raise DamagedIndex("none of its first lines names a head that is as it says")
 
 
-def _remove_unless_locked(disk: Disk, path: str) -> None:
-    with closing_handle(disk, disk.open(path, write=True)) as handle:
-        left = disk.lock(handle)
-    if left:
-        disk.remove(path)
-
-
-def _lock(disk: Disk, handle: int) -> None:
-    with suppress(OSError):  # a file system without locks: nobody can sweep there either
-        disk.lock(handle)
-
-
-def _aligned(offset: int) -> int:
-    return -(-offset // ALIGNED) * ALIGNED
+def _parsed(slot: int, line: bytes) -> FirstLine | None:
+    fields = line.removeprefix(MAGIC).rstrip(b"\n").split(b" ")
+    if len(fields) != 3 or not (fields[0].isdigit() and fields[1].isdigit()):
+        return None
+    found = FirstLine(slot, int(fields[0]), int(fields[1]), fields[2])
+    return found if found.written() == line else None

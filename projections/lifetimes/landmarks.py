@@ -1,7 +1,7 @@
 """The places of a ledger that stand out: runs, sessions, marks, what was refused, lost or missed, and its times."""
 
-from array import array
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, count, islice
 from operator import attrgetter, ne
 from typing import Any
@@ -12,8 +12,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.clock_readings import Reading, Readings
+from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.projection import dispatch
-from ezmsg.ledger.storage.seq_times import TimeStack
 
 _time_of = attrgetter("time")
 
@@ -51,6 +51,40 @@ def turns(events: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     return [events[place] for place in (0, *places)], [events[place - 1] for place in (*places, len(events))]
 
 
+class TimeColumns:
+    """What TimeStack is, in two columns, of which only the ends are touched while times rise."""
+
+    def __init__(self, times: Column, seqs: Column) -> None:
+        self.times, self.seqs = times, seqs
+
+    def add(self, events: Iterable[Any]) -> None:
+        """See ``TimeStack.add``."""
+        times, seqs = self.times.grow(), self.seqs.grow()
+        last = times[-1] if times else None
+        for event in events:
+            time = event.time
+            if last is None or time > last:
+                times.append(time)
+                seqs.append(event.seq)
+            elif time == last:
+                seqs[-1] = event.seq
+            else:  # a clock was set back: all that is not earlier goes
+                while self.times.grow() and times[-1] >= time:
+                    self.times.pop()
+                    self.seqs.grow()
+                    self.seqs.pop()
+                times.append(time)
+                seqs.append(event.seq)
+            last = time
+        self.times.settle()
+        self.seqs.settle()
+
+    def seq_at(self, time: int) -> int:
+        """See ``TimeStack.seq_at``."""
+        place = bisect_right(self.times, time)
+        return self.seqs[place - 1] if place else 0
+
+
 class Landmarks:
     """Runs, sessions and marks of a ledger, in their order. Applying one event costs O(1).
 
@@ -63,11 +97,11 @@ class Landmarks:
     ``seq_at`` answers here as well, so that one pass is enough.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, times: Column | None = None, seqs: Column | None = None) -> None:
         self.seq = 0
         self.first = self.last = (0, 0)
         self.earliest = self.latest = 0
-        self.times = TimeStack()
+        self.times = TimeColumns(Column("q") if times is None else times, Column("q") if seqs is None else seqs)
         self.runs: list[Run] = []
         self.sessions: dict[int, SessionMark] = {}
         self.marks: list[ev.Mark] = []
@@ -113,30 +147,29 @@ class Landmarks:
         self._note_readings(events, others)
         self._note_times(lasts)
 
-    def sections(self) -> "tuple[bytes, array[int], array[int]]":
-        """The landmarks as bytes for an index file: a JSON object, and the two columns of the times."""
+    def sections(self) -> tuple[bytes, Column, Column]:
+        """The landmarks for an index file: a JSON object, and the two columns of the times."""
         kept = _Kept(
             self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks, self.gaps,
             self.refusals, self.losses, self.readings.kept, self.readings.ends,
         )  # fmt: skip
-        return msgspec.json.encode(kept), *self.times.columns
+        return msgspec.json.encode(kept), self.times.times, self.times.seqs
 
     @classmethod
-    def load(cls, data: bytes, times: memoryview, seqs: memoryview, seq: int) -> "Landmarks":
+    def load(cls, data: bytes, times: Column, seqs: Column, seq: int) -> "Landmarks":
         """The landmarks up to ``seq`` that ``sections`` gave. Raises MsgspecError when ``data`` is something else."""
-        landmarks = cls()
+        landmarks = cls(times, seqs)
         kept = msgspec.json.decode(data, type=_Kept)
         for name in _PLAIN:
             setattr(landmarks, name, getattr(kept, name))
         landmarks.readings = Readings(kept.readings, kept.ends)
-        landmarks.times = TimeStack(array("q", bytes(times)), array("q", bytes(seqs)))
         landmarks.seq = seq
         return landmarks
 
     def copy(self) -> "Landmarks":
         """Equal landmarks that grow on by themselves. Cost: O(all)."""
         data, times, seqs = self.sections()
-        return Landmarks.load(data, memoryview(times), memoryview(seqs), self.seq)
+        return Landmarks.load(data, times.copy(), seqs.copy(), self.seq)
 
     def _note_readings(self, events: Sequence[Any], others: Sequence[Any]) -> None:
         """``others`` are all of ``events`` but edges. A reading is told of the time before it: few batches have any."""

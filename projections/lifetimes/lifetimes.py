@@ -1,15 +1,16 @@
 """Every fact about the graph as a stretch of seqs: from the event that made it to the one that ended it.
 
 The idea: history is kept as columns of numbers, one row for each fact. The state of the edges after seq N is the rows
-whose stretch contains N: those that were open at the last note before N and have not died, and those born since. In an
-index file the columns lie as they are in memory, so opening one maps it, and a question reads only what it needs.
+whose stretch contains N: those that were open at the last note before N and have not died, and those born since. The
+holds of one edge are a chain: each names the one before it. In an index file the blocks of the columns lie as they are
+in memory, so opening one maps it, and a question reads only what it needs.
 """
 
 import re
 from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, compress
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -17,17 +18,16 @@ import msgspec
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes.builder import Builder, empty
+from ezmsg.ledger.projections.lifetimes.builder import Builder
+from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.lifetimes.columns import (
-    DERIVED,
+    CODES,
     FACTS,
-    GROWING,
-    OTHERS,
     PERSISTENT,
-    Column,
+    WHOLE,
     Fact,
     Hold,
-    derive,
+    empty,
     part,
     stretches,
 )
@@ -38,11 +38,18 @@ from ezmsg.ledger.projections.lifetimes.spans import Spans
 SETTING = "setting"
 """The kind of the facts that a settings value in force is."""
 
+PASS_SHARE = 8
+"""When more edges than one of so many are asked about, one pass over all holds is faster than their chains."""
+
+_encoder = msgspec.json.Encoder()
+_topic_lines = msgspec.json.Decoder(str)
+_key_lines = msgspec.json.Decoder(tuple[str, Any])
+
 
 class Lifetimes:
     """The lifetimes of all facts of a ledger up to ``seq``. Applying an event costs about as much as folding it twice.
 
-    ``source`` gives the columns of an index file by name, those that are not in memory yet.
+    ``source`` gives the columns of an index file by name, when they are first asked for.
 
     >>> from ezmsg.ledger import Ledger, events
     >>> from ezmsg.ledger.projections import fold
@@ -52,84 +59,70 @@ class Lifetimes:
     Hold(edge=('A', 'B'), owner=None, born=1, died=2)
     """
 
-    def __init__(self, source: Callable[[str], memoryview] | None = None, seq: int = 0) -> None:
+    def __init__(self, source: Callable[[str], Column] | None = None, seq: int = 0) -> None:
         self.seq = seq
         self._source = source
         self._columns: dict[str, Column] = {}
         self._topics: list[str] | None = None
         self._places: dict[str, int] | None = None
         self._landmarks: Landmarks | None = None
-        self._values: Any = None
         self._edges: list[EdgeKey] = []
-        self._search: tuple[Any, ...] = ()
+        self._edge_places: dict[EdgeKey, int] | None = None
         self._keys: list[FactKey] | None = None
+        self._written = (0, 0)  # topics and keys that are in their columns
         self._builder: Builder | None = None
         self._plain = array("I")  # rows of facts that are not settings, of the first so many facts
         self._plain_of = 0
         self._plain_keys = bytearray()  # for each key whether it is one of these
         if source is None:
-            self._columns, self._topics, self._landmarks = empty(), [], Landmarks()
-            self._builder = Builder(self._columns, self._topics, self._landmarks)
+            self._columns, self._topics, self._keys = empty(), [], []
+            self._landmarks = Landmarks(self._columns["stack.time"], self._columns["stack.seq"])
+            self._builder = Builder(
+                self._columns, self._topics, self._landmarks, FactJournal(self._columns, self._keys)
+            )
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
     def column(self, name: str) -> Column:
-        """The column of this name: one of GROWING, DERIVED (made when they are first asked for) or FACTS."""
+        """The column of this name, one of CODES."""
         found = self._columns.get(name)
         if found is None:
-            if self._builder is not None and name in FACTS:
-                return getattr(self._builder.journal, name.removeprefix("fact."))
-            if self._source is not None and (self._builder is None or name not in DERIVED):
-                code = GROWING.get(name) or DERIVED.get(name) or FACTS.get(name)
-                data = self._source(name)
-                found = self._columns[name] = data.cast(code) if code else data  # type: ignore[call-overload]
-            else:
-                self._columns |= derive(self.column)
-                found = self._columns[name]
+            assert self._source is not None
+            found = self._columns[name] = self._source(name)
         return found
 
     def checked(self) -> "Lifetimes":
-        """The same lifetimes, when every section of their index is sound. Raises DamagedIndex. Cost: O(bytes), once."""
-        if self._source is not None and self._builder is None:
-            for name in (*GROWING, *DERIVED, *FACTS, *OTHERS):
-                self.column(name)
-            self.landmarks  # noqa: B018 - they are read with it
+        """The same lifetimes, when every block of their index is sound. Raises DamagedIndex. Cost: O(bytes), once."""
+        if self._source is not None:
+            for name in CODES:
+                self.column(name).check()
         return self
 
     @property
     def topics(self) -> list[str]:
         """Every topic that an edge ever had, in the order in which they came."""
         if self._topics is None:
-            self._topics = msgspec.json.decode(self.column("topics"))
+            self._topics = _topic_lines.decode_lines(self.column("topics")[:])
         return self._topics
 
     @property
     def landmarks(self) -> Landmarks:
         """Runs, sessions, marks and times."""
         if self._landmarks is None:
-            assert self._source is not None
-            self._landmarks = Landmarks.load(
-                bytes(self._source("landmarks")), self._source("stack.time"), self._source("stack.seq"), self.seq
-            )
+            data = bytes(self.column("landmarks")[:])
+            self._landmarks = Landmarks.load(data, self.column("stack.time"), self.column("stack.seq"), self.seq)
         return self._landmarks
 
     @property
     def keys(self) -> list[FactKey]:
         """Kind and name of every fact that is not a hold."""
-        if self._builder is not None:
-            return self._builder.journal.keys
         if self._keys is None:
-            self._keys = msgspec.json.decode(self.column("keys"), type=list[tuple[str, Any]])
+            self._keys = _key_lines.decode_lines(self.column("keys")[:])
         return self._keys
 
     def value(self, place: int) -> Any:
         """The note of a fact, by the place that its row of ``fact.value`` has."""
-        if self._builder is not None:
-            return msgspec.json.decode(self._builder.journal.values[place])
-        if self._values is None:
-            self._values = (self.column("value.end").cast("Q"), self.column("values"))
-        ends, data = self._values
-        return msgspec.json.decode(data[part(ends, place)])
+        return msgspec.json.decode(self.column("values")[part(self.column("value.end"), place)])
 
     # --- edges -------------------------------------------------------------------------------------------------------
 
@@ -141,7 +134,7 @@ class Lifetimes:
         noted = 0
         if note >= 0:
             known = self.column("note.hold")[part(self.column("note.end"), note)]
-            rows = list(compress(known, map(seq.__lt__, map(died.__getitem__, known))))
+            rows = list(compress(known, map(seq.__lt__, died.take(known))))
             noted = seqs[note]
         born = self.column("hold.born")
         first = bisect_right(born, noted)
@@ -155,7 +148,7 @@ class Lifetimes:
         edge, owner = self.column("hold.edge"), self.column("hold.owner")
         table: dict[int, Any] = {}
         alone: dict[int, tuple[Owner, ...]] = {PERSISTENT: (None,)}  # one object per owner: most edges have but one
-        for place, held_by in zip(map(edge.__getitem__, rows), map(owner.__getitem__, rows), strict=True):
+        for place, held_by in zip(edge.take(rows), owner.take(rows), strict=True):
             single = alone.get(held_by)
             if single is None:
                 single = alone[held_by] = (held_by,)
@@ -166,17 +159,12 @@ class Lifetimes:
         return dict(zip(map(self.edges().__getitem__, table), table.values(), strict=True))
 
     def place_of(self, edge: EdgeKey) -> int | None:
-        """The place of an edge that ever was; None for any other. Cost: O(log(edges))."""
+        """The place of an edge that ever was; None for any other. Cost: O(edges) the first time."""
         if self._builder is not None:
             return self._builder.edges.get(edge[0], {}).get(edge[1])
-        places = self._topic_places()
-        from_place, to_place = places.get(edge[0]), places.get(edge[1])
-        if from_place is None or to_place is None:
-            return None
-        key = from_place << 32 | to_place
-        keys = self.column("key.edge")
-        found = bisect_left(keys, key)
-        return self.column("key.place")[found] if found < len(keys) and keys[found] == key else None
+        if self._edge_places is None:
+            self._edge_places = {each: place for place, each in enumerate(self.edges())}
+        return self._edge_places.get(edge)
 
     def is_topic(self, name: str) -> bool:
         """Whether any edge ever touched this topic. Cost: O(topics) the first time."""
@@ -190,36 +178,59 @@ class Lifetimes:
         return self._places
 
     def has_edge(self, edge: EdgeKey, seq: int) -> bool:
-        """Whether anyone held ``edge`` after event ``seq``. Cost: O(log n)."""
-        if not self._search:  # what is named once need not be found for each of thousands of edges
-            names = ("key.edge", "key.place", "span.end", "span.seq")
-            self._search = (self._topic_places(), *map(self.column, names))
-        topics, keys, places, ends, seqs = self._search
-        from_place, to_place = topics.get(edge[0]), topics.get(edge[1])
-        if from_place is None or to_place is None:
+        """Whether anyone held ``edge`` after event ``seq``. Cost: O(holds on it since)."""
+        place = self.place_of(edge)
+        if place is None:
             return False
-        key = from_place << 32 | to_place
-        found = bisect_left(keys, key)
-        if found == len(keys) or keys[found] != key:
-            return False
-        place = places[found]
-        first = ends[place - 1] if place else 0
-        return (bisect_right(seqs, seq, first, ends[place]) - first) % 2 == 1
+        born, died, before = (self.column(f"hold.{name}") for name in ("born", "died", "before"))
+        row: int = self._last[place]
+        while row:
+            if died[row - 1] > seq and born[row - 1] <= seq:
+                return True
+            row = before[row - 1]
+        return False
+
+    @property
+    def _last(self) -> Sequence[int]:
+        return self.column("edge.last") if self._builder is None else self._builder.last  # type: ignore[return-value]
+
+    def _rows_back(self, place: int) -> Iterator[int]:
+        """The rows of the holds on an edge, from the last one to the first."""
+        before = self.column("hold.before")
+        row = self._last[place]
+        while row:
+            yield row - 1
+            row = before[row - 1]
 
     def edge_spans(self, edge: EdgeKey) -> Spans:
-        """The stretches in which anyone held ``edge``. Cost: O(answer)."""
+        """The stretches in which anyone held ``edge``. Cost: O(holds on it)."""
         place = self.place_of(edge)
-        return [] if place is None else self.spans_of(place)
+        return [] if place is None else self.spans_of([place])[0]
 
-    def spans_of(self, place: int) -> Spans:
-        """The stretches in which anyone held the edge at ``place``. Cost: O(answer)."""
-        seqs = list(self.column("span.seq")[part(self.column("span.end"), place)])
-        return list(zip(seqs[::2], seqs[1::2], strict=True))
+    def spans_of(self, places: Sequence[int]) -> list[Spans]:
+        """For each of these edges the stretches in which anyone held it. Cost: O(holds on them), O(holds) for many."""
+        born, died = self.column("hold.born"), self.column("hold.died")
+        found: dict[int, Spans] = {place: [] for place in places}
+        rows: Iterable[tuple[int, int, int]]
+        if len(places) * PASS_SHARE < len(self.column("edge.to")):
+            rows = ((place, born[row], died[row]) for place in found for row in reversed(list(self._rows_back(place))))
+        else:
+            rows = zip(self.column("hold.edge"), born, died, strict=True)
+        for place, begin, end in rows:
+            spans = found.get(place)
+            if spans is None:
+                continue
+            if spans and begin <= spans[-1][1]:  # by birth: one that begins before the others ended goes on with them
+                if end > spans[-1][1]:
+                    spans[-1] = (spans[-1][0], end)
+            else:
+                spans.append((begin, end))
+        return [found[place] for place in places]
 
     def holds_on(self, edge: EdgeKey) -> list[Hold]:
         """Every hold that ``edge`` ever had, by birth. Cost: O(answer)."""
         place = self.place_of(edge)
-        return [] if place is None else self.holds(self.column("edge.holds")[part(self.column("edge.end"), place)])
+        return [] if place is None else self.holds(list(self._rows_back(place))[::-1])
 
     def holds_of(self, owner: Owner) -> list[Hold]:
         """Every hold that ``owner`` ever had, by birth. Cost: O(holds)."""
@@ -230,9 +241,8 @@ class Lifetimes:
         """Every hold that there ever was on an edge from or to ``topic``, by birth. Cost: O(edges)."""
         place = self._topic_places().get(topic)
         sides = (self.column("edge.from"), self.column("edge.to"))
-        ends, rows = self.column("edge.end"), self.column("edge.holds")
-        touching = sorted({edge for side in sides for edge, each in enumerate(side) if each == place})
-        found = sorted(row for edge in touching for row in rows[part(ends, edge)])
+        touching = {edge for side in sides for edge, each in enumerate(side) if each == place}
+        found = sorted(row for edge in touching for row in self._rows_back(edge))
         return self.holds(found)
 
     def holds(self, rows: Iterable[int]) -> list[Hold]:
@@ -260,19 +270,19 @@ class Lifetimes:
         }
         if not wanted:
             return []
-        keys, value, born, died = (self.column(f"fact.{name}") for name in ("key", "value", "born", "died"))
-        rows: Iterable[int]
+        keys, value, born, died = (self.column(name) for name in FACTS)
         if kind == SETTING:
             is_wanted = bytearray(len(self.keys))
             for key in wanted:
                 is_wanted[key] = 1
-            rows = compress(range(len(keys)), map(is_wanted.__getitem__, keys))
+            rows = list(compress(range(len(keys)), map(is_wanted.__getitem__, keys)))
         else:
-            rows = (row for row in self.plain_rows() if keys[row] in wanted)
+            plain = self.plain_rows()
+            rows = [row for row, key in zip(plain, keys.take(plain), strict=True) if key in wanted]
         return [
-            Fact(kind, wanted[keys[row]], self.value(value[row]), born[row], died[row])
-            for row in rows
-            if born[row] < died[row]
+            Fact(kind, wanted[key], self.value(place), begin, end)
+            for key, place, begin, end in zip(*(column.take(rows) for column in (keys, value, born, died)), strict=True)
+            if begin < end
         ]
 
     def plain_rows(self) -> "array[int]":
@@ -305,7 +315,7 @@ class Lifetimes:
         place = bisect_right(self.column("check.seq"), seq) - 1
         if place < 0:
             return GraphState()
-        return checkpoint.decode(memoryview(self.column("checkpoints"))[part(self.column("check.end"), place)])
+        return checkpoint.decode(memoryview(self.column("checkpoints")[part(self.column("check.end"), place)]))
 
     # --- growing -----------------------------------------------------------------------------------------------------
 
@@ -326,55 +336,46 @@ class Lifetimes:
         """Add events, in order. After InvalidEvent the lifetimes are of no further use."""
         if not events:
             return
-        builder = self._thaw()
-        self._search = ()
-        for name in DERIVED:
-            self._columns.pop(name, None)
-        builder.take(events)
+        self._thaw().take(events)
         self.seq = events[-1].seq
 
     def _thaw(self) -> Builder:
-        """Make what was read from an index fit to grow."""
+        """Make what was read from an index fit to grow. Cost: O(edges + keys + what is open)."""
         if self._builder is not None:
             return self._builder
         state = self.checkpoint_before(self.seq)
-        for name, code in GROWING.items():
-            self._columns[name] = array(code, self.column(name).tobytes())
-        self._columns["checkpoints"] = bytearray(self.column("checkpoints"))
-        journal = FactJournal()
-        for name in FACTS:
-            getattr(journal, name.removeprefix("fact.")).frombytes(self.column(name).tobytes())
-        ends = self.column("value.end").cast("Q")
-        values = [self.column("values")[a:b].tobytes() for a, b in zip([0, *ends], ends, strict=False)]
-        journal.load([(kind, name) for kind, name in self.keys], values)
-        builder = Builder(self._columns, self.topics, self.landmarks, journal)
+        columns = {name: self.column(name) for name in CODES}
+        self._written = (len(self.topics), len(self.keys))
+        builder = Builder(columns, self.topics, self.landmarks, FactJournal(columns, self.keys))
         for place, (from_topic, to_topic) in enumerate(self.edges()):
             builder.edges.setdefault(from_topic, {})[to_topic] = place
         builder.held.update((session, {}) for session in state.sessions)
         for row in self.holds_at(self.seq):
-            builder.held[self._columns["hold.owner"][row]][self._columns["hold.edge"][row]] = row
+            builder.held[columns["hold.owner"][row]][columns["hold.edge"][row]] = row
         builder.state.load(state)
-        for name in (*DERIVED, *FACTS, *OTHERS[1:]):
-            self._columns.pop(name, None)
         self._builder = builder
-        self._source = None
         return builder
 
     # --- the index file ----------------------------------------------------------------------------------------------
 
-    def sections(self) -> dict[str, Any]:
-        """The lifetimes as named bytes, for an index file; ``Lifetimes(source)`` reads them. Cost: O(all)."""
+    def sections(self) -> dict[str, Column]:
+        """The lifetimes as columns, for an index file; ``Lifetimes(source)`` reads them. Cost: O(what is new).
+
+        Those of WHOLE are made anew each time.
+        """
         builder = self._thaw()
         builder.note(force=True)
-        journal = builder.journal
-        out: dict[str, Any] = {name: self.column(name) for name in (*GROWING, *DERIVED, *FACTS)}
-        out["checkpoints"] = self._columns["checkpoints"]
-        out["topics"] = msgspec.json.encode(self.topics)
-        out["keys"] = msgspec.json.encode(journal.keys)
-        out["values"] = b"".join(journal.values)
-        out["value.end"] = array("Q", accumulate(map(len, journal.values)))
-        out["landmarks"], out["stack.time"], out["stack.seq"] = self.landmarks.sections()
-        return out
+        columns = self._columns
+        topics, keys = self._written
+        columns["topics"].frombytes(_encoder.encode_lines(self.topics[topics:]))
+        columns["keys"].frombytes(_encoder.encode_lines(self.keys[keys:]))
+        self._written = (len(self.topics), len(self.keys))
+        for name, code in WHOLE.items():
+            columns[name] = Column(code)
+        columns["landmarks"].frombytes(self.landmarks.sections()[0])
+        columns["edge.last"].extend(builder.last)
+        columns["key.last"].extend(builder.journal.last)
+        return columns
 
     def check(self) -> None:
         """Assert that the columns tell the same story. Cost: O(all)."""
@@ -384,4 +385,9 @@ class Lifetimes:
         for place, edge in enumerate(self.edges()):
             assert self.place_of(edge) == place, edge
             holds = self.holds_on(edge)
-            assert stretches(holds) == self.edge_spans(edge), edge
+            assert [hold.born for hold in holds] == sorted(hold.born for hold in holds), edge
+            assert all(hold.edge == edge for hold in holds), edge
+            assert stretches(holds) == self.edge_spans(edge) == self.spans_of([place])[0], edge
+        everywhere = self.spans_of(range(len(self.edges())))
+        assert everywhere == [self.edge_spans(edge) for edge in self.edges()]
+        assert sum(len(self.holds_on(edge)) for edge in self.edges()) == len(born), "a hold is in no chain"

@@ -107,7 +107,8 @@ def _there(evidence: Evidence, predicate: pr.There) -> list[Hold | Fact]:
 def _all(evidence: Evidence, noun: str) -> Iterable[tuple[int, int]]:
     """The stretches of each thing of a kind."""
     lifetimes = evidence.lifetimes
-    edges = {edge: lifetimes.edge_spans(edge) for edge in lifetimes.edges()} if noun in ("edges", "topics") else {}
+    known = lifetimes.edges() if noun in ("edges", "topics") else []
+    edges = dict(zip(known, lifetimes.spans_of(range(len(known))), strict=True))
     if noun == "edges":
         return chain.from_iterable(edges.values())
     if noun == "topics":

@@ -22,15 +22,17 @@ def start(
     """
     # -P: a json.py in the folder where a pipeline is started belongs to the pipeline
     command = [sys.executable, "-P", "-m", module, *arguments]
-    apart: dict[str, Any]
+    apart: dict[str, Any] = {}
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP  # type: ignore[attr-defined,unused-ignore]
         if nice:
             flags |= subprocess.BELOW_NORMAL_PRIORITY_CLASS  # type: ignore[attr-defined,unused-ignore]
-        apart = {"creationflags": flags}
+        apart["creationflags"] = flags
     else:
-        apart = {"start_new_session": True}
-    process = subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=stdout, env=environment, **apart)
+        apart["start_new_session"] = True
+    process: subprocess.Popen[bytes] = subprocess.Popen(
+        command, bufsize=0, stdin=subprocess.PIPE, stdout=stdout, env=environment, **apart
+    )
     if nice and sys.platform != "win32":
         with suppress(ProcessLookupError):  # it has ended already
             os.setpriority(os.PRIO_PROCESS, process.pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)

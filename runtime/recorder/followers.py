@@ -36,11 +36,20 @@ class Follower(NamedTuple):
     after_s: float = 0.0
 
 
+INDEX_KEEPER = Follower(
+    name="the index keeper",
+    module="ezmsg.ledger.projections.lifetimes.index_keeper",
+    without="the first look at this ledger may take longer",
+    nice=10,
+    after_s=1.0,  # a shorter recording is hardly long enough for an index, and its script has the machine to itself
+)
+
+
 class Followers:
     """The followers of one recording. None of them delays its end by more than END_TIMEOUT_S.
 
-    >>> page = Follower("the page", "ezmsg.ledger.tools.cli", "nobody sees it live", ("debug",), after_s=60.0)
-    >>> with Followers([page]) as followers:
+    >>> from ezmsg.ledger.runtime.recorder.followers import INDEX_KEEPER
+    >>> with Followers([INDEX_KEEPER]) as followers:
     ...     followers.start("monday.ledger")
     """
 

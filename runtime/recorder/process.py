@@ -83,9 +83,7 @@ class Recorder:
             command += ["--address", self._address]
         environment = {**os.environ}
         environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
-        process = child.start(
-            "ezmsg.ledger.runtime.server", command, stdout=subprocess.PIPE, environment=environment
-        )
+        process = child.start("ezmsg.ledger.runtime.server", command, stdout=subprocess.PIPE, environment=environment)
         self._process = process
         _started.add(self)
         assert process.stdout is not None

@@ -342,7 +342,7 @@ MUTANTS = (
     Mutant("index trusted blindly", indexed(another_history), (
         Patch(archive, "            if self.ledger.holds(index.head.place):\n", "            if True:\n"),)),
     Mutant("index with changed bytes trusted", indexed(changed_letter), (
-        Patch(index, "            if zlib.crc32(view) != found.crc:\n", "            if False:\n"),)),
+        Patch(index, "            if zlib.crc32(block) != crcs[number]:\n", "            if False:\n"),)),
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
 EDGES = {
@@ -34,6 +35,17 @@ async def main():
 
 asyncio.run(main())
 sys.exit(7)
+"""
+
+
+KEEPS_AT_ONCE = """
+import sys
+if any(each.startswith("ezmsg.ledger") or each.endswith("ezmsg-ledger") for each in sys.orig_argv):
+    from ezmsg.ledger.projections.lifetimes import archive
+    archive.SAVE_EVERY = 20
+    if sys.orig_argv[0] and "index_keeper" not in " ".join(sys.orig_argv):
+        from ezmsg.ledger.runtime.recorder import followers
+        followers.INDEX_KEEPER = followers.INDEX_KEEPER._replace(after_s=0.0)
 """
 
 
@@ -237,3 +249,20 @@ def _head(ledger: Path) -> int:
 def _is_dated(ledger: Path, name: str) -> bool:
     stem, date, time = ledger.stem.rsplit("-", 2)
     return stem == name and len(date) == 8 and len(time) == 6 and (date + time).isdecimal()
+
+
+@pytest.mark.parametrize("options", [[], ["--no-index"]])
+def test_the_index_is_kept_while_a_pipeline_is_recorded(desk: Any, options: list[str]) -> None:
+    """By a process that is told to be there at once, and to take a short recording for a long one."""
+    (desk.folder / "sitecustomize.py").write_text(KEEPS_AT_ONCE)
+    script = desk.folder / "many.py"
+    script.write_text(MANY_EDGES.replace("sys.exit(7)", "import time; time.sleep(1)"))
+    told = desk.do(
+        "ezmsg-ledger", "run", "-a", desk.free, "-l", "x.ledger", *options, script, PYTHONPATH=str(desk.folder)
+    )
+    assert told.code == 0, told.err
+    with Ledger.open(desk.folder / "x.ledger", "r") as ledger:
+        kept = standing(ledger.location, ledger.id)
+        assert kept == (None if options else (ledger.head, False))
+        assert len(Timeline(ledger).lifetimes.edges()) == 80
+    assert "index keeper" not in told.err

@@ -14,7 +14,7 @@ from ezmsg.ledger.metadata import (
     SettingsSchemaMetadata,
     UnitMetadata,
 )
-from ezmsg.ledger.projections.lifetimes import archive, builder
+from ezmsg.ledger.projections.lifetimes import archive, builder, column
 from ezmsg.ledger.values import Form, freeze
 
 TOPICS = ("A", "B", "C", "D", "E", "F")
@@ -328,4 +328,6 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder, "CHECK_EVERY", 10)
     monkeypatch.setattr(builder, "NOTE_EVERY", 10)
     monkeypatch.setattr(archive, "CHECK_EVERY", 10)
+    monkeypatch.setattr(column, "INTEGERS_SHIFT", 3)
+    monkeypatch.setattr(column, "BYTES_SHIFT", 6)
     monkeypatch.setattr(archive, "SAVE_EVERY", 20)

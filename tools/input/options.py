@@ -58,6 +58,7 @@ durability = option(
 )
 
 
+no_index = flag("--no-index", help="Keep no index beside the recording; the first look at a long one makes it.")
 debug = flag("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger).")
 
 
@@ -66,9 +67,11 @@ def at(help: str, default: str | None = "end") -> Callable[[F], F]:
     return option("--at", metavar="MOMENT", default=default, help=help)
 
 
-def followers(debug: bool) -> "list[Follower]":
+def followers(no_index: bool, debug: bool) -> "list[Follower]":
     """The followers of a recording, by its command's options. Raises CannotServe when the extra is not installed."""
-    found = []
+    from ezmsg.ledger.runtime.recorder.followers import INDEX_KEEPER
+
+    found = [] if no_index else [INDEX_KEEPER]
     if debug:
         from ezmsg.ledger.tools.debugger.process import debugger
 

@@ -114,12 +114,11 @@ class Ways:
     def _changes(self, ahead: set[str], beyond: set[str], until: int) -> list[tuple[int, bool, EdgeKey]]:
         """The comings and goings of edges from ``ahead`` to ``beyond``, up to event ``until``, in order."""
         changes: list[tuple[int, bool, EdgeKey]] = []
-        spans_of, links = self._lifetimes.spans_of, self._links
-        pieces = [
-            (edge, union((*spans_of(place), *links[edge])) if edge in links else spans_of(place))
-            for place, edge in enumerate(self._lifetimes.edges())
-            if edge[0] in ahead and edge[1] in beyond
-        ]
+        links = self._links
+        edges = self._lifetimes.edges()
+        places = [place for place, edge in enumerate(edges) if edge[0] in ahead and edge[1] in beyond]
+        pieces = [(edges[place], spans) for place, spans in zip(places, self._lifetimes.spans_of(places), strict=True)]
+        pieces = [(edge, union((*spans, *links[edge])) if edge in links else spans) for edge, spans in pieces]
         pieces += [
             (edge, spans)
             for edge, spans in links.items()

@@ -8,6 +8,7 @@ import msgspec
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.records import EndpointRecord
+from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
@@ -34,6 +35,7 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "started": state.runs[live.run].started,
         "now": now,
         "clocks": _clocks(hub),
+        "index": _index(live.ledger),
         "rate": round(hub.pulse.events_per_second, 3),
         "sessions": len(state.sessions),
         "processes": len(state.processes),
@@ -64,6 +66,12 @@ def _bytes(ledger: Ledger) -> int | None:
         return ledger.bytes_on_disk
     except (LedgerError, OSError):
         return None
+
+
+def _index(ledger: Ledger) -> dict[str, Any] | None:
+    """How far the ledger's index is, and whether a process keeps it; None when it has none."""
+    found = standing(ledger.location, ledger.id)
+    return None if found is None else found._asdict()
 
 
 def _clocks(hub: Hub) -> dict[str, Any] | None:

@@ -91,5 +91,5 @@ def test_taking_stretches_of_one_time_is_as_good_as_noting_each(runs: list[tuple
         assert getattr(taken, name) == getattr(noted, name), name
     assert [taken.seq_at(time) for time in range(11)] == [noted.seq_at(time) for time in range(11)]
     data, *columns = taken.sections()
-    kept = Landmarks.load(data, *(memoryview(column) for column in columns), taken.seq)
+    kept = Landmarks.load(data, *(column.copy() for column in columns), taken.seq)
     assert (kept.sections(), kept.seq) == (taken.sections(), taken.seq)

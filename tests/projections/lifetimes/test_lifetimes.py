@@ -10,7 +10,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes import builder
+from ezmsg.ledger.projections.lifetimes import builder, column
+from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 
@@ -22,13 +23,23 @@ def notes_often() -> Any:
         patch.setattr(builder, "NOTE_EVERY", 8)
         patch.setattr(builder, "CHECK_EVERY", 16)
         patch.setattr(builder, "CHECK_BYTES", 10**6)
+        patch.setattr(column, "INTEGERS_SHIFT", 2)
+        patch.setattr(column, "BYTES_SHIFT", 5)
         yield
 
 
 def reread(told: Lifetimes) -> Lifetimes:
     """The same lifetimes, out of the bytes of an index."""
-    sections = {name: memoryview(bytes(memoryview(data).cast("B"))) for name, data in told.sections().items()}
-    return Lifetimes(sections.__getitem__, told.seq)
+    blocks = {}
+    for name, kept in told.sections().items():
+        data = [memoryview(kept.block(number)).tobytes() for number in range(kept.blocks)]
+        blocks[name] = (kept.code, len(kept), data)
+
+    def source(name: str) -> Column:
+        code, rows, data = blocks[name]
+        return Column(code, lambda number: memoryview(data[number]).cast(code), rows)
+
+    return Lifetimes(source, told.seq)
 
 
 def compare(told: Lifetimes, state: GraphState, since: bool = True) -> None:

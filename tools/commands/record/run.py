@@ -43,6 +43,7 @@ class CannotRun(exits.Misuse):
 @listening_address
 @options.durability
 @flag("--module", "-m", help="SCRIPT is the name of a module.")
+@options.no_index
 @options.debug
 def run(
     script: Sequence[str],
@@ -50,6 +51,7 @@ def run(
     address: str | None,
     durability: Durability,
     module: bool,
+    no_index: bool,
     debug: bool,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
@@ -66,7 +68,7 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    followers = Followers(options.followers(debug))
+    followers = Followers(options.followers(no_index, debug))
     wanted = address_or_default(address)
     new = ledger is None or not os.path.lexists(ledger)
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)

@@ -59,6 +59,7 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 )
 @option("--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.")
 @flag("--compress", help="Compress sealed segments (extra: zstd).")
+@options.no_index
 @options.debug
 def serve(
     ledger: Path | None,
@@ -71,6 +72,7 @@ def serve(
     rotate: Sequence[str],
     keep: str | None,
     compress: bool,
+    no_index: bool,
     debug: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
@@ -87,7 +89,7 @@ def serve(
     """
     rotation = rotation_of(rotate, keep, compress)
     wanted = address_or_default(address)
-    followers = Followers(options.followers(debug))
+    followers = Followers(options.followers(no_index, debug))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer

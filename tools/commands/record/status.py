@@ -109,10 +109,15 @@ def _recording(answer: dict[str, Any]) -> list[Row]:
         disk = "all of it on the disk"
     else:
         disk = f"{count(lag, 'event')} not yet on the disk, for {span_text(answer['lag'])}"
-    return [
+    rows = [
         Row("ledger", f"seq {answer['seq']}, {answer['rate']:.1f} events/s, {size}"),
         Row("durability", f"{answer['durability']}, {disk}"),
     ]
+    index = answer.get("index")  # not told by a recorder of an earlier version
+    if index is not None:
+        keeper = "kept" if index["kept"] else "nobody keeps it"
+        rows.append(Row("index", f"up to seq {index['seq']}, {keeper}"))
+    return rows
 
 
 def _clients(answer: dict[str, Any]) -> list[Row]:

@@ -169,7 +169,7 @@ class Columns:
         columns: dict[str, tuple[str, bytes]], name: str, lifetimes: Lifetimes, rows: Sequence[int]
     ) -> None:
         for part in ("key", "born", "died"):
-            column = lifetimes.column(f"fact.{part}")
+            column = lifetimes.column(f"fact.{part}")[:]  # one beside the other: that is faster
             words = array("I", [min(column[row], LASTS) for row in rows])
             columns[f"{name}.{part}"] = ("u32", _octets(words))
 
@@ -235,7 +235,7 @@ def _packed(head: dict[str, Any], columns: dict[str, tuple[str, bytes]]) -> byte
 def _low(column: Any, start: int) -> bytes:
     """The low words of an 8-byte column from a row on, little-endian. Cost: O(rows), in C."""
     if sys.byteorder == "little":
-        return memoryview(column).cast("B").cast("I")[start * 2 :: 2].tobytes()
+        return memoryview(column[start:]).cast("B").cast("I")[::2].tobytes()
     return _octets(array("I", [min(each, LASTS) for each in column[start:]]))
 
 
@@ -246,7 +246,7 @@ def _words(column: Any, start: int) -> bytes:
 
 def _octets(column: Any, start: int = 0) -> bytes:
     """A column's bytes from a row on, little-endian."""
-    view = memoryview(column)[start:]
+    view = memoryview(column[start:])
     if sys.byteorder == "little":
         return view.tobytes()
     swapped = array(view.format, view)
