@@ -43,18 +43,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where ledgers and tables are written: choose the disk to measure (default: %(default)s)",
     )
     parser.add_argument("--rounds", type=int, help=f"turns that each contender gets (default: {ROUNDS})")
+    parser.add_argument(
+        "--against", metavar="REV", help="measure this build beside that of a commit, in environments made for both"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it works, measures nothing")
     options = parser.parse_args(arguments)
     if options.write is not None and options.only:
         parser.error("--write is for the whole report: leave --only out")
     if options.into is not None and not options.only:
         parser.error("--into is for sections by themselves: name them with --only")
+    if options.against and (options.only or options.write or options.into):
+        parser.error("--against has a report of its own: leave --only, --write and --into out")
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds is at least 1")
     if (much := busy()) is not None and not options.quick:
         say(f"The load average is {much:.1f}: others are using this machine, so take these figures as provisional.")
     options.folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(options.folder, options.quick, options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS))
+    if options.against:
+        from benchmarks import against
+
+        try:
+            section = _dated(lambda setting: against.run(options.against, setting), setting)
+        except ValueError as error:
+            parser.error(str(error))
+        print(report.compared(section, setting), end="")
+        return 0
     wanted = options.only or BENCHMARKS.keys() - ONLY_WHEN_ASKED
     sections = [_dated(run, setting) for name, run in BENCHMARKS.items() if name in wanted]
     text = report.write(sections, setting)

@@ -13,7 +13,7 @@ from benchmarks.workload import batches, events
 from ezmsg.ledger.events import Event
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.disk import OS_DISK
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.structural import COMMIT_PREFIX
 
 ABOUT = """\

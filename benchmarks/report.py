@@ -55,6 +55,13 @@ def _part(section: Section) -> str:
     return "\n\n".join([f"## {section.title}", section.about, table(section.columns, section.rows)])
 
 
+def compared(section: Section, setting: Setting) -> str:
+    """The table of one build beside another, with the machine that it was taken on."""
+    facts = [*machine.describe(setting.folder), ("rounds", str(setting.rounds))]
+    parts = [f"# {section.title}", *([QUICK] if setting.quick else []), section.about, table(("", ""), facts)]
+    return "\n\n".join([*parts, table(section.columns, section.rows)]) + "\n"
+
+
 def _aims(sections: Iterable[Section], judge: bool) -> str:
     return table(("", "aim", "measured", ""), _rows(sections, judge))
 

@@ -1,12 +1,35 @@
-"""The facts: typed events, their codec, and the append-only log."""
+"""The facts: typed events, their codec, and the append-only log.
 
-from ezmsg.ledger import errors, events
-from ezmsg.ledger import metadata as _metadata  # registers the models, so that values.thaw knows them
+Each name is imported when it is first asked for: a command that only starts a recorder reads no ledger.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ezmsg.ledger._version import __version__
-from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.storage.flusher import Durability
-from ezmsg.ledger.storage.verify import Verification
+
+if TYPE_CHECKING:
+    from ezmsg.ledger import errors, events
+    from ezmsg.ledger.errors import LedgerError
+    from ezmsg.ledger.log import Ledger, LedgerReader
+    from ezmsg.ledger.storage.durability import Durability
+    from ezmsg.ledger.storage.verify import Verification
 
 __all__ = ["Durability", "Ledger", "LedgerError", "LedgerReader", "Verification", "__version__", "errors", "events"]
-del _metadata
+
+_HOMES = {
+    "Durability": "storage.durability",
+    "Ledger": "log",
+    "LedgerError": "errors",
+    "LedgerReader": "log",
+    "Verification": "storage.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "events"):
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found

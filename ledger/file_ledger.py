@@ -16,8 +16,8 @@ from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.lock.lock import WriterLock, is_written, network_file_system
 from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import Disk, sync_file
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import closing_handle, create, explained
-from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
 from ezmsg.ledger.storage.open_file import LedgerFile, Start
 from ezmsg.ledger.storage.reader import Reader, Stop, pause

@@ -10,8 +10,8 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import explained
-from ezmsg.ledger.storage.flusher import Durability
 from ezmsg.ledger.storage.open_file import Sealed, Since, Start
 from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place

@@ -12,7 +12,7 @@ from ezmsg.ledger.folder.segments import Segments, number_of
 from ezmsg.ledger.lock.lock import WriterLock
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.header import check_states
 from ezmsg.ledger.storage.open_file import Sealed, Since
 from ezmsg.ledger.storage.reader import Reader

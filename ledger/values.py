@@ -320,6 +320,10 @@ def _is_model_name(name: str) -> bool:
 def _thaw_model(name: str, fields: dict[str, Any]) -> Model | UnknownModel:
     cls = MODELS.get(name)
     if cls is None:
+        from ezmsg.ledger import metadata  # noqa: F401 - the models, which are made of what is here
+
+        cls = MODELS.get(name)
+    if cls is None:
         return UnknownModel(name, fields)
     known = {field: fields.pop(field) for field in model_fields(cls) if field in fields}
     return cls(**known, extra=fields)

@@ -31,6 +31,10 @@ HEAD_MAX = 64 * 1024
 """Bytes of the answer in which a recorder says where it records to."""
 
 
+BACKLOG = 1024
+"""Connections that may wait to be accepted: a system of many units starts all at once."""
+
+
 class CannotListen(LedgerError):
     """An address is malformed or taken, or belongs to another machine."""
 
@@ -77,6 +81,23 @@ def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | No
         f"LISTENING ON {where}: {who} can change the graph at port {port}, and read all settings. "
         "Nothing is encrypted, and nobody is asked who they are."
     )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address: who connects waits until somebody accepts. Raises CannotListen."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ezmsg does
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except UnicodeError as error:  # a host name that cannot even be asked for
+        listening.close()
+        raise cannot_listen(host, port, socket.gaierror(str(error))) from error
+    except OSError as error:
+        listening.close()
+        raise cannot_listen(host, port, error) from error
+    return listening
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> CannotListen:

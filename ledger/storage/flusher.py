@@ -9,18 +9,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
 
 T = TypeVar("T")
-
-Durability: TypeAlias = Literal["commit", "interval", "none"]
-"""When an append is acknowledged: on the disk, given to the system (and synced within 50 ms), given to the system."""
 
 INTERVAL_S = 0.035
 """From the first unsynced write to the sync at level ``interval``: leaves a slow disk 15 of the 50 ms to finish."""

@@ -14,7 +14,8 @@ from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerLock
 from ezmsg.ledger.events import Event
 from ezmsg.ledger.lock.lock import WriterLock
 from ezmsg.ledger.storage.disk import Disk, write_all
-from ezmsg.ledger.storage.flusher import Durability, Flusher
+from ezmsg.ledger.storage.durability import Durability
+from ezmsg.ledger.storage.flusher import Flusher
 from ezmsg.ledger.storage.recovery import Opened
 from ezmsg.ledger.storage.scan import Hash, Place, hash_file
 from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp

@@ -15,10 +15,12 @@ def start(
     stdout: int | IO[Any],
     environment: dict[str, str] | None = None,
     nice: int = 0,
+    handed: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start ``python -m module`` with a pipe as its standard input; the terminal's Ctrl-C does not reach it.
 
-    ``nice``: by how much it gives way to others (0 to 19; Windows knows one such step). Raises OSError.
+    ``nice``: by how much it gives way to others (0 to 19; Windows knows one such step). ``handed``: descriptors that it
+    inherits, not on Windows. Raises OSError.
     """
     # -P: a json.py in the folder where a pipeline is started belongs to the pipeline
     command = [sys.executable, "-P", "-m", module, *arguments]
@@ -29,7 +31,7 @@ def start(
             flags |= subprocess.BELOW_NORMAL_PRIORITY_CLASS  # type: ignore[attr-defined,unused-ignore]
         apart["creationflags"] = flags
     else:
-        apart["start_new_session"] = True
+        apart |= {"start_new_session": True, "pass_fds": handed}
     process: subprocess.Popen[bytes] = subprocess.Popen(
         command, bufsize=0, stdin=subprocess.PIPE, stdout=stdout, env=environment, **apart
     )

@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any, get_args
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import ADDRESS_ENV
+from ezmsg.ledger.runtime.address import ADDRESS_ENV, CannotListen, listening_socket, parse_address
 from ezmsg.ledger.runtime.recorder import child
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -66,41 +66,66 @@ class Recorder:
         self.address = ""
         self.location = ""
         self.run = 0
-        """The seq of the event with which its run began."""
+        """The seq of the event with which its run began; 0 until it is ready."""
+        self.failure: RecorderFailed | None = None
+        """What kept it from becoming ready after ``start`` had returned early."""
         self.unwritten = False
         """Whether the last events are lost, because they could not be written when it stopped."""
 
-    def start(self) -> "Recorder":
-        """Start it and return when it accepts connections. Raises RecorderFailed when it cannot, or runs already."""
+    def start(self, early: bool = False) -> "Recorder":
+        """Start it and return when it accepts connections. Raises RecorderFailed when it cannot, or runs already.
+
+        With ``early`` and a ledger without events, it returns as soon as that is open: programs that connect wait for
+        the server, which is there a moment later. Not on Windows, where no socket can be handed over.
+        """
         if self._process is not None:
             raise RecorderFailed(
                 f"{self.location} is being recorded to by this recorder already",
                 hint="Stop it first, or make another one.",
                 kind="LedgerLocked",
             )
-        command = [self._ledger, "--durability", self._durability]
-        if self._address is not None:
-            command += ["--address", self._address]
-        environment = {**os.environ}
-        environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
-        process = child.start("ezmsg.ledger.runtime.server", command, stdout=subprocess.PIPE, environment=environment)
-        self._process = process
+        process = self._process = self._started_process()
         _started.add(self)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        answer = json.loads(line) if line.strip() else {"error": "the recorder ended before it was ready", "kind": ""}
-        if "error" in answer:
+        try:
+            opened = _answer(process)
+            self.location = opened["ledger"]
+            ready = not (early and opened["new"] and self.address)
+            if ready:
+                self._is_ready(_answer(process))
+        except RecorderFailed:
             self.stop()
-            raise RecorderFailed(answer["error"], hint=answer.get("hint", ""), kind=answer["kind"])
-        self.address = answer["address"]
-        self.location = answer["ledger"]
-        self.run = int(answer["run"])
-        self._watcher = threading.Thread(target=self._watch, args=(process,), daemon=True)
+            raise
+        self._watcher = threading.Thread(target=self._watch, args=(process, ready), daemon=True)
         self._watcher.start()
         return self
 
-    def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+    def _started_process(self) -> "subprocess.Popen[bytes]":
+        command = [self._ledger, "--durability", self._durability]
+        environment = {**os.environ}
+        environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
+        start = partial(child.start, "ezmsg.ledger.runtime.server", stdout=subprocess.PIPE, environment=environment)
+        address = self._address or "127.0.0.1:0"
+        if sys.platform == "win32":
+            return start([*command, "--address", address])
+        try:
+            listening = listening_socket(*parse_address(address))
+        except CannotListen as error:
+            raise RecorderFailed(str(error), hint=error.hint, kind=type(error).__name__) from error
+        with listening:  # from here on it is the recorder's: when that dies, nobody listens
+            self.address = "{}:{}".format(*listening.getsockname())
+            return start([*command, "--socket", str(listening.fileno())], handed=[listening.fileno()])
+
+    def _is_ready(self, answer: dict[str, Any]) -> None:
+        self.address = answer["address"]
+        self.run = int(answer["run"])
+
+    def _watch(self, process: "subprocess.Popen[bytes]", ready: bool) -> None:
         assert process.stdout is not None
+        if not ready:
+            try:
+                self._is_ready(_answer(process))
+            except RecorderFailed as error:
+                self.failure = error
         process.stdout.read()  # it says no more: this returns when it ends
         code = process.wait()
         if self._process is process:
@@ -174,6 +199,18 @@ class Recorder:
             process.stdin.close()
             process.stdout.close()
             process.returncode = 0  # not a child of this process: nobody here waits for it
+
+
+def _answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    """The next thing that a recorder says. Raises RecorderFailed when that is why it cannot go on, or it has died."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    answer: dict[str, Any] = (
+        json.loads(line) if line.strip() else {"error": "the recorder ended before it was ready", "kind": ""}
+    )
+    if "error" in answer:
+        raise RecorderFailed(answer["error"], hint=answer.get("hint", ""), kind=answer["kind"])
+    return answer
 
 
 def _say_number(recorder: int) -> None:

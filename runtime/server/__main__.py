@@ -1,7 +1,8 @@
 """The recorder's own process: a graph server that says when it is ready and ends when its parent lets go.
 
 Started by ``ezmsg.ledger.runtime.recorder``; people use ``ezmsg-ledger serve``. One JSON line on standard output says
-where it listens or why it does not. It stops when it is told to on standard input. When that ends before it is told,
+that the ledger is open, which is before the server is even imported, and another one where that listens; or why it goes
+no further. It stops when it is told to on standard input. When that ends before it is told,
 its parent was killed: then it stays until the script and all sessions are gone, so that it neither freezes a pipeline
 that goes on nor outlives it.
 """
@@ -10,15 +11,20 @@ import argparse
 import json
 import logging
 import signal
+import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.lock.lock import runs
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.recorder.process import UNWRITTEN, signal_name
-from ezmsg.ledger.runtime.server.server import GraphServer
-from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.runtime.server.server import GraphServer
+
+logger = logging.getLogger("ezmsg.ledger")
 
 DRAIN_TIMEOUT_S = 2.0
 """Time that clients which are still connected have to leave, so that their last commands are recorded."""
@@ -35,19 +41,55 @@ def main() -> int:
     """Serve until standard input ends; 1 when it could not be started, UNWRITTEN when its last events are lost."""
     parser = argparse.ArgumentParser(prog="python -m ezmsg.ledger.runtime.server")
     parser.add_argument("ledger")
-    parser.add_argument("--address", help="host:port; a free port when not given")
+    listening = parser.add_mutually_exclusive_group(required=True)
+    listening.add_argument("--address", help="host:port")
+    listening.add_argument("--socket", type=int, help="the descriptor of a socket that listens")
     parser.add_argument("--durability", default="interval")
     options = parser.parse_args()
     # A Ctrl-C is for the pipeline, which still needs its server to end well.
     signal.signal(signal.SIGINT, _ignore)
     signal.signal(signal.SIGTERM, _end)
-    logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    logger.setLevel(logging.WARNING)  # ezmsg's handler prints them
+    try:
+        ledger = _opened(options)
+        if ledger is None:
+            return 1
+        try:
+            return _serve(ledger, options)
+        finally:
+            _close(ledger)
+    except (BrokenPipeError, _Ended):  # before anything was recorded
+        return 0
+
+
+def _opened(options: argparse.Namespace) -> Ledger | None:
+    """The ledger, open; None when it cannot be opened. Either is said."""
+    try:
+        ledger = Ledger.open(options.ledger, durability=options.durability)
+    except (LedgerError, OSError) as error:
+        _say_why(error)
+        return None
+    _say(ledger=ledger.location, new=ledger.head == 0)
+    return ledger
+
+
+def _close(ledger: Ledger) -> None:
+    try:
+        ledger.close()  # again, perhaps: a server that had to open it anew has closed this one
+    except LedgerError as error:
+        logger.error("%s could not be closed in good order: %s", ledger.location, error)
+
+
+def _serve(ledger: Ledger, options: argparse.Namespace) -> int:
+    from ezmsg.ledger.runtime.server.server import GraphServer  # a third of a second, when nobody waits any more
+    from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
+
     raise_descriptor_limit()
-    server = GraphServer(options.ledger, name="recorder", durability=options.durability)
+    server = GraphServer(ledger, name="recorder")
     reason = "stopped"
     told: dict[str, Any] = {}
     try:
-        if not _start(server, options.address or "127.0.0.1:0"):
+        if not _start(server, options):
             return 1
         for line in sys.stdin.buffer:
             told |= json.loads(line)
@@ -68,22 +110,29 @@ def main() -> int:
     return UNWRITTEN if server.live is not None and server.live.degraded is not None else 0
 
 
-def _start(server: GraphServer, address: str) -> bool:
+def _start(server: "GraphServer", options: argparse.Namespace) -> bool:
     """Start it, and say where it listens or why it does not."""
     try:
-        server.start_at(address)
-    except LedgerError as error:
-        _say(error=str(error), hint=error.hint, kind=type(error).__name__)
-        return False
-    except OSError as error:
-        _say(error=f"the system refused: {error.filename}: {error.strerror}", hint="", kind=OSError.__name__)
+        if options.socket is None:
+            server.start_at(options.address)
+        else:
+            server.start(listening=socket.socket(fileno=options.socket))
+    except (LedgerError, OSError) as error:
+        _say_why(error)
         return False
     assert server.live is not None
-    _say(address=str(server.address), ledger=server.live.ledger.location, run=server.live.run)
+    _say(address=str(server.address), run=server.live.run)
     return True
 
 
-def _outlive(server: GraphServer, script: int | None) -> None:
+def _say_why(error: LedgerError | OSError) -> None:
+    if isinstance(error, LedgerError):
+        _say(error=str(error), hint=error.hint, kind=type(error).__name__)
+    else:
+        _say(error=f"the system refused: {error.filename}: {error.strerror}", hint="", kind=OSError.__name__)
+
+
+def _outlive(server: "GraphServer", script: int | None) -> None:
     """Return when the script and all clients of a pipeline that lost its runner have been gone for a while."""
     seen = time.monotonic()
     while server.is_alive() and time.monotonic() - seen < ALONE_S:
@@ -92,7 +141,7 @@ def _outlive(server: GraphServer, script: int | None) -> None:
         time.sleep(ALONE_POLL_S)
 
 
-def _drain(server: GraphServer) -> None:
+def _drain(server: "GraphServer") -> None:
     deadline = time.monotonic() + DRAIN_TIMEOUT_S
     while server.is_alive() and server.clients and time.monotonic() < deadline:
         time.sleep(DRAIN_POLL_S)

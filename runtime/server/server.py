@@ -20,7 +20,7 @@ from ezmsg.core.netprotocol import (
 
 from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import LEDGER_ENV, Ledger
-from ezmsg.ledger.runtime.address import beyond_loopback, cannot_listen, parse_address
+from ezmsg.ledger.runtime.address import BACKLOG, beyond_loopback, cannot_listen, parse_address
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Rotation, Rotator
 from ezmsg.ledger.runtime.server.clients import endpoints, single_commands, streams
@@ -34,7 +34,7 @@ from ezmsg.ledger.runtime.server.wire.admission import Admission, Limits, Place,
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.listener import Listener
 from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed, encode_str
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -42,9 +42,6 @@ OPENER_TIMEOUT_S = 60.0
 """Time that a connection may stay silent before it says what it is: ezmsg's publishers take a few round trips."""
 
 SIBLINGS_MAX = 1000
-
-BACKLOG = 1024
-"""Connections that may wait to be accepted: a system of many units starts all at once."""
 
 TEND_S = 0.25
 """Time between two looks after the ledger: whether the disk still takes what it is given, and the time of the lock
@@ -127,8 +124,8 @@ class GraphServer(threading.Thread):
         """The number of sessions and backend processes that are connected. May be read from any thread."""
         return 0 if self.live is None else len(self.live.state.sessions) + len(self.live.state.processes)
 
-    def start(self, address: AddressType | None = None) -> None:
-        """Open the ledger, bind, and return when connections are accepted.
+    def start(self, address: AddressType | None = None, listening: socket.socket | None = None) -> None:
+        """Open the ledger, bind (or take a socket that listens), and return when connections are accepted.
 
         Without an address it takes the first free port from ``$EZMSG_SERVER_PORT_START`` (10000), as ezmsg does. Raises
         OSError when the address cannot be bound, NoMetrics when that of the metrics cannot, LedgerError when the ledger
@@ -136,7 +133,9 @@ class GraphServer(threading.Thread):
         """
         if self.ident is not None:
             raise RuntimeError("a graph server can be started only once; make another one")
-        if address is None:
+        if listening is not None:
+            self._socket = listening
+        elif address is None:
             first = int(os.environ.get(SERVER_PORT_START_ENV, SERVER_PORT_START_DEFAULT))
             self._socket = create_socket(start_port=first)
         else:

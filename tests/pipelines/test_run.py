@@ -266,3 +266,50 @@ def test_the_index_is_kept_while_a_pipeline_is_recorded(desk: Any, options: list
         assert kept == (None if options else (ledger.head, False))
         assert len(Timeline(ledger).lifetimes.edges()) == 80
     assert "index keeper" not in told.err
+
+
+LOOKS_AT_ONCE = """
+import os, socket, sys
+with open(sys.argv[1], "rb") as ledger:
+    assert b'"type":"ledger.header"' in ledger.readline()
+host, _, port = os.environ["EZMSG_GRAPHSERVER_ADDR"].partition(":")
+with socket.create_connection((host, int(port)), 60) as early:
+    assert int.from_bytes(early.recv(8), "little") < 64
+print("greeted")
+"""
+
+
+def test_no_line_of_the_script_runs_before_the_ledger_is_open(desk: Any) -> None:
+    """The server may come a moment later: who connects is let in then."""
+    script = desk.folder / "looks.py"
+    script.write_text(LOOKS_AT_ONCE)
+    told = desk.do("ezmsg-ledger", "run", "-a", desk.free, "-l", "x.ledger", script, "x.ledger")
+    assert (told.code, told.out) == (0, "greeted\n"), told.err
+
+
+HAS_NO_SERVER = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ezmsg.ledger.runtime.server.server":
+            raise ImportError("broken on purpose")
+if "ezmsg.ledger.runtime.server" in sys.orig_argv:
+    sys.meta_path.insert(0, Missing())
+"""
+
+
+def test_a_recorder_that_fails_after_the_script_has_begun_is_said(desk: Any) -> None:
+    (desk.folder / "sitecustomize.py").write_text(HAS_NO_SERVER)
+    script = desk.folder / "waits.py"
+    script.write_text("import sys, time\ntime.sleep(float(sys.argv[1]))\nsys.exit(5)\n")
+    command = ("ezmsg-ledger", "run", "-a", desk.free, "-l", "x.ledger", script, "4")
+    told = desk.do(*command, PYTHONPATH=str(desk.folder))
+    assert told.code == 5
+    assert "ezmsg-ledger: the recorder ended before it was ready" in told.err
+    assert "THE RECORDER HAS ENDED (exit code 1): NOTHING IS RECORDED" in told.err
+    # where there is a history already, the script waits for all of it to be read: so it does not even begin
+    with Ledger.open(desk.folder / "x.ledger") as ledger:
+        ledger.append([ev.Mark(name="before")])
+    told = desk.do(*command, PYTHONPATH=str(desk.folder))
+    assert told.code != 5
+    assert "NOTHING IS RECORDED" not in told.err

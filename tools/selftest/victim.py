@@ -12,7 +12,7 @@ from typing import cast
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 
 SIZES = (1, 1, 40, 300, 5_000, 1, 90_000)
 """Bytes of the marks, in turns: within a sector, across some, across pieces of a reader."""

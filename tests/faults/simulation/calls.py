@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 
 from .faults import ERRORS, Fault
 

@@ -12,7 +12,8 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.input.location import shortened, unnamed
+from ezmsg.ledger.tools.input.location import shortened
+from ezmsg.ledger.tools.input.new_ledger import unnamed
 
 Run = Callable[..., Any]
 

@@ -10,18 +10,16 @@ from types import FrameType
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, CannotListen
 from ezmsg.ledger.runtime.recorder.followers import Followers
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed, exit_text, signal_name
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
-from ezmsg.ledger.tools.input.location import give_back, shortened, unnamed
+from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import report
-from ezmsg.ledger.tools.text.run_summary import summarise
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
@@ -74,12 +72,12 @@ def run(
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
 
     def tell_death(code: int) -> None:
-        _tell_death(code)
+        _tell_death(code, recorder.failure)
         followers.end()
 
     recorder = Recorder(location, wanted, durability, tell_death)
     try:
-        recorder.start()
+        recorder.start(early=True)
     except RecorderFailed as error:
         if ledger is None:
             give_back(location)
@@ -113,6 +111,8 @@ def _refuse_unless_runnable(script: str) -> None:
     if path.is_dir() and not (path / "__main__.py").is_file():
         raise CannotRun(f"{script} is a folder", hint=WANTED)
     if not path.exists():
+        from ezmsg.ledger.projections.questions.name_hints import did_you_mean
+
         beside = [each.name for each in path.parent.glob("*.py")]
         hint = did_you_mean(path.name, beside, before=script[: -len(path.name)])
         raise CannotRun(f"there is no script {script}", hint=hint or WANTED)
@@ -183,6 +183,9 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder, new: bo
             "What is in it:",
             file=sys.stderr,
         )
+    from ezmsg.ledger.tools.input.location import shortened  # now that nobody waits for the script any more
+    from ezmsg.ledger.tools.text.run_summary import summarise
+
     failed = f"ended with exit code {code}" if code > 0 else "was ended" if code < 0 else ""
     try:
         recorded = summarise(recorder.location, recorder.run, sys.stderr, NOTHING_OF_A_SCRIPT, failed)
@@ -194,8 +197,10 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder, new: bo
         report(str(error), error.hint)
 
 
-def _tell_death(code: int) -> None:
+def _tell_death(code: int, failure: RecorderFailed | None) -> None:
     """Said as soon as it happens: a long experiment can still be stopped."""
+    if failure is not None:
+        report(str(failure), failure.hint)
     print(
         f"ezmsg-ledger: THE RECORDER HAS ENDED ({exit_text(code)}): NOTHING IS RECORDED from here on. The script "
         "goes on as far as it can without a graph server.",

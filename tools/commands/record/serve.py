@@ -15,12 +15,12 @@ import click
 from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, EVERYWHERE, PORT_MAX, CannotListen
 from ezmsg.ledger.runtime.recorder.followers import Followers
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
-from ezmsg.ledger.tools.input.location import give_back, unnamed
+from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.text.run_summary import summarise
 

@@ -14,7 +14,7 @@ from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import publisher_notices as notices_module
 from ezmsg.ledger.runtime.server.server import GraphServer
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.flusher import Durability
+from ezmsg.ledger.storage.durability import Durability
 from tests.runtime.server.conftest import Serve
 from tests.runtime.server.examined import ANSWER_S, in_loop
 from tests.runtime.server.raw import (
