@@ -78,7 +78,11 @@ def survey(disk: Disk, path: str) -> Survey:
     True
     """
     if disk.kind(path) != "folder":
-        with LedgerFile(disk, path) as file:
+        try:
+            opened = LedgerFile(disk, path)
+        except DamagedLedger as error:
+            raise _unsavable(disk, [path], str(error)) from error
+        with opened as file:
             end, why, _ = _look(file, None)
             return _surveyed(disk, path, file.header.id, (), end, why, [path])
     segments = Segments(disk, path)
@@ -111,7 +115,7 @@ def _survey_folder(segments: Segments, numbers: range) -> Survey:
             break
         before = found
     if last is None:
-        raise DamagedLedger(f"{paths[numbers[0]]}: {why}", offset=0, seq=0, hint=_NOTHING_HINT)
+        raise _unsavable(segments.disk, list(paths.values()), why)
     rest = [paths[number] for number in numbers if number >= last.number]
     return _surveyed(segments.disk, segments.path, id_, tuple(whole), last, why, rest)
 
@@ -153,7 +157,7 @@ def _surveyed(
 ) -> Survey:
     """The survey of a ledger whose sound part ends at ``end`` in the first of the files ``rest``."""
     if not end.offset:
-        raise DamagedLedger(f"{path}: {why}", offset=0, seq=0, hint=_NOTHING_HINT)
+        raise _unsavable(disk, list(rest), f"{path}: {why}")
     if not why:
         rest = ()
     behind = _Behind(end.seq)
@@ -167,7 +171,7 @@ def _surveyed(
                 sizes.append(file.size - begin)
                 if not index and damage_after(file.disk, file.handle, name, sound):
                     damage = "damaged"
-                behind.read(file, begin)
+                behind.read(file.disk, file.handle, begin, file.size)
         except LedgerError:  # not even its beginning can be read
             if len(sizes) <= index:
                 sizes.append(size_of(disk, name))
@@ -190,7 +194,22 @@ def _surveyed(
     )
 
 
-_NOTHING_HINT = "Nothing can be saved from the beginning on. The lines in it are JSON: what can be read is still there."
+def _unsavable(disk: Disk, paths: Sequence[str], why: str) -> DamagedLedger:
+    """The error for a ledger of which not even the beginning is sound: it says how much can still be read in it."""
+    behind = _Behind(0)
+    for path in paths:
+        with closing_handle(disk, disk.open(path)) as handle:
+            behind.read(disk, handle, 0, disk.size(handle))
+    if behind.events:
+        events = "1 event" if behind.events == 1 else f"{behind.events:,} events"
+        why += f"; {events} can still be read in its lines, from seq {behind.first} on"
+    return DamagedLedger(why, offset=0, seq=0, hint=_NOTHING_HINT)
+
+
+_NOTHING_HINT = (
+    "Nothing can be saved from the beginning on, for nothing proves it. Keep it: its lines are JSON, which grep and jq "
+    "read."
+)
 
 
 class _Behind:
@@ -203,8 +222,8 @@ class _Behind:
         self._lines = 0
         self._shown = 0
 
-    def read(self, file: LedgerFile, begin: int) -> None:
-        for line in _lines(file, begin):
+    def read(self, disk: Disk, handle: int, begin: int, end: int) -> None:
+        for line in _lines(disk, handle, begin, end):
             self._lines += 1
             try:
                 entry: Any = codec.decode_line(line)
@@ -223,10 +242,10 @@ class _Behind:
                     self.last = max(self.last, entry.seq)
 
 
-def _lines(file: LedgerFile, begin: int) -> Iterator[bytes]:
-    """The whole lines from an offset on, without their newlines; what is too long to be one is passed over."""
+def _lines(disk: Disk, handle: int, begin: int, end: int) -> Iterator[bytes]:
+    """The whole lines of a file from an offset on, without newlines; what is too long to be one is passed over."""
     rest = bytearray()
-    for view in Window(file.disk, file.handle).ranges(begin, file.size):
+    for view in Window(disk, handle).ranges(begin, end):
         rest += view
         *whole, rest = rest.split(b"\n")
         yield from map(bytes, whole)

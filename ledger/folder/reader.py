@@ -75,7 +75,8 @@ class FolderReader:
                     self._check_whole(file, reached)
             except (DamagedLedger, NotALedger) as error:
                 more = "" if number == numbers[-1] else _LATER_HINT.format(f"segment {number}")
-                told = DamagedLedger(str(error), offset=place.offset, seq=place.seq, hint=f"{_DAMAGE_HINT}{more}")
+                hint = _DAMAGE_HINT if place.seq else error.hint
+                told = DamagedLedger(str(error), offset=place.offset, seq=place.seq, hint=f"{hint}{more}")
                 return _Break(number, place, told)
             except LogError:  # it was dropped since, or something else keeps it from being read: reading says what
                 reached = None

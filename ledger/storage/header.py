@@ -153,12 +153,19 @@ def _end_of(disk: Disk, handle: int) -> bytes:
     return read_at(disk, handle, max(0, disk.size(handle) - HEADER_MAX), HEADER_MAX)
 
 
+_HEADER_HINT = (
+    "Without that line nothing after it is proven, so none of it is shown. Keep it: `repair` says how much can still "
+    "be read in its lines, which are JSON."
+)
+
+
 def _not_a_ledger(path: str, data: bytes, end: bytes) -> LogError:
     """The words for a file that begins with ``data`` and ends in ``end``: a ledger once, if lines of one show."""
     if any(b"\n" + STRUCTURAL_PREFIX in piece or piece.startswith(COMMIT_PREFIX) for piece in (data, end)) or (
         data.startswith(HEADER_PREFIX) and COMMIT_PREFIX in data
     ):
-        return DamagedLedger(f"{path} is damaged at offset 0: its first line is not the header", offset=0, seq=0)
+        problem = f"{path} is damaged at offset 0: its first line is not the header"
+        return DamagedLedger(problem, offset=0, seq=0, hint=_HEADER_HINT)
     if data.startswith(HEADER_PREFIX):
         return NotALedger(
             f"{path} is not a ledger: its header line is incomplete or malformed",

@@ -152,6 +152,7 @@ def test_a_runner_killed_before_the_first_session(desk: Any) -> None:
     program.until("heard 20")
     os.kill(script_pid(ledger), signal.SIGINT)
     assert desk.follow(ledger, lambda event: isinstance(event, ev.ServerStopped)).reason == "orphaned"
+    desk.poll(lambda: not _runs(run_pid(ledger)), "the recorder ends, which seals the ledger")
     assert desk.account(ledger).sessions == [("CLOCK", "closed")]
 
 

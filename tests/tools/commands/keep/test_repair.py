@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -156,10 +157,37 @@ def test_what_nothing_can_be_saved_of(run: Run, path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"synced":0', b'"synced":1', 1))
     answer = run("repair", path)
     assert answer.code == exits.DAMAGED
-    assert "hint: Nothing can be saved from the beginning on." in answer.err
+    assert "hint: Nothing can be saved from the beginning on" in answer.err
     path.write_bytes(b"Dear diary")
     assert run("repair", path).code == exits.NOT_A_LEDGER
     assert sorted(os.listdir(path.parent)) == ["run.ledger", "run.ledger.lock"]
+
+
+@pytest.mark.parametrize("shape", ["file", "sole segment", "segment before another"])
+def test_a_damaged_header_is_said_plainly(run: Run, night: Any, tmp_path: Path, shape: str) -> None:
+    """Nothing proves what follows, so no command shows any of it; but nobody is told that there is nothing."""
+    path = file = tmp_path / "night.ledger"
+    shutil.copy(night.path, path)
+    if shape != "file":
+        assert run("rotate", path).code == exits.OK
+        file = path / "000001.ledger"
+        if shape == "sole segment":
+            (path / "000002.ledger").unlink()
+    file.write_bytes(file.read_bytes().replace(b"ledger.header", b"ledger.headdr", 1))
+    for name in ("log", "show", "sessions", "verify"):
+        answer = run(name, path)
+        assert answer.code == exits.DAMAGED, answer
+        assert "its first line is not the header" in answer.err + answer.out
+        if name != "verify" or shape != "segment before another":
+            assert "What comes before the damage can be read" not in answer.err
+            assert "none of it is shown. Keep it: `repair` says how much can still be read" in answer.err
+        assert ("move all up to segment 1 elsewhere" in answer.err) == (
+            shape == "segment before another" and name != "verify"
+        )
+    told = run("repair", path)
+    assert told.code == exits.DAMAGED
+    assert "; 49 events can still be read in its lines, from seq 1 on\n" in told.err
+    assert told.err.count(str(file)) == 1
 
 
 @pytest.mark.parametrize("name", ["run-repaired.ledger", "run-repaired.ledger.new"])
