@@ -26,6 +26,7 @@ from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.storage.writer import Writer
 from ezmsg.ledger.structural import Origin
+from ezmsg.ledger.wording import seqs_text
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -231,8 +232,8 @@ class FileLedger(OnDisk, Ledger):
         if self._owed:
             first, last = self.head + 1, self._writer.append(self._owed, None, True)[0].seq - 1
             self._owed = []
-            what = "the writer before ended while it could not write: seqs %d to %d are LOST"
-            logger.error(f"%s: {what}", self.location, first, last)
+            what = "the writer before ended while it could not write: what it gave out is LOST (%s)"
+            logger.error(f"%s: {what}", self.location, seqs_text(first, last))
         try:
             self.note(None)
         except OSError as error:  # it will be found again, and that nothing of it is owed any more

@@ -40,7 +40,7 @@ def fold(batches: Iterable[Sequence[Any]], projection: P) -> P:
     >>> ledger = Ledger.memory()
     >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
     >>> fold(ledger.read(), GraphState())
-    <GraphState at seq 1: 1 edges, 0 sessions, 0 processes, 0 components>
+    <GraphState at seq 1: 1 edge, 0 sessions, 0 processes, 0 components>
     """
     apply_batch = getattr(projection, "apply_batch", None)
     for batch in batches:

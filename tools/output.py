@@ -250,8 +250,3 @@ def listed(items: list[str], most: int, joint: str = ", ") -> str:
     if shown == len(items):
         return joint.join(items)
     return f"{joint.join(items[:shown])} and {len(items) - shown} more"
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 edge``, ``3 edges``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"

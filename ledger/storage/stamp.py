@@ -11,6 +11,7 @@ from ezmsg.ledger.errors import EventError, InvalidEvent
 from ezmsg.ledger.events import EVENT_TYPES, INT_MAX, INT_MIN, Event, Gap, Int64, MetadataRegistered
 from ezmsg.ledger.metadata import check_registered
 from ezmsg.ledger.storage.cursor import follows
+from ezmsg.ledger.wording import seqs_text
 
 FEW = 2
 """Events up to which each is converted by itself: a list costs as much as two before its first item."""
@@ -58,7 +59,7 @@ def _stamp_with_gaps(events: Sequence[Event], seq: int, time: int) -> list[Event
         if isinstance(event, Gap) and event.lost > 0:
             if event.first != seq or event.last < event.first:
                 raise InvalidEvent(
-                    f"a gap of seqs {event.first} to {event.last} cannot stand where seq {seq} is next",
+                    f"a gap of {seqs_text(event.first, event.last)} cannot stand where seq {seq} is next",
                     hint="A gap that lost events begins at next_seq.",
                 )
             seq = event.last + 1

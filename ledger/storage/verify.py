@@ -14,6 +14,7 @@ from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.open_file import LedgerFile
 from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
 from ezmsg.ledger.structural import Commit
+from ezmsg.ledger.wording import seqs_text
 
 PROBLEMS_MAX = 20
 """Problems listed. More of them say no more than that the file is damaged."""
@@ -184,7 +185,7 @@ def _check_hashes(disk: Disk, handle: int, start: Place, size: int) -> tuple[Pla
             break
         ahead = hash_range(digest.copy(), window, place.offset, commit.at)
         if ahead.hexdigest() != commit.sha256:
-            what = f"seqs {place.seq + 1} to {commit.upto}" if commit.count else f"no event, after seq {place.seq}"
+            what = seqs_text(place.seq + 1, commit.upto) if commit.count else f"no event, after seq {place.seq}"
             why = f"offset {place.offset} to {commit.at} ({what}): not the bytes whose hash the commit line states"
             return place, last, events, count, digest.hexdigest(), why
         while ends and ends[0] < commit.synced:

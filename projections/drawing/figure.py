@@ -10,6 +10,7 @@ from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.drawing.mask import CAME, HELD, SAME, WENT, Mask, Scene, compared, mask
 from ezmsg.ledger.projections.drawing.svg import LINE_COLOURS, escaped, svg
 from ezmsg.ledger.projections.drawing.union import Union, natural
+from ezmsg.ledger.wording import count
 
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.graph.diff import Diff
@@ -33,7 +34,8 @@ def state_html(state: "GraphState") -> str:
     """The graph of a state, as HTML. Cost: that of its layout."""
     scene, notes = scene_of(state), _notes(state)
     edges = sorted(scene.edges, key=lambda edge: (natural(edge[0]), natural(edge[1])))
-    said = f"seq {state.seq}: {len(edges)} edges, {len(state.sessions)} sessions, {len(state.processes)} processes"
+    said = f"seq {state.seq}: {count(len(edges), 'edge')}, {count(len(state.sessions), 'session')}, "
+    said += count(len(state.processes), "process", "processes")
     lines = [f"{source} -> {target}  ({notes[source, target]})" for source, target in edges]
     return _figure(said, components_of(state), edges, lambda document: mask(document, scene, notes), lines)
 
@@ -107,8 +109,8 @@ def timeline_html(timeline: "Timeline") -> str:
         when = f"after seq {state.seq}, when it was last whole"
     notes = _notes(state)
     said = (
-        f"{timeline.ledger.location}, seq {drawing.seq}: {len(edges)} edges ever, {len(notes)} {when}; "
-        f"{len(marks.sessions)} sessions, {len(marks.runs)} runs, {len(marks.marks)} marks"
+        f"{timeline.ledger.location}, seq {drawing.seq}: {count(len(edges), 'edge')} ever, {len(notes)} {when}; "
+        f"{count(len(marks.sessions), 'session')}, {count(len(marks.runs), 'run')}, {count(len(marks.marks), 'mark')}"
     )
     lines = [f"{a} -> {b}  ({notes.get((a, b), 'not there')})" for a, b in edges]
     if not 0 < len(edges) <= EDGES_MAX:

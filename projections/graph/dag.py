@@ -24,6 +24,7 @@ from typing import Self
 
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.projections.graph.topological_order import Node, Order, require
+from ezmsg.ledger.wording import count
 
 __all__ = ["DAG"]
 
@@ -141,7 +142,7 @@ class DAG:
         return self._edge_count
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {len(self._nodes)} nodes, {self._edge_count} edges>"
+        return f"<{type(self).__name__}: {count(len(self._nodes), 'node')}, {count(self._edge_count, 'edge')}>"
 
     @property
     def nodes(self) -> KeysView[str]:

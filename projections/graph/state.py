@@ -35,6 +35,7 @@ from ezmsg.ledger.projections.graph.records import (
 from ezmsg.ledger.projections.graph.snapshot import snapshot
 from ezmsg.ledger.projections.graph.tables import GraphTables
 from ezmsg.ledger.projections.projection import contradiction, follows
+from ezmsg.ledger.wording import count
 
 
 class GraphState(GraphTables):
@@ -359,8 +360,9 @@ class GraphState(GraphTables):
     def __repr__(self) -> str:
         edges = sum(1 for _ in self.ownership.edges())
         return (
-            f"<GraphState at seq {self.seq}: {edges} edges, {len(self.sessions)} sessions, "
-            f"{len(self.processes)} processes, {len(self.components)} components>"
+            f"<GraphState at seq {self.seq}: {count(edges, 'edge')}, {count(len(self.sessions), 'session')}, "
+            f"{count(len(self.processes), 'process', 'processes')}, "
+            f"{count(len(self.components), 'component')}>"
         )
 
     def _repr_html_(self) -> str:

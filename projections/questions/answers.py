@@ -7,6 +7,7 @@ import msgspec
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import span_text
+from ezmsg.ledger.wording import count
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -123,7 +124,8 @@ class History(Answer, frozen=True):
     ns: int
 
     def __repr__(self) -> str:
-        return f"<{self.subject}: {len(self.lives)} lives, {len(self.spans)} spans, {span_text(self.ns)} in all>"
+        lives, spans = count(len(self.lives), "life", "lives"), count(len(self.spans), "span")
+        return f"<{self.subject}: {lives}, {spans}, {span_text(self.ns)} in all>"
 
 
 class When(Answer, frozen=True):
@@ -144,7 +146,7 @@ class When(Answer, frozen=True):
     now: bool
 
     def __repr__(self) -> str:
-        return f"<{self.predicate}: held {len(self.spans)} times, {span_text(self.ns)} in all: {self.spans}>"
+        return f"<{self.predicate}: held {count(len(self.spans), 'time')}, {span_text(self.ns)} in all: {self.spans}>"
 
 
 class Step(Answer, frozen=True):
@@ -182,7 +184,7 @@ class Path(Answer, frozen=True):
 
     def __repr__(self) -> str:
         way = " -> ".join([self.a, *(step.to_topic for step in self.steps)]) if self.steps else "none"
-        return f"<path {self.a} -> {self.b} at seq {self.moment.seq}: {way}; broken {self.broken} times>"
+        return f"<path {self.a} -> {self.b} at seq {self.moment.seq}: {way}; broken {count(self.broken, 'time')}>"
 
 
 class Likely(Answer, frozen=True):
@@ -261,7 +263,8 @@ class SettingHistory(Answer, frozen=True):
 
     def __repr__(self) -> str:
         name = self.unit if self.field is None else f"{self.unit}.{self.field}"
-        return f"<setting {name}: {len(self.changes)} changes, in force at seq {self.moment.seq}: {self.current}>"
+        changes = count(len(self.changes), "change")
+        return f"<setting {name}: {changes}, in force at seq {self.moment.seq}: {self.current}>"
 
 
 class SettingDoubt(Answer, frozen=True):
@@ -309,7 +312,7 @@ class Placement(Answer, frozen=True):
     current: Stay | None
 
     def __repr__(self) -> str:
-        return f"<{self.unit}: {self.moves} moves; {self.stays}>"
+        return f"<{self.unit}: {count(self.moves, 'move')}; {self.stays}>"
 
 
 class Upstream(Answer, frozen=True):
@@ -385,6 +388,6 @@ class Without(Answer, frozen=True):
 
     def __repr__(self) -> str:
         return (
-            f"<seq {self.moment.seq} without {self.label}: {len(self.gone_edges)} edges less, "
-            f"{len(self.doubts)} doubts>"
+            f"<seq {self.moment.seq} without {self.label}: {count(len(self.gone_edges), 'edge')} less, "
+            f"{count(len(self.doubts), 'doubt')}>"
         )

@@ -205,7 +205,7 @@ class Timeline:
         >>> _ = ledger.append([events.SessionOpened(uuid="u", label="viewer")])
         >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=1)])
         >>> Timeline(ledger).without("viewer")
-        <seq 2 without 1 "viewer": 1 edges less, 0 doubts>
+        <seq 2 without 1 "viewer": 1 edge less, 0 doubts>
         """
         from ezmsg.ledger.projections.questions.what_if import without
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.tools.output import CELL_MAX, Page, clean, count, listed, places_to_break, table, width
+from ezmsg.ledger.tools.output import CELL_MAX, Page, clean, listed, places_to_break, table, width
+from ezmsg.ledger.wording import count
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ from ezmsg.ledger.tools.export.rows import Row, state_rows
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
-from ezmsg.ledger.tools.output import Page, count
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import state_document
+from ezmsg.ledger.wording import count
 
 
 class Format(NamedTuple):

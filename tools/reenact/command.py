@@ -18,12 +18,13 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.output import Page, count, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorded_shape, server_shape
 from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage
 from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
 from ezmsg.ledger.tools.text.value_text import value_text
+from ezmsg.ledger.wording import count
 
 PAUSE_MAX_S = 0.2
 """Pauses are slept through in pieces, so that Ctrl-C is heard in time on every system."""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text.sentences import Sentence
+from ezmsg.ledger.wording import count
 
 FOLD_MIN = 4
 """Sentences of a kind from which on they become one; fewer are as quickly read one by one."""

@@ -19,11 +19,12 @@ from ezmsg.ledger.projections.questions.answers import Cause
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, wish
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.names import Names
-from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, seqs_text
+from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
 from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text, value_text
+from ezmsg.ledger.wording import count, seqs_text
 
 ENDS: dict[str, tuple[str, str]] = {
     "closed": ("closed", "gone"),

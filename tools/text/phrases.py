@@ -9,8 +9,9 @@ from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.structural import CUT, REDACTED, Origin
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
+from ezmsg.ledger.wording import count, seqs_text
 
 LISTED_MAX = 5
 """Edges, units or addresses that a sentence lists by name, unless all are wanted."""
@@ -43,11 +44,6 @@ def breaks_off(run: int, ledger: LedgerReader) -> str:
     if any(origin.made == CUT and origin.last == ledger.head for origin in ledger.origins):
         return f"the span that was cut out ends here, and run {run} goes on after it"
     return f"run {run} breaks off here: no clean shutdown was recorded"
-
-
-def seqs_text(first: int, last: int) -> str:
-    """``seq 7``, ``seqs 7 to 9``."""
-    return f"seq {first}" if first == last else f"seqs {first} to {last}"
 
 
 def origin_text(origin: Origin) -> str:

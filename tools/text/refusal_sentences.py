@@ -7,9 +7,10 @@ from typing import Any
 from ezmsg.ledger.events import CommandRejected
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.times import span_text
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.value_text import value_text
+from ezmsg.ledger.wording import count
 
 
 def refusal(state: GraphState, event: CommandRejected, most: int) -> tuple[str, tuple[str, ...]]:

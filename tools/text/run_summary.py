@@ -7,7 +7,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.moments.last_built import BUILDS, RUN
 from ezmsg.ledger.tools.input.location import shortened
-from ezmsg.ledger.tools.output import count
+from ezmsg.ledger.wording import count
 
 
 class Counts:

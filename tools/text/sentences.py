@@ -14,11 +14,12 @@ from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
 from ezmsg.ledger.projections.questions.moments.times import span_text
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names, process_sentences
 from ezmsg.ledger.tools.text.event_words import deed, end_tone, holder, jump_text, let_go, observed
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
+from ezmsg.ledger.wording import count
 
 
 class Sentence(msgspec.Struct, frozen=True):

@@ -12,11 +12,12 @@ from ezmsg.ledger.projections.questions.moments.moments import sessions_named
 from ezmsg.ledger.projections.questions.moments.times import elapsed_text, length_text, time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input.location import sound_events
-from ezmsg.ledger.tools.output import Page, count, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX
 from ezmsg.ledger.tools.text.sentences import Sentence, Story
+from ezmsg.ledger.wording import count
 
 RELEASES = (ev.SessionCleared, ev.SessionClosed, ev.ServerStopped, ev.ServerLost)
 """The events at which a session lets go of all it holds."""

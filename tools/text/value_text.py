@@ -11,8 +11,9 @@ from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.settings.schema import value_misfits
 from ezmsg.ledger.projections.questions.settings.stored_value import Kept, changes, kept, parts, whole_change
-from ezmsg.ledger.tools.output import count, listed
+from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.values import Form, fields_of, is_map, is_structured, items_of, pairs_of, plain_of, tag_of, thaw
+from ezmsg.ledger.wording import count
 
 TEXT_MAX = 60
 """Characters of one value in a sentence; `--full` and `--json` have all of it."""

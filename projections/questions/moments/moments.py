@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.lifetimes.landmarks import Run, SessionMark
 from ezmsg.ledger.projections.questions.moments.times import SECOND, UNITS, ClockTime, local, parse, span, time_text
 from ezmsg.ledger.projections.questions.moments.wall_times import WallTimes
 from ezmsg.ledger.projections.questions.name_hints import NAMED_MAX, did_you_mean, near, number
+from ezmsg.ledger.wording import seqs_text
 
 FORMS = (
     "Moments are: a seq (42), a time (14:03:20, 2026-11-24T14:03:20+01:00), -5m, start, end, mark:NAME, session:ID, "
@@ -102,7 +103,7 @@ class Moments:
         if event.seq == seq:
             return Moment(text, seq, event.time, f"seq {seq}", seq)
         assert type(event) is Gap, f"seq {event.seq} stands in the place of {seq}"
-        how = f"seq {seq} was lost (seqs {event.first} to {event.last}: {event.reason}); the last one before"
+        how = f"seq {seq} was lost ({seqs_text(event.first, event.last)}: {event.reason}); the last one before"
         return Moment(text, event.first - 1, event.time, how, event.seq)
 
     def _at_end(self, text: str, start: bool) -> Moment:

@@ -48,7 +48,7 @@ def text(page: str) -> str:
 
 def test_a_state_shows_every_edge_with_its_owners(timeline: Timeline) -> None:
     page = timeline.at(6)._repr_html_()
-    assert "seq 6: 4 edges, 1 sessions, 0 processes" in page
+    assert "seq 6: 4 edges, 1 session, 0 processes" in page
     assert {title for title in titles(page) if "->" in title} == {
         'A/OUT -&gt; B/IN (held by session 1 "viewer")'.replace("&gt;", ">"),
         'B/OUT -> C/IN (held by persistent, session 1 "viewer")',
@@ -127,7 +127,7 @@ def test_a_graph_too_large_to_draw_is_told(timeline: Timeline) -> None:
 
 def test_a_history_shows_what_is_gone_faintly(timeline: Timeline) -> None:
     page = timeline._repr_html_()
-    assert "memory, seq 7: 4 edges ever, 3 now; 1 sessions, 0 runs, 0 marks" in page
+    assert "memory, seq 7: 4 edges ever, 3 now; 1 session, 0 runs, 0 marks" in page
     faint = [each.get("class") for each in svg(page).iter() if "ghost" in (each.get("class") or "").split()]
     assert "e same ghost" in faint
     assert "A/OUT -&gt; B/IN  (not there)" in text(page)
@@ -138,9 +138,9 @@ def test_a_history_that_has_ended_shows_what_was_there_before_it_ended() -> None
     ledger.append([ev.SessionOpened(uuid="s"), edge("A/OUT", "B/IN", 1)])
     ledger.append([ev.SessionCleared(session=1), ev.SessionClosed(session=1, reason="closed")])
     page = Timeline(ledger)._repr_html_()
-    assert "seq 4: 1 edges ever, 1 after seq 2, when it was last whole" in page
+    assert "seq 4: 1 edge ever, 1 after seq 2, when it was last whole" in page
     assert "ghost" not in page[page.index("</style>") :]
 
 
 def test_a_state_says_in_a_line_what_it_is(timeline: Timeline) -> None:
-    assert repr(timeline.at(6)) == "<GraphState at seq 6: 4 edges, 1 sessions, 0 processes, 0 components>"
+    assert repr(timeline.at(6)) == "<GraphState at seq 6: 4 edges, 1 session, 0 processes, 0 components>"

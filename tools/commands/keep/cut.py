@@ -15,8 +15,8 @@ from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.input.target import new_ledger
-from ezmsg.ledger.tools.output import Page, count
-from ezmsg.ledger.tools.text.phrases import seqs_text
+from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.wording import count, seqs_text
 
 REPAIR_HINT = "`ezmsg-ledger repair` makes a new ledger of what is sound: cut that one."
 

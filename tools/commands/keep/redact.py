@@ -20,8 +20,8 @@ from ezmsg.ledger.tools.input.location import locate, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.input.target import new_ledger
-from ezmsg.ledger.tools.output import Page, count
-from ezmsg.ledger.tools.text.phrases import seqs_text
+from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.wording import count, seqs_text
 
 SUFFIX = ".salt"
 """Added to the name of a ledger: the file with the salt that its values were keyed with."""

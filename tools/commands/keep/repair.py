@@ -19,8 +19,8 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.target import new_ledger
-from ezmsg.ledger.tools.output import Page, count
-from ezmsg.ledger.tools.text.phrases import seqs_text
+from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.wording import count, seqs_text
 
 
 @argument("ledger", "LEDGER", "The ledger that is damaged, or torn.", type=FILE, required=True)

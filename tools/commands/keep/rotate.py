@@ -14,8 +14,8 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.input.sizes import size_text, span
-from ezmsg.ledger.tools.output import Page, count, listed
-from ezmsg.ledger.tools.text.phrases import seqs_text
+from ezmsg.ledger.tools.output import Page, listed
+from ezmsg.ledger.wording import count, seqs_text
 
 NAMES_MAX = 5
 

@@ -21,8 +21,9 @@ from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, judged,
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.output import Page, bar, count
-from ezmsg.ledger.tools.text.phrases import origin_text, seqs_text
+from ezmsg.ledger.tools.output import Page, bar
+from ezmsg.ledger.tools.text.phrases import origin_text
+from ezmsg.ledger.wording import count, seqs_text
 
 PROGRESS_MIN = 64 * 2**20
 """Bytes from which on the progress is shown: smaller files take less than a second."""
@@ -242,7 +243,8 @@ def _tell(page: Page, verdict: Judged, first: int) -> None:
             page.line(f"  {verdict.hint}")
         return
     taken = datetime.fromtimestamp(receipt.time // 10**9, UTC).isoformat(" ")
-    page.line(("add", "the receipt holds"), f": seqs {first} to {receipt.seq} are as they were on {taken}")
+    stand = f"{seqs_text(first, receipt.seq)} {'is' if first == receipt.seq else 'are'} as {'it was' if first == receipt.seq else 'they were'}"
+    page.line(("add", "the receipt holds"), f": {stand} on {taken}")
     if verdict.signed_by is not None:
         page.line(f"  signed by {verdict.signed_by}")
     elif verdict.unchecked:

@@ -11,9 +11,10 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.output import Page, count, table
+from ezmsg.ledger.tools.output import Page, table
 from ezmsg.ledger.tools.text.documents import Document, ledger_document
 from ezmsg.ledger.tools.text.event_words import jump_text
+from ezmsg.ledger.wording import count
 
 SHOWN_MAX = 20
 """Readings that are listed, the last ones; ``--full`` and ``--json`` have all."""

@@ -9,11 +9,12 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.output import Page, count
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import history_document, stay_changes
 from ezmsg.ledger.tools.text.setting_lines import change_values
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text
+from ezmsg.ledger.wording import count
 
 _USAGE = "ezmsg-ledger history [LEDGER] FROM TO, such as: ezmsg-ledger history run.ledger unit SYSTEM/AMP"
 

@@ -8,10 +8,11 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.output import Page, count, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING
 from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
+from ezmsg.ledger.wording import count
 
 _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.ledger SYSTEM/AMP/OUT SYSTEM/LOG/IN"
 

@@ -22,7 +22,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag, option
-from ezmsg.ledger.tools.output import Page, count, listed, table
+from ezmsg.ledger.tools.output import Page, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import doubts_document, settings_document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, how_text
@@ -37,6 +37,7 @@ from ezmsg.ledger.tools.text.value_text import (
     value_text,
 )
 from ezmsg.ledger.values import fields_of
+from ezmsg.ledger.wording import count
 
 LIKELY_MAX = 3
 """Publishers named as likely in a line."""

@@ -15,12 +15,13 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.output import Page, count, listed, table
+from ezmsg.ledger.tools.output import Page, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, loop_text
 from ezmsg.ledger.tools.text.value_text import misfit_text, settings_text
 from ezmsg.ledger.values import tag_of
+from ezmsg.ledger.wording import count
 
 EDGES_MAX = 60
 """Edges that are shown one per line; of a larger graph, one line per source topic."""

@@ -9,11 +9,12 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag
-from ezmsg.ledger.tools.output import Page, count, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text.documents import answer_document
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, how_text
 from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import value_text
+from ezmsg.ledger.wording import count
 
 VALUES_MAX = 5
 """Values of a setting that are named."""

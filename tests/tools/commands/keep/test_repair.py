@@ -53,7 +53,7 @@ def test_what_is_said(run: Run, path: Path) -> None:
         f"  as it was: all up to seq 6, offset {offset} (sha256 {hashlib.sha256(before[:offset]).hexdigest()})",
         f"  left out: {len(before) - offset:,} bytes; 3 events in them can still be read, from seq 7 on; "
         "seqs 7 to 9 are gone from the history",
-        f"  damaged: offset {offset} to {before.index(b'{', offset + 1)} (seqs 7 to 7): not the bytes whose hash the "
+        f"  damaged: offset {offset} to {before.index(b'{', offset + 1)} (seq 7): not the bytes whose hash the "
         "commit line states",
         "  ended there, as nobody knows how: 1 run, 1 session, 1 endpoint",
         f"  {path} is as it was; keep it",
