@@ -79,7 +79,8 @@ def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, i
 @pytest.mark.parametrize("plain", [True, False])
 def test_on_a_terminal_a_long_line_goes_on_below_its_text(plain: bool) -> None:
     words = "session 2 connected " + ", ".join(f"SYSTEM/UNIT{number}/OUT -> 脳波{number}" for number in range(9))
-    program = f"from ezmsg.ledger.tools.output import Page\nPage().line(('dim', '  3-8  0.1  '), {words!r}, indent=14)"
+    line = f"Page().line(('dim', '  3-8  0.151  '), {words!r}, indent=14)"
+    program = f"from ezmsg.ledger.tools.output import Page\n{line}"
     lines = on_a_terminal([sys.executable, "-c", program], 80, {"NO_COLOR": "1"} if plain else {})
     assert len(lines) > 3
     assert all(width(line) <= 80 for line in lines)

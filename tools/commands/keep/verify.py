@@ -243,8 +243,8 @@ def _tell(page: Page, verdict: Judged, first: int) -> None:
             page.line(f"  {verdict.hint}")
         return
     taken = datetime.fromtimestamp(receipt.time // 10**9, UTC).isoformat(" ")
-    stand = f"{seqs_text(first, receipt.seq)} {'is' if first == receipt.seq else 'are'} as {'it was' if first == receipt.seq else 'they were'}"
-    page.line(("add", "the receipt holds"), f": {stand} on {taken}")
+    stand = "is as it was" if first == receipt.seq else "are as they were"
+    page.line(("add", "the receipt holds"), f": {seqs_text(first, receipt.seq)} {stand} on {taken}")
     if verdict.signed_by is not None:
         page.line(f"  signed by {verdict.signed_by}")
     elif verdict.unchecked:
