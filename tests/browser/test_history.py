@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +11,9 @@ import pytest
 
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.debugger.api import columns
+from ezmsg.ledger.tools.debugger.server import Server
+from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.text.documents import state_document
 
 Show = Callable[..., Any]
@@ -101,3 +104,61 @@ def test_settings_in_force_are_what_the_command_shows(show: Show, random_history
                 said = inspector.get_by_label("Value").inner_text()
                 value = setting.value.structured_value
                 assert said == setting.value.repr_value if value is None else json.loads(said) == value, (unit, seq)
+
+
+@pytest.fixture
+def narrow(random_history: Path, browser: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A page that gets no more of the history at once than 100 holds, and settings of one component at a time."""
+    monkeypatch.setattr(columns, "HOLDS_MAX", 100)
+    monkeypatch.setattr(columns, "SETTINGS_MAX", 5)
+    watched = Watched(random_history)
+    server = Server(watched)
+    server.start()
+    context = browser.new_context(timezone_id="UTC", viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(server.address)
+    page.wait_for_selector("[data-ready]")
+    yield page
+    context.close()
+    server.stop()
+    watched.close()
+    assert faults == []
+
+
+KNOWN = "seq => { const { model, get } = window.ledger; return get().at === seq && model.history.covers(seq); }"
+
+
+def test_a_history_that_is_too_long_is_shown_in_windows(narrow: Any, random_history: Path) -> None:
+    notice = narrow.get_by_role("status").filter(has_text="too long to be shown at once")
+    notice.wait_for()
+    random = Random(14)
+    with Ledger.open(random_history, "r") as ledger:
+        timeline = Timeline(ledger)
+        for seq in [ledger.head, *(random.randrange(ledger.head) for _ in range(12))]:
+            box = narrow.get_by_role("textbox", name="Go to")
+            box.fill(str(seq))
+            box.press("Enter")
+            narrow.wait_for_function(KNOWN, arg=seq)
+            wanted = {f"{a} -> {b}" for a, b in timeline.lifetimes.edges_at(seq)}
+            narrow.wait_for_function(
+                """({ seq, wanted }) => {
+                    const list = document.querySelector('ul[aria-label="Edges"]');
+                    const names = [...list.children].map(each => each.textContent).sort();
+                    return list.dataset.at === String(seq) && JSON.stringify(names) === JSON.stringify(wanted);
+                }""",
+                arg={"seq": seq, "wanted": sorted(wanted)},
+            )
+        assert "can be" not in notice.inner_text()
+        # settings are asked for with the unit that is selected
+        unit = next(name for name in timeline.lifetimes.names("setting") if "/" in str(name))
+        changes = [fact.born for fact in timeline.lifetimes.facts("setting") if fact.name == unit]
+        narrow.keyboard.press("Home")
+        narrow.evaluate("unit => window.ledger.set({ select: `unit ${unit}` })", unit)
+        narrow.wait_for_function(
+            "({ unit, changes }) => window.ledger.model.history.settingChanges(unit).length === changes",
+            arg={"unit": unit, "changes": len(changes)},
+        )
+    narrow.get_by_role("button", name="Settings", exact=True).click()
+    narrow.get_by_text("too many to count at once: select a unit").wait_for()

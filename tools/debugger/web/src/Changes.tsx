@@ -49,6 +49,7 @@ function Within({ found }: { found: Difference }) {
       {found.sessionsCame.length > 0 && <Group title={`+${count(found.sessionsCame.length, "session")}`} kind="added" items={sessions(found.sessionsCame)} />}
       {found.sessionsWent.length > 0 && <Group title={`\u2212${count(found.sessionsWent.length, "session")}`} kind="removed" items={sessions(found.sessionsWent)} />}
       {found.settings.size > 0 && <Group title={`settings of ${count(found.settings.size, "unit")}`} kind="settings" items={[...found.settings.keys()].map((name) => `unit ${name}`)} />}
+      {!model.history.settingsKept && <p className="hint">Settings changed too often to be compared here: the command below tells them.</p>}
       {between.length > 0 && <p className="between-note">{`${between.join(" and ")} came and went in between.`}</p>}
       {found.between.length > 0 && <Group title={`${count(found.between.length, "edge")} came and went`} kind="between" items={names(found.between)} />}
       {found.sessionsBetween.length > 0 && <Group title={`${count(found.sessionsBetween.length, "session")} came and went`} kind="between" items={sessions(found.sessionsBetween)} />}

@@ -14,6 +14,8 @@ const PIECE = 200;
 /** Lines that are kept; the farther end is let go. */
 const KEPT_MAX = 6000;
 const REST_MS = 250;
+/** Events that are asked for at once to fill the list: bursts make few lines of many. */
+const FILLED = 1000;
 
 interface Loaded {
   lines: Line[];
@@ -85,9 +87,9 @@ export function Events({ fresh }: { fresh: Piece | null }) {
     if (!loaded || busy.current || loaded.lines.length * ROW > height + ROW || loaded.lines.length >= KEPT_MAX) return;
     let stale = false;
     const later = loaded.upto < model.history.head;
-    const after = later ? loaded.upto : Math.max(model.ledger.first - 1, loaded.after - 2 * PIECE);
+    const after = later ? loaded.upto : Math.max(model.ledger.first - 1, loaded.after - FILLED);
     if (!later && (filter || loaded.after <= after)) return;
-    void load(after, later ? PIECE : loaded.after - after).then((found) => {
+    void load(after, later ? FILLED : loaded.after - after).then((found) => {
       if (!found || stale) return;
       const upto = found.next ?? model.history.head;
       if (later) return setLoaded({ lines: [...loaded.lines, ...found.lines], after: loaded.after, upto });

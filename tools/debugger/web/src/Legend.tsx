@@ -2,6 +2,7 @@
 import { processColours } from "./Graph";
 import { model } from "./model";
 import { baseName } from "./parts";
+import { thousands } from "./times";
 import { type View, get, useView } from "./store";
 
 const NAMED_MAX = 8;
@@ -40,6 +41,7 @@ function ofLens(lens: View["lens"]): Item[] {
     case "owner":
       return named([...new Set([...model.history.sessions.keys()].map((id) => model.history.sessionName(id)))].map((text) => ({ kind: "owner", text, colour: model.colours.of(text) })), "session");
     case "settings":
+      if (!model.history.settingsKept) return [{ kind: "more", text: `${thousands(model.history.settingsCount)} changes of settings are too many to count at once: select a unit` }];
       return [{ kind: "settings", text: "how often its settings have changed" }, ...absent];
     case "process": {
       const running = new Set(processColours().keys());

@@ -294,12 +294,13 @@ function idle(context: CanvasRenderingContext2D, axis: Axis, height: number): vo
     context.setLineDash([]);
     const text = `${span(seconds)} idle`;
     const width = context.measureText(text).width;
+    const left = Math.max(LEFT + 2, Math.min(x - width / 2, axis.width - width - 4));
     context.fillStyle = colours.paper;
     context.globalAlpha = 0.85;
-    context.fillRect(x - width / 2 - 2, TICKS + RUNS - 1, width + 4, 12);
+    context.fillRect(left - 2, TICKS + RUNS - 1, width + 4, 12);
     context.globalAlpha = 1;
     context.fillStyle = colours.dim;
-    context.fillText(text, x - width / 2, TICKS + RUNS + 5);
+    context.fillText(text, left, TICKS + RUNS + 5);
   }
 }
 

@@ -299,8 +299,28 @@ export class History {
     return out;
   }
 
+  /** Whether what stood at event seq is known: of a very long history only a window is here. */
+  covers(seq: number): boolean {
+    return this.window === null || (this.window[0] <= seq && seq <= this.window[1]);
+  }
+
+  /** Where settings are too many to be sent at once: take in those of one component. */
+  takeSettings(octets: ArrayBuffer, component: string): void {
+    const size = new DataView(octets).getUint32(8, true);
+    const head: Head = JSON.parse(new TextDecoder().decode(new Uint8Array(octets, 12, size)));
+    const { offset, length } = head.columns["setting.born"];
+    this.settingsOf.set(component, [...new Uint32Array(octets, 12 + size + offset, length)]);
+  }
+
+  hasSettingsOf(component: string): boolean {
+    return this.settingsKept || this.settingsOf.has(component);
+  }
+
+  private settingsOf = new Map<string, number[]>();
+
   /** The seqs at which a component's settings changed, of those that were sent. */
   settingChanges(component: string): number[] {
+    if (!this.settingsKept) return this.settingsOf.get(component) ?? [];
     const out: number[] = [];
     for (let i = 0; i < this.setKey.length; i++) if (this.keys[this.setKey.data[i]][1] === component) out.push(this.setBorn.data[i]);
     return out;

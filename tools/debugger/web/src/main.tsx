@@ -19,11 +19,16 @@ import { Other, followRest } from "./other";
 import type { Events as Piece, Ledger, Status, Trouble, When } from "./shapes";
 import { Keys, Search } from "./Search";
 import { Splitter } from "./Splitter";
+import { thousands } from "./times";
+import { keepKnown } from "./window";
 import { fromAddress, get, mirrorAddress, set, useView } from "./store";
 import { Timeline } from "./Timeline";
 
 /** Between two looks at what is new while somebody records: a busy pipeline brings thousands of events a second. */
 const TAKEN_EVERY_MS = 150;
+
+/** Of a history that is here in a window all is sent anew. */
+const WINDOW_EVERY_MS = 10_000;
 
 let form: Promise<DrawingForm> | null = null;
 
@@ -77,6 +82,7 @@ function Page() {
   const [dialog, setDialog] = useState<"search" | "keys" | null>(null);
   const [trouble, setTrouble] = useState<Refused | null>(null);
   const [notice, setNotice] = useState("");
+  const [around, setAround] = useState<number | null>(null);
   const [room, setRoom] = useState<number | null>(null);
   const share = room ?? roomFor(drawing);
   const edges = useRef<HTMLUListElement>(null);
@@ -107,6 +113,22 @@ function Page() {
     return () => announcer.current!.stop();
   }, []);
   useEffect(() => announcer.current!.later(), [version]);
+
+  useEffect(
+    () =>
+      keepKnown({
+        busy: setAround,
+        refused: setTrouble,
+        came: (history) => {
+          if (history) {
+            model.takeHistory(history);
+            setDrawing(model.drawing);
+          }
+          setVersion((value) => value + 1);
+        },
+      }),
+    [],
+  );
 
   useEffect(() => {
     if (!model.other) return;
@@ -139,6 +161,15 @@ function Page() {
       if (busy) return later();
       busy = true;
       try {
+        if (model.history.window) {
+          if (get().follow) {
+            const at = model.history.head;
+            await load();
+            await draw();
+            if (get().at === at) set({ at: model.history.head });
+          }
+          return setVersion((value) => value + 1);
+        }
         const { head, epoch } = model.history;
         const more = await octets("lifetimes", { after: head, epoch });
         const edgesBefore = model.history.edgeTo.length;
@@ -157,7 +188,7 @@ function Page() {
       }
     };
     const later = () => {
-      if (!due) due = window.setTimeout(take, TAKEN_EVERY_MS);
+      if (!due) due = window.setTimeout(take, model.history.window ? WINDOW_EVERY_MS : TAKEN_EVERY_MS);
     };
     return listen(() => model.history.head, {
       status: (now) => {
@@ -186,7 +217,12 @@ function Page() {
       {notice && <p className="trouble" role="alert">{notice} <button type="button" onClick={() => setNotice("")}>Understood</button></p>}
       {said && <TroubleLine trouble={said} />}
       {trouble && <Refusal error={trouble} />}
-      {model.history.window && <p className="trouble">{`Very long: only seq ${model.history.window[0]} to ${model.history.window[1]} can be shown at once.`}</p>}
+      {model.history.window && (
+        <p className="trouble" role="status">
+          {`This history is too long to be shown at once: edges are known from event ${thousands(model.history.window[0])} to ${thousands(model.history.window[1])}. `}
+          {around === null ? "Go elsewhere, and what was there is loaded." : `What was there around event ${thousands(around)} is being loaded ...`}
+        </p>
+      )}
       <main>
         <div className="left" style={{ "--share": `${share * 100}%` } as React.CSSProperties}>
         <section className="graph" aria-label="Graph">

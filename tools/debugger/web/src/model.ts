@@ -50,7 +50,17 @@ class Model {
   private anyPublished = false;
   private difference: { key: string; found: Difference } | null = null;
 
+  /** Another window of the same history: the drawing stays where it is. */
+  takeHistory(history: History): void {
+    this.history = history;
+    this.forget();
+    if (this.form) this.takeDrawing(this.form);
+  }
+
+  private form: DrawingForm | null = null;
+
   takeDrawing(form: DrawingForm): void {
+    this.form = this.history.window ? form : null;
     const places = this.other && form.edges.map(([from, to]) => this.other!.placeOf(`${from} -> ${to}`, this.history));
     this.drawing = new Drawing(form, this.history, places);
     this.factBoxes.clear();
