@@ -69,24 +69,10 @@ def _ledger(watched: Watched, query: queries.Nothing) -> Document:
             for mark in shown
         ],
         "sessions_count": len(landmarks.sessions),
-        "marks": [
-            {"seq": each.seq, "time": each.time, "name": each.name, "note": each.note, "author": each.author}
-            for each in landmarks.marks[-LISTED_MAX:]
-        ],
+        "marks": landmarks.marks[-LISTED_MAX:],
         "clocks": clocks(landmarks.readings)[-LISTED_MAX:],
         "jumps": landmarks.readings.jumps()[-LISTED_MAX:],
-        "gaps": [
-            {
-                "seq": each.seq,
-                "time": each.time,
-                "first": each.first,
-                "last": each.last,
-                "lost": each.lost,
-                "late": each.late,
-                "reason": each.reason,
-            }
-            for each in landmarks.gaps[-LISTED_MAX:]
-        ],
+        "gaps": landmarks.gaps[-LISTED_MAX:],
         "refusals": landmarks.refusals[-LISTED_MAX:],
         "refusals_count": len(landmarks.refusals),
         "losses": landmarks.losses[-LISTED_MAX:],

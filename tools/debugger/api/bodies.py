@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.drawing.document import Document
+from ezmsg.ledger.projections.graph.records import EndpointRecord, SessionRecord
 from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
 from ezmsg.ledger.projections.questions import answers
 from ezmsg.ledger.projections.questions.moments.moments import Moment
@@ -66,24 +68,6 @@ class SessionLife(Struct):
     died: int | None
 
 
-class Mark(Struct):
-    seq: int
-    time: int
-    name: str
-    note: str | None
-    author: str | None
-
-
-class Gap(Struct):
-    seq: int
-    time: int
-    first: int
-    last: int
-    lost: int
-    late: int
-    reason: str
-
-
 class Other(Which, kw_only=True):
     """The ledger that this one can be compared with."""
 
@@ -105,10 +89,10 @@ class Ledger(Which, kw_only=True):
     runs: list[Run]
     sessions: list[SessionLife]
     sessions_count: int
-    marks: list[Mark]
+    marks: list[ev.Mark]
     clocks: list[Clock]
     jumps: list[Jump]
-    gaps: list[Gap]
+    gaps: list[ev.Gap]
     refusals: list[int]
     refusals_count: int
     losses: list[int]
@@ -132,12 +116,10 @@ class OwnedEdge(Edge, kw_only=True):
     owners: list[str]
 
 
-class StateSession(Struct):
+class StateSession(SessionRecord, frozen=True, kw_only=True):
+    """A session as the state has it, and what it holds and has registered."""
+
     id: int
-    uuid: str
-    label: str | None
-    peer: str | None
-    opened: int
     edges: list[Edge]
     metadata: Any
 
@@ -169,17 +151,10 @@ class InForce(Value):
     since: int
 
 
-class Endpoint(Struct):
+class Endpoint(EndpointRecord, frozen=True, kw_only=True):
+    """A publisher, a subscriber or a channel, as the state has it."""
+
     id: int
-    kind: str
-    uuid: str
-    topic: str | None
-    publisher: int | None
-    declared: str | None
-    advertised: str | None
-    peer: str | None
-    stalled: bool
-    opened: int
 
 
 class Request(Struct):

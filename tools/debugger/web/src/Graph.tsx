@@ -182,6 +182,9 @@ function fitted(drawing: Drawing, width: number, height: number): Viewport {
 interface Hover {
   x: number;
   y: number;
+  /** The size of the graph on the page: what is told goes to where there is room. */
+  width: number;
+  height: number;
   names: string[];
   picked: boolean;
 }
@@ -235,7 +238,7 @@ function Flow({ drawing }: { drawing: Drawing }) {
 
   const shown = (event: React.MouseEvent, number: number, picked: boolean): Hover => {
     const rect = wrapper.current!.getBoundingClientRect();
-    return { x: event.clientX - rect.left, y: event.clientY - rect.top, names: namesAt(drawing, number), picked };
+    return { x: event.clientX - rect.left, y: event.clientY - rect.top, width: rect.width, height: rect.height, names: namesAt(drawing, number), picked };
   };
 
   const moved = (event: React.MouseEvent) => {
@@ -278,7 +281,13 @@ function Flow({ drawing }: { drawing: Drawing }) {
 }
 
 function EdgeList({ hover, close }: { hover: Hover; close: () => void }) {
-  const style = { left: hover.x + 12, top: hover.y + 12 };
+  const menu = useRef<HTMLDivElement>(null);
+  useEffect(() => menu.current?.querySelector("button")?.focus({ preventScroll: true }), [hover]);
+  const { x, y, width, height } = hover;
+  const style = {
+    ...(x < width / 2 ? { left: x + 12 } : { right: width - x + 12 }),
+    ...(y < height / 2 ? { top: y + 12, maxHeight: height - y - 16 } : { bottom: height - y + 12, maxHeight: y - 16 }),
+  };
   if (!hover.picked) {
     return (
       <div className="tip" style={style} role="presentation">
@@ -298,7 +307,7 @@ function EdgeList({ hover, close }: { hover: Hover; close: () => void }) {
     event.stopPropagation();
   };
   return (
-    <div ref={(menu) => menu?.querySelector("button")?.focus()} className="tip picked" style={style} role="menu" aria-label="Edges of this cable" onKeyDown={key}>
+    <div ref={menu} className="tip picked" style={style} role="menu" aria-label="Edges of this cable" onKeyDown={key} onClick={(event) => event.stopPropagation()}>
       {hover.names.slice(0, PICKED_MAX).map((name) => (
         <button key={name} type="button" role="menuitem" onClick={() => (set({ select: name }), close())}>{name}</button>
       ))}

@@ -219,9 +219,9 @@ function landmarks(context: CanvasRenderingContext2D, axis: Axis, height: number
   for (const seq of ledger.losses) flag(seq, colours.removed, "dot");
   let right = -1;
   context.lineWidth = 1;
-  const shown = ledger.marks.filter((mark) => place(mark.seq) !== null);
+  const shown = ledger.marks.filter((mark) => place(mark.seq!) !== null);
   for (const mark of shown) {
-    const x = place(mark.seq)!;
+    const x = place(mark.seq!)!;
     context.fillStyle = colours.select;
     context.globalAlpha = shown.length > 12 ? 0.25 : 0.7;
     context.fillRect(x, TICKS, 1, height - TICKS);

@@ -269,7 +269,7 @@ function noteLandmarks(piece: Piece): void {
     if (event.seq <= ledger.head) continue;
     if (event.type === "command.rejected") ledger.refusals.push(event.seq);
     else if (event.type === "server.lost" || (event.type === "session.closed" && (event.reason === "lost" || event.reason === "error"))) ledger.losses.push(event.seq);
-    else if (event.type === "mark") ledger.marks.push({ seq: event.seq, time: event.time, name: event.name ?? "", note: null, author: null });
+    else if (event.type === "mark") ledger.marks.push(event as never);
     else if (event.type === "gap") ledger.gaps.push(event as never);
     else if (event.type === "server.started") ledger.runs.push({ number: ledger.runs.length + 1, id: event.seq, name: event.name ?? "", started: event.time, last_seq: null, ended: null, reason: null });
     ledger.head = event.seq;

@@ -105,7 +105,6 @@ export interface Edge {
 }
 
 export interface Endpoint {
-  id: number;
   kind: string;
   uuid: string;
   topic: string | null;
@@ -115,6 +114,7 @@ export interface Endpoint {
   peer: string | null;
   stalled: boolean;
   opened: number;
+  id: number;
 }
 
 export interface Events {
@@ -149,13 +149,16 @@ export interface FieldChange {
 }
 
 export interface Gap {
-  seq: number;
-  time: number;
+  type: "gap";
+  seq?: number;
+  time?: number;
   first: number;
   last: number;
   lost: number;
   late: number;
   reason: string;
+  topology?: number;
+  settings?: number;
 }
 
 export interface History {
@@ -242,11 +245,14 @@ export interface Line {
 }
 
 export interface Mark {
-  seq: number;
-  time: number;
+  type: "mark";
+  seq?: number;
+  time?: number;
   name: string;
-  note: string | null;
-  author: string | null;
+  note?: string | null;
+  author?: string | null;
+  happened?: number | null;
+  source?: string | null;
 }
 
 export interface Moment {
@@ -426,11 +432,11 @@ export interface StateProcess {
 }
 
 export interface StateSession {
-  id: number;
   uuid: string;
-  label: string | null;
   peer: string | null;
+  label: string | null;
   opened: number;
+  id: number;
   edges: Edge[];
   metadata: unknown;
 }
