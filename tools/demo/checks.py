@@ -1,9 +1,10 @@
 """Whether the demonstration's ledger says what the demonstration did."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RELAYS, SHARED, TUNED, UNITS, Moments, wiring
@@ -27,7 +28,7 @@ def _wiring(state: GraphState, moments: Moments) -> Iterator[str]:
         yield f"the system's edges differ: {sorted(differing)}"
     owners = {owner for _, each in state.ownership.edges() for owner in each}
     if len(owners) != 1 or None in owners:
-        yield f"the system's edges belong to {_listed(owners)} and not to its one session"
+        yield f"the system's edges belong to {in_order(owners)} and not to its one session"
     missing = UNITS - set(state.units)
     if missing:
         yield f"no process runs {sorted(missing)}"
@@ -40,9 +41,9 @@ def _wiring(state: GraphState, moments: Moments) -> Iterator[str]:
 def _visit(state: GraphState, moments: Moments) -> Iterator[str]:
     shared, own = state.ownership.owners(SHARED), state.ownership.owners(OWN)
     if len(shared) != 2 or moments.visitor_session not in shared:
-        yield f"the shared edge belongs to {_listed(shared)} while the second session is there"
+        yield f"the shared edge belongs to {in_order(shared)} while the second session is there"
     if own != {moments.visitor_session}:
-        yield f"the second session's own edge belongs to {_listed(own)}"
+        yield f"the second session's own edge belongs to {in_order(own)}"
 
 
 def _loss(ledger: LedgerReader, state: GraphState, moments: Moments) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _loss(ledger: LedgerReader, state: GraphState, moments: Moments) -> Iterator
     if OWN in state.ownership:
         yield "the killed session's own edge is still there"
     if len(state.ownership.owners(SHARED)) != 1:
-        yield f"the shared edge belongs to {_listed(state.ownership.owners(SHARED))} after the loss"
+        yield f"the shared edge belongs to {in_order(state.ownership.owners(SHARED))} after the loss"
 
 
 def _settings(ledger: LedgerReader) -> Iterator[str]:
@@ -75,7 +76,3 @@ def _end(ledger: LedgerReader, state: GraphState) -> Iterator[str]:
     report = ledger.verify()
     if not report.sound:
         yield f"the ledger does not verify: {report.problems}"
-
-
-def _listed(owners: Iterable[int | None]) -> list[int | None]:
-    return sorted(owners, key=lambda owner: owner or 0)

@@ -6,7 +6,7 @@ from itertools import count, groupby
 
 import msgspec
 
-from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner, in_order
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.export.narrowing import Narrowing
 from ezmsg.ledger.tools.output import clean
@@ -111,5 +111,4 @@ def _kind(state: GraphState, component: str) -> str:
 
 
 def _arrow(state: GraphState, edge: EdgeKey, owners: frozenset[Owner]) -> Arrow:
-    order = sorted(owners, key=lambda owner: owner or 0)
-    return Arrow(*edge, [names.owner(state, owner) for owner in order], None not in owners)
+    return Arrow(*edge, [names.owner(state, owner) for owner in in_order(owners)], None not in owners)

@@ -8,6 +8,7 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.tools.text import documents, names
 
@@ -64,7 +65,7 @@ def state_rows(state: GraphState) -> Iterator[Row]:
     """Everything there is in a state, a row each: ``what`` is edge, session, component, setting, process, publisher,
     subscriber, channel or request; ids are the seqs of the opening events, ``session`` and ``process`` such ids."""
     for edge, owners in sorted(state.ownership.edges()):
-        held = [names.owner(state, owner) for owner in sorted(owners, key=lambda owner: owner or 0)]
+        held = [names.owner(state, owner) for owner in in_order(owners)]
         yield {"what": "edge", "from_topic": edge[0], "to_topic": edge[1], "owners": held}
     for key, record in state.sessions.items():
         yield {"what": "session", "id": key, "name": record.uuid, "label": record.label, "peer": record.peer}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner, in_order
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 
@@ -44,7 +44,7 @@ def owner(state: Names, key: Owner) -> str:
 
 def owners(state: Names, keys: Iterable[Owner]) -> str:
     """Several owners, the persistent one first, then sessions as they came."""
-    return ", ".join(owner(state, key) for key in sorted(keys, key=lambda key: key or 0))
+    return ", ".join(owner(state, key) for key in in_order(keys))
 
 
 def process(state: Names, key: int) -> str:

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
+from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner, in_order
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.last_built import last_built
@@ -176,8 +176,7 @@ class Picture:
         ]
 
     def _some_owners(self, owners: set[Owner]) -> str:
-        order = sorted(owners, key=lambda owner: owner or 0)
-        return listed([names.owner(self._state, owner) for owner in order], OWNERS_MAX)
+        return listed([names.owner(self._state, owner) for owner in in_order(owners)], OWNERS_MAX)
 
     def _components(self) -> None:
         state = self._state
