@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import pairwise
@@ -90,6 +90,15 @@ class Page:
             if breaks:
                 piece.rstrip()
             self._console.print(Text(" " * indent if number else "").append_text(piece), soft_wrap=True)
+
+    def some(self, lines: Sequence[Part], most: int | None, more: str) -> None:
+        """Print lines, a little further in; of more than ``most`` (None: all) the first ones, and how to get ``more``:
+        ``... 7 more lines (--full)``. One that is left over is printed, too."""
+        shown = lines if most is None or len(lines) <= most + 1 else lines[:most]
+        for line in shown:
+            self.line("  ", line)
+        if len(shown) < len(lines):
+            self.line(("dim", f"  ... {len(lines) - len(shown)} {more}"))
 
     def document(self, value: Any) -> None:
         """Print one JSON document."""

@@ -65,11 +65,7 @@ def print_changes(page: Page, changes: Changes, most: int | None, more: str) -> 
     for title, lines in changes.groups():
         page.line()
         page.line(("head", title))
-        shown = lines if most is None or len(lines) <= most + 1 else lines[:most]
-        for change in shown:
-            page.line("  ", (_TONES[change.sign], f"{change.sign} {change.text}"))
-        if len(shown) < len(lines):
-            page.line(("dim", f"  ... {len(lines) - len(shown)} more ({more})"))
+        page.some([(_TONES[change.sign], f"{change.sign} {change.text}") for change in lines], most, f"more ({more})")
 
 
 class NamedComparison(Changes):

@@ -150,24 +150,16 @@ def print_session(
     _section(page, "what went with it", [names.edge(edge) for edge in story.took_along], story.components, most)
     page.line()
     page.line(("head", "what it left behind"))
-    _lines(page, [holding.text for holding in story.left], most)
+    page.some([holding.text for holding in story.left], most, "more (--full)")
     if not story.left:
         page.line("  nothing")
 
 
 def _section(page: Page, title: str, edges: list[str], components: list[str], most: int) -> None:
     page.line(("head", title))
-    _lines(page, edges, most)
+    page.some(edges, most, "more (--full)")
     if components:
         shown = listed(components, most if most > LINES_MAX else LISTED_MAX)
         page.line(f"  {count(len(components), 'component')}: {shown}")
     if not edges and not components:
         page.line("  nothing")
-
-
-def _lines(page: Page, texts: list[str], most: int) -> None:
-    shown = len(texts) if len(texts) <= most + 1 else most
-    for text in texts[:shown]:
-        page.line(f"  {text}")
-    if shown < len(texts):
-        page.line(("dim", f"  ... {len(texts) - shown} more (--full)"))

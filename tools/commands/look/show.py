@@ -114,11 +114,7 @@ class Picture:
             return
         self._page.line()
         self._page.line(("head", title))
-        shown = lines if self._full or len(lines) <= ROWS_MAX + 1 else lines[:ROWS_MAX]
-        for line in shown:
-            self._page.line(f"  {line}")
-        if len(shown) < len(lines):
-            self._page.line(("dim", f"  ... {len(lines) - len(shown)} more lines (--full)"))
+        self._page.some(lines, None if self._full else ROWS_MAX, "more lines (--full)")
         if more:
             self._page.line(("dim", f"  {more}"))
 
