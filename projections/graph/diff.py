@@ -1,5 +1,6 @@
 """The difference of two graph states, as large as the number of facts that changed."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -104,3 +105,11 @@ def same_fact(a: Any, b: Any) -> bool:
     if a is UNSET or b is UNSET:
         return False
     return encode(a) == encode(b)
+
+
+def differing(
+    before: Mapping[Any, Any], after: Mapping[Any, Any], same: Callable[[Any, Any], bool] = same_fact
+) -> list[tuple[Any, Any, Any]]:
+    """Each key that has not the same value in both, with its values: None where it has none."""
+    keys = dict.fromkeys((*before, *after))
+    return [(key, old, new) for key in keys if not same(old := before.get(key), new := after.get(key))]

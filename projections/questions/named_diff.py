@@ -7,9 +7,10 @@ shown: settings are compared as the values that they are.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
-from ezmsg.ledger.projections.graph.diff import same_fact
+from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import Owner
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -63,11 +64,9 @@ def compare(a: GraphState, b: GraphState) -> NamedDiff:
 
 
 def _changes(group: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterable[NamedChange]:
-    names = dict.fromkeys((*before, *after))
-    for name in sorted(names) if group == "edges" else names:
-        old, new = before.get(name), after.get(name)
-        if not _alike(group, old, new):
-            yield NamedChange(group, name, old, new)
+    found = differing(before, after, partial(_alike, group))
+    for change in sorted(found) if group == "edges" else found:
+        yield NamedChange(group, *change)
 
 
 def _alike(group: str, old: Any, new: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.graph.digest import encode
+from ezmsg.ledger.projections.graph.diff import differing
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg, settings_value, to_form
@@ -86,13 +86,9 @@ def server_shape(snapshot: Any, settings: Any, sessions: dict[str, int], process
 
 def differences(recorded: Shape, server: Shape) -> list[Difference]:
     """Everything that is not the same, type-strictly; nothing when all is. Cost: O(both)."""
-    found = []
-    for group, here in recorded.items():
-        there = server[group]
-        for name in dict.fromkeys((*here, *there)):
-            if name not in here or name not in there or encode(here[name]) != encode(there[name]):
-                found.append(Difference(group, name, here.get(name), there.get(name)))
-    return found
+    return [
+        Difference(group, *change) for group, here in recorded.items() for change in differing(here, server[group])
+    ]
 
 
 def _in_order(graph: dict[str, list[str]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.graph.diff import same_fact
+from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -113,7 +113,7 @@ class Comparison(Changes):
         before, after = dict(self._a.ownership.edges()), dict(self._b.ownership.edges())
         return [
             self._edge(edge, old or frozenset(), new or frozenset())
-            for edge, old, new in sorted(_differing(before, after, eq))
+            for edge, old, new in sorted(differing(before, after, eq))
         ]
 
     def _edge(self, edge: EdgeKey, old: frozenset[Owner], new: frozenset[Owner]) -> Change:
@@ -134,7 +134,7 @@ class Comparison(Changes):
     def _records(
         self, before: dict[int, Any], after: dict[int, Any], tell: Callable[[int, Any, Any], Change]
     ) -> list[Change]:
-        return [tell(*change) for change in sorted(_differing(before, after))]
+        return [tell(*change) for change in sorted(differing(before, after))]
 
     def _session(self, key: int, old: Any, new: Any) -> Change:
         record = new or old
@@ -146,7 +146,7 @@ class Comparison(Changes):
 
     def _components(self) -> list[Change]:
         changes = []
-        for key, old, new in _differing(_components(self._a), _components(self._b)):
+        for key, old, new in differing(_components(self._a), _components(self._b)):
             document: Document = {"component": key}
             for name, state, found in (("before", self._a, old), ("after", self._b, new)):
                 document[name] = found and {"session": state.sessions[found[0]].uuid, "metadata": found[1]}
@@ -162,13 +162,13 @@ class Comparison(Changes):
         parts = []
         if old[0] != new[0]:
             parts.append(f"registered by {names.session(self._b, new[0])}, was by {names.session(self._a, old[0])}")
-        fields = [name for name, _, _ in _differing(old[1], new[1])]
+        fields = [name for name, _, _ in differing(old[1], new[1])]
         parts += [f"changed: {listed(fields, LISTED_MAX)}"] if fields else []
         return "; ".join(parts)
 
     def _settings(self) -> list[Change]:
         changes = []
-        for address, old, new in _differing(self._a.settings, self._b.settings, _same_setting):
+        for address, old, new in differing(self._a.settings, self._b.settings, _same_setting):
             document = {
                 "component": address,
                 "before": old and documents.setting_document(self._a, old),
@@ -247,14 +247,6 @@ def _same_setting(old: SettingRecord | None, new: SettingRecord | None) -> bool:
     if old is None or new is None:
         return old is new
     return same_fact((old.value, old.session, old.process), (new.value, new.session, new.process))
-
-
-def _differing(
-    before: dict[Any, Any], after: dict[Any, Any], same: Callable[[Any, Any], bool] = same_fact
-) -> list[tuple[Any, Any, Any]]:
-    """Each key that has not the same value in both, with its values: None where it has none."""
-    keys = dict.fromkeys((*before, *after))
-    return [(key, old, new) for key in keys if not same(old := before.get(key), new := after.get(key))]
 
 
 def _fields_text(fields: Iterable[FieldChange]) -> list[str]:
