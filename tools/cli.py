@@ -58,6 +58,7 @@ COMMANDS = (
     Command("log", LOOK, "What happened, and in what order?"),
     Command("show", LOOK, "What was the graph like at a moment?"),
     Command("diff", LOOK, "What changed between two moments?", moments=True),
+    Command("check", LOOK, "Is this session wired and set as the validated one?"),
     Command("sessions", LOOK, "Who was connected, for how long, and how did it end?"),
     Command("clocks", LOOK, "Can the times in this ledger be trusted, and where was the clock set?"),
     Command("why", LOOK, "Why is this edge here, or why is it gone?"),

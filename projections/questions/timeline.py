@@ -6,7 +6,7 @@ A question is imported when it is asked: a program that only wants a state, as m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         Why,
         Without,
     )
+    from ezmsg.ledger.projections.questions.baselines.baseline import Baseline
+    from ezmsg.ledger.projections.questions.baselines.differences import Likeness
     from ezmsg.ledger.projections.questions.evidence import Evidence
     from ezmsg.ledger.projections.questions.named_diff import NamedDiff
     from ezmsg.ledger.projections.questions.predicates import Predicate
@@ -193,6 +195,39 @@ class Timeline:
         from ezmsg.ledger.projections.questions.named_diff import compare
 
         return compare(before, after)
+
+    def baseline(self, moment: Named = "end", ignore: Sequence[str] = ()) -> Baseline:
+        """The graph at ``moment`` by names alone, to be kept and compared with later ones: see ``Baseline``.
+
+        ``ignore``: patterns of what later checks are to pass over. Cost: O(state).
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).baseline().edges
+        {'A': {'B': ['persistent']}}
+        """
+        from ezmsg.ledger.projections.questions.baselines.baseline import baseline_of
+
+        return baseline_of(self.at(moment), ignore)
+
+    def check(self, baseline: Baseline, moment: Named = "end", ignore: Sequence[str] = ()) -> Likeness:
+        """The differences of the graph at ``moment`` from a baseline, each with the event that made it so.
+
+        ``ignore``: patterns (as those of file names) of groups, names or ``UNIT.field`` that are not compared, beside
+        those of the baseline itself. Cost: O(both), and for each difference a piece of the ledger.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> validated = Timeline(ledger).baseline()
+        >>> _ = ledger.append([events.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).check(validated).differences
+        [<edges A -> B missing: ['persistent'], here None>]
+        """
+        from ezmsg.ledger.projections.questions.baselines.differences import check
+
+        return self._ask(lambda evidence, at: check(evidence, baseline, at, ignore), moment)
 
     def without(self, session: int | str, moment: Named = "end") -> Without:
         """The state at ``moment`` had a session's facts been left out; ``session``: an id, a label, a UUID.

@@ -135,16 +135,16 @@ def _objects(a: Inert, b: Inert, noise: bool, depth: int) -> bool:
     """Two objects of foreign classes: made by the same, of the same, and then treated alike."""
     if len(a.steps) != len(b.steps) or not _alike(a.maker, b.maker, noise, depth):
         return False
-    members = _members(a), _members(b)
-    if None not in members:
-        return _sets(*members, noise, depth)
+    inside = members(a), members(b)
+    if None not in inside:
+        return _sets(*inside, noise, depth)
     old = [a.args, a.kwargs, *(part for step in a.steps for part in step)]
     new = [b.args, b.kwargs, *(part for step in b.steps for part in step)]
     return _lists(old, new, noise, depth)
 
 
-def _members(value: Inert) -> Any:
-    """The members of an object of a class that is a set of Python's own by another name; None of any other."""
+def members(value: Inert) -> Any:
+    """The members of an object of a class that is a set of Python's own by another name; None for any other."""
     steps = [payload for kind, payload in value.steps if kind == "add"]
     return [each for payload in steps for each in payload] if steps and len(steps) == len(value.steps) else None
 

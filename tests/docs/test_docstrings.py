@@ -39,6 +39,7 @@ CALLS = {
     "log": "ezmsg.ledger:Ledger.entries",
     "show": "ezmsg.ledger.projections:Timeline.at",
     "diff": "ezmsg.ledger.projections:Timeline.diff",
+    "check": "ezmsg.ledger.projections:Timeline.check",
     "sessions": "ezmsg.ledger.projections:Timeline.history",
     "clocks": "ezmsg.ledger.projections:Timeline.elapsed",
     "why": "ezmsg.ledger.projections:Timeline.why",

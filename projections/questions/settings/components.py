@@ -27,16 +27,16 @@ def _same_field(name: str, a: Form, b: Form) -> bool:
         return False
     if name == "initial_settings":
         return same_settings(initial_settings(a), initial_settings(b), noise=True)
-    return alike_forms(_ordered(a[name]), _ordered(b[name]), noise=True)
+    return alike_forms(with_sets(a[name]), with_sets(b[name]), noise=True)
 
 
-def _ordered(form: Form) -> Form:
+def with_sets(form: Form) -> Form:
     """A form in which the default of a set is one: ezmsg and pydantic write its members as a list, in any order."""
     if type(form) is list:
-        return [_ordered(each) for each in form]
+        return [with_sets(each) for each in form]
     if type(form) is not dict:
         return form
-    made: dict[str, Any] = {name: _ordered(each) for name, each in form.items()}
+    made: dict[str, Any] = {name: with_sets(each) for name, each in form.items()}
     kind = str(made.get("field_type", "")) if tag_of(form) == "SettingsFieldMetadata" else ""
     if ("set" in kind.lower() or form.get("uniqueItems") is True) and type(made.get("default")) is list:
         made["default"] = {"$": "frozenset", "v": made["default"]}

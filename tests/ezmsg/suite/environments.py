@@ -117,4 +117,9 @@ def beside(ezmsg: str) -> Environment:
 
 STABLE = beside("3.9.0")
 COMING = beside("3.10.0b5")
+RIG = Environment(
+    "rig",
+    ("ezmsg==3.10.0b5", "ezmsg-sigproc==3.11.1", "ezmsg-learn==1.16.2", "ezmsg-simbiophys==1.12.0"),
+    ("ezmsg-baseproc==1.15.0", "ezmsg-event==0.16.2"),
+)
 DASHBOARD = Environment("dashboard", ("ezmsg==3.9.0", "ezmsg-dashboard==0.4.0"), ours=False)
