@@ -7,7 +7,7 @@ from random import Random
 from uuid import UUID
 
 from benchmarks.graphs import Parts
-from benchmarks.workload import Laboratory
+from benchmarks.workload import SESSIONS, Laboratory
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
@@ -19,7 +19,8 @@ SETTINGS_SHARE = 9
 """Changes of settings for each other event of the longer history."""
 
 UNITS = tuple(f"SYSTEM/UNIT{number}" for number in range(250))
-COMMIT = 1000
+COMMIT, LARGE_COMMIT = 200, 1000
+"""Events of one append."""
 
 
 def record(path: Path, parts: Parts) -> Path:
@@ -49,37 +50,37 @@ def record(path: Path, parts: Parts) -> Path:
 
 def long(path: Path, number: int) -> Path:
     """A ledger of so many events of the laboratory, with its index."""
-    return _written(path, Laboratory().events(), number)
+    return _written(path, Laboratory().events(), number, COMMIT)
 
 
 def settings(path: Path, number: int) -> Path:
     """A ledger of so many events, nine tenths of them changes of settings, with its index."""
-    return _written(path, _with_settings(), number)
+    return _written(path, _with_settings(), number, LARGE_COMMIT)
 
 
 def _with_settings() -> Iterator[ev.Event]:
     laboratory, random = Laboratory(), Random(5)
     events = laboratory.events()
-    yield next(events)
+    yield from islice(events, 1 + SESSIONS)
     process = laboratory.seq = laboratory.seq + 1
     yield ev.ProcessOpened(uuid=str(UUID(int=process)))
     laboratory.seq += 1
     yield ev.ProcessRegistered(process=process, pid=7, host="here", units=UNITS)
     while True:
-        yield next(events)
         laboratory.seq += SETTINGS_SHARE  # a session's id is the seq at which it opens
         for _ in range(SETTINGS_SHARE):
             value = {"gain": random.randrange(1000) / 10, "rate": 500.0}
             yield ev.SettingsUpdated(
                 process=process, component=random.choice(UNITS), value=ev.SettingsValue(None, value, value)
             )
+        yield next(events)
 
 
-def _written(path: Path, events: Iterator[ev.Event], number: int) -> Path:
+def _written(path: Path, events: Iterator[ev.Event], number: int, commit: int) -> Path:
     if not path.exists():
         with Ledger.open(path, durability="none") as ledger:
-            for _ in range(number // COMMIT):
-                ledger.append(list(islice(events, COMMIT)))
+            for _ in range(number // commit):
+                ledger.append(list(islice(events, commit)))
     with Ledger.open(path, "r") as ledger:
         _ = Timeline(ledger).lifetimes  # the index is made
     return path

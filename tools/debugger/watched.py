@@ -78,7 +78,7 @@ class Watched:
             # what is wrong with the ledger is told to those who ask
             with suppress(LedgerError, OSError):
                 self.look()
-                _ = self.timeline.landmarks, self.timeline.lifetimes
+                _ = self.timeline.landmarks, self.timeline.lifetimes.plain_rows()
                 self.drawn()
 
         self._thread.submit(begin)
