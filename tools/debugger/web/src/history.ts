@@ -266,6 +266,18 @@ export class History {
     return out;
   }
 
+  /** How many holds each owner ever had, the owners in the order of their first ones. */
+  holdsByOwner(): Map<number, number> {
+    const out = new Map<number, number>();
+    const owner = this.owner.data;
+    let most = 0;
+    for (let i = 0; i < this.owner.length; i++) if (owner[i] > most) most = owner[i];
+    const counts = new Uint32Array(most + 1);
+    for (let i = 0; i < this.owner.length; i++) if (counts[owner[i]]++ === 0) out.set(owner[i], 0);
+    for (const each of out.keys()) out.set(each, counts[each]);
+    return out;
+  }
+
   /** Every hold on one edge. */
   holdsOn(place: number): { born: number; died: number; owner: number }[] {
     const out = [];

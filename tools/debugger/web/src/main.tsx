@@ -45,10 +45,10 @@ async function load(): Promise<void> {
   model.history = history;
   if (ledger.other) model.other ??= new Other();
   model.forget();
-  const held = new Map<string, number>();
-  for (let i = 0; i < history.owner.length; i++) {
-    const name = history.sessionName(history.owner.data[i]);
-    held.set(name, (held.get(name) ?? 0) + 1);
+  const held = new Map<string, number>(); // who held most gets the first colour
+  for (const [owner, holds] of history.holdsByOwner()) {
+    const name = history.sessionName(owner);
+    held.set(name, (held.get(name) ?? 0) + holds);
   }
   for (const [name] of [...held].sort((a, b) => b[1] - a[1])) model.colours.of(name);
 }
