@@ -9,6 +9,7 @@ INTRODUCTION = """\
 # Benchmarks
 
 Made by `python -m benchmarks --write docs/benchmarks.md`; do not edit. `make bench` prints the same for your machine.
+A section that says when it was measured was put in later, by `--only NAME --into docs/benchmarks.md`.
 
 Contenders take turns, in one run (A B A B ...). A figure is the median of its rounds, with the lowest and the highest
 after it; a ratio is that of two runs of the same round. Hold on to the ratios: absolute figures drift with the machine

@@ -130,7 +130,7 @@ def test_a_part_is_not_written_as_the_whole(tmp_path: Path) -> None:
 def test_the_page_in_the_documentation_is_whole_and_in_earnest() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert "quick run" not in page
-    titles = ("Append", "Replay", "Time travel", "Cycle test", "Connect", "Server")
+    titles = ("Append", "Replay", "Time travel", "Cycle test", "Connect", "Server", "Drawing", "Debugger")
     assert [title for title in titles if len(table(page, title)) < 5] == []
     aims = table(page, "Aims")[1:]
     assert len(aims) == 28
