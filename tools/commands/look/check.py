@@ -20,11 +20,12 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.live_ledger import ledger_of
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.output import Page, count, listed
+from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text.documents import ledger_document
 from ezmsg.ledger.tools.text.event_words import Recollection
 from ezmsg.ledger.tools.text.phrases import how_text, loop_text
 from ezmsg.ledger.tools.text.value_text import value_text, values_text
+from ezmsg.ledger.wording import count
 
 LOOK_S = 0.2
 """How often ``--wait`` looks."""
