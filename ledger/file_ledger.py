@@ -15,7 +15,7 @@ from ezmsg.ledger.lock.debt import owed_by
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.lock.lock import WriterLock, is_written, network_file_system
 from ezmsg.ledger.log import POLL_S, Ledger, LedgerReader
-from ezmsg.ledger.storage.disk import Disk, sync_file
+from ezmsg.ledger.storage.disk import Disk, Space, sync_file
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import closing_handle, create, explained
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
@@ -261,6 +261,13 @@ class FileLedger(OnDisk, Ledger):
     def append_late(self, events: list[Event]) -> None:
         self._writer.append_late(events)
         self._owed = []
+
+    @property
+    def space(self) -> Space | None:
+        try:
+            return self._disk.space(os.path.dirname(self._writer.path))
+        except OSError:
+            return None
 
     def probe(self, size: int) -> None:
         if self._writer.closed or self.failure is not None or not self.in_place:

@@ -9,7 +9,7 @@ from ezmsg.ledger.clock import SYSTEM_CLOCK, Clock, WallClock, as_clock
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.lock.holder import Unwritten
-from ezmsg.ledger.storage.disk import OS_DISK, Disk
+from ezmsg.ledger.storage.disk import OS_DISK, Disk, Space
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.open_file import Sealed, Since, Start
@@ -384,6 +384,14 @@ class Ledger(LedgerReader):
 
         Cost: a look at the file. One that was cut short is written no more (``failure``).
         """
+
+    @property
+    def space(self) -> Space | None:
+        """The bytes that are free, and those in all, of the file system that is written to.
+
+        None for a ledger in memory, and where the system does not tell. Cost: a call of the system.
+        """
+        return None
 
     @abstractmethod
     def probe(self, size: int) -> None:

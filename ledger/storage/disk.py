@@ -6,9 +6,11 @@ in its place. Handles are file descriptors. All methods raise OSError as the sys
 
 import errno
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 if sys.platform == "win32":
     import msvcrt
@@ -27,6 +29,13 @@ _LOCK_BYTE = 2**30
 
 Identity = tuple[int, int]
 """Device and inode: tells a file from another one that took its name."""
+
+
+class Space(NamedTuple):
+    """The bytes of a file system: ``free`` for us, of ``total``."""
+
+    free: int
+    total: int
 
 
 class Disk:
@@ -186,6 +195,11 @@ class Disk:
         """When a file was last modified, and when anything about it was changed (Windows: made): ns, UTC."""
         status = os.fstat(handle)
         return status.st_mtime_ns, status.st_ctime_ns
+
+    def space(self, path: str) -> Space:
+        """The bytes of the file system that a file or folder is on. A quota may allow less."""
+        usage = shutil.disk_usage(path)
+        return Space(usage.free, usage.total)
 
     def mounts(self) -> str:
         """The file systems that are mounted, in the form of Linux' ``/proc/mounts``; "" where that cannot be told."""

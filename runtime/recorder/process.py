@@ -45,7 +45,7 @@ class Recorder:
     it stays until the script and all its sessions are gone. A process that is forked from this one has no part in it.
 
     ``on_death`` is called, from a thread, with the exit code of the recorder's process (-N: signal N) as soon as that
-    ends before ``stop``; without it, this is logged as an error.
+    ends before ``stop``; without it, this is logged as an error. ``min_free``: as for GraphServer.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class Recorder:
         address: str | None = None,
         durability: str = "interval",
         on_death: Callable[[int], None] | None = None,
+        min_free: int | None = None,
     ) -> None:
         if durability not in LEVELS:
             raise ValueError(f"durability is {durability!r}; it is one of {', '.join(LEVELS)}")
         self._ledger = os.fspath(ledger)
         self._address = address
         self._durability = durability
+        self._min_free = min_free
         self._process: subprocess.Popen[bytes] | None = None
         self._on_death = on_death or self._log_death
         self._watcher: threading.Thread | None = None
@@ -101,6 +103,8 @@ class Recorder:
 
     def _started_process(self) -> "subprocess.Popen[bytes]":
         command = [self._ledger, "--durability", self._durability]
+        if self._min_free is not None:
+            command += ["--min-free", str(self._min_free)]
         environment = {**os.environ}
         environment.pop(ADDRESS_ENV, None)  # for clients: ezmsg cannot even be imported when it is malformed
         start = partial(child.start, "ezmsg.ledger.runtime.server", stdout=subprocess.PIPE, environment=environment)

@@ -24,13 +24,19 @@ class record:
 
     A graph server in a process of its own takes the place of ezmsg's. ``address``: ``host:port`` to listen on, a free
     loopback port when not given. Raises RecorderFailed when the ledger cannot be written or the address not be bound.
-    Programs that name a ``graph_address`` of their own are not recorded.
+    Programs that name a ``graph_address`` of their own are not recorded. ``min_free``: bytes of the disk; when
+    fewer are free the recorder warns (None: 1 GB, or a twentieth of a smaller disk).
     """
 
     def __init__(
-        self, ledger: str | os.PathLike[str], *, address: str | None = None, durability: str = "interval"
+        self,
+        ledger: str | os.PathLike[str],
+        *,
+        address: str | None = None,
+        durability: str = "interval",
+        min_free: int | None = None,
     ) -> None:
-        self._recorder = Recorder(ledger, address, durability)
+        self._recorder = Recorder(ledger, address, durability, min_free=min_free)
         self._before: tuple[str | None, list[str]] = None, []
 
     def __enter__(self) -> Recorder:

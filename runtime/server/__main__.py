@@ -45,6 +45,7 @@ def main() -> int:
     listening.add_argument("--address", help="host:port")
     listening.add_argument("--socket", type=int, help="the descriptor of a socket that listens")
     parser.add_argument("--durability", default="interval")
+    parser.add_argument("--min-free", type=int)
     options = parser.parse_args()
     # A Ctrl-C is for the pipeline, which still needs its server to end well.
     signal.signal(signal.SIGINT, _ignore)
@@ -85,7 +86,7 @@ def _serve(ledger: Ledger, options: argparse.Namespace) -> int:
     from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
     raise_descriptor_limit()
-    server = GraphServer(ledger, name="recorder")
+    server = GraphServer(ledger, name="recorder", min_free=options.min_free)
     reason = "stopped"
     told: dict[str, Any] = {}
     try:

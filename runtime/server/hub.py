@@ -15,6 +15,7 @@ from ezmsg.ledger.runtime.refusal_limit import AT_THE_DOOR
 from ezmsg.ledger.runtime.server.clients.eviction import Member
 from ezmsg.ledger.runtime.server.clients.peer_processes import processes_behind
 from ezmsg.ledger.runtime.server.feed_history import History
+from ezmsg.ledger.runtime.server.health.disk_room import DiskRoom
 from ezmsg.ledger.runtime.server.health.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.publisher_notices import PublisherNotices
 from ezmsg.ledger.runtime.server.routed_requests import Requests
@@ -43,6 +44,7 @@ class Hub:
     """Shared by all connections of a server; used in its event loop only.
 
     ``stop`` asks the server to stop: (reason, peer that asked). ``remote_shutdown``: whether other machines may.
+    ``min_free``: the free bytes of the disk from which on it warns, see DiskRoom.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Hub:
         stop: Callable[[str, str | None], None],
         admission: Admission,
         remote_shutdown: bool,
+        min_free: int | None = None,
     ) -> None:
         self.live = live
         self.version = version
@@ -63,6 +66,7 @@ class Hub:
         self.pressure = Pressure(self.connections, self.admission.limits.pending_bytes)
         self.streams: set[Stream] = set()
         self.pulse = Pulse(live)
+        self.disk = DiskRoom(lambda: live.ledger, lambda: self.pulse.bytes_per_hour, min_free)
         self.refused = 0
         self.leases = Leases(self.admission)
         self.requests = Requests(live)
@@ -130,6 +134,7 @@ class Hub:
     def tend(self) -> None:
         """Do the regular work that belongs to no connection. Cost: O(connections), see ``Pressure.relieve``."""
         self.pulse.beat()
+        self.disk.tend()
         self.pressure.relieve()
         self.traces.tend()
         now = self._loop.time()

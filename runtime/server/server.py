@@ -71,7 +71,8 @@ class GraphServer(threading.Thread):
     ``allow``: the hosts that may connect beside this machine, as networks (``192.168.1.0/24``) or addresses; all when
     there is none. ``remote_shutdown``: whether ezmsg's SHUTDOWN is obeyed when it comes from another machine.
     ``limits``: how much clients may take. ``metrics_port``: of 127.0.0.1, where Prometheus asks how it is (needs the
-    extra ``metrics``; ``metrics.url`` says where). Raises NoNetwork when something in ``allow`` is neither, and
+    extra ``metrics``; ``metrics.url`` says where). ``min_free``: bytes of the disk; when fewer are free it warns (None:
+    1 GB, or a twentieth of a smaller disk; 0: never). Raises NoNetwork when something in ``allow`` is neither, and
     NoMetrics when that is not installed.
     """
 
@@ -88,6 +89,7 @@ class GraphServer(threading.Thread):
         limits: Limits | None = None,
         metrics_port: int | None = None,
         rotation: Rotation | None = None,
+        min_free: int | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._allow = [str(parse_network(text)) for text in allow]
@@ -99,6 +101,7 @@ class GraphServer(threading.Thread):
         self._remote_shutdown = remote_shutdown
         self.metrics = None if metrics_port is None else Metrics(metrics_port)
         self._rotator = Rotator(rotation) if rotation is not None else None
+        self._min_free = min_free
         self._address: Address | None = None
         self._ready = threading.Event()
         self._stopping = threading.Event()
@@ -269,7 +272,9 @@ class GraphServer(threading.Thread):
         assert self.live is not None
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        hub = Hub(self.live, ezmsg_version, self.request_stop, self._admission, self._remote_shutdown)
+        hub = Hub(
+            self.live, ezmsg_version, self.request_stop, self._admission, self._remote_shutdown, self._min_free
+        )
 
         def protocol(place: Place) -> asyncio.BaseProtocol:
             def accept(connection: Connection) -> None:

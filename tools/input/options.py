@@ -59,6 +59,12 @@ durability = option(
 
 
 no_index = flag("--no-index", help="Keep no index beside the recording; the first look at a long one makes it.")
+min_free = option(
+    "--min-free",
+    metavar="SIZE",
+    help="Warn when less is free on the disk: 5GB; 0 for never. 1 GB, or a twentieth of a smaller disk, else.",
+)
+
 debug = flag("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger).")
 
 

@@ -20,6 +20,16 @@ def size(text: str) -> int | None:
     return int(float(found[1]) * _UNITS[(found[2] or "").lower()])
 
 
+def size_of_option(text: str | None, option: str) -> int | None:
+    """``5GB`` in bytes, and 0 for ``0``; None for None. Raises Misuse, which names the option."""
+    if text is None or text.strip() == "0":
+        return None if text is None else 0
+    found = size(text)
+    if found is None:
+        raise Misuse(f"{option} {text}: not a size", hint=f"{SIZES}, with its unit.")
+    return found
+
+
 def span(text: str, option: str) -> int:
     """``30d`` in ns. Raises Misuse, which names the option."""
     found = times.span(text.strip())

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any, NamedTuple
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -41,6 +42,22 @@ GAUGES = (
         lambda now: None if now["lag"] is None else now["lag"] / NS_PER_S,
     ),
     Gauge("ledger_bytes", "Size of the ledger.", lambda now: now["bytes"]),
+    Gauge("disk_free_bytes", "Free bytes of the ledger's disk.", lambda now: now["disk"] and now["disk"]["free"]),
+    Gauge(
+        "disk_min_free_bytes",
+        "The free bytes of the ledger's disk below which it is low.",
+        lambda now: now["disk"] and now["disk"]["min_free"],
+    ),
+    Gauge(
+        "disk_low",
+        "1 while fewer bytes are free than that, else 0.",
+        lambda now: now["disk"] and float(now["disk"]["low"]),
+    ),
+    Gauge(
+        "disk_full_in_seconds",
+        "In how long the ledger's disk is full at the present rate; +Inf where it is not, or that is not known yet.",
+        lambda now: now["disk"] and (inf if now["disk"]["hours_left"] is None else now["disk"]["hours_left"] * 3600),
+    ),
     Gauge("start_time_seconds", "When the run began, since the epoch.", lambda now: now["started"] / NS_PER_S),
     Gauge("degraded", "1 while nothing can be written, else 0.", lambda now: float(now["degraded"] is not None)),
     Gauge(

@@ -28,6 +28,7 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "id": live.ledger.id,
         "bytes": _bytes(live.ledger),
         "bytes_per_hour": hub.pulse.bytes_per_hour,
+        "disk": _disk(hub),
         "seq": state.seq,
         "durable_seq": live.ledger.durable_seq,
         "durability": live.ledger.durability,
@@ -72,6 +73,12 @@ def _index(ledger: Ledger) -> dict[str, Any] | None:
     """How far the ledger's index is, and whether a process keeps it; None when it has none."""
     found = standing(ledger.location, ledger.id)
     return None if found is None else found._asdict()
+
+
+def _disk(hub: Hub) -> dict[str, Any] | None:
+    hub.disk.look()
+    state = hub.disk.state
+    return None if state is None else msgspec.to_builtins(state)
 
 
 def _clocks(hub: Hub) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from ezmsg.ledger.runtime.recorder.followers import Followers
 from ezmsg.ledger.runtime.recorder.process import Recorder, RecorderFailed, exit_text, signal_name
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.input import options
+from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
@@ -42,6 +42,7 @@ class CannotRun(exits.Misuse):
 @options.durability
 @flag("--module", "-m", help="SCRIPT is the name of a module.")
 @options.no_index
+@options.min_free
 @options.debug
 def run(
     script: Sequence[str],
@@ -50,6 +51,7 @@ def run(
     durability: Durability,
     module: bool,
     no_index: bool,
+    min_free: str | None,
     debug: bool,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
@@ -67,6 +69,7 @@ def run(
     if not module:
         _refuse_unless_runnable(script[0])
     followers = Followers(options.followers(no_index, debug))
+    least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     new = ledger is None or not os.path.lexists(ledger)
     location = ledger or unnamed(script[0].rpartition(".")[2] if module else Path(script[0]).absolute().stem)
@@ -75,7 +78,7 @@ def run(
         _tell_death(code, recorder.failure)
         followers.end()
 
-    recorder = Recorder(location, wanted, durability, tell_death)
+    recorder = Recorder(location, wanted, durability, tell_death, least)
     try:
         recorder.start(early=True)
     except RecorderFailed as error:

@@ -60,6 +60,7 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 @option("--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.")
 @flag("--compress", help="Compress sealed segments (extra: zstd).")
 @options.no_index
+@options.min_free
 @options.debug
 def serve(
     ledger: Path | None,
@@ -73,6 +74,7 @@ def serve(
     keep: str | None,
     compress: bool,
     no_index: bool,
+    min_free: str | None,
     debug: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
@@ -86,8 +88,10 @@ def serve(
       ezmsg-ledger serve rig.ledger --fresh
       ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
       ezmsg-ledger serve rig.ledger --rotate 256MB --keep 30d
+      ezmsg-ledger serve rig.ledger --min-free 5GB
     """
     rotation = rotation_of(rotate, keep, compress)
+    least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     followers = Followers(options.followers(no_index, debug))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
@@ -111,6 +115,7 @@ def serve(
             remote_shutdown=remote_shutdown,
             metrics_port=metrics,
             rotation=rotation,
+            min_free=least,
         )
         server.start_at(wanted)
         begun = True

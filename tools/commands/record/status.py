@@ -23,6 +23,8 @@ WATCH_S = 1.0
 WAIT_S = 0.1
 """How often ``--wait`` looks."""
 
+HOUR_NS = 3600 * 10**9
+
 CLEAR = "\x1b[H\x1b[2J"
 """What clears a terminal."""
 
@@ -112,6 +114,7 @@ def _recording(answer: dict[str, Any]) -> list[Row]:
         disk = f"{count(lag, 'event')} not yet on the disk, for {span_text(answer['lag'])}"
     rows = [
         Row("ledger", f"seq {answer['seq']}, {answer['rate']:.1f} events/s, {size}"),
+        *_disk(answer.get("disk")),  # not told by a recorder of an earlier version
         Row("durability", f"{answer['durability']}, {disk}"),
     ]
     index = answer.get("index")  # not told by a recorder of an earlier version
@@ -119,6 +122,18 @@ def _recording(answer: dict[str, Any]) -> list[Row]:
         keeper = "kept" if index["kept"] else "nobody keeps it"
         rows.append(Row("index", f"up to seq {index['seq']}, {keeper}"))
     return rows
+
+
+def _disk(disk: dict[str, Any] | None) -> list[Row]:
+    """A row about the room on the disk."""
+    if disk is None:
+        return []
+    text = f"{size_text(disk['free'])} free of {size_text(disk['total'])}"
+    if disk["hours_left"] is not None:
+        text += f", full in {span_text(round(disk['hours_left'] * HOUR_NS))} at the present rate"
+    if disk["low"]:
+        text += f"; that is less than {size_text(disk['min_free'])}"
+    return [Row("disk", text, "warn" if disk["low"] else "")]
 
 
 def _clients(answer: dict[str, Any]) -> list[Row]:

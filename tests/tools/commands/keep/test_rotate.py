@@ -221,6 +221,18 @@ def test_sizes_as_they_are_shown(count: int, text: str) -> None:
     assert sizes.size_text(count) == text
 
 
+@pytest.mark.parametrize(("text", "meant"), [(None, None), ("0", 0), ("5GB", 5 * 10**9), ("1.5 GiB", 3 * 2**29)])
+def test_a_size_of_an_option(text: str | None, meant: int | None) -> None:
+    assert sizes.size_of_option(text, "--min-free") == meant
+
+
+@pytest.mark.parametrize("text", ["5", "much", "-1GB", ""])
+def test_a_size_of_an_option_that_is_none(text: str) -> None:
+    with pytest.raises(Misuse, match=f"--min-free {text}: not a size") as caught:
+        sizes.size_of_option(text, "--min-free")
+    assert caught.value.hint == "A size is written like 256MB or 1GiB, with its unit."
+
+
 @pytest.mark.parametrize(
     ("rotate", "keep", "compress", "meant"),
     [

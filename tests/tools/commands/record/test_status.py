@@ -20,7 +20,7 @@ from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
 from ezmsg.ledger.runtime.spool import Degraded
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
-from ezmsg.ledger.tools.commands.record.status import lines
+from ezmsg.ledger.tools.commands.record.status import _disk, lines
 
 
 @pytest.fixture
@@ -39,13 +39,24 @@ def test_status_says_what_is_recorded_where(server: GraphServer, capsys: pytest.
     assert "seq 2, " in out
     assert "of at most" in out
     columns = {line[:12].rstrip(): line[14:] for line in out.splitlines()[1:]}
-    assert list(columns) == ["  ledger", "  durability", "  clients", "  graph", "  sockets"]
+    assert list(columns) == ["  ledger", "  disk", "  durability", "  clients", "  graph", "  sockets"]
     assert not any(text.startswith(" ") for text in columns.values()), "aligned"
     assert main(["status", str(server.address), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["degraded"] is None
     assert answer["seq"] == 2
     assert answer["ledger"] == str(server.live.ledger.location)  # type: ignore[union-attr]
+
+
+def test_status_says_when_the_disk_will_be_full() -> None:
+    disk: dict[str, Any] = {"free": 3 * 10**9, "total": 10**12, "min_free": 10**9, "low": False, "hours_left": None}
+    assert [row.text for row in _disk(disk)] == ["3 GB free of 1 TB"]
+    disk |= {"hours_left": 26.5}
+    assert [row.text for row in _disk(disk)] == ["3 GB free of 1 TB, full in 1 d 2 h at the present rate"]
+    disk |= {"low": True, "free": 10**8}
+    [row] = _disk(disk)
+    assert (row.text.endswith(" at the present rate; that is less than 1 GB"), row.tone) == (True, "warn")
+    assert _disk(None) == []
 
 
 def test_a_mark_is_a_moment(server: GraphServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
