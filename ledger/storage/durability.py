@@ -1,4 +1,4 @@
-"""What an append is worth when it is acknowledged."""
+"""Durability: what an append is worth when it is acknowledged."""
 
 from typing import Literal, TypeAlias
 

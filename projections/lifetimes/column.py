@@ -100,7 +100,7 @@ class Column:
         return chain.from_iterable(chain(map(self.block, range(len(self._full))), (self.tail,)))
 
     def take(self, rows: Sequence[int]) -> list[int]:
-        """What stands in ``rows``, which rise. Cost: O(rows), about twice that of one list."""
+        """The values in ``rows``, which rise. Cost: O(rows), about twice that of one list."""
         found: list[int] = []
         place, number_of_rows = 0, len(rows)
         while place < number_of_rows:

@@ -174,7 +174,7 @@ def read_index(disk: Disk, path: str, handle: int, ledger_id: str) -> Index | No
 
 
 class _Kind(msgspec.Struct):
-    """What every version has said in its head."""
+    """The fields that every version has in its head."""
 
     version: int
     format: int

@@ -52,7 +52,7 @@ def turns(events: Sequence[Any]) -> tuple[list[Any], list[Any]]:
 
 
 class TimeColumns:
-    """What TimeStack is, in two columns, of which only the ends are touched while times rise."""
+    """A TimeStack in two columns, of which only the ends are touched while times rise."""
 
     def __init__(self, times: Column, seqs: Column) -> None:
         self.times, self.seqs = times, seqs
