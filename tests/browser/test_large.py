@@ -18,13 +18,29 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def record(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``record("deep")``: a recording of one of the benchmarks' graphs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT))
         graphs = importlib.import_module("benchmarks.graphs")
         ledgers = importlib.import_module("benchmarks.debugger.ledgers")
-    recorded: Path = ledgers.record(tmp_path_factory.mktemp("large") / "large.ledger", graphs.deep())
+
+    def recorded(name: str, *parameters: int) -> Path:
+        path = tmp_path_factory.mktemp(name) / f"{name}.ledger"
+        made: Path = ledgers.record(path, getattr(graphs, name)(*parameters))
+        return made
+
     return recorded
+
+
+@pytest.fixture(scope="module")
+def large(record: Callable[..., Path]) -> Path:
+    return record("deep")
+
+
+@pytest.fixture(scope="module")
+def rig(record: Callable[..., Path]) -> Path:
+    return record("rig", 12)
 
 
 def level(shown: Any) -> str:
@@ -119,3 +135,63 @@ def test_a_moment_of_a_long_history_is_the_same_by_its_notes_and_by_a_scan(show:
             shown.until(lambda: shown.page.evaluate("() => window.ledger.model.history.head") == head, "all came")  # noqa: B023
             seqs = [0, head, *(random.randint(1, head) for _ in range(60))]
             assert shown.page.evaluate(STANDING, seqs) == []
+
+
+NOT_WITHIN = """() => {
+    const out = [];
+    const of = label => {
+        const range = document.createRange();
+        range.selectNodeContents(label);
+        return range.getBoundingClientRect();
+    };
+    const labels = '.box .port span, .box.unit .name, .box.relay .name, .box.topic .name';
+    for (const label of document.querySelectorAll(labels)) {
+        const box = label.closest('.box');
+        if (getComputedStyle(label).visibility === 'hidden' || box.classList.contains('collection')) continue;
+        const [inner, outer] = [of(label), box.getBoundingClientRect()];
+        if (!inner.width) continue;
+        const [left, right] = [inner.left - outer.left, outer.right - inner.right];
+        if (left < -0.5 || right < -0.5) out.push([label.textContent, left, right]);
+        const isCut = label.scrollWidth > label.clientWidth + 1 && getComputedStyle(label).overflow !== 'visible';
+        if (isCut) out.push([label.textContent, 'clipped']);
+    }
+    return out;
+}"""
+
+CAMERA = "zoom => window.ledger.view.instance.setViewport({ x: 20 - 150 * zoom, y: 20, zoom })"
+ZOOMS = (0.05, 0.1, 0.2, 0.27, 0.29, 0.35, 0.45, 0.59, 0.61, 0.8, 1.0, 1.3, 2.0, 2.5)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_label_is_clipped_at_any_zoom(show: Show, rig: Path, scheme: str) -> None:
+    """Each name ends within its box, measured as the browser has written it."""
+    shown = show(rig, color_scheme=scheme)
+    levels = set()
+    for zoom in ZOOMS:
+        shown.page.evaluate(CAMERA, zoom)
+        shown.rest()
+        levels.add(level(shown))
+        assert shown.page.evaluate(NOT_WITHIN) == [], zoom
+        if levels >= {"near"} and zoom == 1.0:
+            assert shown.page.locator(".box .port span").count() > 20
+            shown.shot(f"labels-{scheme}")
+    assert levels == {"far", "middle", "near"}
+
+
+def test_a_selection_of_a_large_graph_is_told_from_what_it_leads_to(show: Show, large: Path) -> None:
+    shown = show(large, query="?select=unit LAB/SITE3/GROUP5/UNIT4")
+    shown.page.locator("[data-selected]").wait_for(state="attached")
+    found = shown.page.evaluate(
+        """() => {
+            const { model, view } = window.ledger;
+            const names = edges => [...edges].map(edge => model.edgeName(edge));
+            return [names(view.painter.scene.related), names(view.painter.scene.beyond)];
+        }"""
+    )
+    direct, beyond = map(set, found)
+    with Ledger.open(large, "r") as ledger:
+        edges = {f"{a} -> {b}" for a, b in Timeline(ledger).lifetimes.edges_at(ledger.head)}
+    assert direct == {edge for edge in edges if "LAB/SITE3/GROUP5/UNIT4/" in edge}
+    assert beyond
+    assert beyond <= edges - direct
+    shown.shot("large-selected")

@@ -23,6 +23,8 @@ const SLACK = 24;
 export const FIT = { padding: 0.04, maxZoom: 1.3 };
 const ZOOM_MIN = 0.02;
 const ZOOM_MAX = 2.5;
+/** Edges up and down from a selection that are shown beside its own: more are as good as all. */
+const BEYOND_MAX = 1500;
 /** Elements that are made at most; of a larger drawing those that are seen. */
 const ELEMENTS_MAX = 1500;
 
@@ -272,7 +274,7 @@ function Flow({ drawing }: { drawing: Drawing }) {
         onlyRenderVisibleElements={nodes.length > ELEMENTS_MAX} proOptions={{ hideAttribution: true }} zoomOnDoubleClick={false}
       >
         <Controls showInteractive={false} fitViewOptions={FIT} />
-        {isPartly && <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().ghost} nodeStrokeWidth={0} maskColor={palette().future} />}
+        {isPartly && <MiniMap pannable zoomable ariaLabel="Overview" nodeColor={() => palette().edge} nodeStrokeWidth={0} maskColor={palette().future} maskStrokeColor={palette().select} maskStrokeWidth={1} />}
       </ReactFlow>}
       <canvas ref={above} className="above" aria-hidden="true" />
       {hover && <EdgeList hover={hover} close={() => setHover(null)} />}
@@ -453,7 +455,9 @@ export class Painter {
     const { pin } = get();
     this.present = model.boxesNow(this.present);
     if (pin !== null) this.before = model.boxesThen(this.before);
-    this.scene.related = related();
+    const found = related();
+    this.scene.related = found?.direct ?? null;
+    this.scene.beyond = found && found.beyond.size <= BEYOND_MAX ? found.beyond : null;
     this.paintBoxes();
     this.scene.paint(this.camera, this.present);
     if (names) this.scene.paintNames(this.camera);

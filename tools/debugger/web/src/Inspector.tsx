@@ -21,14 +21,15 @@ interface Answer {
 
 const LIVES_MAX = 60;
 
-export function Inspector({ version }: { version: number }) {
+/** `drawn`: whether the drawing is there, which knows the ports of units. */
+export function Inspector({ version, drawn }: { version: number; drawn: boolean }) {
   const select = useView((view) => view.select);
   const pin = useView((view) => view.pin);
   const path = useView((view) => view.path);
   return (
     <section className="inspector" aria-label="Inspector">
       {path && <Way path={path} version={version} />}
-      {select ? <Selected subject={select} version={version} /> : pin !== null ? <Changes version={version} /> : <Overview />}
+      {select ? <Selected key={String(drawn)} subject={select} version={version} /> : pin !== null ? <Changes version={version} /> : <Overview />}
       {select && pin !== null && <Changes version={version} />}
     </section>
   );
@@ -124,7 +125,7 @@ function Stepping({ at, version }: { at: number; version: number }) {
     <p className="stepping">
       <button type="button" aria-label="Previous change of the selection" aria-keyshortcuts="Shift+ArrowLeft" disabled={before === 0} onClick={() => stepSelection(-1)}>{"\u2039"}</button>
       <button type="button" aria-label="Next change of the selection" aria-keyshortcuts="Shift+ArrowRight" disabled={before + there === changes.length} onClick={() => stepSelection(1)}>{"\u203a"}</button>
-      <span className="hint">{changes.length ? `${there ? `change ${before + 1} of` : `${before} before, of`} ${count(changes.length, "change")}` : "it never changes"}</span>
+      <span className="hint">{changes.length ? `${there ? `change ${thousands(before + 1)} of` : `${thousands(before)} before, of`} ${count(changes.length, "change")}` : "it never changes"}</span>
     </p>
   );
 }

@@ -236,7 +236,7 @@ function Page() {
         </div>
         <aside>
           <With />
-          <Inspector version={version} />
+          <Inspector version={version} drawn={drawing !== null} />
         </aside>
       </main>
       <Asked answer={answer} />
@@ -254,7 +254,8 @@ const TroubleLine = ({ trouble }: { trouble: Trouble }) => (
 
 /** How much of the height a drawing gets, beside the events: what is long and low needs less. */
 function roomFor(drawing: Drawing | null): number {
-  if (!drawing || !drawing.height) return 0.74;
+  if (!drawing) return 0.74;
+  if (!drawing.boxes.length) return 0.3;
   const shape = drawing.width / drawing.height;
   return shape > 2.2 ? 0.58 : shape > 1.4 ? 0.74 : 0.82;
 }

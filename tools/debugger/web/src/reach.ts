@@ -2,18 +2,23 @@
 import { model } from "./model";
 import { get } from "./store";
 
-/** Places of the edges that belong to the selection, or lead to it or on from it; null when nothing is selected. */
-export function related(): Set<number> | null {
+/** Places of edges: those of the selection itself, and those that lead there or on from there. */
+export interface Related {
+  direct: Set<number>;
+  beyond: Set<number>;
+}
+
+const only = (direct: Set<number>): Related => ({ direct, beyond: new Set() });
+
+/** What belongs to the selection at the moment; null when nothing is selected. Cost: O(edges). */
+export function related(): Related | null {
   const { select, at } = get();
-  if (model.way) return onTheWay(at);
+  if (model.way) return only(onTheWay(at));
   if (!select) return null;
   const { history, now, drawing } = model;
-  const out = new Set<number>();
   const place = model.edgePlace(select);
-  if (place !== undefined) {
-    out.add(place);
-    return out;
-  }
+  if (place !== undefined) return only(new Set([place]));
+  const out = new Set<number>();
   const space = select.indexOf(" ");
   const [kind, name] = [select.slice(0, space), select.slice(space + 1)];
   if (kind === "session") {
@@ -23,7 +28,7 @@ export function related(): Set<number> | null {
     for (const seq of seqs) {
       for (const row of history.standing(seq)) if (history.owner.data[row] === wanted) out.add(history.edge.data[row]);
     }
-    return out;
+    return only(out);
   }
   const topics = topicsOf(kind, name);
   if (!topics.length) return null;
@@ -57,7 +62,9 @@ export function related(): Set<number> | null {
       }
     }
   }
-  return out;
+  const own = new Set(topics);
+  const direct = new Set([...out].filter((edge) => own.has(history.edgeFrom.data[edge]) || own.has(history.edgeTo.data[edge])));
+  return { direct, beyond: new Set([...out].filter((edge) => !direct.has(edge))) };
 }
 
 /** The edges of the path that is shown, as it leads at the moment. */

@@ -32,13 +32,20 @@ const CROWD = 900;
 /** Edges that came and went in between are drawn when they are few; of many, the list tells. */
 const BETWEEN_MAX = 60;
 
+/** Edges that were added, removed, or have other owners. */
+type Tally = [added: number, removed: number, others: number];
+
+const NO_TALLIES: Map<number, Tally> = new Map();
+
 type Style = { colour: string; width: number; dash: number[] };
 
 export class Scene {
   /** Which pieces of which segments are in each square: made when the pointer first asks. */
   private cells: Map<number, number[]> | null = null;
   private present: Uint16Array<ArrayBuffer> = new Uint16Array(0);
+  /** Edges of what is selected, and those that lead there or on from there; null when nothing is, or when they are too many. */
   related: Set<number> | null = null;
+  beyond: Set<number> | null = null;
   private between = false;
 
   constructor(
@@ -142,7 +149,7 @@ export class Scene {
       const segments = groups.get(key)!;
       const style = this.style(key, colours, changes > DASHED_MAX);
       const crowd = camera.zoom < NAMES_FROM ? Math.max(0.2, Math.min(1, CROWD / segments.length)) : 1;
-      context.globalAlpha = dim && !key.startsWith("9") ? 0.28 * crowd : key.startsWith("9") ? 1 : crowd;
+      context.globalAlpha = key.startsWith("9") ? 1 : key.startsWith("8") ? 0.8 : dim ? 0.28 * crowd : crowd;
       context.strokeStyle = context.fillStyle = style.colour;
       context.lineWidth = style.width / Math.max(camera.zoom, 0.05) ** 0.6 / (camera.zoom < 1 ? 1 : camera.zoom ** 0.4);
       context.setLineDash(style.dash.map((length) => length / camera.zoom));
@@ -175,7 +182,7 @@ export class Scene {
     const groups = this.grouped([-Infinity, -Infinity, Infinity, Infinity], new Set(get().collapsed));
     return [...groups.keys()].sort().map((key) => ({
       style: this.style(key, palette(), false),
-      dim: this.related !== null && !key.startsWith("9"),
+      dim: this.related !== null && !/^[89]/.test(key),
       shared: key.includes("shared"),
       segments: groups.get(key)!.map((number) => this.drawing.segments[number]),
     }));
@@ -202,6 +209,10 @@ export class Scene {
       const alive = segment.edges.filter((edge) => now.owners[edge] > 0);
       if (this.related && segment.edges.some((edge) => this.related!.has(edge) && this.counts(edge))) {
         add(`9related`, number);
+        return;
+      }
+      if (this.beyond && segment.edges.some((edge) => this.beyond!.has(edge) && this.counts(edge))) {
+        add(`8beyond`, number);
         return;
       }
       if (pin !== null) {
@@ -294,6 +305,8 @@ export class Scene {
         return { colour: colours.between, width: 1.6, dash: many ? [] : [1, 4] };
       case "related":
         return { colour: colours.select, width: 2.4, dash: [] };
+      case "beyond":
+        return { colour: colours.select, width: 1.3, dash: [] };
       case "owner":
         return { colour: model.colours.of(key.slice(7).replace("|shared", "")), width: 1.6, dash: [] };
       default:
@@ -313,11 +326,12 @@ export class Scene {
 
   // --- names -------------------------------------------------------------------------------------------------------
 
-  /** The names of collections across their boxes when it is far away, the outermost first, none over another. */
+  /** The names of collections across their boxes when it is far away, the outermost first, none over another; beside a
+   *  pin with how many of their edges differ. */
   paintNames(camera: Camera): void {
     const context = this.begin(this.above, camera);
-    if (get().pin !== null) this.paintTallies(context, camera);
-    if (camera.zoom >= NAMES_FROM) return;
+    const tallies = get().pin !== null ? this.tallies() : NO_TALLIES;
+    if (camera.zoom >= NAMES_FROM) return this.paintTallies(context, camera, tallies);
     const colours = palette();
     const taken: [number, number, number, number][] = [];
     const seen = this.visible(camera);
@@ -328,8 +342,10 @@ export class Scene {
     for (const box of collections) {
       if (this.isForeign(box)) continue;
       if (box.x > seen[2] || box.y > seen[3] || box.x + box.w < seen[0] || box.y + box.h < seen[1]) continue;
-      const width = context.measureText(box.name).width;
-      if (width > Math.max(box.w, 40 / camera.zoom)) continue;
+      const parts = [[box.name, colours.text], ...this.parts(tallies.get(box.place))];
+      const widths = parts.map(([text]) => context.measureText(`${text} `).width);
+      if (widths[0] > Math.max(box.w, 40 / camera.zoom)) continue;
+      const width = widths.reduce((sum, each) => sum + each, 0);
       const x = box.x + 3 / camera.zoom;
       const y = box.y + 2 / camera.zoom;
       const place: [number, number, number, number] = [x, y, x + width, y + size * 1.15];
@@ -337,20 +353,31 @@ export class Scene {
       taken.push(place);
       context.fillStyle = colours.paper;
       context.globalAlpha = 0.8;
-      context.fillRect(x - size * 0.2, y - size * 0.1, width + size * 0.4, size * 1.3);
+      context.fillRect(x - size * 0.2, y - size * 0.1, width + size * 0.15, size * 1.3);
       context.globalAlpha = 1;
-      context.fillStyle = colours.text;
-      context.fillText(box.name, x, y);
+      let left = x;
+      parts.forEach(([text, colour], number) => {
+        context.fillStyle = colour;
+        context.fillText(text, left, y);
+        left += widths[number];
+      });
     }
   }
 
-  /** How many edges that begin or end in each collection differ, at the right end of its title: far away lines cannot tell. */
-  private paintTallies(context: CanvasRenderingContext2D, camera: Camera): void {
+  /** A tally as texts with their colours. */
+  private parts(tally: Tally | undefined): [text: string, colour: string][] {
+    if (!tally) return [];
+    const colours = palette();
+    const shades = [colours.added, colours.removed, colours.others];
+    return tally.flatMap((number, kind) => (number ? [[`${"+\u2212~"[kind]}${number}`, shades[kind]] as [string, string]] : []));
+  }
+
+  /** How many edges that begin or end in each collection differ: far away, lines cannot tell. */
+  private tallies(): Map<number, Tally> {
+    const tallies = new Map<number, Tally>();
     const found = model.differences();
-    if (!found) return;
-    const tallies = new Map<number, [number, number, number]>();
-    [found.added, found.removed, found.others].forEach((edges, kind) => {
-      for (const edge of edges) {
+    [found?.added, found?.removed, found?.others].forEach((edges, kind) => {
+      for (const edge of edges ?? []) {
         for (const box of this.around(edge)) {
           const tally = tallies.get(box) ?? [0, 0, 0];
           tally[kind]++;
@@ -358,17 +385,21 @@ export class Scene {
         }
       }
     });
+    return tallies;
+  }
+
+  /** Tallies at the right end of the titles of collections. */
+  private paintTallies(context: CanvasRenderingContext2D, camera: Camera, tallies: Map<number, Tally>): void {
     const colours = palette();
     const size = Math.max(10, 10 / camera.zoom);
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.textBaseline = "middle";
-    const shades = [colours.added, colours.removed, colours.others];
     const collapsed = new Set(get().collapsed);
     for (const [place, tally] of tallies) {
       const box = this.drawing.boxes[place];
       if (this.drawing.isInside(box, collapsed)) continue;
-      const parts = tally.map((number, kind) => (number ? `${"+\u2212~"[kind]}${number}` : "")).map((text) => text && `${text} `);
-      const width = parts.reduce((sum, text) => sum + context.measureText(text).width, 0);
+      const parts = this.parts(tally);
+      const width = parts.reduce((sum, [text]) => sum + context.measureText(`${text} `).width, 0);
       if (width > box.w) continue;
       let x = box.x + box.w - width - size / 2;
       const y = box.y + size * 0.9;
@@ -376,11 +407,11 @@ export class Scene {
       context.globalAlpha = 0.85;
       context.fillRect(x - size * 0.3, y - size * 0.7, width + size * 0.3, size * 1.4);
       context.globalAlpha = 1;
-      parts.forEach((text, kind) => {
-        context.fillStyle = shades[kind];
+      for (const [text, colour] of parts) {
+        context.fillStyle = colour;
         context.fillText(text, x, y);
-        x += context.measureText(text).width;
-      });
+        x += context.measureText(`${text} `).width;
+      }
     }
   }
 
