@@ -264,8 +264,21 @@ function Flow({ drawing }: { drawing: Drawing }) {
     } else setHover(next);
   };
 
+  /** What the keyboard comes to is brought into sight; browsers scroll to it, which would move elements from their lines. */
+  const focused = (event: React.FocusEvent) => {
+    const element = (event.target as Element).closest<HTMLElement>(".box");
+    const box = element && drawing.byAddress.get(element.dataset.address ?? "");
+    if (!box) return;
+    for (let each: Element | null = element; each && each !== wrapper.current; each = each.parentElement) each.scrollTo(0, 0);
+    wrapper.current!.scrollTo(0, 0);
+    const [own, frame] = [event.target.getBoundingClientRect(), wrapper.current!.getBoundingClientRect()];
+    if (own.left >= frame.left && own.right <= frame.right && own.top >= frame.top && own.bottom <= frame.bottom) return;
+    const camera = flow.current!.getViewport();
+    void flow.current!.setCenter(box.x + box.w / 2, box.y + Math.min(box.h, frame.height / camera.zoom) / 2, { zoom: camera.zoom, duration: 150 });
+  };
+
   return (
-    <div ref={wrapper} className="flow" onMouseMove={moved} onClick={clicked} onMouseLeave={() => !hover?.picked && setHover(null)}>
+    <div ref={wrapper} className="flow" onFocus={focused} onMouseMove={moved} onClick={clicked} onMouseLeave={() => !hover?.picked && setHover(null)}>
       <canvas ref={below} className="below" aria-hidden="true" />
       {first && <ReactFlow
         defaultViewport={first} nodes={nodes} edges={edges} nodeTypes={KINDS} onInit={start} minZoom={ZOOM_MIN} maxZoom={ZOOM_MAX}

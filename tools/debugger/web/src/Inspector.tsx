@@ -125,7 +125,7 @@ function Stepping({ at, version }: { at: number; version: number }) {
     <p className="stepping">
       <button type="button" aria-label="Previous change of the selection" aria-keyshortcuts="Shift+ArrowLeft" disabled={before === 0} onClick={() => stepSelection(-1)}>{"\u2039"}</button>
       <button type="button" aria-label="Next change of the selection" aria-keyshortcuts="Shift+ArrowRight" disabled={before + there === changes.length} onClick={() => stepSelection(1)}>{"\u203a"}</button>
-      <span className="hint">{changes.length ? `${there ? `change ${thousands(before + 1)} of` : `${thousands(before)} before, of`} ${count(changes.length, "change")}` : "it never changes"}</span>
+      <span className="hint">{!changes.length ? "it never changes" : before + there === 0 ? `before the first of ${count(changes.length, "change")}` : `${there ? "at" : "after"} change ${thousands(before + there)} of ${thousands(changes.length)}`}</span>
     </p>
   );
 }

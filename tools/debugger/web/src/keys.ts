@@ -11,7 +11,7 @@ const PAN_PX = 120;
 function pan(x: number, y: number): void {
   const flow = view.instance;
   const camera = flow?.getViewport();
-  if (camera) void flow!.setViewport({ ...camera, x: camera.x + x * PAN_PX, y: camera.y + y * PAN_PX }, { duration: 120 });
+  if (camera) void flow!.setViewport({ ...camera, x: camera.x + x * PAN_PX, y: camera.y + y * PAN_PX });
 }
 
 export function listenToKeys(open: (what: "search" | "keys") => void): () => void {
