@@ -423,6 +423,40 @@ def test_the_view_is_saved_as_a_picture(show: Show, demo: Path, tmp_path: Path) 
     assert (tmp_path / "view.png").stat().st_size > 5000
 
 
+def test_a_saved_picture_has_the_lens_and_hides_what_is_collapsed(
+    show: Show, demo: Path, landmarks: Any, tmp_path: Path
+) -> None:
+    def saved(query: str) -> str:
+        shown = show(demo, query=f"?at={landmarks.visitor_connected}&{query}")
+        with shown.page.expect_download() as download:
+            shown.button("SVG").click()
+        download.value.save_as(tmp_path / "view.svg")
+        return (tmp_path / "view.svg").read_text(encoding="utf-8")
+
+    wiring, owners, folded = saved("lens=wiring"), saved("lens=owner"), saved("collapsed=RIG/AMP")
+    ours, theirs = "#3d5a80", "#0f766e"  # the colours of the two sessions
+    assert ours not in wiring
+    assert ours in owners
+    assert theirs in owners
+    assert ">GAIN<" in wiring
+    assert ">GAIN<" not in folded
+    assert ">AMP<" in folded
+
+
+def test_a_process_tells_what_it_runs(show: Show, demo: Path, landmarks: Any) -> None:
+    with Ledger.open(demo, "r") as ledger:
+        state = Timeline(ledger).at(landmarks.visitor_connected)
+    shown = show(demo, query=f"?at={landmarks.visitor_connected}")
+    inspector = shown.region("Inspector")
+    for process in state.processes.values():
+        shown.page.keyboard.press("/")
+        shown.page.keyboard.type(f"pid {process.pid} ")
+        shown.page.get_by_role("dialog", name="Search").get_by_role("option").first.click()
+        inspector.get_by_text(str(process.pid), exact=True).wait_for()
+        for unit in process.units:
+            assert inspector.get_by_role("button", name=unit, exact=True).count() == 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_label_is_clipped(show: Show, demo: Path, scheme: str) -> None:
     shown = show(demo, query="?at=35", color_scheme=scheme)

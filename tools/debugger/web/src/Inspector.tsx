@@ -98,9 +98,9 @@ function Selected({ subject, version }: { subject: string; version: number }) {
       <Now kind={kind} name={name} at={at} />
       {answer?.refused && <Refusal error={answer.refused} />}
       {!answer && <p className="hint">asking ...</p>}
-      {answer?.history && <Why history={answer.history} at={at} />}
+      {answer?.history && <Why history={answer.history} at={at} of={kind} />}
       {answer?.settings && <SettingsOf settings={answer.settings} at={at} />}
-      {answer?.history && <Lives history={answer.history} at={at} />}
+      {answer?.history && <Lives history={answer.history} at={at} of={kind} />}
       {answer?.settings && <Doubts unit={name} at={at} />}
       {(kind === "topic" || kind === "unit" || kind === "collection" || kind === "edge") && <PathFrom subject={subject} />}
       {kind === "topic" && <Explain topic={name} />}
@@ -184,6 +184,7 @@ function Now({ kind, name, at }: { kind: string; name: string; at: number }) {
       </dl>
     );
   }
+  if (kind === "process") return <Process id={Number(name)} at={at} />;
   const box = drawing?.byAddress.get(name) ?? drawing?.ofTopic.get(name);
   const topics = kind === "topic" ? [name] : (box?.ports ?? []).map((port) => port.topic);
   const wanted = new Set(topics.map((topic) => history.topicPlace.get(topic)));
@@ -193,7 +194,7 @@ function Now({ kind, name, at }: { kind: string; name: string; at: number }) {
     if (wanted.has(history.edgeTo.data[edge])) edges.push([true, edge]);
     else if (wanted.has(history.edgeFrom.data[edge])) edges.push([false, edge]);
   }
-  const process = kind === "unit" ? history.factsAt(at, new Set(["unit"])).find((fact) => fact.name === name) : undefined;
+  const process = kind === "unit" ? history.factsAt(at, UNITS).find((fact) => fact.name === name) : undefined;
   return (
     <dl>
       {box?.type && kind !== "topic" && <Row name="class">{box.type}</Row>}
@@ -212,6 +213,30 @@ function Now({ kind, name, at }: { kind: string; name: string; at: number }) {
   );
 }
 
+/** A process, as it was while it lived: what it ran is what it runs at the moment. */
+function Process({ id, at }: { id: number; at: number }) {
+  const { history } = model;
+  const life = history.lifeOf("process", id);
+  if (!life) return null;
+  const [pid, host, peer] = life.value as [number | null, string | null, string | null];
+  const units = history.factsAt(at, UNITS).filter((fact) => fact.value === id);
+  return (
+    <dl>
+      <Row name="now">{life.born <= at && at < life.died ? "there" : at < life.born ? "not yet there" : "gone"}</Row>
+      {pid !== null && <Row name="pid">{pid}</Row>}
+      {host && <Row name="host">{host}</Row>}
+      {peer && <Row name="from">{peer}</Row>}
+      <Row name="runs">
+        {units.length === 0 && "no unit at this moment"}
+        {units.map((fact) => <Link key={String(fact.name)} subject={`unit ${fact.name}`}>{String(fact.name)}</Link>)}
+      </Row>
+      <Row name="lived"><Bars rows={[life]} at={at} /></Row>
+    </dl>
+  );
+}
+
+const UNITS: ReadonlySet<string> = new Set(["unit"]);
+
 function processName(id: number, at: number): string {
   const fact = model.history.factsAt(at, new Set(["process"])).find((each) => each.name === id);
   const [pid, host] = (fact?.value ?? []) as [number | null, string | null];
@@ -219,7 +244,7 @@ function processName(id: number, at: number): string {
 }
 
 /** The life that contains the moment, or the last before it: the events at its two ends, in sentences. */
-function Why({ history, at }: { history: History; at: number }) {
+function Why({ history, at, of }: { history: History; at: number; of: string }) {
   const there = history.lives.filter((life) => life.born <= at && (life.died === null || at < life.died));
   const past = history.lives.filter((life) => life.died !== null && life.died <= at);
   const last = past.length ? Math.max(...past.map((life) => life.died!)) : 0;
@@ -230,6 +255,7 @@ function Why({ history, at }: { history: History; at: number }) {
       <h3>Why</h3>
       {shown.slice(0, 8).map((life) => (
         <div key={`${life.name} ${life.born} ${life.owner}`} className="why">
+          {of !== "edge" && life.kind === "edge" && <Link subject={life.name}>{life.name}</Link>}
           <Sentence cause={life.came} />
           {!there.length && life.went && <Sentence cause={life.went} />}
         </div>
@@ -243,7 +269,7 @@ function Why({ history, at }: { history: History; at: number }) {
   );
 }
 
-function Lives({ history, at }: { history: History; at: number }) {
+function Lives({ history, at, of }: { history: History; at: number; of: string }) {
   const [all, setAll] = useState(false);
   if (history.lives.length < 2 && !history.placement) return null;
   const lives = all ? history.lives : history.lives.slice(0, LIVES_MAX);
@@ -251,14 +277,14 @@ function Lives({ history, at }: { history: History; at: number }) {
     <>
       <h3>History</h3>
       <Bars rows={history.spans.map((each) => ({ born: each.born, died: each.died ?? LASTS }))} at={at} />
-      <p className="hint">{`there ${count(history.spans.length, "time")}, for ${span(history.ns / 1e9)} in all${history.placement ? `; moved ${count(history.placement.moves, "time")}` : ""}`}</p>
+      <p className="hint">{`there ${count(history.spans.length, "time")}, for ${span(history.ns / 1e9)} in all${history.placement?.moves ? `; moved ${count(history.placement.moves, "time")}` : ""}`}</p>
       <table className="lives">
         <tbody>
           {lives.map((life) => (
             <tr key={`${life.kind} ${life.name} ${life.born} ${life.owner}`} data-now={life.born <= at && (life.died === null || at < life.died) ? "" : undefined}>
               <td><Seq seq={life.born} /></td>
               <td>{life.died === null ? "..." : <Seq seq={life.died} />}</td>
-              <td>{title(life)}</td>
+              <td>{title(life, of)}</td>
             </tr>
           ))}
         </tbody>
@@ -268,7 +294,8 @@ function Lives({ history, at }: { history: History; at: number }) {
   );
 }
 
-function title(life: Life): string {
+function title(life: Life, of: string): string {
+  if (of === "session" && life.kind === "edge") return life.name;
   if (life.kind === "edge") return life.owner === null || life.owner === undefined ? `${life.name}, persistent` : `${life.name}, ${life.label}`;
   if (life.kind === "unit") return `in process ${String(life.value)}`;
   if (life.kind === "endpoint") return `${(life.value as string[])[0]} ${life.name}`;

@@ -17,8 +17,9 @@ export function Search({ close }: { close: () => void }) {
     const topics = [...(model.drawing?.ofTopic.keys() ?? model.history.topics)].map((topic) => `topic ${topic}`);
     const sessions = [...model.history.sessions.keys()].map((id) => `session ${id}`);
     const edges = Array.from({ length: Math.min(model.history.edgeTo.length, 20_000) }, (_, edge) => model.history.edgeName(edge));
+    const processes = model.history.keys.filter(([kind]) => kind === "process").map(([, id]) => `process ${id}`);
     const foreign = model.other?.foreign ?? [];
-    return [...boxes, ...topics, ...sessions, ...edges, ...foreign].map((subject) => ({ subject, shown: shownSubject(subject), key: `${subject} ${shownSubject(subject)}`.toLowerCase() }));
+    return [...boxes, ...topics, ...sessions, ...processes, ...edges, ...foreign].map((subject) => ({ subject, shown: shownSubject(subject), key: `${subject} ${shownSubject(subject)}`.toLowerCase() }));
   }, []);
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((each) => words.every((word) => each.key.includes(word)));
@@ -40,7 +41,7 @@ export function Search({ close }: { close: () => void }) {
     <dialog ref={dialog} className="search" aria-label="Search" onClose={close}>
       <input
         autoFocus type="search" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={shown[place] ? `found-${place}` : undefined}
-        aria-label="Search for a unit, topic, edge or session" value={text} onKeyDown={key} onChange={(event) => (setText(event.target.value), setPlace(0))}
+        aria-label="Search for a unit, topic, edge, session or process" value={text} onKeyDown={key} onChange={(event) => (setText(event.target.value), setPlace(0))}
       />
       <ul id="found" role="listbox" aria-label="Found">
         {shown.map((each, number) => (

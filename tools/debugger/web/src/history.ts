@@ -338,6 +338,16 @@ export class History {
     return out;
   }
 
+  /** The life of a fact that lives once, such as a process, and what is noted of it. */
+  lifeOf(kind: string, name: string | number): { born: number; died: number; value: unknown } | null {
+    const key = this.keys.findIndex(([each, other]) => each === kind && other === name);
+    if (key < 0) return null;
+    for (let i = 0; i < this.factKey.length; i++) {
+      if (this.factKey.data[i] === key) return { born: this.factBorn.data[i], died: this.factDied.data[i], value: this.values[this.factValue.data[i]] };
+    }
+    return null;
+  }
+
   /** The last event up to seq that took an edge's hold away; 0 when there is none. Cost: a scan. */
   lastGone(seq: number): number {
     let last = 0;

@@ -50,7 +50,7 @@ export function changesOfSelection(): number[] | null {
       (kind === "topic" && factKind === "endpoint" && value[1] === name);
     if (isIt) note(history.factBorn.data[i], history.factDied.data[i]);
   }
-  if (kind === "unit") for (const seq of history.settingChanges(name)) out.add(seq);
+  if (kind === "unit" || kind === "setting") for (const seq of history.settingChanges(name)) out.add(seq);
   return [...out].sort((a, b) => a - b);
 }
 

@@ -9,6 +9,10 @@ import { set } from "./store";
 export function shownSubject(subject: string): string {
   const [kind, name] = parts(subject);
   if (kind === "session") return `session ${model.history.sessionName(Number(name))}`;
+  if (kind === "process") {
+    const [pid, host] = (model.history.lifeOf(kind, Number(name))?.value ?? []) as [number | null, string | null];
+    return `${name}${pid ? ` (pid ${pid}${host ? ` on ${host}` : ""})` : ""}`;
+  }
   return kind === "edge" ? subject : name;
 }
 
