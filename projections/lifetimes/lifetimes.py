@@ -190,6 +190,14 @@ class Lifetimes:
             row = before[row - 1]
         return False
 
+    def owners_at(self, edge: EdgeKey, seq: int) -> frozenset[Owner]:
+        """The owners of ``edge`` after event ``seq``. Cost: O(holds on it)."""
+        place = self.place_of(edge)
+        if place is None:
+            return frozenset()
+        born, died, owner = (self.column(f"hold.{name}") for name in ("born", "died", "owner"))
+        return frozenset(owner[row] or None for row in self._rows_back(place) if born[row] <= seq < died[row])
+
     @property
     def _last(self) -> Sequence[int]:
         return self.column("edge.last") if self._builder is None else self._builder.last  # type: ignore[return-value]

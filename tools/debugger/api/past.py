@@ -2,7 +2,7 @@
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
-from ezmsg.ledger.projections.lifetimes.columns import PERSISTENT, part
+from ezmsg.ledger.projections.lifetimes.columns import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 
@@ -30,7 +30,6 @@ class Past:
         self.ownership = self
         self.sessions = _Sessions(lifetimes)
         self.registrations = _Registrations(self.sessions)
-        self._search = tuple(map(lifetimes.column, ("edge.end", "edge.holds", "hold.born", "hold.died", "hold.owner")))
 
     def apply(self, event: ev.Event) -> None:
         """Go on to the state after ``event``. Raises NeedsState when that cannot be told, or lies beyond them."""
@@ -40,18 +39,14 @@ class Past:
 
     def owners(self, edge: EdgeKey) -> frozenset[Owner]:
         """The owners of an edge. Cost: O(holds that it ever had)."""
-        place = self._lifetimes.place_of(edge)
-        if place is None:
-            return frozenset()
-        ends, rows, born, died, owner = self._search
-        seq = self.seq
-        return frozenset(owner[row] or None for row in rows[part(ends, place)] if born[row] <= seq < died[row])
+        return self._lifetimes.owners_at(edge, self.seq)
 
     def held(self, owner: Owner) -> list[EdgeKey]:
         """The edges that an owner holds, sorted. Cost: that of ``holds_at``."""
         lifetimes, wanted = self._lifetimes, owner or PERSISTENT
-        edges, owners = lifetimes.column("hold.edge"), lifetimes.column("hold.owner")
-        return sorted(lifetimes.edge(edges[row]) for row in lifetimes.holds_at(self.seq) if owners[row] == wanted)
+        rows = lifetimes.holds_at(self.seq)
+        held = (row for row, by in zip(rows, lifetimes.column("hold.owner").take(rows), strict=True) if by == wanted)
+        return sorted(lifetimes.edge(place) for place in lifetimes.column("hold.edge").take(list(held)))
 
 
 class _Sessions:
