@@ -91,7 +91,6 @@ class Page:
     """
 
     def __init__(self, browser: Any, address: str, query: str = "", script: Path | None = None) -> None:
-        self.browser = browser
         self.page = browser.new_page(viewport=SIZE)
         self._client = self.page.context.new_cdp_session(self.page)
         self._client.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -127,15 +126,16 @@ class Page:
         """The value of a script in the page."""
         return self.page.evaluate(script, value)
 
-    def bytes(self) -> int:
-        """The memory that all processes of the browser take: what they share is counted once."""
-        client = self.browser.new_browser_cdp_session()
-        ids = [each["id"] for each in client.send("SystemInfo.getProcessInfo")["processInfo"]]
-        client.detach()
-        return sum(map(_proportional, ids))
-
     def close(self) -> None:
         self.page.close()
+
+
+def memory(browser: Any) -> int:
+    """The bytes that all processes of the browser take: what they share is counted once."""
+    client = browser.new_browser_cdp_session()
+    ids = [each["id"] for each in client.send("SystemInfo.getProcessInfo")["processInfo"]]
+    client.detach()
+    return sum(map(_proportional, ids))
 
 
 def worked(pid: int) -> float:

@@ -1,7 +1,7 @@
 """Ten million events, nine tenths of them settings: whether the page still opens, and what memory it takes."""
 
 from benchmarks.debugger import ledgers
-from benchmarks.debugger.browser import Debugger, Page, chromium, launched
+from benchmarks.debugger.browser import Debugger, Page, chromium, launched, memory
 from benchmarks.debugger.page import add, aim, open_ledger
 from benchmarks.harness import Aim, Section, Setting, Spread, count, say
 
@@ -29,6 +29,9 @@ def run(setting: Setting) -> Section:
     say(f"writing {of}")
     path = ledgers.settings(setting.folder / f"debugger-settings-{events}.ledger", events)
     with launched() as browser:
+        blank = browser.new_page()
+        empty = memory(browser)
+        blank.close()
         opened = []
         for number in range(repeated):
             say(f"debugger, {of}: opening {number + 1} of {repeated}")
@@ -36,10 +39,11 @@ def run(setting: Setting) -> Section:
         with Debugger(path) as debugger:
             page = Page(browser, debugger.address)
             page.rest()
-            taken = page.bytes()
+            taken = memory(browser)
             page.close()
     add(section, "timeline usable, from the command's start", of, [each[0] for each in opened])
-    add(section, "drawing, from the command's start", of, [each[1] for each in opened], f"{taken / 1e6:.0f} MB")
+    told = f"{taken / 1e6:.0f} MB, {empty / 1e6:.0f} MB with a blank page"
+    add(section, "drawing, from the command's start", of, [each[1] for each in opened], told)
     if not setting.quick:
         aim(section, f"drawing, {of}", [each[1].wall for each in opened], READY_S)
         beside = Spread.of([taken / BYTES])
