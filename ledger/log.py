@@ -281,9 +281,7 @@ class Ledger(LedgerReader):
 
         Raises NotALedger, NewerFormat, LedgerLocked, DamagedLedger (and leaves the file alone), LogError.
         """
-        from ezmsg.ledger.file_ledger import DiskReader, FileLedger  # they are ledgers themselves
-        from ezmsg.ledger.folder.rotation import MOVING
-        from ezmsg.ledger.segmented import SegmentedLedger
+        from ezmsg.ledger.folder.segments import MOVING
 
         path = os.path.realpath(os.fsdecode(location))
         if mode not in ("a", "r"):
@@ -294,7 +292,12 @@ class Ledger(LedgerReader):
             kind = disk.kind(path)
             moving = kind is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
         if mode == "r":
+            from ezmsg.ledger.disk_reader import DiskReader  # a ledger itself; and who reads loads nothing that writes
+
             return DiskReader(disk, path + MOVING if moving else path)
+        from ezmsg.ledger.file_ledger import FileLedger
+        from ezmsg.ledger.segmented import SegmentedLedger
+
         if segmented or moving or kind == "folder":
             ledger: FileLedger = SegmentedLedger(disk, path, durability, as_clock(clock), make=segmented)
         else:

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerLocked, LogError, NotALedger
 from ezmsg.ledger.folder.proven import add_to_note, prove_sealed, read_note, seen_now
-from ezmsg.ledger.folder.segments import Segments, number_of, segment_name
+from ezmsg.ledger.folder.segments import MOVING, Segments, number_of, segment_name
 from ezmsg.ledger.lock.lock import SUFFIX as LOCK
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
@@ -26,9 +26,6 @@ from ezmsg.ledger.storage.writer import Begun
 from ezmsg.ledger.structural import FORMAT, Header
 
 logger = logging.getLogger("ezmsg.ledger")
-
-MOVING = ".folder"
-"""What a folder is called until the file that becomes its first segment is in it."""
 
 
 def begin_segment(

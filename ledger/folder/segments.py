@@ -14,6 +14,9 @@ from ezmsg.ledger.storage.header import Opening
 from ezmsg.ledger.storage.open_file import FIRST, LedgerFile
 from ezmsg.ledger.structural import Header
 
+MOVING = ".folder"
+"""What a folder is called until the file that becomes its first segment is in it."""
+
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
+from ezmsg.ledger.disk_reader import DiskReader
 from ezmsg.ledger.errors import DamagedLedger, LogError
-from ezmsg.ledger.file_ledger import DiskReader
 from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk

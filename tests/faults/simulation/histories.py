@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.folder.rotation import MOVING
-from ezmsg.ledger.folder.segments import number_of
+from ezmsg.ledger.folder.segments import MOVING, number_of
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.open_file import FIRST

@@ -11,8 +11,7 @@ from typing import Any
 
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.file_ledger import FileLedger
-from ezmsg.ledger.folder.rotation import MOVING
-from ezmsg.ledger.folder.segments import number_of
+from ezmsg.ledger.folder.segments import MOVING, number_of
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage import compression, reader
 from ezmsg.ledger.storage.disk import Disk

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.folder.rotation import MOVING
+from ezmsg.ledger.folder.segments import MOVING
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
