@@ -126,7 +126,8 @@ def _freeze(value: Any, depth: int, scale: _Scale) -> Form:
     return freezer(value, depth, scale)
 
 
-def _is_text(value: str) -> bool:
+def is_utf8(value: str) -> bool:
+    """Whether a text can be written as UTF-8: whether it has no lone surrogates."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -136,7 +137,7 @@ def _is_text(value: str) -> bool:
 
 def _freeze_str(value: str, depth: int, scale: _Scale) -> Form:
     scale.add(len(value))
-    if value.isascii() or _is_text(value):
+    if value.isascii() or is_utf8(value):
         return value
     return {TAG: "s", "v": _b64(value.encode("utf-8", "surrogatepass"))}
 
@@ -184,7 +185,7 @@ def sequence(cls: type, items: list[Form]) -> Form:
 
 def _freeze_dict(value: dict[Any, Any], depth: int, scale: _Scale) -> Form:
     scale.add(ITEM_WEIGHT * len(value))
-    if TAG not in value and all(type(key) is str and (key.isascii() or _is_text(key)) for key in value):
+    if TAG not in value and all(type(key) is str and (key.isascii() or is_utf8(key)) for key in value):
         scale.add(sum(map(len, value)))
         return {key: _freeze(item, depth + 1, scale) for key, item in value.items()}
     pairs = ((_freeze(key, depth + 1, scale), _freeze(item, depth + 1, scale)) for key, item in value.items())
@@ -200,7 +201,7 @@ def _freeze_model(value: Model, depth: int, scale: _Scale) -> Form:
 
 
 def _freeze_unknown(value: UnknownModel, depth: int, scale: _Scale) -> Form:
-    if not _is_model_name(value.name) or value.name in MODELS or not _is_text(value.name):
+    if not _is_model_name(value.name) or value.name in MODELS or not is_utf8(value.name):
         raise InvalidValue(
             f"no name for a model of an unknown class: {value.name!r}",
             hint="It starts with A to Z and is not that of a model; keep other objects as Opaque.",
@@ -211,7 +212,7 @@ def _freeze_unknown(value: UnknownModel, depth: int, scale: _Scale) -> Form:
 def _freeze_fields(tag: str, fields: Iterable[tuple[Any, Any]], depth: int, scale: _Scale) -> Form:
     form: dict[str, Any] = {TAG: tag}
     for name, item in fields:
-        if type(name) is not str or name in form or not _is_text(name):
+        if type(name) is not str or name in form or not is_utf8(name):
             raise InvalidValue(
                 f"{tag} cannot have a field named {name!r} (again)",
                 hint=f"Names of fields are texts, each given once, and not {TAG!r}.",

@@ -28,13 +28,12 @@ from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.pickles.stand_ins import Global, Inert, class_of, scalar
 from ezmsg.ledger.runtime.server.pickles import loads
 from ezmsg.ledger.runtime.server.wire.protocol import Malformed
+from ezmsg.ledger.values import is_utf8
 
 T = TypeVar("T")
 
 Check: TypeAlias = Callable[[Any], Any]
 """Returns the value to go on with, or _Wrong."""
-
-"""The largest integer in any message: what JSON lines and floats can take."""
 
 NS_PER_S = 10**9
 """An int, for only the division of ints gives back the very float that a client sent."""
@@ -98,15 +97,7 @@ def _checked(value: Any) -> Any:
 
 def is_text(value: Any) -> bool:
     """Whether ``value`` is a str that is valid UTF-8, as topics, units and addresses must be."""
-    if type(value) is not str:
-        return False
-    if value.isascii():
-        return True
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return type(value) is str and (value.isascii() or is_utf8(value))
 
 
 def _text(value: Any) -> Any:
