@@ -15,7 +15,7 @@ from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.file_access import NEW, closing_handle, open_file, write_new
+from ezmsg.ledger.storage.file_access import NEW, closing_handle, open_file, size_of, write_new
 from ezmsg.ledger.storage.scan import hash_file, read_at
 from ezmsg.ledger.storage.verify import verify_file
 
@@ -82,7 +82,7 @@ def _is_closed_book(path: str) -> bool:
 def _hash(segments: Segments, numbers: list[int], seen: dict[str, Seen]) -> None:
     disk = segments.disk
     paths = {number: segments.path_of(number) or "" for number in numbers}
-    size = sum(_size(disk, path) for path in paths.values())
+    size = sum(size_of(disk, path) for path in paths.values())
     what = "1 sealed segment" if len(numbers) == 1 else f"{len(numbers):,} sealed segments"
     logger.info("%s: verifying %s (%d bytes), which no writer has seen as they are now", segments.path, what, size)
     for number, path in paths.items():
@@ -106,11 +106,6 @@ def _compare(segments: Segments, number: int, path: str, digest: str) -> None:
         offset=found.offset,
         seq=found.seq,
     )
-
-
-def _size(disk: Disk, path: str) -> int:
-    with closing_handle(disk, open_file(disk, path)) as handle:
-        return disk.size(handle)
 
 
 def seen_now(disk: Disk, path: str, digest: str) -> Seen:

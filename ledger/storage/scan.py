@@ -159,7 +159,7 @@ def stated_durable(disk: Disk, handle: int, start: int) -> int:
     Without a newline before it, it counts where its offset is right: elsewhere it may be a part of somebody's settings.
     """
     in_place = (commit.synced for commit, _ in _search(disk, handle, start, PIECE, COMMIT_PREFIX))
-    anywhere = (int(synced) for synced in _find_all(_STATED, disk, handle, start - 1))
+    anywhere = (int(match[1]) for _, match in _matches(_STATED, disk, handle, start - 1))
     return max(max(in_place, default=0), max(anywhere, default=0))
 
 
@@ -185,11 +185,6 @@ _WHOLE = re.compile(
     re.escape(COMMIT_LINE) + rb'"upto":\d{1,19},"count":\d{1,19},"at":(\d{1,19}),"synced":\d{1,19},'
     rb'"sha256":"[0-9a-f]{64}"\}'
 )
-
-
-def _find_all(pattern: re.Pattern[bytes], disk: Disk, handle: int, base: int) -> Iterator[bytes]:
-    """The first group of each match from offset ``base`` on; see ``_matches``."""
-    return (match[1] for _, match in _matches(pattern, disk, handle, base))
 
 
 def _matches(
