@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.lifetimes.clock_readings import Reading, Readings
 from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.projection import dispatch
 
-_time_of = attrgetter("time")
+_time_of, _start_of = attrgetter("time"), attrgetter("start")
 
 
 class Run(msgspec.Struct):
@@ -149,10 +149,8 @@ class Landmarks:
 
     def sections(self) -> tuple[bytes, Column, Column]:
         """The landmarks for an index file: a JSON object, and the two columns of the times."""
-        kept = _Kept(
-            self.first, self.last, self.earliest, self.latest, self.runs, self.sessions, self.marks, self.gaps,
-            self.refusals, self.losses, self.readings.kept, self.readings.ends,
-        )  # fmt: skip
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        kept = _Kept(**plain, readings=self.readings.kept, ends=self.readings.ends)
         return msgspec.json.encode(kept), self.times.times, self.times.seqs
 
     @classmethod
@@ -191,13 +189,9 @@ class Landmarks:
         self.times.add(events)
 
     def run_at(self, seq: int) -> Run | None:
-        """The run during which event ``seq`` was written; None before the first. Cost: O(runs)."""
-        found = None
-        for run in self.runs:
-            if run.start > seq:
-                break
-            found = run
-        return found
+        """The run during which event ``seq`` was written; None before the first. Cost: O(log(runs))."""
+        place = bisect_right(self.runs, seq, key=_start_of)
+        return self.runs[place - 1] if place else None
 
     def seq_at(self, time: int) -> int:
         """The largest seq whose time is <= ``time`` (ns since the epoch, UTC); 0 without one. Cost: O(log n)."""
