@@ -205,18 +205,15 @@ def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str) -> list[Str
     path: list[EdgeKey] = []
     reach: set[str] = {a}
     found: list[Stretch] = []
-    place = 0
-    while place < len(changes):
-        seq, look = changes[place][0], False
-        while place < len(changes) and changes[place][0] == seq:
-            _, came, edge = changes[place]
+    for seq, changed in groupby(changes, key=itemgetter(0)):
+        look = False
+        for _, came, edge in changed:
             if came:
                 out.setdefault(edge[0], set()).add(edge[1])
                 look = look or (not path and edge[0] in reach)
             else:
                 out[edge[0]].discard(edge[1])
                 look = look or edge in path
-            place += 1
         if look:
             now, reach = shortest(out, a, b)
             if now and path:

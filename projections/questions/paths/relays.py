@@ -9,7 +9,7 @@ from typing import Any
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.paths.reach import shortest
+from ezmsg.ledger.projections.questions.paths.reach import neighbours, shortest
 from ezmsg.ledger.values import fields_of
 
 RELAY_UNIT = "_CollectionRelayUnit"
@@ -63,9 +63,7 @@ def loops(edges: Iterable[EdgeKey], links: Collection[EdgeKey]) -> list[list[str
     >>> loops([("MID", "IN"), ("OUT", "MID")], [("IN", "OUT")])
     [['IN', 'OUT', 'MID', 'IN']]
     """
-    out: dict[str, set[str]] = {}
-    for source, target in (*edges, *links):
-        out.setdefault(source, set()).add(target)
+    out = neighbours((*edges, *links))
     found: dict[frozenset[str], list[str]] = {}
     for source, target in sorted(links):
         way = shortest(out, target, source)[0]
