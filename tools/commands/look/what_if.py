@@ -36,27 +36,25 @@ def what_if(words: Sequence[str], at: str | None, json: bool) -> None:
     page = Page()
     path, asked = taken_apart(words, 1, 1, "a session is needed", _USAGE)
     with opened(path, page) as timeline:
-        session = find_session(timeline, asked[0]).seq
-        moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
-        answer = timeline.without(session, moment)
-        comparison = Comparison(timeline.at(moment), answer.state)
         if json:
-            page.document(_document(timeline, answer, comparison))
+            page.document(what_if_document(timeline, asked[0], at))
         else:
+            answer, comparison = _without(timeline, asked[0], at)
             _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)")
 
 
 def what_if_document(timeline: Timeline, name: str, at: str | None = None) -> Document:
     """The document of ``what-if --json``. ``at``: by default when the session last held most."""
+    answer, comparison = _without(timeline, name, at)
+    differences: Any = msgspec.to_builtins(comparison.document())
+    return {**answer_document(timeline, answer), "differences": differences}
+
+
+def _without(timeline: Timeline, name: str, at: str | None) -> tuple[Without, Comparison]:
     session = find_session(timeline, name).seq
     moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
     answer = timeline.without(session, moment)
-    return _document(timeline, answer, Comparison(timeline.at(moment), answer.state))
-
-
-def _document(timeline: Timeline, answer: Without, comparison: Comparison) -> Document:
-    differences: Any = msgspec.to_builtins(comparison.document())
-    return {**answer_document(timeline, answer), "differences": differences}
+    return answer, Comparison(timeline.at(moment), answer.state)
 
 
 def fullest(timeline: Timeline, session: int) -> int:
