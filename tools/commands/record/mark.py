@@ -1,7 +1,6 @@
 """``mark``: a person's bookmark in a recording that is going on."""
 
 import getpass
-import sys
 from datetime import timedelta
 
 from ezmsg.ledger.projections.questions.moments import times
@@ -10,6 +9,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.address import address_or_default, recorder_address
 from ezmsg.ledger.tools.input.options import argument, option
+from ezmsg.ledger.tools.output import Page
 
 
 @argument("name", "NAME", "What to call this moment.", required=True)
@@ -42,10 +42,9 @@ def mark(
     if unwritten is None:
         return exits.OK
     since = times.time_text(unwritten["since"])
-    print(
-        f"ezmsg-ledger: the mark is NOT ON THE DISK: the recorder cannot write since {since} "
-        f"({unwritten['error']}). It is written when there is room again, and lost if the recorder ends before.",
-        file=sys.stderr,
+    Page().note(
+        f"the mark is NOT ON THE DISK: the recorder cannot write since {since} ({unwritten['error']}). It is written "
+        "when there is room again, and lost if the recorder ends before."
     )
     return exits.UNWRITTEN
 

@@ -19,7 +19,7 @@ from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.output import report
+from ezmsg.ledger.tools.output import Page, report
 
 FORWARDED = ("SIGTERM", "SIGHUP")
 """Signals that reach this process alone; Ctrl-C reaches the script by itself, through the terminal."""
@@ -88,7 +88,7 @@ def run(
             raise no_listening(error, address) from error
         raise
     with Signals() as signals, followers:
-        print(f"ezmsg-ledger: recording to {recorder.location} (graph server at {recorder.address})", file=sys.stderr)
+        Page().note(f"recording to {recorder.location} (graph server at {recorder.address})")
         followers.start(recorder.location)
         try:
             command = [sys.executable, *(["-m"] if module else []), *script]
@@ -172,20 +172,14 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder, new: bo
 
     A ledger that is ``new`` and has nothing in it, because the script failed before, is removed.
     """
+    page = Page()
     if code < 0 and code != -signal.SIGINT:
-        print(f"ezmsg-ledger: the script was ended by {signal_name(-code)}", file=sys.stderr)
+        page.note(f"the script was ended by {signal_name(-code)}")
     if recorder_ended is not None:
         how = exit_text(recorder_ended)
-        print(
-            f"ezmsg-ledger: THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.",
-            file=sys.stderr,
-        )
+        page.note(f"THE RECORDER ENDED BEFORE THE SCRIPT ({how}): what came after that is not recorded.")
     elif recorder.unwritten:
-        print(
-            "ezmsg-ledger: THE LEDGER COULD NOT BE WRITTEN TO THE END: the last events are lost, as said above. "
-            "What is in it:",
-            file=sys.stderr,
-        )
+        page.note("THE LEDGER COULD NOT BE WRITTEN TO THE END: the last events are lost, as said above. What is in it:")
     from ezmsg.ledger.tools.input.location import shortened  # now that nobody waits for the script any more
     from ezmsg.ledger.tools.text.run_summary import summarise
 
@@ -195,7 +189,7 @@ def _conclude(code: int, recorder_ended: int | None, recorder: Recorder, new: bo
         if failed and new and not recorded and recorder_ended is None and not recorder.unwritten:
             Path(recorder.location).unlink()
             Path(recorder.location + ".lock").unlink(missing_ok=True)
-            print(f"ezmsg-ledger: {shortened(recorder.location)} is empty, and was removed", file=sys.stderr)
+            page.note(f"{shortened(recorder.location)} is empty, and was removed")
     except LedgerError as error:  # moved or damaged meanwhile: the script's exit code is still the answer
         report(str(error), error.hint)
 
@@ -204,9 +198,7 @@ def _tell_death(code: int, failure: RecorderFailed | None) -> None:
     """Said as soon as it happens: a long experiment can still be stopped."""
     if failure is not None:
         report(str(failure), failure.hint)
-    print(
-        f"ezmsg-ledger: THE RECORDER HAS ENDED ({exit_text(code)}): NOTHING IS RECORDED from here on. The script "
-        "goes on as far as it can without a graph server.",
-        file=sys.stderr,
-        flush=True,
+    Page().note(
+        f"THE RECORDER HAS ENDED ({exit_text(code)}): NOTHING IS RECORDED from here on. The script goes on as far as "
+        "it can without a graph server."
     )

@@ -22,6 +22,7 @@ from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
+from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
@@ -134,12 +135,13 @@ def serve(
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
             signal.signal(number, lambda number, frame: _stop(server, stopped, number, frame))
-    print(f"ezmsg-ledger: graph server at {server.address}, recording to {server.ledger.location}", file=sys.stderr)
+    page = Page()
+    page.note(f"graph server at {server.address}, recording to {server.ledger.location}")
     host, port = server.address
     here = f"{'127.0.0.1' if host == EVERYWHERE else host}:{port}"
-    print(f"ezmsg-ledger: EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops", file=sys.stderr)
+    page.note(f"EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops")
     if server.metrics is not None:
-        print(f"ezmsg-ledger: metrics at {server.metrics.url}", file=sys.stderr)
+        page.note(f"metrics at {server.metrics.url}")
     with followers:
         followers.start(server.ledger.location)
         while server.is_alive():
