@@ -1,6 +1,7 @@
 """The few lines that end a recording: what was recorded, where, and three commands to go on with."""
 
 import shlex
+from collections import Counter
 from typing import Any, TextIO
 
 from ezmsg.ledger import events as ev
@@ -11,34 +12,29 @@ from ezmsg.ledger.wording import count
 
 
 class Counts:
-    """The figures of a run: sessions, distinct edges, refusals, losses.
+    """The figures of a run: events ``of`` each type, distinct edges, refusals, lost sessions.
 
     ``events`` leaves out the run's own beginning and end; ``built`` is the seq after which nothing was added any more.
     """
 
     def __init__(self) -> None:
-        self.sessions = self.refusals = self.lost = self.processes = 0
+        self.of: Counter[type] = Counter()
         self.edges: set[tuple[str, str]] = set()
-        self.settings = self.events = self.built = 0
+        self.events = self.built = self.refusals = self.lost = 0
 
     def add(self, event: Any) -> None:
         """Count one event."""
+        self.of[type(event)] += 1
         if not isinstance(event, RUN):
             self.events += 1
         if isinstance(event, ev.SessionOpened) or type(event) in BUILDS:
             self.built = event.seq
-        if isinstance(event, ev.SessionOpened):
-            self.sessions += 1
-        elif isinstance(event, ev.EdgeConnected):
+        if isinstance(event, ev.EdgeConnected):
             self.edges.add((event.from_topic, event.to_topic))
         elif isinstance(event, ev.CommandRejected):
             self.refusals += event.repeated
         elif isinstance(event, ev.SessionClosed) and event.reason == "lost":
             self.lost += 1
-        elif isinstance(event, ev.ProcessOpened):
-            self.processes += 1
-        elif isinstance(event, ev.SettingsUpdated):
-            self.settings += 1
 
 
 def summarise(location: str, run: int, out: TextIO, nothing: str, failed: str = "") -> bool:
@@ -67,10 +63,10 @@ def summarise(location: str, run: int, out: TextIO, nothing: str, failed: str = 
         print(nothing, file=out)
         return False
     parts = [
-        count(counts.sessions, "session"),
+        count(counts.of[ev.SessionOpened], "session"),
         count(len(counts.edges), "edge"),
-        count(counts.processes, "process", "processes"),
-        count(counts.settings, "settings update"),
+        count(counts.of[ev.ProcessOpened], "process", "processes"),
+        count(counts.of[ev.SettingsUpdated], "settings update"),
         count(counts.refusals, "refusal"),
         f"{count(counts.lost, 'session')} lost",
     ]
