@@ -7,7 +7,6 @@ them could move the cursor or fake a line is shown as an escape.
 import math
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -117,7 +116,7 @@ class Page:
     def note(self, text: str) -> None:
         """Say something beside the answer."""
         sys.stdout.flush()
-        print(f"{NAME}: {clean(text)}", file=sys.stderr, flush=True)
+        _say(f"{NAME}: {clean(text)}")
 
     def note_unknown(self, unknown: bool) -> None:
         """Say, where it is so, that an answer passed over events of a newer version."""
@@ -149,7 +148,7 @@ class Page:
     @cached_property
     def _columns(self) -> int:
         """How many columns a line has; 0 where nobody looks, and where the terminal does not say."""
-        return shutil.get_terminal_size((0, 0)).columns if sys.stdout.isatty() else 0
+        return _columns_of(sys.stdout)
 
     @cached_property
     def _console(self) -> Any:
@@ -164,11 +163,32 @@ def report(message: str, hint: str, lines: Iterable[str] = ()) -> None:
         sys.stdout.flush()
     except OSError:  # it may be what is being reported
         give_up_stdout()
-    print(f"{NAME}: {clean(message)}", file=sys.stderr)
+    _say(f"{NAME}: {clean(message)}")
     for line in lines:
         print(f"  {clean(line)}", file=sys.stderr)
     if hint:
-        print(f"  hint: {clean(hint)}", file=sys.stderr)
+        _say(f"  hint: {clean(hint)}")
+
+
+def _say(text: str) -> None:
+    """Print one line on stderr; on a terminal what does not fit goes on below, further in."""
+    indent = len(text) - len(text.lstrip(" ")) + INDENT
+    columns = _columns_of(sys.stderr)
+    breaks = places_to_break(text, columns, indent) if columns else []
+    pieces = [text[a:b].rstrip(" ") if breaks else text for a, b in pairwise([0, *breaks, len(text)])]
+    print(("\n" + " " * indent).join(pieces), file=sys.stderr, flush=True)
+
+
+def _columns_of(stream: Any) -> int:
+    """How many columns a line has; 0 where nobody looks, and where the terminal does not say."""
+    if not stream.isatty():
+        return 0
+    if (told := os.environ.get("COLUMNS", "")).isdecimal():
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # a stream that stands in for a terminal
+        return 0
 
 
 def give_up_stdout() -> None:
@@ -236,13 +256,26 @@ def places_to_break(text: str, columns: int, indent: int) -> list[int]:
     found: list[int] = []
     place = start = len(text) - len(text.lstrip(" "))
     used = start
-    for word in re.findall(r"[^ ]+ *", text[start:]):
+    for word in _words(text[start:], columns - indent):
         if used + width(word.rstrip(" ")) > columns and place > start:
             found.append(place)
             start, used = place, indent
         used += width(word)
         place += len(word)
     return found
+
+
+_WORD = re.compile(r"[^ ]+ *")
+_TOGETHER = re.compile(
+    r"(?:(?:\(?pid|process|session|seq|seqs|->|[-+~]) |\d[\d.,]* (?=(?:ms|s|min|h|d|B|kB|MB|GB|TB)\b))*[^ ]+ *"
+)
+"""Words that a line is not broken between: a number and its unit, ``(pid 4711)``, ``-> A/IN``."""
+
+
+def _words(text: str, most: int) -> Iterator[str]:
+    """The pieces of a text between which a line may be broken, each with the spaces after it."""
+    for piece in _TOGETHER.findall(text):
+        yield from [piece] if width(piece) <= most else _WORD.findall(piece)
 
 
 def listed(items: list[str], most: int, joint: str = ", ") -> str:

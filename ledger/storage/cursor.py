@@ -279,7 +279,8 @@ def _wrong_commit(line: bytes, offset: int, seq: int, count: int) -> str:
     commit = parse_commit(line, offset)
     if commit is None:
         at = moved_from(line, offset)
-        return f"offset {offset}: {'a malformed commit line' if at is None else f'a commit line of offset {at}'}"
+        what = "a malformed commit line" if at is None else f"a commit line that states offset {at}"
+        return f"offset {offset}: {what}"
     if commit.count != count:
         return f"offset {offset}: the commit line counts {commit.count} events, but {count} precede it"
     if commit.upto != seq:

@@ -108,7 +108,7 @@ def verify_file(file: LedgerFile, size: int, *, sealed: bool = False) -> Verific
     torn = not sealed and end.offset > 0 and damage_after(disk, handle, file.path, end) is None
     if tail:
         advice = _ASIDE if torn else _REPAIR
-        problems.append(f"offset {size - tail}: {tail} bytes after seq {shown.seq} are not a whole commit; {advice}")
+        problems.append(f"offset {size - tail}: {tail:,} bytes after seq {shown.seq} are not a whole commit; {advice}")
     elif end.offset < size and not problems:
         problems.append(f"offset {end.offset}, seq {end.seq}: no commit line proves what follows")
     return Verification(

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 NAMED_MAX = 10
 """Names listed in a hint: enough to recognise the one that was meant."""
 
+LIKE, LIKE_END = 0.6, 0.8
+"""How like a name, or its part after the last slash, has to be to be offered; 1 is the same."""
+
+BESIDE = 0.1
+"""By how much less like it another name may be than the one that is most like it, to be offered beside it."""
+
 DIGITS_MAX = 18
 """Digits of a seq or an id, at most: 64 bits have no more. Python refuses to read thousands of them."""
 
@@ -36,21 +42,26 @@ def some_of(names: list[str]) -> str:
 def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "") -> str:
     """``Did you mean AMP/OUT?``: at most ``most`` names of ``known`` that are like ``name``; "" when none is.
 
-    Capitals do not count, and a name may be like another in the part after the last slash alone. No id is like
-    another. ``before`` is put before each name that is offered. Cost: O(known), 50 us for each.
+    Capitals do not count; where none is very like it, a name may be like another in the part after the last slash
+    alone. No id is like another. ``before`` is put before each name that is offered. Cost: O(known), 50 us for each.
 
     >>> did_you_mean("SYS/AMP/OTU", ["SYS/AMP/OUT", "SYS/LOG/IN"])
     'Did you mean SYS/AMP/OUT?'
     """
-    from difflib import get_close_matches
+    from difflib import SequenceMatcher, get_close_matches
 
     if name.isdigit():
         return ""
     wholes = {each.lower(): each for each in known}
-    ends = {each.rpartition("/")[2]: whole for each, whole in wholes.items()}
     wanted = name.lower()
-    found = [wholes[match] for match in get_close_matches(wanted, wholes, most, 0.6)]
-    found += [ends[match] for match in get_close_matches(wanted.rpartition("/")[2], ends, most, 0.8)]
+    likeness = {
+        match: SequenceMatcher(None, match, wanted).ratio() for match in get_close_matches(wanted, wholes, most, LIKE)
+    }
+    best = max(likeness.values(), default=0.0)
+    found = [wholes[match] for match, ratio in likeness.items() if ratio > best - BESIDE]
+    if best < 1 - BESIDE:
+        ends = {each.rpartition("/")[2]: whole for each, whole in wholes.items()}
+        found += [ends[match] for match in get_close_matches(wanted.rpartition("/")[2], ends, most, LIKE_END)]
     return f"Did you mean {' or '.join(before + each for each in dict.fromkeys(found))}?" if found else ""
 
 

@@ -291,7 +291,7 @@ FOREIGN = [
     (written(b"Dear diary,\n"), exits.NOT_A_LEDGER, "Dear diary", "hint: "),
     (headless, exits.NOT_A_LEDGER, "header line is incomplete", ""),
     (newer, exits.NOT_A_LEDGER, "has format 3", "Upgrade ezmsg-ledger"),
-    (without_its_header, exits.DAMAGED, "damaged at offset 0", "Keep the file as it is"),
+    (without_its_header, exits.DAMAGED, "damaged at offset 0", "Keep it:"),
     (damaged, exits.DAMAGED, "after seq 11", ""),
 ]
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -64,7 +65,14 @@ def test_one_long_cell_does_not_move_the_others() -> None:
     assert lines == ["A  gain=1.0  since 1", f"B  {'x' * (CELL_MAX + 1)}  since 2"]
 
 
-@given(st.text(alphabet="ab 脳\u0301", max_size=80), st.integers(8, 60), st.integers(0, 6))
+WORDS = st.sampled_from(["a", "脳波", "process", "16", "(pid", "4711)", "->", "1.77", "s", "ms,", "", 30 * "x"])
+
+
+@given(
+    st.text(alphabet="ab 脳\u0301", max_size=80) | st.lists(WORDS, max_size=20).map(" ".join),
+    st.integers(8, 60),
+    st.integers(0, 6),
+)
 def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, indent: int) -> None:
     places = places_to_break(text, columns, indent)
     pieces = [text[a:b] for a, b in pairwise([0, *places, len(text)])]
@@ -73,6 +81,22 @@ def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, i
         taken = width(piece.rstrip(" ")) + (indent if number else 0)
         assert taken <= columns or " " not in piece.strip(" ")
     assert all(piece.strip(" ") for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize("kept", ["1.77 s", "16 ms,", "(pid 4711)", "process 16", "-> RIG/AMP/IN", "seqs 3"])
+def test_a_line_is_not_broken_within_what_belongs_together(kept: str) -> None:
+    for before in range(30):
+        text = f"{'x' * before} {kept} and more words"
+        places = [0, *places_to_break(text, 30, 4), len(text)]
+        assert any(kept in text[a:b] for a, b in pairwise(places)), places
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_errors_are_wrapped_as_answers_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ezmsg.ledger.tools.cli", "log", str(tmp_path / "nothing.ledger")]
+    lines = on_a_terminal(command, 60, {})
+    assert len(lines) > 2
+    assert all(width(line) <= 60 or " " not in line.strip() for line in lines), lines
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -96,7 +120,7 @@ def on_a_terminal(command: list[str], columns: int, environment: dict[str, str])
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
-    subprocess.run(command, stdout=theirs, env={**kept, "TERM": "xterm", **environment}, timeout=60, check=True)
+    subprocess.run(command, stdout=theirs, stderr=theirs, env={**kept, "TERM": "xterm", **environment}, timeout=60)
     os.close(theirs)
     said = b""
     try:

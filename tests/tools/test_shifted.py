@@ -244,7 +244,7 @@ def test_every_command_tells_of_bytes_cut_out(run: Run, night: Any, tmp_path: Pa
     found = run("verify", path)
     assert "puts them aside" not in found.out, "opening for append would refuse it"
     assert "`ezmsg-ledger repair` copies what is sound" in found.out
-    assert "a commit line of offset" in found.out
+    assert "a commit line that states offset" in found.out
     with pytest.raises(DamagedLedger):
         Ledger.open(path)
 

@@ -226,9 +226,9 @@ def _request_routed(known: Names, event: ev.RequestRouted) -> str:
 
 
 def refusal(event: ev.RequestAnswered) -> str:
-    """Why a request failed: ezmsg's code, and the reason that the process gave."""
-    reason = f": {event.error}" if event.error else ""
-    return f"{event.error_code or 'no reason given'}{reason}" if event.error_code or not reason else event.error or ""
+    """Why a request failed: ezmsg's code, and the reason that the process gave, on one line."""
+    said = " ".join((event.error or "").split())
+    return ": ".join(filter(None, (event.error_code, said))) or "no reason given"
 
 
 # --- names from a whole history --------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from ezmsg.ledger.projections.questions.name_hints import near, number
     [
         ("SYS/AMPP", ["SYS/AMP", "SYS/LOG"], "", "Did you mean SYS/AMP?"),
         ("amp", ["SYS/AMP", "SYS/LOG"], "", "Did you mean SYS/AMP?"),
+        ("rig/amp/out", ["RIG/AMP/OUT", "RIG/AMP/OUT2", "R/LOG/OUT"], "", "Did you mean RIG/AMP/OUT or RIG/AMP/OUT2?"),
+        ("RIG/SOURCE/OUTPU", ["RIG/SOURCE/OUTPUT", "RIG/A/OUTPUT", "X/OUTPUT"], "", "Did you mean RIG/SOURCE/OUTPUT?"),
         ("99", ["10", "9", "98", "SYS", ""], "sessions", "The sessions are: SYS, 9, 10, 98."),
         ("x", [str(number) for number in range(12)], "", "There are: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more."),
         ("x", [], "marks", "The ledger holds no marks."),

@@ -226,7 +226,7 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
                 return time_text(time, timeline.zone)
             return elapsed_text(timeline.landmarks.readings.elapsed(start, began, seq, time).ns)
 
-        lines = table([_TITLES, *(_row(life, when) for life in lives)])
+        lines = table(_without_empty_columns([_TITLES, *(_row(life, when) for life in lives)]))
         page.line(("dim", lines[0]))
         for life, line in zip(lives, lines[1:], strict=True):
             page.line(("bad", line) if life.reason in ("lost", "error", "server_lost") else line)
@@ -259,6 +259,12 @@ def _row(life: SessionLife, when: Callable[[int, int], str]) -> list[str]:
         _held(life.components_max, life.components, life),
         str(life.refusals) if life.refusals else "",
     ]
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    """The rows without the columns that have a title and nothing else: nobody has a label, no command was refused."""
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _how(life: SessionLife) -> str:

@@ -119,7 +119,7 @@ def doubt_text(doubt: SettingDoubt, *, whole: bool = False) -> str:
             return f"= {reported} does not fit its schema: {doubt.text}"
         case "refused":
             wanted = f"= {asked} " if doubt.field else ""
-            return f"{wanted}was refused: {doubt.text}"
+            return f"{wanted}was refused: {' '.join(doubt.text.split())}"
         case _:
             reported = f", reported {reported}" if doubt.kind == "other" else ""
             answer = "" if doubt.answered is None else f", answered {answered}"

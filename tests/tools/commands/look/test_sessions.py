@@ -35,7 +35,7 @@ def test_a_night_of_sessions(run: Run, night: Any) -> None:
         "21  viewer  127.0.0.1:40301  17.156  18.156  lost (reset)          3      0           2",
         "",
         "run 2, 2026-11-24 13:04:19.156+00:00",
-        "id  label   from             opened  ended  how     edges            components       refused",
+        "id  label   from             opened  ended  how     edges            components",
         "44  SYSTEM  127.0.0.1:40500  0.100   3.100  closed  1, 0 at its end  3, 0 at its end",
     ]
 
