@@ -218,7 +218,8 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
         if place:
             page.line()
         if run is not None:
-            page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{_run_end(run)}"))
+            ended = _run_end(timeline, start, run)
+            page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{ended}"))
         lives = [life for life in found.lives.values() if life.run == number]
 
         def when(seq: int, time: int, began: int | None = began, start: int = start) -> str:
@@ -232,12 +233,14 @@ def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
             page.line(("bad", line) if life.reason in ("lost", "error", "server_lost") else line)
 
 
-def _run_end(run: RunLife) -> str:
+def _run_end(timeline: Timeline, start: int, run: RunLife) -> str:
     """How a run ended, as its heading says it: nothing when there is nothing to remark."""
     if run.ended is None or (run.reason == "stopped" and run.exit_code in (None, 0) and run.signal is None):
         return ""
     how = {"stopped": "stopped", "lost": "was lost"}.get(run.reason or "", f"stopped ({run.reason})")
-    after = elapsed_text(run.ended - run.started)
+    known = timeline.landmarks.run_at(start)
+    last = start if known is None or known.end is None else known.end
+    after = elapsed_text(timeline.landmarks.readings.elapsed(start, run.started, last, run.ended).ns)
     script = "" if run.exit_code is None else f"; the script ended with exit code {run.exit_code}"
     if run.signal is not None:
         script = f"; the script was ended by {run.signal}"

@@ -21,6 +21,7 @@ from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.look.sessions import Sessions
 from ezmsg.ledger.values import freeze
+from tests.fake_clock import FakeClock
 
 Run = Callable[..., Any]
 
@@ -38,6 +39,20 @@ def test_a_night_of_sessions(run: Run, night: Any) -> None:
         "id  label   from             opened  ended  how     edges            components",
         "44  SYSTEM  127.0.0.1:40500  0.100   3.100  closed  1, 0 at its end  3, 0 at its end",
     ]
+
+
+def test_a_run_lasted_as_long_as_time_passed(run: Run, tmp_path: Path) -> None:
+    """Whatever was done to the wall clock meanwhile."""
+    path, clock = tmp_path / "x.ledger", FakeClock()
+    with Ledger.open(path, clock=clock) as ledger:
+        live = LiveGraph(ledger, kind="server", name="rig", address="127.0.0.1:1")
+        live.open_session(label="S")
+        clock.run(60)
+        clock.step(-3600)
+        live.tend()
+        clock.run(30)
+        live.close("shutdown")
+    assert "stopped (shutdown) at 1:30.000" in run("sessions", path).out
 
 
 def test_sessions_that_opened_before_all_that_is_left(run: Run, tmp_path: Path) -> None:
