@@ -65,6 +65,7 @@ COMMANDS = (
     Command("history", LOOK, "Who held this, or ran it, and when did that change?"),
     Command("path", LOOK, "When was there a path from here to there, and how often did it break?"),
     Command("when", LOOK, "When did this become true, and when did it last change?"),
+    Command("watch", LOOK, "Is it so now, and who will tell me when that changes?"),
     Command("explain", LOOK, "Why does this subscriber receive nothing?"),
     Command("what-if", LOOK, "What would the graph look like without this session?"),
     Command("settings", LOOK, "Which settings were in force, and who asked for the change?"),

@@ -103,6 +103,10 @@ class Page:
         """Print one JSON document."""
         self.data(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
+    def json_line(self, value: Any) -> None:
+        """Print one document on a line of its own, and hand it on at once."""
+        self.data(msgspec.json.encode(value) + b"\n")
+
     def data(self, lines: bytes) -> None:
         """Print bytes as they are: JSON is UTF-8, whatever the terminal speaks."""
         sys.stdout.flush()

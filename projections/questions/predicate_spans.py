@@ -1,10 +1,12 @@
 """The stretches in which a predicate holds, from lifetimes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from ezmsg.ledger.errors import UnknownSubject
+from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold, stretches
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, complement, counted, intersection, union
 from ezmsg.ledger.projections.questions import predicates as pr
@@ -13,7 +15,7 @@ from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.projections.questions.paths.reach import path_spans
-from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
+from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts, shown_form
 from ezmsg.ledger.projections.questions.value_comparison import ORDERS, compare
 from ezmsg.ledger.values import Form, fields_of
 
@@ -72,20 +74,27 @@ def held(evidence: Evidence, predicate: pr.Predicate) -> Spans:
 
 def _setting(evidence: Evidence, predicate: pr.Setting) -> Spans:
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(predicate.unit))
-    values = [(fact, _value(evidence, fact, predicate.field)) for fact in lives]
+    values = [(fact, _value(fact.value[0], partial(evidence.settings, fact), predicate.field)) for fact in lives]
     if predicate.field and all(value is _NONE for _, value in values):
         raise unknown_field(predicate.unit, ".".join(predicate.field), lives)
-    return stretches(
-        fact for fact, value in values if value is not _NONE and compare(predicate.sign, value, predicate.value)
-    )
+    return stretches(fact for fact, value in values if _compares(value, predicate))
 
 
-def _value(evidence: Evidence, fact: Fact, path: tuple[str, ...]) -> Any:
+def holds_of(predicate: pr.Setting, value: SettingsValue) -> bool:
+    """Whether a predicate on a setting holds while this value is in force. Cost: O(bytes of its pickle)."""
+    return _compares(_value(shown_form(value), lambda: value, predicate.field), predicate)
+
+
+def _compares(value: Any, predicate: pr.Setting) -> bool:
+    return value is not _NONE and compare(predicate.sign, value, predicate.value)
+
+
+def _value(form: Form, whole: Callable[[], SettingsValue], path: tuple[str, ...]) -> Any:
     """The value at ``path``, as what it is: a text that is shown can be a number, which then the pickle tells."""
-    shown = field_of(fact.value[0], path)
+    shown = field_of(form, path)
     if shown is _NONE or shown is None or type(shown) in (bool, int, float):
         return shown
-    found = kept(evidence.settings(fact))
+    found = kept(whole())
     for name in path:
         found = parts(found)[name]
     return found.form

@@ -11,7 +11,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
-from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.log import POLL_S, LedgerReader
 from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ezmsg.ledger.projections.questions.named_diff import NamedDiff
     from ezmsg.ledger.projections.questions.predicates import Predicate
     from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
+    from ezmsg.ledger.projections.questions.watching.watch import Watch, Words
 
 T = TypeVar("T")
 
@@ -299,6 +300,36 @@ class Timeline:
 
         parsed = parse(predicate) if isinstance(predicate, str) else predicate
         return self._ask(lambda evidence, at: when(evidence, parsed, at, causes), moment)
+
+    def watch(
+        self,
+        predicate: str | Predicate,
+        moment: Named = "end",
+        *,
+        poll: float = POLL_S,
+        timeout: float | None = None,
+        words: Words | None = None,
+    ) -> Watch:
+        """A standing question: each turn of ``predicate`` after ``moment``, with its cause, as the ledger grows.
+
+        Iterate over it with ``for`` or ``async for``; ``now`` says how it is. ``poll``: seconds between two looks at
+        the file; ``timeout``: seconds after which iteration ends; ``words`` says an event in other words. See
+        ``predicates`` for how one is written. Raises PredicateError. Cost: the state at ``moment``, then for each event
+        what it touches.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> [(turn.seq, turn.now, turn.cause.kind) for turn in Timeline(ledger).watch("A -> B", "0", timeout=0.1)]
+        [(1, True, 'connected')]
+        """
+        from ezmsg.ledger.projections.questions.predicates import parse
+        from ezmsg.ledger.projections.questions.watching.watch import Watch
+
+        parsed = parse(predicate) if isinstance(predicate, str) else predicate
+        at = self.moment(moment)
+        ever = [mark for mark in self.landmarks.sessions.values() if mark.seq <= at.seq]
+        return Watch(self.ledger, parsed, self.at(at), ever, poll=poll, timeout=timeout, words=words)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
         """The path from ``a`` to ``b`` at ``moment``, and when there was one until then; also what cut it last.

@@ -46,6 +46,7 @@ CALLS = {
     "history": "ezmsg.ledger.projections:Timeline.history",
     "path": "ezmsg.ledger.projections:Timeline.path",
     "when": "ezmsg.ledger.projections:Timeline.when",
+    "watch": "ezmsg.ledger.projections:Timeline.watch",
     "explain": "ezmsg.ledger.projections:Timeline.explain",
     "what-if": "ezmsg.ledger.projections:Timeline.without",
     "settings": "ezmsg.ledger.projections:Timeline.setting",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,17 @@ RUNS, RUNS_LONG = 5, 200
 PLANTED = 50
 
 
+RUN_S = 300.0
+"""For one run: a dozen packages are imported in each of its processes."""
+
+
 def record(desk: Any, name: str, *words: str) -> Path:
     path: Path = desk.folder / f"{name}.ledger"
-    command = ("-m", "ezmsg.ledger.tools.cli", "run", "--ledger", path, "--address", "127.0.0.1:0")
-    told = desk.do(RIG.python(), *command, PROGRAMS / "rig.py", *words)
-    assert told.code == 0, told.err
+    command = ["-m", "ezmsg.ledger.tools.cli", "run", "--ledger", path, "--address", "127.0.0.1:0"]
+    told = subprocess.run(
+        [RIG.python(), *command, PROGRAMS / "rig.py", *words], cwd=desk.folder, capture_output=True, timeout=RUN_S
+    )
+    assert told.returncode == 0, told.stderr
     return path
 
 

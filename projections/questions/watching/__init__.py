@@ -1,0 +1,1 @@
+"""Standing questions: whether a predicate holds, event by event, while a ledger grows."""

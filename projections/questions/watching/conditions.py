@@ -1,0 +1,387 @@
+"""The facts of a predicate as conditions, which are kept up to date while events come, at the cost of what these touch.
+
+The idea: a condition names the types of events that can change it, and is asked of each of these, before it is applied,
+whether it concerns the condition at all. For nearly all events that is a look-up of a type, or one in a dict beside it.
+Only then is the event applied by itself and the condition looked at anew, in the graph state.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph.ownership import Node
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.questions import predicates as pr
+from ezmsg.ledger.projections.questions.name_hints import number
+from ezmsg.ledger.projections.questions.predicate_spans import holds_of
+from ezmsg.ledger.projections.questions.value_comparison import ORDERS
+
+EDGES: tuple[type, ...] = (ev.EdgeConnected, ev.EdgeDisconnected)
+RUN_ENDS: tuple[type, ...] = (ev.ServerStopped, ev.ServerLost)
+RELEASES: tuple[type, ...] = (ev.SessionCleared, ev.SessionClosed, ev.GraphCleared, *RUN_ENDS)
+"""The events with which edges go that they do not name."""
+
+
+class Condition:
+    """One fact of a predicate: ``now`` says whether it is so.
+
+    ``types``: the events that can change it. ``every_edge``: the state has to know all edges for it, not only those
+    that touch its ``topics``.
+    """
+
+    types: tuple[type, ...] = ()
+    topics: tuple[str, ...] = ()
+    every_edge: bool = False
+    now: bool = False
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        """Whether an event of one of ``types``, which is not applied yet, can change this."""
+        return True
+
+    def look(self, event: Any, state: GraphState) -> None:
+        """Set ``now`` anew after such an event; None: at the beginning."""
+        raise NotImplementedError
+
+
+class EdgeCondition(Condition):
+    """An edge is there. An event costs O(1)."""
+
+    types = (*EDGES, *RELEASES)
+
+    def __init__(self, fact: pr.Edge) -> None:
+        self._edge = (fact.from_topic, fact.to_topic)
+        self.topics = self._edge[1:]
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        if type(event) in EDGES:
+            return bool(event.to_topic == self._edge[1] and event.from_topic == self._edge[0])
+        return self.now
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = self._edge in state.ownership
+
+
+class PathCondition(Condition):
+    """Edges lead from one topic to another.
+
+    While they do, only the edges of one way matter. While they do not, only an edge that leaves what was reached, for a
+    place that was not; an edge that went is not followed up, so that what was reached may be too much: then a search
+    tells, and begins it anew. Each search changes the answer or what was reached. Cost: O(1) for any other event,
+    O(what is newly reached) for such an edge, O(edges that the first topic reaches) for a search.
+    """
+
+    types = (*EDGES, *RELEASES)
+    every_edge = True
+
+    def __init__(self, fact: pr.Reaches) -> None:
+        self._from, self._to = fact.from_topic, fact.to_topic
+        self._reached = {self._from}
+        self._way: dict[str, str] = {}
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        if type(event) is ev.EdgeConnected:
+            return not self.now and event.from_topic in self._reached and event.to_topic not in self._reached
+        if type(event) is ev.EdgeDisconnected:
+            return self._way.get(event.from_topic) == event.to_topic
+        return self.now
+
+    def look(self, event: Any, state: GraphState) -> None:
+        nodes = state.ownership.nodes
+        if type(event) is ev.EdgeConnected and not self._extend(nodes, event.to_topic):
+            return
+        if not (self.now and all(edge in state.ownership for edge in self._way.items())):
+            self._search(nodes)
+
+    def _extend(self, nodes: dict[str, Node], topic: str) -> bool:
+        """Add what a topic reaches; whether the goal is among it."""
+        self._reached.add(topic)
+        waiting = [topic]
+        while waiting:
+            node = nodes.get(waiting.pop())
+            new = [] if node is None else [each for each in node.out if each not in self._reached]
+            self._reached.update(new)
+            waiting += new
+        return self._to in self._reached
+
+    def _search(self, nodes: dict[str, Node]) -> None:
+        came = {self._from: self._from}
+        waiting = deque([self._from])
+        self._way = {}
+        while waiting and not self._way:
+            here = waiting.popleft()
+            node = nodes.get(here)
+            for there in () if node is None else node.out:
+                if there == self._to:
+                    self._way = _way(came, here, there)
+                    break
+                if there not in came:
+                    came[there] = here
+                    waiting.append(there)
+        self._reached = set(came)
+        self.now = bool(self._way)
+
+
+def _way(came: dict[str, str], here: str, there: str) -> dict[str, str]:
+    way = {here: there}
+    while came[here] != here:
+        way[came[here]] = here
+        here = came[here]
+    return way
+
+
+class SessionCondition(Condition):
+    """A session of this id, else label, else beginning of a UUID is open. An event costs O(1)."""
+
+    types = (ev.SessionOpened, ev.MetadataRegistered, ev.SessionClosed, *RUN_ENDS)
+
+    def __init__(self, fact: pr.Session, ever: Iterable[SessionMark]) -> None:
+        self._name = fact.name
+        self._id = number(fact.name)
+        self._id_known = False
+        self._labelled: set[int] | None = None  # the open ones of this label, once there was any
+        self._begun: list[int] = []
+        for mark in ever:
+            self._know(mark.seq, mark.label, mark.uuid)
+
+    def _know(self, key: int, label: str | None, uuid: str) -> None:
+        self._id_known = self._id_known or key == self._id
+        if label == self._name:
+            self._labelled = {*(self._labelled or ()), key}
+        if self._name and uuid.startswith(self._name.lower()) and key not in self._begun:
+            self._begun.append(key)
+
+    def look(self, event: Any, state: GraphState) -> None:
+        if event is None:
+            for key, record in state.sessions.items():
+                self._know(key, record.label, record.uuid)
+        elif type(event) in (ev.SessionOpened, ev.MetadataRegistered):
+            key = event.seq if type(event) is ev.SessionOpened else event.session
+            record = state.sessions[key]
+            self._know(key, record.label, record.uuid)
+        if self._id_known:
+            self.now = self._id in state.sessions
+        elif self._labelled is not None or not self._name:
+            self._labelled = {key for key in self._labelled or () if key in state.sessions}
+            self.now = bool(self._labelled)
+        else:
+            self.now = any(key in state.sessions for key in self._begun)
+
+
+class SettingCondition(Condition):
+    """The settings in force compare so with a value. An event costs O(1), a new value O(its bytes)."""
+
+    types = (
+        ev.SettingsUpdated,
+        ev.MetadataRegistered,
+        ev.ProcessClosed,
+        ev.SessionCleared,
+        ev.SessionClosed,
+        *RUN_ENDS,
+    )
+
+    def __init__(self, fact: pr.Setting) -> None:
+        self._fact = fact
+        self._value: Any = None
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        return type(event) is not ev.SettingsUpdated or event.component == self._fact.unit
+
+    def look(self, event: Any, state: GraphState) -> None:
+        record = state.settings.get(self._fact.unit)
+        value = None if record is None else record.value
+        if value is not self._value:
+            self._value = value
+            self.now = value is not None and holds_of(self._fact, value)
+
+
+class TopicCondition(Condition):
+    """An edge touches a topic. An event costs O(1)."""
+
+    types = (*EDGES, *RELEASES)
+
+    def __init__(self, fact: pr.There) -> None:
+        self._topic = fact.name
+        self.topics = (fact.name,)
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        if type(event) in EDGES:
+            return self._topic in (event.from_topic, event.to_topic)
+        return self.now
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = self._topic in state.ownership.nodes
+
+
+class ComponentCondition(Condition):
+    """A component is registered. An event costs O(1)."""
+
+    types = (ev.MetadataRegistered, ev.SessionCleared, ev.SessionClosed, *RUN_ENDS)
+
+    def __init__(self, fact: pr.There) -> None:
+        self._address = fact.name
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = self._address in state.components
+
+
+class UnitCondition(Condition):
+    """A process runs a unit. An event costs O(1)."""
+
+    types = (ev.ProcessRegistered, ev.ProcessOwnershipChanged, ev.ProcessClosed, *RUN_ENDS)
+
+    def __init__(self, fact: pr.There) -> None:
+        self._unit = fact.name
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = self._unit in state.units
+
+
+class EndpointCondition(Condition):
+    """A topic has a publisher, a subscriber, or a subscriber that is stalled. An event costs O(1)."""
+
+    types = (
+        ev.PublisherOpened,
+        ev.SubscriberOpened,
+        ev.EndpointClosed,
+        ev.SubscriberStalled,
+        ev.SubscriberRecovered,
+        *RUN_ENDS,
+    )
+
+    def __init__(self, fact: pr.There) -> None:
+        self._kind, self._topic = fact.kind, fact.name
+        self._ids: set[int] = set()
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        if type(event) in (ev.PublisherOpened, ev.SubscriberOpened):
+            return bool(event.topic == self._topic)
+        key = getattr(event, "endpoint", None)
+        return key is None or key in self._ids or type(event) is ev.SubscriberStalled
+
+    def look(self, event: Any, state: GraphState) -> None:
+        if event is None or type(event) in RUN_ENDS:
+            self._ids = {key for key in state.endpoints if self._is_meant(key, state)}
+        else:
+            key = event.seq if type(event) in (ev.PublisherOpened, ev.SubscriberOpened) else event.endpoint
+            (self._ids.add if self._is_meant(key, state) else self._ids.discard)(key)
+        self.now = bool(self._ids)
+
+    def _is_meant(self, key: int, state: GraphState) -> bool:
+        record = state.endpoints.get(key)
+        if record is None or record.topic != self._topic:
+            return False
+        return record.stalled if self._kind == "stalled" else record.kind == self._kind
+
+
+class PausedCondition(Condition):
+    """The graph is paused."""
+
+    types = (ev.GraphPaused, ev.GraphResumed, *RUN_ENDS)
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = state.paused
+
+
+class CountCondition(Condition):
+    """The number of one noun compares so. An event costs O(1), one with which many edges go O(topics)."""
+
+    def __init__(self, fact: pr.Count) -> None:
+        self._fact = fact
+        self._edges = 0
+        self._there = False
+        self._ids: set[int] = set()
+        self.types = _COUNTED[fact.noun]
+        self.every_edge = fact.noun in ("edges", "topics")
+
+    def touches(self, event: Any, state: GraphState) -> bool:
+        if self._fact.noun == "edges" and type(event) in EDGES:
+            self._there = (event.from_topic, event.to_topic) in state.ownership
+        return True
+
+    def look(self, event: Any, state: GraphState) -> None:
+        self.now = ORDERS[self._fact.sign](self._number(event, state), self._fact.number)
+
+    def _number(self, event: Any, state: GraphState) -> int:
+        match self._fact.noun:
+            case "edges":
+                if type(event) in EDGES:
+                    self._edges += ((event.from_topic, event.to_topic) in state.ownership) - self._there
+                else:
+                    self._edges = sum(len(node.out) for node in state.ownership.nodes.values())
+                return self._edges
+            case "topics":
+                return len(state.ownership.nodes)
+            case "sessions":
+                return len(state.sessions)
+            case "processes":
+                return len(state.processes)
+            case "components":
+                return len(state.components)
+            case noun:
+                kind = noun.removesuffix("s")
+                if type(event) is ev.EndpointClosed:
+                    self._ids.discard(event.endpoint)
+                elif type(event) in (ev.PublisherOpened, ev.SubscriberOpened):
+                    self._ids.add(event.seq)
+                else:
+                    self._ids = {key for key, record in state.endpoints.items() if record.kind == kind}
+                return len(self._ids)
+
+
+_COUNTED: dict[str, tuple[type, ...]] = {
+    "edges": (*EDGES, *RELEASES),
+    "topics": (*EDGES, *RELEASES),
+    "sessions": (ev.SessionOpened, ev.SessionClosed, *RUN_ENDS),
+    "processes": (ev.ProcessOpened, ev.ProcessClosed, *RUN_ENDS),
+    "components": ComponentCondition.types,
+    "publishers": (ev.PublisherOpened, ev.EndpointClosed, *RUN_ENDS),
+    "subscribers": (ev.SubscriberOpened, ev.EndpointClosed, *RUN_ENDS),
+}
+
+_THERE: dict[str, type[Any]] = {"topic": TopicCondition, "component": ComponentCondition, "unit": UnitCondition}
+
+
+def condition(fact: pr.Predicate, ever: Iterable[SessionMark]) -> Condition:
+    """The condition for one fact of a predicate; ``ever``: all sessions that there were."""
+    match fact:
+        case pr.Edge():
+            return EdgeCondition(fact)
+        case pr.Reaches():
+            return PathCondition(fact)
+        case pr.Session():
+            return SessionCondition(fact, ever)
+        case pr.Setting():
+            return SettingCondition(fact)
+        case pr.There():
+            made: Condition = _THERE.get(fact.kind, EndpointCondition)(fact)
+            return made
+        case pr.Count():
+            return CountCondition(fact)
+    return PausedCondition()
+
+
+def facts(predicate: pr.Predicate) -> Iterator[pr.Predicate]:
+    """The facts that a predicate is made of."""
+    if isinstance(predicate, pr.Not):
+        yield from facts(predicate.part)
+    elif isinstance(predicate, pr.And | pr.Or):
+        for part in predicate.parts:
+            yield from facts(part)
+    else:
+        yield predicate
+
+
+def holds(predicate: pr.Predicate, conditions: dict[str, Condition]) -> bool:
+    """Whether a predicate holds by the conditions of its facts, by their texts. Cost: O(length of the predicate)."""
+    match predicate:
+        case pr.Not(part):
+            return not holds(part, conditions)
+        case pr.And(parts):
+            return all(holds(part, conditions) for part in parts)
+        case pr.Or(parts):
+            return any(holds(part, conditions) for part in parts)
+    return conditions[str(predicate)].now

@@ -1,0 +1,185 @@
+"""Watches: a predicate that is followed while a ledger grows; each change of it is told with the event that made it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.log import POLL_S, LedgerReader
+from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.questions import causes
+from ezmsg.ledger.projections.questions import predicates as pr
+from ezmsg.ledger.projections.questions.answers import Answer, Cause
+from ezmsg.ledger.projections.questions.watching.conditions import (
+    EDGES,
+    RELEASES,
+    Condition,
+    condition,
+    facts,
+    holds,
+)
+
+_ENDS = frozenset({*RELEASES, ev.ProcessClosed, ev.EndpointClosed, ev.RequestAnswered})
+
+Words = Callable[[GraphState, Any], str]
+"""A function that says an event in words, given the state at it; "" where it has none."""
+
+
+class Turn(Answer, frozen=True):
+    """A predicate became true, or false, with event ``seq`` at ``time`` (ns since the epoch, UTC): the ``cause``."""
+
+    seq: int
+    time: int
+    now: bool
+    cause: Cause
+
+    def __repr__(self) -> str:
+        return f"<seq {self.seq}: {'true' if self.now else 'false'}, {self.cause.text}>"
+
+
+class Watch:
+    """A standing question to a ledger that grows: iterate over it, with ``for`` or with ``async for``.
+
+    ``now`` says whether the predicate holds, after event ``seq``. It agrees with ``Timeline.when`` of the ledger as it
+    is then, but that a name which nobody has used yet is accepted: an edge of such a topic is not there. Iteration ends
+    after ``stop``, or ``timeout`` seconds; it raises DamagedLedger and HistoryChanged as ``tail`` does. Each event
+    costs what it touches.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        predicate: pr.Predicate,
+        state: GraphState,
+        sessions: Iterable[SessionMark],
+        *,
+        poll: float = POLL_S,
+        timeout: float | None = None,
+        words: Words | None = None,
+    ) -> None:
+        self.predicate = str(predicate)
+        self._ledger = ledger
+        self._predicate = predicate
+        self._state = state
+        self._poll = poll
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._words = words
+        self._stopped = threading.Event()
+        ever = list(sessions)
+        self._conditions = {str(fact): condition(fact, ever) for fact in facts(predicate)}
+        self._every_edge = any(each.every_edge for each in self._conditions.values())
+        self._topics = {topic for each in self._conditions.values() for topic in each.topics}
+        self._by_type: dict[type, list[Condition]] = {}
+        for each in self._conditions.values():
+            each.look(None, state)
+            for kind in each.types:
+                self._by_type.setdefault(kind, []).append(each)
+        self.seq = state.seq
+        self.now = self._holds()
+
+    def stop(self) -> None:
+        """End the iteration, from any thread: within one look at the ledger."""
+        self._stopped.set()
+
+    def take(self, events: Sequence[Any]) -> list[Turn]:
+        """The turns in the events that follow, in order."""
+        turns = []
+        by_type, every_edge, topics, done = self._by_type, self._every_edge, self._topics, 0
+        for place, event in enumerate(events):
+            kind = type(event)
+            asked = by_type.get(kind)
+            if kind in EDGES and not every_edge and self.seq:  # nearly all of a long ledger, and most go no further
+                named = asked is not None and (event.to_topic in topics or event.from_topic in topics)
+                if not named:
+                    continue
+            touched: Sequence[Condition] = ()
+            if asked is not None:
+                if len(asked) > 1:
+                    touched = [each for each in asked if each.touches(event, self._state)]
+                elif asked[0].touches(event, self._state):
+                    touched = asked
+            told = self._cause(event) if touched and kind in _ENDS else None
+            if every_edge:
+                if touched:
+                    self._state.apply_batch(events[done : place + 1])
+                    done = place + 1
+            elif touched or kind not in EDGES:
+                self._apply_alone(event)
+            if not touched and self.seq:
+                continue
+            for each in touched:
+                each.look(event, self._state)
+            self.seq = event.seq
+            now = self._holds()
+            if now != self.now:
+                self.now = now
+                turns.append(Turn(event.seq, event.time, now, told or self._cause(event)))
+        if every_edge and done < len(events):
+            self._state.apply_batch(events[done:] if done else events)
+        if events:
+            self.seq = events[-1].seq
+        return turns
+
+    def __iter__(self) -> Iterator[Turn]:
+        for batch in self._ledger.tail(self.seq, self._poll, self._is_over):
+            yield from self.take(batch)
+
+    async def __aiter__(self) -> AsyncIterator[Turn]:
+        import asyncio  # no program that only looks waits for it
+
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[Turn | BaseException | None] = asyncio.Queue()
+
+        def follow() -> None:
+            last: BaseException | None = None
+            try:
+                for turn in self:
+                    loop.call_soon_threadsafe(queue.put_nowait, turn)
+            except BaseException as error:  # raised again where somebody waits for it
+                last = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(queue.put_nowait, last)
+
+        thread = threading.Thread(target=follow, name="watch", daemon=True)
+        thread.start()
+        try:
+            while isinstance(found := await queue.get(), Turn):
+                yield found
+            if found is not None:
+                raise found
+        finally:
+            self.stop()
+            await loop.run_in_executor(None, thread.join)
+
+    def _is_over(self) -> bool:
+        return self._stopped.is_set() or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    def _holds(self) -> bool:
+        """Whether it holds; before the first event there is no graph to speak of."""
+        return self.seq > 0 and holds(self._predicate, self._conditions)
+
+    def _apply_alone(self, event: Any) -> None:
+        """Apply an event to a state that was not told of the edges before it, for nothing asks about them."""
+        self._state.seq = event.first - 1 if type(event) is ev.Gap and event.lost else event.seq - 1
+        self._state.apply_batch((event,))
+
+    def _cause(self, event: Any) -> Cause:
+        """The event in words. One that ends something is told before it is applied, while that still has its name."""
+        cause = causes.deed(event, self._name)
+        said = "" if self._words is None else self._words(self._state, event)
+        return replace(cause, text=said) if said else cause
+
+    def _name(self, owner: int | None) -> str:
+        if owner is None:
+            return PERSISTENT
+        record = self._state.sessions.get(owner)
+        if record is None or not (record.label or record.peer):
+            return str(owner)
+        return f'{owner} "{record.label}"' if record.label else f"{owner} ({record.peer})"

@@ -1,0 +1,218 @@
+"""A watch agrees with ``when`` after each event, whatever the history, and tells each turn with its cause."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezmsg.ledger import events as ev
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, PredicateError, UnknownSubject
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.lifetimes.spans import OPEN
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.projections.questions.watching.watch import Watch
+from tests.projections.questions import test_oracle as oracle
+
+PREDICATES = [
+    *oracle.PREDICATES,
+    "topic T3",
+    "component SYS/U1",
+    "unit SYS/U0",
+    "publisher T2",
+    "subscriber T2",
+    "stalled T2",
+    "paused",
+    "not paused",
+    "edges >= 5",
+    "topics < 4",
+    "sessions == 2",
+    "processes > 0",
+    "components >= 2",
+    "publishers == 1",
+    "subscribers != 0",
+    "session viewer or setting SYS/U0.gain > 0",
+    "path T0 -> T6 and not (paused or topics < 3)",
+]
+HISTORIES = 200
+EVENTS = 120
+
+
+class ShortAuthor(oracle.Author):
+    def write(self) -> None:
+        self.start()
+        while self.ledger.head < EVENTS:
+            self.random.choices(
+                [self.connect, self.disconnect, self.open, self.clear, self.close, self.clear_graph, self.register,
+                 self.process, self.report, self.close_process, self.endpoint, self.stall, self.pause, self.restart],
+                [50, 25, 7, 4, 4, 1, 7, 5, 12, 3, 6, 4, 3, 2],
+            )[0]()  # fmt: skip
+
+
+def turns(watch: Watch, events: list[Any], chance: random.Random) -> dict[int, bool]:
+    """The truth after each event, from the turns that a watch gives of batches of some sizes."""
+    truth, place, now = {}, 0, watch.now
+    while place < len(events):
+        size = chance.choice([1, 2, 7, 40])
+        batch = events[place : place + size]
+        changes = {turn.seq: turn.now for turn in watch.take(batch)}
+        for event in batch:
+            now = changes.get(event.seq, now)
+            truth[event.seq] = now
+        place += size
+    assert watch.now == now
+    return truth
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_a_watch_agrees_with_when_event_by_event(part: int) -> None:
+    for seed in range(part, HISTORIES, 8):
+        ledger = Ledger.memory()
+        author = ShortAuthor(ledger, seed)
+        author.write()
+        timeline = Timeline(ledger)
+        events = list(ledger.entries())
+        for text in PREDICATES:
+            try:
+                spans = [(span.born, span.died or OPEN) for span in timeline.when(text).spans]
+            except UnknownSubject:
+                continue
+            begin = author.random.randrange(len(events))
+            for since in (0, begin):
+                watch = timeline.watch(text, since)
+                truth = turns(watch, events[since:], author.random)
+                expected = {seq: any(born <= seq < died for born, died in spans) for seq in truth}
+                assert truth == expected, (seed, text, since)
+
+
+def test_a_turn_tells_who_did_it() -> None:
+    ledger = Ledger.memory()
+    ledger.append([ev.SessionOpened(uuid="u", label="viewer")])
+    watch = Timeline(ledger).watch("A -> C or path A -> C", timeout=5)
+    ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=1)])
+    ledger.append([ev.EdgeConnected(from_topic="B", to_topic="C", owner=None)])
+    ledger.append([ev.SessionClosed(session=1, reason="lost", detail="reset")])
+    found = []
+    for turn in watch:
+        found.append(turn)
+        if not turn.now:
+            watch.stop()
+    assert [(turn.seq, turn.now) for turn in found] == [(3, True), (4, False)]
+    assert found[0].cause.text == "B -> C connected by persistent"
+    assert found[1].cause.text == 'session 1 "viewer" ended: lost (reset)'
+    assert (watch.seq, watch.now, watch.predicate) == (4, False, "edge A -> C or path A -> C")
+
+
+def test_a_label_that_comes_later_counts_from_then() -> None:
+    ledger = Ledger.memory()
+    watch = Timeline(ledger).watch("session rig")
+    ledger.append([ev.SessionOpened(uuid="u")])
+    ledger.append(
+        [ev.MetadataRegistered(session=1, metadata={"$": "GraphMetadata", "root_name": "rig", "components": {}})]
+    )
+    ledger.append([ev.SessionClosed(session=1, reason="closed")])
+    assert [(turn.seq, turn.now) for turn in watch.take(list(ledger.entries()))] == [(2, True), (3, False)]
+
+
+def test_names_that_nobody_used_yet_are_waited_for() -> None:
+    watch = Timeline(Ledger.memory()).watch("path NO -> WHERE or unit NOBODY or session NONE", timeout=0.05)
+    assert list(watch) == []
+    assert not watch.now
+
+
+def test_a_mistake_is_pointed_at() -> None:
+    with pytest.raises(PredicateError):
+        Timeline(Ledger.memory()).watch("path A -> ")
+
+
+def test_rotation_and_a_restart_are_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "rig"
+    with Ledger.open(folder, segmented=True) as ledger:
+        ledger.append([ev.ServerStarted(uuid="r", kind="server", name="n", host="h", pid=1)])
+    with Ledger.open(folder, "r") as reader:
+        watch = Timeline(reader).watch("edge A -> B", timeout=60)
+        with Ledger.open(folder) as ledger:
+            ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+            ledger.rotate()
+            ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        with Ledger.open(folder) as ledger:
+            ledger.append(
+                [ev.ServerLost(server=1), ev.ServerStarted(uuid="s", kind="server", name="n", host="h", pid=1)]
+            )
+            ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        seen = []
+        for turn in watch:
+            seen.append(turn.now)
+            if len(seen) == 3:
+                watch.stop()
+        assert seen == [True, False, True]
+
+
+def test_damage_is_raised_after_what_came_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+    lines = path.read_bytes().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if b'"edge.connected"' in line)
+    path.write_bytes(b"".join(lines[:last] + lines[last + 1 :]))
+    with Ledger.open(path, "r") as reader:
+        watch = Timeline(reader, index=False).watch("A -> B", 0, timeout=60)
+        seen = []
+        with pytest.raises(DamagedLedger):
+            seen.extend(watch)  # a list is given nothing of what an iterator raised after
+        assert watch.seq == 2
+
+
+def test_a_ledger_that_goes_away_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="a")])
+    with Ledger.open(path, "r") as reader:
+        watch = Timeline(reader).watch("A -> B", timeout=60)
+        path.unlink()
+        with pytest.raises(HistoryChanged):
+            list(watch)
+
+
+def test_a_program_waits_for_turns_without_blocking_others() -> None:
+    ledger = Ledger.memory()
+    ledger.append([ev.Mark(name="begin")])
+
+    async def follow() -> list[tuple[int, bool]]:
+        seen: list[tuple[int, bool]] = []
+        async for turn in Timeline(ledger).watch("A -> B"):
+            seen.append((turn.seq, turn.now))
+            if not turn.now:
+                break
+            ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=None)])
+        return seen
+
+    async def both() -> list[tuple[int, bool]]:
+        following = asyncio.create_task(follow())
+        await asyncio.sleep(0)
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        return await asyncio.wait_for(following, 60)
+
+    assert asyncio.run(both()) == [(2, True), (3, False)]
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+
+
+def test_an_error_reaches_a_program_that_waits(tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="a")])
+
+    async def follow(reader: Any) -> None:
+        watch = Timeline(reader).watch("A -> B")
+        path.unlink()
+        async for turn in watch:
+            raise AssertionError(turn)
+
+    with Ledger.open(path, "r") as reader, pytest.raises(HistoryChanged):
+        asyncio.run(asyncio.wait_for(follow(reader), 60))
