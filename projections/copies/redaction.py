@@ -10,6 +10,7 @@ this stay as they are, to the byte.
 import base64
 import json
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidValue, UnknownEvents
 from ezmsg.ledger.events import AnyEvent, SettingsValue
 from ezmsg.ledger.pickles import UnsoundPickle, loads
+from ezmsg.ledger.pickles.stand_ins import Inert
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt, is_marker
 from ezmsg.ledger.projections.copies.setting_names import SettingNames
 from ezmsg.ledger.projections.graph.checkpoint import decode, encode
@@ -26,7 +28,7 @@ from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, answered, wish
 from ezmsg.ledger.projections.questions.settings.stored_value import attributes, form_of
-from ezmsg.ledger.values import TAG, Form, fields_of, items_of, text_map
+from ezmsg.ledger.values import DEPTH_MAX, TAG, Form, fields_of, items_of, text_map
 
 ANYWHERE_MIN = 4
 """Characters of a text from which on it is looked for inside of words too; a shorter one counts as a word by itself."""
@@ -45,6 +47,21 @@ OWN_WORDS = frozenset(
 
 FREE = frozenset({"metadata", "arguments", "repr_value", "structured_value", "settings_schema"})
 """Keys of an event, or of a record of a state, below which maps have keys that programs have chosen."""
+
+
+def texts_in(held: Any, depth: int = DEPTH_MAX) -> Iterator[str]:
+    """The texts inside a value that a pickle describes: in lists, maps, and the attributes of objects."""
+    if depth == 0:
+        return
+    if type(held) is str:
+        yield held
+    elif isinstance(held, list | tuple | set | frozenset):
+        for item in held:
+            yield from texts_in(item, depth - 1)
+    elif type(held) is dict:
+        yield from texts_in(list(held.values()), depth - 1)
+    elif isinstance(held, Inert):
+        yield from texts_in([held.args, *attributes(held).values()], depth - 1)
 
 
 class Redaction:
@@ -109,6 +126,8 @@ class Redaction:
             if self.names.covers(address, name):
                 with suppress(InvalidValue):
                     self._learn_value(form_of(held))
+                for text in texts_in(held):
+                    self._learn_value(text)
         if value.settings_schema is not msgspec.UNSET:
             self._described(address, value.settings_schema)
 
@@ -137,6 +156,8 @@ class Redaction:
         elif type(form) is dict:
             if type(form.get("v")) is str and form.get(TAG) in ("b", "o"):
                 self._texts.setdefault(form["v"], form)
+            if form.get(TAG) == "i":
+                self._numbers.setdefault(str(int(form["v"], 16)), form)
             if form.get(TAG) == "b":
                 with suppress(UnicodeDecodeError):
                     self._texts.setdefault(base64.b64decode(form["v"]).decode("utf-8"), form)

@@ -7,7 +7,9 @@ and then one field that pydantic cannot dump changes how all are shown.
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
+from ezmsg.ledger.projections.copies.digests import Salt
+from ezmsg.ledger.projections.copies.redact import compare_redacted, redact
 
 from .suite.environments import COMING, STABLE, Environment
 from .test_versions import PROGRAMS
@@ -131,3 +135,20 @@ def last_built(timeline: Any) -> int:
     told in one run, and in another its session went first."""
     changes = timeline.setting(UNIT).changes
     return max(each.seq for each in changes if each.how == "updated" and "labels" in str(each.value))
+
+
+def test_what_names_people_can_be_taken_out_of_a_real_recording(recorded: Any, side: Environment) -> None:
+    """Requests of a real client, answers and refusals, pickles of a real unit: no trace is left of what is named."""
+    path, _ = recorded
+    public = path.with_name("public.ledger")
+    with Ledger.open(path, "r") as ledger:
+        made = redact(ledger, [f"{UNIT}.where", f"{UNIT}.labels", f"{UNIT}.gain"], public, Salt.make())
+    assert made.changed > 5
+    for name in (b"a/b", b"epsilon", b"900.0", b"loud"):
+        assert name in path.read_bytes(), name
+        assert name not in public.read_bytes(), name
+    kept = re.findall(rb"[A-Za-z0-9+/]{24,}={0,2}", public.read_bytes())
+    assert not any(b"epsilon" in base64.b64decode(each) for each in kept if len(each) % 4 == 0)
+    with Ledger.open(public, "r") as ours, Ledger.open(path, "r") as theirs:
+        assert compare_redacted(ours, theirs).changed == made.changed
+        assert not [each for each in Timeline(ours).setting_doubts() if each.field == "gain" and each.kind == "misfit"]

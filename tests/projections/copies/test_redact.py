@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 import pickle
 import re
@@ -203,6 +204,42 @@ def test_a_pickle_that_nobody_can_read(tmp_path: Path) -> None:
     assert traces(new.read_bytes(), lambda data: b"Bob" in data or b"Ada" in data) == []
 
 
+class Person:
+    """An object inside settings."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.also = [name + " II", {"known as": ("Old " + name,)}]
+
+
+def test_no_trace_of_a_text_inside_of_an_object(tmp_path: Path) -> None:
+    """Whatever the shown form makes of it, the pickle tells its texts."""
+    person = Person("S07-Ada")
+    shown = {"subject": "<Person>", "gain": 2.0}
+    value = ev.SettingsValue(serialized=pickle.dumps(Kept(person, 2.0)), repr_value=shown)
+
+    def events() -> Iterator[list[ev.Event]]:
+        yield [ev.ProcessOpened(uuid="p")]
+        yield [ev.SettingsUpdated(process=1, component="U", value=value)]
+        yield [ev.Mark(name="S07-Ada came", note="Old S07-Ada left, S07-Ada II stays")]
+
+    new = redacted(written(tmp_path / "run.ledger", events()), "U.subject")
+    assert traces(new.read_bytes(), lambda data: b"S07-Ada" in data) == []
+
+
+def test_no_trace_of_a_number_beyond_those_of_json(tmp_path: Path) -> None:
+    number = 10**20 + 7
+
+    def events() -> Iterator[list[ev.Event]]:
+        yield [ev.ProcessOpened(uuid="p")]
+        yield [ev.SettingsUpdated(process=1, component="U", value=settings_value(number))]
+        yield [ev.Mark(name=f"record {number}")]
+
+    new = redacted(written(tmp_path / "run.ledger", events()), "U.subject")
+    left = traces(new.read_bytes(), lambda data: str(number).encode() in data or hex(number).encode() in data)
+    assert left == []
+
+
 # --- all else --------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +302,26 @@ def test_without_the_salt_a_short_value_cannot_be_guessed(path: Path) -> None:
     assert redacted(path, "*.subject", target="second.ledger", salt=Salt.make()).read_bytes() != new
     [origin] = Ledger.open(path.with_name("public.ledger"), "r").origins
     assert (origin.size, origin.salt, origin.redacted) == (0, SALT.name, ("*.subject",))
+
+
+def test_digests_are_those_that_the_format_names(path: Path) -> None:
+    """Computed here from docs/FORMAT.md alone."""
+    new = redacted(path, "*.subject")
+
+    def keyed(kind: bytes, data: bytes) -> str:
+        return hmac.new(SALT.secret, kind + b"\0" + data, "sha256").hexdigest()
+
+    assert SALT.marker("S07-Ada") == "redacted:" + keyed(b"value", b'"S07-Ada"')[:32]
+    assert SALT.marker({"b": 1, "a": [2.0]}) == "redacted:" + keyed(b"value", b'{"a":[2.0],"b":1}')[:32]
+    with Ledger.open(new, "r") as ledger, Ledger.open(path, "r") as original:
+        [origin] = ledger.origins
+        commit = next(
+            json.loads(line)
+            for line in path.read_bytes().splitlines()
+            if line.startswith(b'{"type":"ledger.commit","upto":15,')
+        )
+        about = f"{original.id} 1 {commit['at']} 15 {commit['sha256']}"
+    assert (origin.sha256, origin.salt) == (keyed(b"origin", about.encode()), keyed(b"name", b"")[:16])
 
 
 def test_what_was_cut_before_says_no_plain_digest_either(path: Path) -> None:
