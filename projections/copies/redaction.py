@@ -23,6 +23,7 @@ from ezmsg.ledger.pickles import UnsoundPickle, loads
 from ezmsg.ledger.pickles.stand_ins import Inert
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt, is_marker
 from ezmsg.ledger.projections.copies.setting_names import SettingNames
+from ezmsg.ledger.projections.copies.word_search import alternation
 from ezmsg.ledger.projections.graph.checkpoint import decode, encode
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -43,7 +44,6 @@ OWN_WORDS = frozenset(
     {TAG, "type", "uuid", "kind", "durability", "outcome", "operation", "command", "error_code", "seq", "time", "class"}
 )
 """Keys whose texts are this format's or ezmsg's own words, and not anybody's values."""
-
 
 FREE = frozenset({"metadata", "arguments", "repr_value", "structured_value", "settings_schema"})
 """Keys of an event, or of a record of a state, below which maps have keys that programs have chosen."""
@@ -189,23 +189,25 @@ class Redaction:
 
     def ready(self) -> None:
         """All was learned: what follows looks for it."""
-        whole, words = [], []
-        for text in self._texts:
+        anywhere, words, numbers = [], [], []
+        for text, form in self._texts.items():
             in_a_line = msgspec.json.encode(text)[1:-1].decode()
-            for shape in {text, in_a_line, repr(text)[1:-1], ascii(text)[1:-1], json.dumps(text)[1:-1]}:
-                if len(text) >= ANYWHERE_MIN:
-                    whole.append(re.escape(shape))
-                elif len(text) >= WORD_MIN:
-                    words.append(rf"(?<!\w){re.escape(shape)}(?!\w)")
-                self._shapes[shape] = self._texts[text]
+            if len(text) >= WORD_MIN:
+                shapes = {text, in_a_line, repr(text)[1:-1], ascii(text)[1:-1], json.dumps(text)[1:-1]}
+                (anywhere if len(text) >= ANYWHERE_MIN else words).extend(shapes)
+                self._shapes.update(dict.fromkeys(shapes, form))
         for text, form in self._numbers.items():
             if len(text) >= NUMBER_MIN:
-                words.append(rf"(?<![\w.]){re.escape(text)}(?![\w.])")
+                numbers.append(text)
                 self._shapes.setdefault(text, form)
-        looked_for = sorted(whole, key=len, reverse=True) + sorted(words, key=len, reverse=True)
-        self._search = re.compile("|".join([MARKER.pattern.decode(), *looked_for])) if looked_for else None
-        inside = [re.escape(shape.encode()) for shape, text in self._shapes.items() if len(shape) >= WORD_MIN]
-        self._search_bytes = re.compile(b"|".join(inside)) if inside else None
+        if self._shapes:
+            patterns = [MARKER.pattern.decode()]
+            patterns += [alternation(anywhere)] if anywhere else []
+            patterns += [rf"(?<!\w){alternation(words)}(?!\w)"] if words else []
+            patterns += [rf"(?<![\w.]){alternation(numbers)}(?![\w.])"] if numbers else []
+            self._search = re.compile("|".join(patterns))
+            in_bytes = alternation(shape.encode().decode("latin-1") for shape in self._shapes)
+            self._search_bytes = re.compile(in_bytes.encode("latin-1"))
 
     def line(self, event: AnyEvent, raw: bytes) -> bytes:
         """The line that is to stand in place of ``raw``, that of ``event``: the same where nothing is in it.

@@ -188,6 +188,34 @@ def test_a_disk_that_is_full_at_any_byte(whole: Path) -> None:
     assert cut_out(whole, 3, 6, SmallDisk(size)).stat().st_size == size
 
 
+class Interrupted(Disk):
+    """Ctrl-C comes while the ``nth`` piece is written, or brought to the disk."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+
+    def _count(self) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        self._count()
+        return super().write(handle, data, offset)
+
+    def sync(self, handle: int) -> None:
+        self._count()
+        super().sync(handle)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_ctrl_c_leaves_nothing(whole: Path, nth: int) -> None:
+    before = sorted(os.listdir(whole.parent))
+    with pytest.raises(KeyboardInterrupt):
+        cut_out(whole, 3, 6, Interrupted(nth))
+    assert sorted(os.listdir(whole.parent)) == before
+
+
 def test_nothing_is_written_over(whole: Path) -> None:
     part = whole.with_name("part.ledger")
     part.write_text("mine")

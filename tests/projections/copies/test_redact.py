@@ -6,6 +6,7 @@ import hmac
 import json
 import pickle
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ezmsg.ledger.projections.copies.redact import compare_redacted, redact
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.values import freeze
 from tests.golden.make import HISTORIES
-from tests.projections.copies.test_cut import HastyDisk, sealed_anew
+from tests.projections.copies.test_cut import HastyDisk, SmallDisk, sealed_anew
 
 SALT = Salt(bytes(range(32)))
 
@@ -442,3 +443,33 @@ def test_the_original_may_grow_and_the_new_one_too(path: Path) -> None:
     with Ledger.open(new, "r") as ours, Ledger.open(path, "r") as theirs:
         found = compare_redacted(ours, theirs, SALT)
         assert (found.added, found.salted) == (1, True)
+
+
+def test_a_disk_that_is_full_at_any_byte(path: Path) -> None:
+    size = redacted(path, "*.subject").stat().st_size
+    path.with_name("public.ledger").unlink()
+    before = sorted(each.name for each in path.parent.iterdir())
+    with Ledger.open(path, "r") as ledger:
+        for space in range(0, size, 211):
+            with pytest.raises(LogError, match="No space left"):
+                redact(ledger, ["*.subject"], path.with_name("public.ledger"), SALT, SmallDisk(space))
+            assert sorted(each.name for each in path.parent.iterdir()) == before
+
+
+def test_many_different_values_cost_little_more_than_few(tmp_path: Path) -> None:
+    """A setting that was moved ten thousand times: looking for all these numbers and texts in every line."""
+
+    def events(count: int) -> Iterator[list[ev.Event]]:
+        yield [ev.ProcessOpened(uuid="p")]
+        for number in range(count):
+            yield [ev.SettingsUpdated(process=1, component="U", value=settings_value(f"subject {number}"))]
+        yield [ev.Mark(name=f"lines of text, and subject {count - 1}")]
+
+    spent = []
+    for count in (200, 4000):
+        path = written(tmp_path / f"{count}.ledger", events(count))
+        begin = time.process_time()
+        new = redacted(path, "U.subject", target=f"{count}.public")
+        spent.append((time.process_time() - begin) / count)
+        assert b"subject " not in new.read_bytes()
+    assert spent[1] < 5 * spent[0]
