@@ -189,7 +189,9 @@ class Redaction:
 
     def ready(self) -> None:
         """All was learned: what follows looks for it."""
-        anywhere, words, numbers = [], [], []
+        anywhere: list[str] = []
+        words: list[str] = []
+        numbers: list[str] = []
         for text, form in self._texts.items():
             in_a_line = msgspec.json.encode(text)[1:-1].decode()
             if len(text) >= WORD_MIN:
