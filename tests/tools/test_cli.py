@@ -35,6 +35,7 @@ ASKED = {
     "explain": ["SYSTEM/AMP/IN"],
     "what-if": ["viewer"],
     "settings": ["SYSTEM/AMP"],
+    "watch": ["paused", "--until", "false"],
 }
 """What a command wants to be asked about, in the ledger of the night."""
 CONSOLE = Path(sys.executable).with_name("ezmsg-ledger")
@@ -111,18 +112,25 @@ DOCUMENTS = [name for name in (*LOOKING, "verify", "receipt", "repair") if name 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_key_of_a_document_is_documented(run: Run, night: Any, name: str) -> None:
-    moments = {"show": ["--at", night.seqs["visited"]], "diff": [night.seqs["wired"], night.seqs["first run"]]}
+    moments = {
+        "show": ["--at", night.seqs["visited"]],
+        "diff": [night.seqs["wired"], night.seqs["first run"]],
+        "check": ["--like", night.path, "--at", night.seqs["wired"]],
+    }
     asked = moments.get(name, ASKED.get(name, []))
     document = json.loads(run(name, night.path, *asked, "--json").out)
     there = sections()
     section = there[name] + there["show"] + (there["diff"] if name == "what-if" else "")
-    section += there["why"] if name in ("history", "explain", "path", "when", "settings") else ""
+    section += there["why"] if name in ("history", "explain", "path", "when", "settings", "check") else ""
     section += there["history"] if name in ("path", "when") else ""
     missing = [key for key in _keys(document) if f'"{key}"' not in section]
     assert missing == []
 
 
-FREE = ("metadata", "repr_value", "structured_value", "settings_schema", "graph", "value", "before")
+FREE = (
+    *("metadata", "repr_value", "structured_value", "settings_schema", "graph"),
+    *("value", "before", "expected", "found"),
+)
 """Fields whose keys are not ours."""
 
 
@@ -305,7 +313,8 @@ def test_a_file_that_is_no_sound_ledger(
     make(path)
     if command == "repair" and make is damaged:
         code, message = exits.OK, "all up to seq 11"
-    answer = run(command, path, *ASKED.get(command, []))
+    asked = ["--write", tmp_path / "rig.json"] if command == "check" else ASKED.get(command, [])
+    answer = run(command, path, *asked)
     assert answer.code == code, answer
     assert message in answer.err + answer.out
     assert hint in answer.err + answer.out

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.projections.questions.baselines.baseline import Baseline, read, write
 from ezmsg.ledger.projections.questions.baselines.differences import CHANGED, EXTRA, MISSING, Difference, Likeness
 from ezmsg.ledger.projections.questions.moments.last_built import WIRES, last_built
@@ -109,10 +108,11 @@ def _moment(timeline: Timeline, at: str | None) -> Moment:
 def _write(page: Page, timeline: Timeline, moment: Moment, target: Path, ignore: Sequence[str]) -> int:
     baseline = timeline.baseline(moment, ignore)
     if baseline.empty:
-        raise LedgerError(
-            f"nothing is wired at seq {moment.seq}{how_text(moment)}: a baseline of it would say nothing",
-            hint="Name a moment at which the system stood: --at MOMENT",
+        page.note(
+            f"nothing is wired at seq {moment.seq}{how_text(moment)}: a baseline of it would say nothing. "
+            "Name a moment at which the system stood: --at MOMENT"
         )
+        return exits.NO  # and where the ledger is damaged, that is said
     write(target, baseline)
     page.line(f"wrote {target}: {_contents(baseline)}, as of seq {moment.seq}{how_text(moment)}")
     page.line(f"  ezmsg-ledger check --like {target}")
