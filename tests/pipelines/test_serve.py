@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from typing import Any
@@ -236,3 +237,54 @@ def test_fresh_after_a_kill_and_metrics_of_a_real_server(desk: Any) -> None:
     os.kill(again.pid, signal.SIGTERM)
     assert again.end().code == 0
     assert desk.account(ledger).runs == ["lost", "signal"]
+
+
+def test_what_the_server_says_is_in_a_log_file_too(desk: Any) -> None:
+    """With its times, in lines as those of `ezmsg serve --log-file`; what an earlier start wrote stays."""
+    ledger, log = desk.folder / "x.ledger", desk.folder / "logs" / "rig.log"
+    for _ in range(2):
+        server, address = served(desk, ledger, "--log-file", log)
+        told = desk.do("python", "-m", "ezmsg.core", "shutdown", EZMSG_GRAPHSERVER_ADDR=address)
+        assert told.code == 0, told.err
+        said = server.end()
+        assert said.code == 0, said.err
+    lines = log.read_text(encoding="utf-8").splitlines()
+    noted = [
+        re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} - pid: (\d+) - \w+ - INFO - say: (.*)", line)
+        for line in lines
+    ]
+    assert None not in noted, lines
+    assert len({match[1] for match in noted if match}) == 2
+    texts = [match[2] for match in noted if match]
+    assert len(texts) == 8
+    assert f"recording to {ledger}" in texts[0]
+    assert texts[5].startswith(f"EZMSG_GRAPHSERVER_ADDR={address} ")
+    assert texts[6].startswith("the graph server was shut down from 127.0.0.1:")
+    assert texts[7].startswith("NOTHING WAS RECORDED")
+    assert all(f"ezmsg-ledger: {text}\n" in said.err for text in texts[4:])
+
+
+def test_a_warning_and_the_error_that_ends_a_server_are_in_the_log_file(desk: Any) -> None:
+    ledger, log = desk.folder / "x.ledger", desk.folder / "rig.log"
+    desk.do("ezmsg-ledger", "serve", "--address", "no address", EZMSG_LOG_FILE=str(log))
+    assert not log.exists()  # nothing had begun
+    holder, address = served(desk, ledger)
+    refused = desk.do("ezmsg-ledger", "serve", ledger, "--address", desk.free, EZMSG_LOG_FILE=str(log))
+    assert refused.code == 5
+    taken = desk.do("ezmsg-ledger", "serve", "--address", address, "--log-file", log)
+    assert taken.code == 2
+    holder.interrupt()
+    assert holder.end().code == 0
+    open_to_all = desk.start("ezmsg-ledger", "serve", ledger, "--address", "0.0.0.0:0", "--log-file", log)
+    open_to_all.until("points ezmsg programs here")
+    open_to_all.interrupt()
+    assert open_to_all.end().code == 0
+    levels = [line.split(" - ")[3] for line in log.read_text(encoding="utf-8").splitlines()]
+    assert levels[:4] == ["ERROR", "ERROR", "WARNING", "INFO"], log.read_text(encoding="utf-8")
+
+
+def test_a_log_file_that_cannot_be_written_is_said(desk: Any) -> None:
+    told = desk.do("ezmsg-ledger", "serve", "--address", desk.free, "--log-file", desk.folder)
+    assert told.code == 6
+    assert f"the system refused: {desk.folder}: Is a directory" in told.err
+    assert list(desk.folder.iterdir()) == []

@@ -1,11 +1,12 @@
 """``serve``: a recording graph server in the foreground."""
 
+import io
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.tools.output import NAME
+from ezmsg.ledger.tools.service_log import service_log
 from ezmsg.ledger.tools.text.run_summary import summarise
 
 if TYPE_CHECKING:
@@ -62,6 +64,13 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 @flag("--compress", help="Compress sealed segments (extra: zstd).")
 @options.no_index
 @options.min_free
+@option(
+    "--log-file",
+    metavar="FILE",
+    envvar="EZMSG_LOG_FILE",
+    type=FILE,
+    help="Note there too what the server says, as `ezmsg serve` does; $EZMSG_LOG_FILE by default.",
+)
 @options.debug
 def serve(
     ledger: Path | None,
@@ -76,6 +85,7 @@ def serve(
     compress: bool,
     no_index: bool,
     min_free: str | None,
+    log_file: Path | None,
     debug: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
@@ -100,33 +110,39 @@ def serve(
     from ezmsg.ledger.runtime.server.server import GraphServer
     from ezmsg.ledger.runtime.server.wire.admission import raise_descriptor_limit
 
-    logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)  # ezmsg's handler prints them
+    logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)
     logging.getLogger("ezmsg.ledger.proven").setLevel(logging.INFO)  # what a start may have to wait for
     networks = _networks(allow)
-    location = ledger or unnamed("serve", folder=rotation is not None)
     raise_descriptor_limit()
-    begun = False
-    try:
-        server = GraphServer(
-            location,
-            name="serve",
-            durability=durability,
-            fresh=fresh,
-            allow=networks,
-            remote_shutdown=remote_shutdown,
-            metrics_port=metrics,
-            rotation=rotation,
-            min_free=least,
-        )
-        server.start_at(wanted)
-        begun = True
-    except CannotListen as error:
-        raise no_listening(error, address) from error
-    except NoMetrics as error:
-        raise exits.Misuse(str(error), hint=error.hint) from error
-    finally:
-        if ledger is None and not begun:
-            give_back(location)
+    with service_log(log_file) as say:
+        location = ledger or unnamed("serve", folder=rotation is not None)
+        begun = False
+        try:
+            server = GraphServer(
+                location,
+                name="serve",
+                durability=durability,
+                fresh=fresh,
+                allow=networks,
+                remote_shutdown=remote_shutdown,
+                metrics_port=metrics,
+                rotation=rotation,
+                min_free=least,
+            )
+            server.start_at(wanted)
+            begun = True
+        except CannotListen as error:
+            raise no_listening(error, address) from error
+        except NoMetrics as error:
+            raise exits.Misuse(str(error), hint=error.hint) from error
+        finally:
+            if ledger is None and not begun:
+                give_back(location)
+        return _attend(server, followers, say)
+
+
+def _attend(server: "GraphServer", followers: Followers, say: Callable[[str], None]) -> int:
+    """Say where it is, wait for its end, and tell what was recorded; the exit code."""
     assert server.ledger is not None
     assert server.live is not None
     run = server.live.run
@@ -135,20 +151,26 @@ def serve(
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
             signal.signal(number, lambda number, frame: _stop(server, stopped, number, frame))
-    page = Page()
-    page.note(f"graph server at {server.address}, recording to {server.ledger.location}")
+    say(f"graph server at {server.address}, recording to {server.ledger.location}")
     host, port = server.address
     here = f"{'127.0.0.1' if host == EVERYWHERE else host}:{port}"
-    page.note(f"EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops")
+    say(f"EZMSG_GRAPHSERVER_ADDR={here} points ezmsg programs here; Ctrl-C stops")
     if server.metrics is not None:
-        page.note(f"metrics at {server.metrics.url}")
+        say(f"metrics at {server.metrics.url}")
     with followers:
         followers.start(server.ledger.location)
         while server.is_alive():
             server.join(0.5)  # a join without a limit would not let Python's signal handlers run on every system
     if server.live.degraded is not None:
         return exits.DISK  # the server has said what is lost; a summary of what is left would sound as if all were well
-    summarise(server.ledger.location, run, sys.stderr, NOTHING_OF_ANYONE)
+    summary = io.StringIO()
+    summarise(server.ledger.location, run, summary, NOTHING_OF_ANYONE)
+    for line in summary.getvalue().splitlines():
+        prefix, _, told = line.partition(": ")
+        if prefix == NAME:
+            say(told)
+        else:
+            print(line, file=sys.stderr)
     return exits.OK
 
 
