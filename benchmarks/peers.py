@@ -5,6 +5,7 @@ As our recorder does, it says on standard output where it listens, and ends when
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -30,7 +31,8 @@ class Peer:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "benchmarks.peers", self._kind]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        quiet = {**os.environ, "EZMSG_LOGLEVEL": "WARNING"}  # ezmsg 3.10 logs on standard output
+        self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

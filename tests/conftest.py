@@ -226,9 +226,12 @@ class Desk:
         self.programs: list[Program] = []
 
     def environment(self, **more: str) -> dict[str, str]:
-        """That of this process without ezmsg's variables, and without colour."""
+        """That of this process without ezmsg's variables, without colour, and without the log of ezmsg.
+
+        ezmsg 3.10 logs what is no warning on standard output, between what a program says there.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith("EZMSG")}
-        return {**kept, "NO_COLOR": "1", "COLUMNS": "200", **more}
+        return {**kept, "EZMSG_LOGLEVEL": "WARNING", "NO_COLOR": "1", "COLUMNS": "200", **more}
 
     def start(
         self, *command: str | Path, cwd: Path | None = None, stdin: str | None = None, **variables: str

@@ -34,7 +34,7 @@ def test_it_is_recorded_by_the_command_that_it_names(example: Path, tmp_path: Pa
     told = subprocess.run(
         [*COMMAND, *words],
         cwd=tmp_path,
-        env={**kept, "EZMSG_GRAPHSERVER_ADDR": "127.0.0.1:0"},
+        env={**kept, "EZMSG_GRAPHSERVER_ADDR": "127.0.0.1:0", "EZMSG_LOGLEVEL": "WARNING"},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

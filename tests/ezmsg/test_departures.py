@@ -38,7 +38,7 @@ async def received_after_departure(address: Any, transport: str, told: bool) -> 
         if told:
             await until(lambda: len(subscriber._channels) == 1)
         else:
-            await until(channel._pub_task.done)
+            await until(lambda: has_ended(channel))
         await stays.broadcast("after")
         received: list[Any] = []
         while received[-1:] != ["after"]:
@@ -47,6 +47,12 @@ async def received_after_departure(address: Any, transport: str, told: bool) -> 
             except CacheMiss:
                 received.append(CacheMiss)
         return received, len(subscriber._channels)
+
+
+def has_ended(channel: Any) -> bool:
+    """Whether a channel has seen the end of its publisher's connection."""
+    task = getattr(channel, "_pub_task", None)  # before ezmsg 3.10
+    return bool(task.done() if task is not None else channel._proto._closed.done())
 
 
 async def until(condition: Any) -> None:

@@ -1,9 +1,11 @@
 """``reenact``: a recorded graph against real servers in processes of their own, ezmsg's and ours."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ server.stop()
 def stock() -> Iterator[str]:
     """ezmsg's own server."""
     command = [sys.executable, "-c", STOCK]
-    options: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    quiet = {**os.environ, "EZMSG_LOGLEVEL": "WARNING"}  # ezmsg 3.10 logs on standard output
+    options: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "env": quiet}
     with subprocess.Popen(command, text=True, **options) as server:
         assert server.stdout is not None
         assert server.stdin is not None
@@ -69,7 +72,8 @@ def test_a_real_pipeline_is_made_again(run: Run, recorded: Any, address: str) ->
     answer = run("reenact", recorded.path, "--to", address)
     assert answer.code == exits.OK, answer
     assert answer.out.count("the same at seq") == 2
-    assert "8 edges, 2 sessions, 3 processes, 8 settings" in answer.out
+    relays = version("ezmsg").startswith("3.9.")  # as units, with settings
+    assert f"8 edges, 2 sessions, 3 processes, {7 + relays} settings" in answer.out
     assert "channel.opened" in answer.out
 
 

@@ -118,6 +118,9 @@ def joined(state: GraphState, through: bool) -> Any:
         for component in registration.components.values():
             for task in component.get("tasks") or ():
                 graph.add_edges_from((task["subscribes"], out) for out in task["publishes"] or () if task["subscribes"])
+            for relay in (component.get("relays") or {}).values():  # since ezmsg 3.10 they have no unit
+                if relay.get("relay_group"):
+                    graph.add_edge(relay["relay_input_topic"], relay["relay_output_topic"])
     return graph
 
 
