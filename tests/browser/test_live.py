@@ -16,7 +16,7 @@ from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 
-from ..ezmsg.suite.environments import COMING, STABLE, Environment  # noqa: TID252 - the tests are no package
+from ..ezmsg.suite.environments import HERE, STABLE, Environment  # noqa: TID252 - the tests are no package
 
 Show = Callable[..., Any]
 
@@ -107,10 +107,10 @@ def follow(shown: Any, rig: Rig, edge: str, there: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "side", [STABLE, pytest.param(COMING, marks=pytest.mark.environments)], ids=lambda side: f"ezmsg-{side.ezmsg}"
+    "side", [HERE, pytest.param(STABLE, marks=pytest.mark.environments)], ids=lambda side: f"{side.name}-{side.ezmsg}"
 )
 def test_a_pipeline_is_followed_while_it_changes(show: Show, rig: Rig, side: Environment) -> None:
-    python = "python" if side is STABLE else side.python()
+    python = side.python()
     shown = show(rig.ledger, own=True)
     assert shown.button("Follow").get_attribute("aria-pressed") == "true"
     pipeline = rig.start("pipeline", PIPELINE, rig.go, python=python)

@@ -4,6 +4,7 @@ import importlib.util
 import re
 import warnings
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ BLOCKS = list(guide.blocks(TEXT))
 VARY = (
     (r"[0-9a-f]{64}", "SHA"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
+    (r"__relay_in_INPUT|__relays__/INPUT", "RELAY"),  # before ezmsg 3.10, and since
+    (r"ezmsg [\d.]+(b\d+)?", "ezmsg N"),
     (r"\d[\d,.:]*\d|\d", "N"),
     (r"N (ms|s)\b|N min N s", "LENGTH"),
     # the unit's report comes before the answer, which then changed nothing more, or after it
@@ -33,6 +36,10 @@ VARY = (
     (r"\s+", " "),
 )
 """What differs from recording to recording, and what stands for it."""
+
+
+RELAY_UNIT = re.compile(r"RELAY (_CollectionRelayUnit|initial, seq)|RELAY/(INPUT|OUTPUT) N")
+"""Lines about the unit that ezmsg 3.9 makes of a relay. The guide is recorded beside 3.10, which makes none."""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +63,8 @@ def normal(text: str) -> Counter[str]:
         for pattern, word in VARY:
             line = re.sub(pattern, word, line)
         lines.append(line.strip())
+    if version("ezmsg").startswith("3.9."):
+        lines = [line for line in lines if not RELAY_UNIT.search(line)]
     return Counter(lines)
 
 

@@ -1,4 +1,7 @@
-"""ezmsg's dashboard, unmodified, on our server: what it shows of a running pipeline, and what it changes in it."""
+"""ezmsg's dashboards, unmodified, on our server: what they show of a running pipeline, and what they change in it.
+
+That of today, and the last one for ezmsg 3.9. ``test_build.py`` has what the one of today can also do.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 
-from .suite.environments import DASHBOARD, STABLE
+from .suite.environments import COMING, DASHBOARD, PACKAGES, STABLE, Environment
 
 pytestmark = pytest.mark.environments
 
@@ -30,6 +33,7 @@ class Dashboard:
     """A dashboard that runs, and the server and pipeline that it is for."""
 
     desk: Any
+    beside: Environment
     site: str
     ledger: Path
     server: Any
@@ -51,7 +55,7 @@ class Dashboard:
 
     def watch(self, path: str) -> Any:
         """A program that tells what comes on a websocket of it."""
-        return self.desk.start(DASHBOARD.python(), PROGRAMS / "watch.py", f"ws://{self.site}{path}")
+        return self.desk.start(self.beside.python(), PROGRAMS / "watch.py", f"ws://{self.site}{path}")
 
     def stop(self) -> list[Any]:
         """End all; the events that were recorded."""
@@ -63,17 +67,23 @@ class Dashboard:
             return list(ledger.entries())
 
 
-@pytest.fixture
-def dashboard(desk: Any) -> Dashboard:
+@pytest.fixture(params=[(DASHBOARD, STABLE), (PACKAGES, COMING)], ids=["dashboard-0.4.0", "dashboard-0.5.0"])
+def dashboard(request: pytest.FixtureRequest, desk: Any) -> Dashboard:
+    beside, side = request.param
     ledger = desk.folder / "x.ledger"
-    server = desk.start(STABLE.python(), "-m", "ezmsg.ledger.tools.cli", "serve", ledger, "--address", desk.free)
+    server = desk.start(side.python(), "-m", "ezmsg.ledger.tools.cli", "serve", ledger, "--address", desk.free)
     address = server.until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1]
-    pipeline = desk.start(STABLE.python(), PROGRAMS / "relays.py", EZMSG_GRAPHSERVER_ADDR=address)
+    pipeline = desk.start(side.python(), PROGRAMS / "relays.py", EZMSG_GRAPHSERVER_ADDR=address)
     pipeline.until("heard 20")
+    program, site = opened(desk, beside, address)
+    return Dashboard(desk, beside, site, ledger, server, pipeline, program)
+
+
+def opened(desk: Any, beside: Environment, address: str) -> tuple[Any, str]:
+    """A dashboard for the server at ``address``, and where it is."""
     there = ("--graph-address", address, "--host", "127.0.0.1", "--port", "0")
-    program = desk.start(DASHBOARD.python(), "-m", "ezmsg.core", "dashboard", *there)
-    site = program.until(r"Uvicorn running on http://(\S+)")[1]
-    return Dashboard(desk, site, ledger, server, pipeline, program)
+    program = desk.start(beside.python(), "-m", "ezmsg.core", "dashboard", *there)
+    return program, program.until(r"Uvicorn running on http://(\S+)")[1]
 
 
 def message(program: Any, kind: str, wanted: Callable[[Any], bool] = bool) -> Any:

@@ -1,6 +1,6 @@
 """ezmsg's own tests, unchanged, pass with our graph server in the place of theirs, in every process they start.
 
-Those of the release that we are made for, and those of the coming one in an environment that has it.
+Those of the release that is installed here, and those of both in environments that have all that they can use.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from .suite.environments import COMING, STABLE, Environment
+from .suite.environments import COMING, HERE, STABLE, Environment
 from .suite.sdist import SUITES, fetch, unpack_tests
 from .suite.suite_run import OURS, STOCK, SuiteRun, run
 from .suite.verdict import Comparison, explain
 
 RELEASES = [
-    pytest.param(STABLE, id=STABLE.name, marks=pytest.mark.ezmsg_suite),
-    pytest.param(COMING, id=COMING.name, marks=pytest.mark.environments),
+    pytest.param(HERE, id=HERE.name, marks=pytest.mark.ezmsg_suite),
+    *(pytest.param(side, id=side.name, marks=pytest.mark.environments) for side in (STABLE, COMING)),
 ]
 
 

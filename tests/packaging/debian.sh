@@ -3,6 +3,7 @@
 #
 #     sudo tests/packaging/debian.sh                                   # Debian 12 and 13, one after the other
 #     sudo tests/packaging/debian.sh trixie -- make test ARGS='-x'     # one of them, and what to run in it
+#     sudo tests/packaging/debian.sh forky                             # the coming one, for its newer Python
 #
 # Each Debian is made by debootstrap below .cache/debian and kept there (`make clean` removes it); the checkout in it is a
 # new copy every time. Packages come from where this machine's apt and pip get theirs. A Debian runs in namespaces of its
@@ -51,7 +52,9 @@ make_debian() { # SUITE FOLDER
   [ ! -e "$2/.complete" ] || return 0
   rm -rf "$2"
   mkdir -p "$2"
-  debootstrap --variant=minbase "$1" "$2" "$mirror"
+  local known=/usr/share/debootstrap/scripts/$1
+  [ -e "$known" ] || known=${known%/*}/sid # one that is newer than this machine's debootstrap
+  debootstrap --variant=minbase "$1" "$2" "$mirror" "$known"
   touch "$2/.complete"
 }
 

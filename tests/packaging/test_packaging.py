@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ BUILD_FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENS
 
 # Stubs that mypy looks for beside the wheel. They cannot be imported: for imports it stays a user's environment.
 STUBS = ("sortedcontainers-stubs",)
+
+# The ezmsg that the types are checked against is the one that the tests run beside.
+BESIDE = f"ezmsg=={version('ezmsg')}"
 
 # Only a registry that hangs needs this long; a build or an install takes a few seconds.
 SECONDS_MAX = 240
@@ -153,7 +157,7 @@ def test_types_of_the_installed_wheel(
 
 def _key(build: Mapping[str, bytes]) -> str:
     """One name for these sources under this Python; any change of either gives another."""
-    digest = hashlib.sha256(f"{sys.version} {sys.prefix} {STUBS}".encode())
+    digest = hashlib.sha256(f"{sys.version} {sys.prefix} {STUBS} {BESIDE}".encode())
     for name, content in sorted(build.items()):
         digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]
@@ -171,7 +175,7 @@ def _build_and_install(build: Mapping[str, bytes], home: Path) -> None:
     _run([sys.executable, "-m", "venv", "--without-pip", home / ".venv"], cwd=home)
     found = _look_up(home)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", found.python)
-    _run([*pip, "install", "--quiet", found.wheel, *STUBS], cwd=home)
+    _run([*pip, "install", "--quiet", found.wheel, BESIDE, *STUBS], cwd=home)
 
 
 def _look_up(home: Path) -> Installed:

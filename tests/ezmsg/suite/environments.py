@@ -60,9 +60,9 @@ class Environment(NamedTuple):
     def python(self) -> Path:
         """The interpreter of the environment, which is made first where there is none.
 
-        It is this very interpreter when that has all that is pinned. Raises RuntimeError when pip fails.
+        Raises RuntimeError when pip fails.
         """
-        if self.ours and all(map(_is_here, self.pinned)):
+        if self is HERE:
             return Path(sys.executable)
         CACHE.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(CACHE / "lock"):
@@ -82,14 +82,6 @@ class Environment(NamedTuple):
         _do(sys.executable, "-m", "venv", str(self.home))
         # Not compiled: that takes half of the time, and is for more modules than are ever imported.
         _do(str(self._interpreter), "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", *packages)
-
-
-def _is_here(pinned: str) -> bool:
-    name, _, version = pinned.partition("==")
-    try:
-        return metadata.version(name) == version
-    except metadata.PackageNotFoundError:
-        return False
 
 
 def _do(*command: str) -> None:
@@ -115,6 +107,8 @@ def beside(ezmsg: str) -> Environment:
     return Environment(f"ezmsg-{ezmsg}", (f"ezmsg=={ezmsg}",), FOR_SUITES)
 
 
+HERE = Environment("here", (f"ezmsg=={metadata.version('ezmsg')}",))
+"""The one that this runs in."""
 STABLE = beside("3.9.0")
 COMING = beside("3.10.0b5")
 RIG = Environment(
@@ -123,3 +117,22 @@ RIG = Environment(
     ("ezmsg-baseproc==1.15.0", "ezmsg-event==0.16.2"),
 )
 DASHBOARD = Environment("dashboard", ("ezmsg==3.9.0", "ezmsg-dashboard==0.4.0"), ours=False)
+PACKAGES = Environment(
+    "packages",
+    (
+        "ezmsg==3.10.0b5",
+        "ezmsg-baseproc==1.15.0",
+        "ezmsg-dashboard==0.5.0",
+        "ezmsg-lsl==1.17.1",
+        "ezmsg-nwb==1.13.0",
+        "ezmsg-sigproc==3.11.1",
+        "ezmsg-tools==0.10.0",
+        "ezmsg-websocket==1.1.4",
+        "ezmsg-xdf==0.6.1",
+        "ezmsg-zmq==1.4.4",
+    ),
+    ours=False,
+)
+"""The newest of ezmsg's own packages, which ask for the pre-release of 3.10."""
+BARE = Environment("bare-ezmsg-3.10.0b5", ("ezmsg==3.10.0b5",))
+"""Nothing beside the two: no numpy either."""
