@@ -28,8 +28,8 @@ REPAIR_HINT = "`ezmsg-ledger repair` makes a new ledger of what is sound: cut th
 @options.json
 def cut(ledger: Path, begin: str, end: str, output: Path, json: bool) -> None:
     """Copies all events from one moment to another into a new ledger, byte for byte, with the state of the graph before
-    them: so a morning can be sent on without the year around it. Seqs and ids stay as they are, every command answers
-    as it does on the whole, and the new ledger names the one that it was cut out of.
+    them: so a morning can be sent on without the year around it. Seqs and ids stay as they are, within the span every
+    command answers as it does on the whole, and the new ledger names the one that it was cut out of.
 
     What is copied is hashed first, and what was written is verified. `verify NEW --origin LEDGER` shows later that both
     hold the same.

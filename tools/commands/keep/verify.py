@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
-from ezmsg.ledger.structural import Origin
+from ezmsg.ledger.structural import CUT, REDACTED, Origin
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, judged, shown
 from ezmsg.ledger.tools.input import options
@@ -30,6 +30,9 @@ PROGRESS_MIN = 64 * 2**20
 
 STEPS_MIN = 2000
 """Events from which on the progress of --deep is shown."""
+
+PROOFS = {CUT: "verify --origin ORIGINAL", REDACTED: "redact LEDGER --check ORIGINAL"}
+"""By the way in which a ledger was made of another one: the command that compares the two."""
 
 PASSES = 2
 """How often verifying reads a file: once for the lines, once for the hashes."""
@@ -186,6 +189,8 @@ def _report(page: Page, source: LedgerReader, found: Verification, writer: bool)
     origins = _origins(source)
     for origin in reversed(origins):
         page.line(f"  {origin_text(origin)}")
+    if origins:
+        page.line(f"  (that is what it says of itself: {PROOFS[origins[-1].made]} proves it)")
     if found.first > 1 and not origins:
         page.line(f"  its history begins with seq {found.first}: what came before is no longer there")
     partly = f", of which the first {found.offset:,} are sound" if found.offset < found.bytes else ""

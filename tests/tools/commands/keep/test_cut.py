@@ -143,6 +143,7 @@ def test_verify_tells_what_it_is_and_compares(run: Run, path: Path, part: Path) 
         id_ = whole.id
     told = run("verify", part)
     assert f"\n  seqs 4 to 6 were cut out of ledger {id_}, when the first " in told.out
+    assert "\n  (that is what it says of itself: verify --origin ORIGINAL proves it)\n" in told.out
     assert "no longer there" not in told.out
     answer = run("verify", part, "--origin", path)
     assert answer.code == exits.OK
