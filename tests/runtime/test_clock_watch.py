@@ -279,6 +279,30 @@ def test_retention_does_not_take_a_step_for_age(clock: FakeClock, tmp_path: Path
     live.ledger.close()
 
 
+@pytest.mark.parametrize("step", [10 * DAY, -10 * DAY])
+def test_retention_counts_the_time_since_an_earlier_run(clock: FakeClock, tmp_path: Path, step: float) -> None:
+    """The clock was set while nobody recorded: by it the segment is ten days old, or not born yet."""
+    path = tmp_path / "x.ledger"
+    earlier = LiveGraph(Ledger.open(path, clock=clock, segmented=True), served=True)
+    earlier.connect("A", "B")
+    clock.run(60)
+    assert rotate(earlier.ledger)
+    earlier.connect("B", "C")
+    earlier.tend()
+    earlier.close()
+    earlier.ledger.close()
+    clock.step(step)
+    live = LiveGraph(Ledger.open(path, clock=clock, segmented=True), served=True)
+    rotator = Rotator(Rotation(size=10**9, keep=DAY * SECOND))
+    clock.run(3600)
+    tend(rotator, live, clock)
+    assert names(live) == ["000001.ledger", "000002.ledger"]
+    clock.run(DAY)
+    tend(rotator, live, clock)
+    assert names(live) == ["000002.ledger"]
+    live.ledger.close()
+
+
 def test_the_age_of_a_wall_time_across_steps(clock: FakeClock) -> None:
     watch = ClockWatch(clock)
     watch.note(watch.readings("start"))
