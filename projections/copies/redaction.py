@@ -27,7 +27,7 @@ from ezmsg.ledger.projections.copies.word_search import alternation
 from ezmsg.ledger.projections.graph.checkpoint import decode, encode
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, answered, wish
+from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, answered, request_for, wish
 from ezmsg.ledger.projections.questions.settings.stored_value import attributes, form_of
 from ezmsg.ledger.values import DEPTH_MAX, TAG, Form, fields_of, items_of, text_map
 
@@ -227,7 +227,11 @@ class Redaction:
                 if self._in_metadata(entry["metadata"]) | self._is_in_base64(entry.get("raw")):
                     self._drop(entry, "raw")
             case ev.RequestRouted():
-                if self._units[event.seq][1] or self._is_in_base64(entry.get("payload")):
+                asked = wish(event.payload) if self._units[event.seq][1] else None
+                if asked is not None and not self._is_in(asked.field.encode()):
+                    payload = request_for(asked.field, self._marker(asked.value))
+                    entry |= {"payload": base64.b64encode(payload).decode("ascii"), "size": len(payload)}
+                elif self._units[event.seq][1] or self._is_in_base64(entry.get("payload")):
                     self._drop(entry, "payload", "size")
             case ev.RequestAnswered():
                 unit, named = self._units.get(event.request, ("", False))

@@ -21,6 +21,7 @@ GRACE = 2 * SECOND
 """The time (ns) by which a report of a new value may follow the answer to its request: they go different ways."""
 
 _MODULE = "ezmsg.core.graphmeta"
+_REQUEST = "SettingsFieldUpdateRequest"
 
 
 class Wish(NamedTuple):
@@ -35,13 +36,25 @@ def wish(payload: bytes | None) -> Wish | None:
 
     Cost: O(size), in Python.
     """
-    state = _state(payload, "SettingsFieldUpdateRequest")
+    state = _state(payload, _REQUEST)
     if state is None or type(state.get("field_path")) is not str:
         return None
     try:
         return Wish(state["field_path"], form_of(state.get("value")))
     except InvalidValue:
         return None
+
+
+def request_for(field: str, value: str) -> bytes:
+    """The payload that asks for ``field`` to be the text ``value``: what ``wish`` reads. No class is needed for it."""
+    name = f"c{_MODULE}\n{_REQUEST}\n".encode()
+    parts = b"".join(_unicode(text) for text in ("field_path", field, "value", value))
+    return b"\x80\x02" + name + b")\x81}(" + parts + b"ub."
+
+
+def _unicode(text: str) -> bytes:
+    data = text.encode("utf-8")
+    return b"X" + len(data).to_bytes(4, "little") + data
 
 
 def answered(payload: bytes | None) -> SettingsValue | None:

@@ -25,6 +25,7 @@ from ezmsg.ledger.projections.copies.cut import cut
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt
 from ezmsg.ledger.projections.copies.redact import compare_redacted, redact
 from ezmsg.ledger.projections.graph.segment_start import rotate
+from ezmsg.ledger.projections.questions.settings.change_request import Wish, wish
 from ezmsg.ledger.values import freeze
 from tests.golden.make import HISTORIES
 from tests.projections.copies.test_cut import HastyDisk, SmallDisk, sealed_anew
@@ -274,6 +275,18 @@ def test_the_state_is_the_same_but_for_the_values(path: Path) -> None:
         assert one.settings["RIG/OTHER"].value.repr_value == {"comment": f"for {marker}", "n": 5}
         assert one.settings["RIG/SHOWN"].value.repr_value == SALT.marker("Kept(subject='S07-Ada', gain=1.0)")
         one.check()
+
+
+def test_what_was_asked_for_is_told_by_its_digest(path: Path) -> None:
+    """The field of a request stays readable, and equal values of requests and reports stay equal."""
+    new = redacted(path, "*.subject")
+    with Ledger.open(new, "r") as ledger:
+        [request] = [event for event in ledger.entries() if isinstance(event, ev.RequestRouted)]
+    assert wish(request.payload) == Wish("subject", SALT.marker("S07-Ada"))
+    assert request.payload is not None
+    assert request.size == len(request.payload)
+    real = pickle.loads(request.payload)
+    assert (type(real), real.field_path) == (SettingsFieldUpdateRequest, "subject"), "ezmsg reads it too"
 
 
 def test_a_value_that_comes_back_has_the_digest_that_it_had(tmp_path: Path) -> None:

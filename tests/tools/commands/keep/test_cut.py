@@ -246,6 +246,15 @@ def test_a_damaged_ledger(run: Run, path: Path, spoil: Callable[[bytes], bytes])
     assert sorted(os.listdir(path.parent)) == before
 
 
+def test_what_is_being_written_can_be_cut(run: Run, path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        ledger.append([ev.Mark(name="now")])
+        answer = run("cut", path, "4", "mark:now", "-o", path.with_name("part.ledger"))
+        assert (answer.code, answer.err) == (exits.OK, "")
+        ledger.append([ev.Mark(name="later")])
+    assert run("verify", path.with_name("part.ledger"), "--origin", path).code == exits.OK
+
+
 def test_what_is_no_ledger(run: Run, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     assert run("cut", tmp_path / "text", "1", "2", "-o", tmp_path / "x").code == exits.NOT_A_LEDGER
