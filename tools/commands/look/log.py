@@ -357,7 +357,7 @@ def _close(page: Page, timeline: Timeline, reading: Reading, json: bool) -> None
     if reading.unknown:
         kinds = ", ".join(f"{tag} ({number})" for tag, number in reading.unknown.items())
         page.note(f"{PASSED_OVER}: {kinds}. {UPGRADE}: what follows may be wrong")
-    if not reading.matched and not json:
+    if not reading.matched and not json and (timeline.ledger.head or timeline.damage is None):
         page.note("no event matches" if timeline.ledger.head else "no events have been recorded yet")
 
 
