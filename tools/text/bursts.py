@@ -122,9 +122,10 @@ def _together(group: list[Sentence], text: str) -> Line:
 
 def _edges(group: list[Sentence]) -> str:
     _, verb, after, also = group[0].told.burst or ("", "", "", False)
-    edges = [" -> ".join(sentence.told.words[:2]) for sentence in group]
+    edges = list(dict.fromkeys(" -> ".join(sentence.told.words[:2]) for sentence in group))
     what = ", already held by others" if also else ""
-    return f"{verb} {len(edges)} edges{after}{what}: {listed(edges, SHOWN_MAX)}"
+    again = "" if len(edges) == len(group) else f", {count(len(group), 'time')} in all"
+    return f"{verb} {count(len(edges), 'edge')}{again}{after}{what}: {listed(edges, SHOWN_MAX)}"
 
 
 def _endpoints(group: list[Sentence]) -> str:

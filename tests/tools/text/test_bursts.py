@@ -39,6 +39,12 @@ def test_many_of_a_kind_become_one() -> None:
     assert line.text == "session 2 connected 6 edges: A3 -> B3, A4 -> B4, A5 -> B5 and 3 more"
 
 
+def test_an_edge_that_comes_again_and_again_is_named_once() -> None:
+    told = Told("session 2 connected A -> B", "add", (2,), ("A", "B"), ("edges", "session 2 connected", "", False))
+    [line] = fold(*(Sentence(seq, seq * MS, "edge.connected", told) for seq in range(1, 1201)))
+    assert line.text == "session 2 connected 1 edge, 1,200 times in all: A -> B"
+
+
 def test_few_stay_as_they_are() -> None:
     sentences = [connected(seq) for seq in range(1, FOLD_MIN)]
     assert [line.text for line in fold(*sentences)] == [each.told.text for each in sentences]
