@@ -26,6 +26,7 @@ export function Inspector({ version, drawn }: { version: number; drawn: boolean 
   const select = useView((view) => view.select);
   const pin = useView((view) => view.pin);
   const path = useView((view) => view.path);
+  model.mask(); // the graph may not have asked for this moment yet
   return (
     <section className="inspector" aria-label="Inspector">
       {path && <Way path={path} version={version} />}
