@@ -1,9 +1,9 @@
 // The peer of the benchmark: the same page, but @xyflow/react draws the edges, as its users do. What is measured beside it
-// is in tools/debugger/web/src/edges.tsx.
+// is in tools/debugger/web/src/graph/edges.tsx.
 import { type Edge, Handle, Position } from "@xyflow/react";
 import { useMemo } from "react";
-import type { Box } from "../../../tools/debugger/web/src/drawing";
-import { model } from "../../../tools/debugger/web/src/model";
+import type { Box } from "../../../tools/debugger/web/src/model/drawing";
+import { model } from "../../../tools/debugger/web/src/model/model";
 import { useView } from "../../../tools/debugger/web/src/store";
 
 export const ON_CANVAS = false;

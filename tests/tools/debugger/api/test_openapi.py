@@ -30,7 +30,7 @@ ADDRESSES = sorted(openapi.document()["paths"])
 def test_the_files_are_up_to_date() -> None:
     """`make page` writes them."""
     assert json.loads((ROOT / "docs" / "openapi.json").read_bytes()) == json.loads(json.dumps(openapi.document()))
-    assert (WEB / "src" / "shapes.ts").read_text(encoding="utf-8") == openapi.typescript()
+    assert (WEB / "src" / "server" / "shapes.ts").read_text(encoding="utf-8") == openapi.typescript()
 
 
 def test_every_address_is_documented() -> None:

@@ -1,9 +1,9 @@
 // The keyboard: everything that the mouse does to the moment.
-import { FIT, view } from "./Graph";
-import { model } from "./model";
-import { follow, pin, play, step, stepSelection, toNow } from "./moves";
+import { FIT, view } from "./graph/Graph";
+import { model } from "./model/model";
+import { follow, pin, play, step, stepSelection, toNow } from "./model/moves";
 import { LENSES, get, set } from "./store";
-import { zoom } from "./Timeline";
+import { zoom } from "./timeline/Timeline";
 
 const PAGES = 20;
 const PAN_PX = 120;

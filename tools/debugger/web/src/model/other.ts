@@ -1,9 +1,9 @@
 // The ledger of `--with`: its whole history, so that it can be compared with any moment here without a request, by names.
 // What only columns of values can tell (settings, and the words for it all) is asked for when the moment rests.
-import { Refused, ask, octets } from "./api";
+import { Refused, ask, octets } from "../server/api";
 import { History, Mask } from "./history";
-import type { Diff } from "./shapes";
-import { get, set, subscribe } from "./store";
+import type { Diff } from "../server/shapes";
+import { get, set, subscribe } from "../store";
 
 /** Places of edges that only the other ledger has begin here: far above those of any history. */
 export const FOREIGN = 2 ** 30;

@@ -1,9 +1,9 @@
 // What differs between the pin and the moment, as a list in words: within one ledger, or from another one to this.
-import { type Difference, model } from "./model";
-import { namedNow } from "./other";
+import { type Difference, model } from "../model/model";
+import { namedNow } from "../model/other";
 import { Asking, Group, Refusal, SHOWN, baseName, quoted, text } from "./parts";
-import { useView } from "./store";
-import { count, thousands } from "./times";
+import { useView } from "../store";
+import { count, thousands } from "../times";
 
 export function Changes({ version }: { version: number }) {
   const pin = useView((view) => view.pin)!;

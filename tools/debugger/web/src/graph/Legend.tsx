@@ -1,9 +1,9 @@
 // What the lines and colours of the graph mean under each lens.
 import { processColours } from "./Graph";
-import { model } from "./model";
-import { baseName } from "./parts";
-import { thousands } from "./times";
-import { type View, get, useView } from "./store";
+import { model } from "../model/model";
+import { baseName } from "../panels/parts";
+import { thousands } from "../times";
+import { type View, get, useView } from "../store";
 
 const NAMED_MAX = 8;
 

@@ -1,6 +1,6 @@
 // Sessions as lanes of the timeline.
-import { model } from "./model";
-import { thousands } from "./times";
+import { model } from "../model/model";
+import { thousands } from "../times";
 
 const LANES_MAX = 40;
 

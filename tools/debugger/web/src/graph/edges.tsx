@@ -1,7 +1,7 @@
 // Edges are painted on a canvas (scene.ts), so that a step repaints instead of reconciling thousands of elements. The
 // benchmark puts another module in the place of this one, with which @xyflow draws them, and measures the difference.
 import type { Edge } from "@xyflow/react";
-import type { Box } from "./drawing";
+import type { Box } from "../model/drawing";
 
 export const ON_CANVAS = true;
 

@@ -1,8 +1,8 @@
 // The edges of the moment as a list, for assistive tools and tests: the canvas says nothing to them. It is brought up to
 // date when the moment rests, and only what changed is touched.
-import { model } from "./model";
-import { FOREIGN } from "./other";
-import { get, subscribe } from "./store";
+import { model } from "../model/model";
+import { FOREIGN } from "../model/other";
+import { get, subscribe } from "../store";
 
 const REST_MS = 120;
 /** Of a graph with more edges, those are listed and the last item says how many are not. */

@@ -2,9 +2,9 @@
 import { type Box, Drawing, type DrawingForm } from "./drawing";
 import { History, Mask, above } from "./history";
 import { FOREIGN, Other, nameCodes, namedNow } from "./other";
-import { Colours } from "./palette";
-import type { Ledger, Status } from "./shapes";
-import { get } from "./store";
+import { Colours } from "../palette";
+import type { Ledger, Status } from "../server/shapes";
+import { get } from "../store";
 
 export const BOXES: ReadonlySet<string> = new Set(["component", "unit", "endpoint"]);
 

@@ -1,6 +1,6 @@
 // Moving through time: steps, steps of what is selected, play, follow.
 import { model } from "./model";
-import { get, set } from "./store";
+import { get, set } from "../store";
 
 const clamp = (seq: number) => Math.max(model.ledger.first - 1, Math.min(model.history.head, seq));
 

@@ -1,7 +1,7 @@
 // The history of the graph as columns: every fact is a row with the seq that made it and the one that ended it. Any
 // moment is a mask over them, born <= seq < died, found without a request.
 
-import type { Clock } from "./shapes";
+import type { Clock } from "../server/shapes";
 
 export const LASTS = 0xffffffff;
 

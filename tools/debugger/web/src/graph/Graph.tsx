@@ -5,13 +5,13 @@ import {
   ReactFlowProvider, type Viewport, getViewportForBounds,
 } from "@xyflow/react";
 import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import type { Box, Drawing } from "./drawing";
+import type { Box, Drawing } from "../model/drawing";
 import { Ends, HANDLES, useEdges } from "./edges";
-import { model } from "./model";
-import { onTheme, palette } from "./palette";
-import { related } from "./reach";
+import { model } from "../model/model";
+import { onTheme, palette } from "../palette";
+import { related } from "../model/reach";
 import { NAMES_FROM, PORTS_FROM, Scene } from "./scene";
-import { get, set, subscribe, useView } from "./store";
+import { get, set, subscribe, useView } from "../store";
 
 const SHOWN_MAX = 36;
 const REACH_PX = 7;

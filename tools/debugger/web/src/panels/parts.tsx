@@ -1,10 +1,10 @@
 // The parts that the inspector is made of: links to subjects and events, rows, bars, lists, and the same from a terminal.
-import { Refused } from "./api";
-import { focus } from "./Graph";
-import { model } from "./model";
-import { go } from "./moves";
-import type { Cause } from "./shapes";
-import { set } from "./store";
+import { Refused } from "../server/api";
+import { focus } from "../graph/Graph";
+import { model } from "../model/model";
+import { go } from "../model/moves";
+import type { Cause } from "../server/shapes";
+import { set } from "../store";
 
 export function shownSubject(subject: string): string {
   const [kind, name] = parts(subject);

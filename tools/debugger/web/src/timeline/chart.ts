@@ -1,12 +1,12 @@
 // Paints the timeline: runs, how much happened, lanes, what stands out; and, on a canvas above it, the moment and the pin.
 import { type Axis, LEFT, RIGHT } from "./axis";
-import { LASTS, above } from "./history";
+import { LASTS, above } from "../model/history";
 import type { Lane } from "./lanes";
-import { model } from "./model";
-import { palette } from "./palette";
-import type { Span } from "./shapes";
-import { get } from "./store";
-import { clock, span, thousands } from "./times";
+import { model } from "../model/model";
+import { palette } from "../palette";
+import type { Span } from "../server/shapes";
+import { get } from "../store";
+import { clock, span, thousands } from "../times";
 
 export const TICKS = 16;
 export const RUNS = 14;

@@ -1,13 +1,13 @@
 // Events in sentences, bursts in one line. A virtual list: only what is seen is an element; more is asked for where one
 // scrolls to. A step asks for nothing while the moment is within what is there.
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
-import { Refused, ask } from "./api";
+import { Refused, ask } from "../server/api";
 import { Refusal } from "./parts";
-import { model } from "./model";
-import { go } from "./moves";
-import type { Events as Piece, Line } from "./shapes";
-import { get, set, subscribe, useView } from "./store";
-import { clock } from "./times";
+import { model } from "../model/model";
+import { go } from "../model/moves";
+import type { Events as Piece, Line } from "../server/shapes";
+import { get, set, subscribe, useView } from "../store";
+import { clock } from "../times";
 
 const ROW = 20;
 const PIECE = 200;

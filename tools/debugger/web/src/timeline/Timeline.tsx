@@ -4,12 +4,12 @@ import { useEffect, useRef, useState } from "react";
 import { Axis, LEFT, RIGHT } from "./axis";
 import { DENSITY, LANE, RUNS, TICKS, fit, paint, paintMoment } from "./chart";
 import { type Lane, lanesOf } from "./lanes";
-import { model } from "./model";
-import { go } from "./moves";
-import { onTheme } from "./palette";
-import type { Span } from "./shapes";
-import { get, set, subscribe, useView } from "./store";
-import { clock, day } from "./times";
+import { model } from "../model/model";
+import { go } from "../model/moves";
+import { onTheme } from "../palette";
+import type { Span } from "../server/shapes";
+import { get, set, subscribe, useView } from "../store";
+import { clock, day } from "../times";
 
 /** Below the lanes: marks, refusals, losses. */
 const FOOT = 22;

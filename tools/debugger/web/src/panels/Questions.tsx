@@ -1,13 +1,13 @@
 // Questions about the selection that have an answer of their own: a path, why nothing arrives, what if, doubts.
 import { useEffect, useState } from "react";
-import { Refused, ask } from "./api";
-import { view } from "./Graph";
-import { LASTS } from "./history";
-import { model } from "./model";
+import { Refused, ask } from "../server/api";
+import { view } from "../graph/Graph";
+import { LASTS } from "../model/history";
+import { model } from "../model/model";
 import { Asking, Bars, Group, Link, Refusal, Sentence, Seq, parts, quoted, text } from "./parts";
-import type { Doubts as DoubtsForm, Explanation, Path, SettingDoubt, State, WhatIf } from "./shapes";
-import { get, set, useView } from "./store";
-import { count, span } from "./times";
+import type { Doubts as DoubtsForm, Explanation, Path, SettingDoubt, State, WhatIf } from "../server/shapes";
+import { get, set, useView } from "../store";
+import { count, span } from "../times";
 
 const UPSTREAM_MAX = 12;
 const TOPICS_MAX = 2000;

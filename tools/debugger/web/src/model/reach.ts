@@ -1,6 +1,6 @@
 // What is upstream and downstream of the selection at the moment.
 import { model } from "./model";
-import { get } from "./store";
+import { get } from "../store";
 
 /** Places of edges: those of the selection itself, and those that lead there or on from there. */
 export interface Related {

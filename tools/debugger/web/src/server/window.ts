@@ -1,10 +1,10 @@
 // A history that is too long for a browser is here in a window of seqs, and settings that are too many for one component
 // at a time: what the moment or the selection needs is asked for.
 import { Refused, octets } from "./api";
-import { History } from "./history";
-import { model } from "./model";
-import { parts } from "./parts";
-import { get, subscribe } from "./store";
+import { History } from "../model/history";
+import { model } from "../model/model";
+import { parts } from "../panels/parts";
+import { get, subscribe } from "../store";
 
 const REST_MS = 250;
 

@@ -1,16 +1,16 @@
 // The bar above the graph, and the buttons that move through time.
 import { useRef, useState } from "react";
-import { Refused, seqOf } from "./api";
-import { exported } from "./export";
-import { Legend } from "./Legend";
+import { Refused, seqOf } from "../server/api";
+import { exported } from "../graph/export";
+import { Legend } from "../graph/Legend";
 import { Refusal, Seq, baseName, parts } from "./parts";
-import { model } from "./model";
-import { follow, go, pin, play, step, toNow } from "./moves";
-import { compareWith } from "./other";
-import type { Status, When } from "./shapes";
-import { LENSES, type Lens, get, set, useView } from "./store";
-import { zoom } from "./Timeline";
-import { clock, count, day, span } from "./times";
+import { model } from "../model/model";
+import { follow, go, pin, play, step, toNow } from "../model/moves";
+import { compareWith } from "../model/other";
+import type { Status, When } from "../server/shapes";
+import { LENSES, type Lens, get, set, useView } from "../store";
+import { zoom } from "../timeline/Timeline";
+import { clock, count, day, span } from "../times";
 
 const LENS_NAMES: Record<Lens, string> = { wiring: "Wiring", owner: "Owners", settings: "Settings", process: "Processes" };
 

@@ -1,9 +1,9 @@
 // Everything that has a name, found by a part of it.
 import { useEffect, useMemo, useRef, useState } from "react";
-import { focus, subjectOf } from "./Graph";
+import { focus, subjectOf } from "../graph/Graph";
 import { shownSubject } from "./parts";
-import { model } from "./model";
-import { set } from "./store";
+import { model } from "../model/model";
+import { set } from "../store";
 
 const FOUND_MAX = 60;
 

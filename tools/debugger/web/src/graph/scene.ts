@@ -1,12 +1,12 @@
 // Paints a moment, or a difference, of the drawing on two canvases: edges and collections below the units, and names
 // above them. Nothing here touches an element of the graph but these two.
-import type { Box, Drawing, Segment } from "./drawing";
+import type { Box, Drawing, Segment } from "../model/drawing";
 import { ON_CANVAS } from "./edges";
-import type { EdgeState } from "./model";
-import { model } from "./model";
-import { FOREIGN } from "./other";
-import { palette } from "./palette";
-import { get } from "./store";
+import type { EdgeState } from "../model/model";
+import { model } from "../model/model";
+import { FOREIGN } from "../model/other";
+import { palette } from "../palette";
+import { get } from "../store";
 
 export interface Camera {
   x: number;

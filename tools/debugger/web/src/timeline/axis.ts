@@ -1,7 +1,7 @@
 // The axis of the timeline: seqs, so that idle time takes no room; or time as it really passed, whatever the clock on
 // the wall did, with the wall's times written on it.
-import { model } from "./model";
-import { get } from "./store";
+import { model } from "../model/model";
+import { get } from "../store";
 
 /** Pixels beside the axis: names of lanes on the left. */
 export const LEFT = 92;

@@ -1,9 +1,9 @@
 // The view as a picture: SVG with real shapes and texts, or PNG. Made in the page; nothing leaves it but the download.
-import type { Box } from "./drawing";
+import type { Box } from "../model/drawing";
 import { type BoxState, cut, view } from "./Graph";
-import { model } from "./model";
-import { palette } from "./palette";
-import { get } from "./store";
+import { model } from "../model/model";
+import { palette } from "../palette";
+import { get } from "../store";
 
 const PNG_MAX = 8192;
 const PADDING = 16;

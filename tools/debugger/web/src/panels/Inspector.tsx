@@ -1,16 +1,16 @@
 // What is selected: its state, its history as stretches, why it is so, its settings, and the same answer from the
 // command line and the library. A step asks the server nothing: the whole history of the selection is asked for once.
 import { useEffect, useState } from "react";
-import { Refused, ask } from "./api";
+import { Refused, ask } from "../server/api";
 import { Changes } from "./Changes";
-import { LASTS } from "./history";
-import { model } from "./model";
-import { changesOfSelection, stepSelection } from "./moves";
+import { LASTS } from "../model/history";
+import { model } from "../model/model";
+import { changesOfSelection, stepSelection } from "../model/moves";
 import { Asking, Bars, Link, Owner, Refusal, Row, Sentence, Seq, Value, baseName, parts, quoted, sessionTitle, text } from "./parts";
 import { Check, Doubts, Explain, PathFrom, Way, Without } from "./Questions";
-import type { FieldChange, History, Life, SettingChange, Settings } from "./shapes";
-import { set, useView } from "./store";
-import { clock, count, day, span, thousands } from "./times";
+import type { FieldChange, History, Life, SettingChange, Settings } from "../server/shapes";
+import { set, useView } from "../store";
+import { clock, count, day, span, thousands } from "../times";
 
 interface Answer {
   subject: string;
