@@ -156,6 +156,30 @@ def test_what_came_and_went_in_between_is_told(show: Show, demo: Path, landmarks
     assert "1 session and 1 edge came and went in between" in shown.region("Inspector").inner_text()
 
 
+def test_what_went_and_came_back_in_between_is_told(show: Show, tmp_path: Path) -> None:
+    """Of three edges that stand at both moments: one all the time, one handed over, one gone for a while."""
+    path = tmp_path / "between.ledger"
+    edges = [("A/OUT", f"{name}/IN") for name in ("STAYS", "HANDED", "BROKEN")]
+    with Ledger.open(path) as ledger:
+        for uuid in ("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"):
+            ledger.append([ev.SessionOpened(uuid=uuid, label="LAB")])
+        ledger.append([ev.EdgeConnected(from_topic=a, to_topic=b, owner=1) for a, b in edges])
+        pin = ledger.head
+        for (a, b), owner in ((edges[1], 2), (edges[2], None)):
+            ledger.append([ev.EdgeConnected(from_topic=a, to_topic=b, owner=owner)])
+        ledger.append([ev.EdgeDisconnected(from_topic=edges[1][0], to_topic=edges[1][1], owner=1)])
+        for owner in (1, None):
+            ledger.append([ev.EdgeDisconnected(from_topic=edges[2][0], to_topic=edges[2][1], owner=owner)])
+        ledger.append([ev.EdgeConnected(from_topic=edges[2][0], to_topic=edges[2][1], owner=1)])
+        head = ledger.head
+    shown = show(path, own=True, query=f"?at={head}&pin={pin}")
+    inspector = shown.region("Inspector")
+    assert "1 edge went and came back" in inspector.inner_text()
+    group = inspector.locator("details").filter(has_text="went and came back")
+    assert group.get_by_role("listitem").all_inner_texts() == ["A/OUT -> BROKEN/IN"]
+    assert {edge for edge, word in shown.edges(head, pin).items() if word} == {"A/OUT -> HANDED/IN"}
+
+
 def test_the_inspector_says_why_and_leads_to_the_event(show: Show, demo: Path) -> None:
     shown = show(demo, query="?at=40&select=RIG/AMP/OUTPUT -> VISITOR/SCOPE")
     inspector = shown.region("Inspector")

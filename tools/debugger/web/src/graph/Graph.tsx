@@ -8,6 +8,7 @@ import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useStat
 import type { Box, Drawing } from "../model/drawing";
 import { Ends, HANDLES, useEdges } from "./edges";
 import { model } from "../model/model";
+import { parts } from "../model/subject";
 import { onTheme, palette } from "../palette";
 import { related } from "../model/reach";
 import { NAMES_FROM, PORTS_FROM, Scene } from "./scene";
@@ -528,7 +529,7 @@ export class Painter {
   private paintSelected(): void {
     const { select: selected } = get();
     this.selected?.removeAttribute("data-selected");
-    const [kind, name] = selected && !selected.includes(" -> ") ? [selected.slice(0, selected.indexOf(" ")), selected.slice(selected.indexOf(" ") + 1)] : ["", ""];
+    const [kind, name] = parts(selected ?? "");
     let element: Element | null | undefined = null;
     if (kind === "unit" || kind === "collection" || kind === "setting") element = elements.get(this.drawing.byAddress.get(name)?.place ?? -1);
     if (kind === "topic") {

@@ -1,5 +1,6 @@
 // Moving through time: steps, steps of what is selected, play, follow.
 import { model } from "./model";
+import { parts } from "./subject";
 import { get, set } from "../store";
 
 const clamp = (seq: number) => Math.max(model.ledger.first - 1, Math.min(model.history.head, seq));
@@ -26,8 +27,7 @@ export function changesOfSelection(): number[] | null {
     if (died <= history.head) out.add(died);
   };
   const place = history.edgePlace(select);
-  const space = select.indexOf(" ");
-  const [kind, name] = [select.slice(0, space), select.slice(space + 1)];
+  const [kind, name] = parts(select);
   const edges = new Set<number>();
   if (place !== undefined) edges.add(place);
   else if (kind === "topic" || kind === "unit" || kind === "collection") {

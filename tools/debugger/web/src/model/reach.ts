@@ -1,5 +1,6 @@
 // What is upstream and downstream of the selection at the moment.
 import { model } from "./model";
+import { parts } from "./subject";
 import { get } from "../store";
 
 /** Places of edges: those of the selection itself, and those that lead there or on from there. */
@@ -19,8 +20,7 @@ export function related(): Related | null {
   const place = model.edgePlace(select);
   if (place !== undefined) return only(new Set([place]));
   const out = new Set<number>();
-  const space = select.indexOf(" ");
-  const [kind, name] = [select.slice(0, space), select.slice(space + 1)];
+  const [kind, name] = parts(select);
   if (kind === "session") {
     const wanted = Number(name);
     const { pin, pinOther } = get();

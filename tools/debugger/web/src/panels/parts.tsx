@@ -3,6 +3,7 @@ import { Refused } from "../server/api";
 import { focus } from "../graph/Graph";
 import { model } from "../model/model";
 import { go } from "../model/moves";
+import { parts } from "../model/subject";
 import type { Cause } from "../server/shapes";
 import { set } from "../store";
 
@@ -20,12 +21,6 @@ export function shownSubject(subject: string): string {
 export function sessionTitle(id: number, among: number[]): string {
   const name = model.history.sessionName(id);
   return among.some((other) => other !== id && model.history.sessionName(other) === name) ? `${name} (${id})` : name;
-}
-
-export function parts(subject: string): [kind: string, name: string] {
-  if (subject.includes(" -> ")) return ["edge", subject];
-  const space = subject.indexOf(" ");
-  return [subject.slice(0, space), subject.slice(space + 1)];
 }
 
 export function Link({ subject, children }: { subject: string; children: React.ReactNode }) {

@@ -3,7 +3,7 @@
 import { Refused, octets } from "./api";
 import { History } from "../model/history";
 import { model } from "../model/model";
-import { parts } from "../panels/parts";
+import { parts } from "../model/subject";
 import { get, subscribe } from "../store";
 
 const REST_MS = 250;
