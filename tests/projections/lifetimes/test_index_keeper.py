@@ -15,7 +15,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.graph.replay import rotate
+from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes import archive, index_file, index_keeper
 from ezmsg.ledger.projections.lifetimes.index_file import standing
@@ -426,7 +426,7 @@ archive.SAVE_EVERY, archive.SAVE_SHARE, index_keeper.POLL_S, index_keeper.ROOM_M
 """
 KEEPS = SMALL + "sys.exit(index_keeper.main(sys.argv[1:]))"
 WRITES = """
-import sys
+import sys, time
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected
 with Ledger.open(sys.argv[1]) as ledger:
@@ -436,6 +436,7 @@ with Ledger.open(sys.argv[1]) as ledger:
         edge = {"from_topic": f"A{place % 7}", "to_topic": f"B{place % 11}", "owner": None}
         ledger.append([EdgeConnected(**edge), EdgeDisconnected(**edge)])
         ledger.append([EdgeConnected(**edge), EdgeDisconnected(**edge)])
+        time.sleep(0.003)  # so that what it has written can be looked at in no time
 """
 
 
