@@ -126,7 +126,6 @@ PACKAGES = Environment(
         "ezmsg-lsl==1.17.1",
         "ezmsg-nwb==1.13.0",
         "ezmsg-sigproc==3.11.1",
-        "ezmsg-tools==0.10.0",
         "ezmsg-websocket==1.1.4",
         "ezmsg-xdf==0.6.1",
         "ezmsg-zmq==1.4.4",
