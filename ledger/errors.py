@@ -105,6 +105,8 @@ class DamagedLedger(LogError):
     hint = "Keep the file as it is. What comes before the damage can be read; `verify` lists what does not hold."
 
     def __init__(self, message: str, *, offset: int, seq: int, hint: str | None = None) -> None:
+        if hint is None and not seq:
+            hint = "Keep the file as it is. No event comes before the damage; `verify` lists what does not hold."
         super().__init__(message, hint=hint)
         self.offset = offset
         self.seq = seq

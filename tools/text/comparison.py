@@ -318,4 +318,5 @@ def _counted(change: NamedChange, sign: str) -> Change:
     old, new = change.before or 0, change.after or 0
     number = f"  ({old}, then {new})" if old + new > 1 else ""
     document = {"what": change.name, "before": old, "after": new}
-    return Change(sign, f"{_SINGULAR[change.group]}{change.name}{number}", document)
+    kind = "" if str(change.name).startswith("a ") else _SINGULAR[change.group]  # "a session without a label" has one
+    return Change(sign, f"{kind}{change.name}{number}", document)
