@@ -12,6 +12,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
+from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.comparison import ROWS_MAX, Comparison, print_changes
 from ezmsg.ledger.tools.text.documents import Document, answer_document
@@ -23,8 +24,9 @@ _USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if r
 
 @options.words("[LEDGER] SESSION", "The ledger, and a session of it.")
 @options.at("The moment to compare at; by default when it last held most.", default=None)
+@flag("--full", help="Every line of every group, and all nanoseconds.")
 @options.json
-def what_if(words: Sequence[str], at: str | None, json: bool) -> None:
+def what_if(words: Sequence[str], at: str | None, full: bool, json: bool) -> None:
     """Takes all that one session did out of the history, and shows what would be otherwise: edges that nobody else
     held, components and settings that nobody else registered. What others did stays as it was decided, and is not
     decided anew; where that might have gone otherwise, it is listed.
@@ -40,7 +42,7 @@ def what_if(words: Sequence[str], at: str | None, json: bool) -> None:
             page.document(what_if_document(timeline, asked[0], at))
         else:
             answer, comparison = _without(timeline, asked[0], at)
-            _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)")
+            _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)", full)
 
 
 def what_if_document(timeline: Timeline, name: str, at: str | None = None) -> Document:
@@ -70,11 +72,11 @@ def fullest(timeline: Timeline, session: int) -> int:
     return lifetimes.seq if found is None else min(found[1] - 1, lifetimes.seq)
 
 
-def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison, chosen: str) -> None:
+def _print(page: Page, timeline: Timeline, answer: Without, comparison: Comparison, chosen: str, full: bool) -> None:
     moment = answer.moment
-    when = f"{time_text(moment.time, timeline.zone)}{chosen or how_text(moment)}"
+    when = f"{time_text(moment.time, timeline.zone, 9 if full else 3)}{chosen or how_text(moment)}"
     page.line(("head", f"without session {answer.label}, at seq {moment.seq}, {when}"))
-    print_changes(page, comparison, ROWS_MAX, "--json")
+    print_changes(page, comparison, None if full else ROWS_MAX, "--full")
     if not comparison:
         why = "had let go of all by then" if answer.events else f"connected only later, at seq {answer.session}"
         page.line(f"the graph would be the same: this session {why}; leave --at out for when it held most")

@@ -96,6 +96,22 @@ def test_times_have_their_nanoseconds_and_are_found_by_them(run: Run, path: Path
                 assert timeline.moment(NANOSECONDS.findall(line)[0]).seq == int(found[1]), line
 
 
+def test_what_if_and_explain_leave_nothing_out(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.ledger"
+    times = iter(range(BEGIN, BEGIN + 10**6 * STEP, STEP))
+    with Ledger.open(path, durability="none", clock=lambda: next(times)) as ledger:
+        live = LiveGraph(ledger)
+        session = live.open_session(label="S")
+        for number in range(45):
+            live.connect(f"A{number}", "B", owner=session)
+    for command, asked in (("what-if", "S"), ("explain", "B")):
+        short, full = run(command, path, asked).out, run(command, path, asked, "--full").out
+        assert "more (--full)" in short
+        assert "more (" not in full
+        assert all(f"A{number} " in full for number in range(45))
+    assert NANOSECONDS.search(run("what-if", path, "S", "--full").out)
+
+
 @pytest.mark.parametrize("command", ["settings", "why", "history"])
 def test_every_element_of_an_array_is_there(run: Run, path: Path, command: str) -> None:
     extra = ["--at", "8"] if command != "history" else []
