@@ -267,7 +267,7 @@ def test_of_a_session_that_held_much_as_much_is_shown_as_by_diff(run: Run, tmp_p
         for number in range(50):
             live.connect(f"A{number}", "B", owner=session)
     said = run("what-if", tmp_path / "x.ledger", session).out.splitlines()
-    assert "  ... 10 more (--json)" in said
+    assert "  ... 10 more (--full)" in said
     assert len([line for line in said if line.startswith("  - A")]) == 40
 
 
