@@ -1,11 +1,13 @@
 """How much happened when: events in stretches of seqs or of time."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 
 import msgspec
 
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools.debugger.api.clocks import Clock, clocks
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -23,21 +25,51 @@ class Bucket(msgspec.Struct, frozen=True):
     facts: int
 
 
+def _passed(timeline: Timeline, begin: int, end: int) -> Callable[[int], int]:
+    """The ns that had passed since event ``begin`` when another came: it never falls from one event to the next.
+
+    Where two monotonic clocks meet, it is what the wall clock says, unless that went back. Cost: O(readings).
+    """
+    time_of = timeline.lifetimes.time_of
+    now: Clock | None = None
+    starts, bases, times = [begin], [0], [time_of(begin)]
+    for clock in clocks(timeline.landmarks.readings):
+        if begin < clock.seq <= end:
+            last, first = time_of(clock.seq - 1), time_of(clock.seq)
+            same = now is not None and now.clock is not None and now.clock == clock.clock
+            moved = clock.offset - now.offset if same and now is not None else 0
+            bases.append(bases[-1] + last - times[-1] + max(0, first - last - moved))
+            starts.append(clock.seq)
+            times.append(first)
+        now = clock
+
+    def passed(seq: int) -> int:
+        place = bisect_right(starts, seq) - 1
+        return bases[place] + time_of(seq) - times[place]
+
+    return passed
+
+
 def density(timeline: Timeline, first: Moment, last: Moment, number: int, by_time: bool) -> list[Bucket]:
-    """``number`` stretches between two moments, fewer when there are fewer seqs. Cost: O(number log events)."""
-    lifetimes, landmarks = timeline.lifetimes, timeline.landmarks
+    """``number`` stretches between two moments, fewer when there are fewer seqs.
+
+    By time each is as long as the others, as time really passed: not by the wall clock, which may have been set. Cost:
+    O(number log events); by time O(number log^2 events), 30 ms for 400 of a million.
+    """
+    lifetimes = timeline.lifetimes
     begin, end = max(1, first.since), last.seq
     if end < begin:
         return []
     if by_time:
-        times = lifetimes.time_of(begin), lifetimes.time_of(end)
-        edges = [times[0] + (times[1] - times[0]) * place // number for place in range(number)]
-        bounds = [begin - 1, *(min(end, max(begin - 1, landmarks.seq_at(edge - 1))) for edge in edges[1:]), end]
+        passed = _passed(timeline, begin, end)
+        whole, seqs = passed(end), range(begin, end + 1)
+        bounds = [begin - 1]
+        for place in range(1, number):
+            bounds.append(begin - 1 + bisect_left(seqs, whole * place // number, bounds[-1] + 1 - begin, key=passed))
+        bounds.append(end)
     else:
         number = min(number, end - begin + 1)
         bounds = [begin - 1 + (end - begin + 1) * place // number for place in range(number + 1)]
-    for place in range(1, len(bounds)):  # a clock that was set back must not make a stretch end before it begins
-        bounds[place] = max(bounds[place], bounds[place - 1])
     born, facts = lifetimes.column("hold.born"), lifetimes.column("fact.born")
     holds = [bisect_right(born, bound) for bound in bounds]
     others = [bisect_right(facts, bound) for bound in bounds]

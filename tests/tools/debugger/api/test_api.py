@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.api.answers import ENDPOINTS
 
 Debugger = Any
@@ -104,6 +106,26 @@ def test_density_counts_every_event_once(asked: Debugger, night: Any) -> None:
         assert sum(bucket["events"] for bucket in body["buckets"]) == asked.watched.head
         for a, b in zip(body["buckets"], body["buckets"][1:], strict=False):
             assert a["last"] + 1 == b["first"]
+
+
+GOLDEN = Path(__file__).parents[3] / "golden" / "clocks.ledger"
+
+
+def test_density_by_time_has_stretches_as_time_passed(debug: Debug, tmp_path: Path) -> None:
+    """Of a recording in which the wall clock was set back and on, and the machine slept."""
+    path = tmp_path / "clocks.ledger"
+    path.write_bytes(GOLDEN.read_bytes())
+    found = debug(path).get("density", by="time", buckets="10").body["buckets"]
+    with Ledger.open(path, "r") as ledger:
+        timeline, seqs = Timeline(ledger), [event.seq for event in ledger.entries()]
+        steps = [max(0, timeline.elapsed(before, after).ns) for before, after in pairwise(seqs)]
+    passed = dict(zip(seqs, accumulate(steps, initial=0), strict=True))
+    for number, bucket in enumerate(found):
+        within = [passed[seq] for seq in seqs if bucket["first"] <= seq <= bucket["last"]]
+        least, most = (passed[seqs[-1]] * each // 10 for each in (number, number + 1))
+        assert all(least <= each and (each < most or number == 9) for each in within), number
+    assert sum(bucket["events"] for bucket in found) == seqs[-1] - seqs[0] + 1
+
 
 
 REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
