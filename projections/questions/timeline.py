@@ -332,11 +332,11 @@ class Timeline:
         return Watch(self.ledger, parsed, self.at(at), ever, poll=poll, timeout=timeout, words=words)
 
     def path(self, a: str, b: str, moment: Named = "end", *, through_units: bool = False) -> Path:
-        """The path from ``a`` to ``b`` at ``moment``, and when there was one until then; also what cut it last.
+        """A shortest path from ``a`` to ``b`` at ``moment``, and when there was one until then; also what cut it last.
 
         Edges end where a unit subscribes. With ``through_units`` the way goes on to what its registered tasks publish
-        then. Cost: O(edges that ever were), and one search for each change that matters; through units also a piece of
-        the ledger for each registration.
+        then. Cost: O(edges that ever were), and a search for each that took a path away or completed one; through units
+        also a piece of the ledger for each registration.
 
         >>> from ezmsg.ledger import Ledger, events
         >>> ledger = Ledger.memory()

@@ -56,7 +56,7 @@ def reached(out: dict[str, set[str]], start: str) -> set[str]:
 
 
 class Stretch(NamedTuple):
-    """A connection from event ``born`` until event ``died``; ``way``: the edges of the last path that it took."""
+    """A connection from event ``born`` until event ``died``. ``way``: the edges of a shortest path at its end."""
 
     born: int
     died: int
@@ -89,9 +89,8 @@ class Ways:
     def stretches(self, a: str, b: str, until: int = OPEN - 1) -> list[Stretch]:
         """The stretches in which edges led from ``a`` to ``b``, up to event ``until``, each with its last path.
 
-        Only edges that can lie on such a path are looked at, in the order in which they came and went. While a path
-        stands, only its own edges matter; while there is none, only an edge that leaves what ``a`` reaches. Cost:
-        O(edges that ever were), and one search for each change that matters.
+        Only edges that can lie on such a path are looked at, in the order in which they came and went. Cost: O(edges
+        that ever were, and their changes), and one search for each that takes a path away or completes one.
         """
         return _sweep(self._changes(reached(self._onward, a), self.upstream(b), until), a, b)
 
@@ -200,27 +199,63 @@ class Basin:
         return way
 
 
-def _sweep(changes: list[tuple[int, bool, EdgeKey]], a: str, b: str) -> list[Stretch]:
+def _sweep(changes: Iterable[tuple[int, bool, EdgeKey]], a: str, b: str) -> list[Stretch]:
+    """The stretches in which edges led from ``a`` to ``b``.
+
+    The idea: while a path stands, it is looked for anew only when an edge of it goes. While there is none, ``reach``
+    holds all that ``a`` may lead to: it grows by what a new edge adds, and keeps what has gone, so that it may hold too
+    much and never too little. Only when it comes to ``b`` is there a search, after which it is exact.
+    """
     out: dict[str, set[str]] = {}
-    path: list[EdgeKey] = []
+    path: set[EdgeKey] = set()
     reach: set[str] = {a}
     found: list[Stretch] = []
-    for seq, changed in groupby(changes, key=itemgetter(0)):
-        look = False
-        for _, came, edge in changed:
-            if came:
-                out.setdefault(edge[0], set()).add(edge[1])
-                look = look or (not path and edge[0] in reach)
-            else:
-                out[edge[0]].discard(edge[1])
-                look = look or edge in path
-        if look:
-            now, reach = shortest(out, a, b)
-            if now and path:
-                found[-1] = found[-1]._replace(way=now)
-            elif now:
-                found.append(Stretch(seq, OPEN, now))
-            elif path:
-                found[-1] = found[-1]._replace(died=seq)
-            path = now
+    for seq, together in groupby(changes, key=itemgetter(0)):
+        group = [(came, edge) for _, came, edge in together]
+        _apply(out, group)
+        if path:
+            look = any(not came and edge in path for came, edge in group)
+        else:
+            look = any([_reaches(out, reach, edge, b) for came, edge in group if came])  # a list: all of them grow it
+        if not look:
+            continue
+        now, reached_now = shortest(out, a, b)
+        if now and not path:
+            found.append(Stretch(seq, OPEN, []))
+        elif path and not now:
+            _apply(out, [(not came, edge) for came, edge in group])
+            found[-1] = Stretch(found[-1].born, seq, shortest(out, a, b)[0])
+            _apply(out, group)
+        path, reach = set(now), reached_now
+    if path:
+        found[-1] = found[-1]._replace(way=shortest(out, a, b)[0])
     return found
+
+
+def _apply(out: dict[str, set[str]], group: Iterable[tuple[bool, EdgeKey]]) -> None:
+    for came, (here, there) in group:
+        if came:
+            out.setdefault(here, set()).add(there)
+        else:
+            out[here].discard(there)
+
+
+def _reaches(out: dict[str, set[str]], reach: set[str], edge: EdgeKey, b: str) -> bool:
+    """Whether ``reach`` comes to ``b`` by an edge that came; it grows by all else that the edge leads to."""
+    here, there = edge
+    if here not in reach:
+        return False
+    if there == b:
+        return True
+    if there in reach:
+        return False
+    reach.add(there)
+    waiting = [there]
+    while waiting:
+        following = out.get(waiting.pop(), ())
+        if b in following:
+            return True
+        new = set(following) - reach
+        reach |= new
+        waiting += new
+    return False
