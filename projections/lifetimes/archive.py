@@ -5,9 +5,8 @@ The index file is read when there is one, brought up to date, and kept for the n
 
 import logging
 import os
-import shutil
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError
 from ezmsg.ledger.log import LedgerReader
@@ -15,12 +14,14 @@ from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
 from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_index, paths
-from ezmsg.ledger.projections.lifetimes.index_file import IndexFile, is_written
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.scan import Place
+
+if TYPE_CHECKING:
+    from ezmsg.ledger.projections.lifetimes.index_file import IndexFile  # of which readers have no need
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -207,27 +208,29 @@ class Archive:
             self._write(found, place)
 
     def save_rest(self) -> None:
-        """Add to the index whatever is not in it yet, however little."""
+        """Add to the index whatever is not in it yet, however little. Cost: O(what is new), where there is an index."""
         found = self._lifetimes
         if found is None or found.seq != self._place.seq or found.seq < SAVE_EVERY:
             return
         if self._index is None or self._index.head.seq < found.seq:
-            self._write(found, self._place)
+            self._write(found, self._place, quickly=True)
 
-    def _write(self, found: Lifetimes, place: Place) -> None:
-        """Add what is new to the file that the lifetimes came from; where that is gone, or half of it is out of date,
-        or none was written yet, make one. Nothing is done while another process writes it."""
+    def _write(self, found: Lifetimes, place: Place, quickly: bool = False) -> None:
+        """Add what is new to the file that the lifetimes came from; where that is gone, or half of it is out of date
+        and there is time, or none was written yet, make one. Nothing is done while another process writes it."""
         if not self._keep:
             return
+        from ezmsg.ledger.projections.lifetimes.index_file import is_written
+
         for path in paths(self.ledger.location, self.ledger.id):
             try:
                 folder = os.path.dirname(path)
                 if folder and not self._disk.kind(folder):
                     os.makedirs(folder, mode=0o700)
-                if self._room_min and shutil.disk_usage(folder or os.curdir).free < self._room_min:
+                if self._room_min and self._disk.space(folder or os.curdir).free < self._room_min:
                     return
                 if self._index is not None and self._index.path == path and self._hold():
-                    self._add(found, place)
+                    self._add(found, place, quickly)
                 elif is_written(self._disk, path):
                     return
                 else:
@@ -240,22 +243,26 @@ class Archive:
                     self.close()
             return
 
-    def _add(self, found: Lifetimes, place: Place) -> None:
+    def _add(self, found: Lifetimes, place: Place, quickly: bool) -> None:
         assert self._index is not None
         assert self._file is not None
-        if self._file.waste >= max(WASTE_MIN, self._index.head.live * WASTE_SHARE):
+        if not quickly and self._file.waste >= max(WASTE_MIN, self._index.head.live * WASTE_SHARE):
             self._make(self._index.path, found, place)
             return
         self._file.add(self._first, place, found.sections())
         self._index = self._file.index
 
     def _make(self, path: str, found: Lifetimes, place: Place) -> None:
+        from ezmsg.ledger.projections.lifetimes.index_file import IndexFile
+
         made = IndexFile.make(self._disk, path, self.ledger.id, self._first, place, found.sections())
         self.close()
         self._file, self._index = made, made.index
 
     def _hold(self) -> bool:
         """Whether the file that the lifetimes came from is still there, and this process writes it."""
+        from ezmsg.ledger.projections.lifetimes.index_file import IndexFile
+
         assert self._index is not None
         if self._file is None:
             try:

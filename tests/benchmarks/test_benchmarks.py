@@ -34,6 +34,23 @@ def table(page: str, title: str) -> list[list[str]]:
     return rows[:1] + rows[2:]
 
 
+def test_a_build_of_no_commit_is_refused() -> None:
+    told = run("--against", "no-such-commit", "--quick")
+    assert told.returncode == 2
+    assert "no-such-commit names no commit of this checkout" in told.stderr
+    assert run("--against", "HEAD", "--only", "dag").returncode == 2
+
+
+@pytest.mark.environments
+def test_two_builds_are_measured_beside_each_other() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--against", "HEAD", "--quick", "--rounds", "1"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    assert told.returncode == 0, told.stderr
+    rows = [line.split(" | ")[0].strip("| ") for line in told.stdout.splitlines() if line[:2] == "| "]
+    for what in ("first look at a recorded ledger", "what `run` adds", "connect, p50, with a keeper"):
+        assert any(row.startswith(what) for row in rows), what
+
+
 @pytest.fixture
 def workload(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT))

@@ -306,7 +306,14 @@ def test_it_is_made_anew_when_most_of_it_is_out_of_date(
             check(recording.location)
     keeper._forget()
     assert 1 < len(made) < added
+    monkeypatch.setattr(archive, "WASTE_SHARE", 0)
+    recording.ledger.append([ev.Mark(name="last")])
     recording.ledger.close()
+    before = len(made)
+    keeper._step(over=True)
+    keeper._forget()
+    assert len(made) == before, "nobody waits for that when the recording has ended"
+    check(recording.location)
 
 
 def test_a_short_ledger_needs_none(tmp_path: Path, long_history: Callable[[int], list[Any]]) -> None:
@@ -386,7 +393,7 @@ def test_killed_at_any_call(
     if what == "made anew":
         monkeypatch.setattr(archive, "WASTE_MIN", 0)
         monkeypatch.setattr(archive, "WASTE_SHARE", 0)
-    monkeypatch.setattr(index_file, "BUFFER", 2048)
+    monkeypatch.setattr(index_file, "BUFFER", 8192)
     recording.ledger.close()
     expected = dump(recording.location, index=False)
     before = index.read_bytes() if index.exists() else None
@@ -395,7 +402,7 @@ def test_killed_at_any_call(
         if child == 0:
             try:
                 dying(OS_DISK, number)
-                IndexKeeper(str(recording.location), threading.Event())._step(over=True)
+                IndexKeeper(str(recording.location), threading.Event())._step(over=what != "made anew")
                 os._exit(0)
             finally:
                 os._exit(1)
