@@ -37,7 +37,7 @@ LINKS := $(VENV)/.links-$(FILES)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-other test-ezmsg test-long lint types page bench clean
+.PHONY: help install demo test test-other test-ezmsg test-long lint types page bench dist clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ page: $(DEV) ## build the debugger's page anew (needs Node.js and npm); the bund
 
 bench: $(BENCH) ## measure, beside the peers
 	$(PY) -m benchmarks $(ARGS)
+
+dist: $(DEV) ## build the sdist and the wheel into dist/, and try both in clean environments
+	@$(PY) tests/packaging/distribution.py dist
 
 install: $(DEV) ## bring .venv up to date, as each of these does before it starts
 

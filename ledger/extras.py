@@ -1,7 +1,12 @@
 """Libraries that not everybody has: loaded when they are needed, and asked for by name when they are missing."""
 
+import json
+import os
+import shlex
 from importlib import import_module
+from importlib.metadata import Distribution, PackageNotFoundError
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ezmsg.ledger.errors import LedgerError
 
@@ -22,6 +27,49 @@ def needed(module: str, install: str, what: str, error: type[LedgerError], inste
         library = module.partition(".")[0]
         if (missing.name or "").partition(".")[0] != library:  # it is there, and misses something itself
             raise
-        quoted = f"'{install}'" if "[" in install else install
-        hint = f"Install it: pip install {quoted}{instead}"
+        hint = f"Install it: {install_command(install)}{instead}"
         raise error(f"{what} needs {library}, which is not installed", hint=hint) from missing
+
+
+NAME = "ezmsg-ledger"
+
+
+def install_command(what: str) -> str:
+    """The ``pip install`` for a requirement: an extra of ours comes from where this program was installed from.
+
+    >>> install_command("networkx")
+    'pip install networkx'
+    """
+    if what.partition("[")[0] != NAME:
+        return f"pip install {_quoted(what)}"
+    extra = what.removeprefix(NAME)
+    try:
+        origin = Distribution.from_name(NAME).read_text("direct_url.json")  # PEP 610; an index leaves none
+    except PackageNotFoundError:
+        origin = None
+    return _from_origin(json.loads(origin) if origin else {}, extra)
+
+
+def _from_origin(origin: dict[str, Any], extra: str) -> str:
+    """The command for an extra, by what pip noted of where the program came from."""
+    url = str(origin.get("url", ""))
+    if "vcs_info" in origin:
+        where = f"{NAME}{extra} @ {origin['vcs_info']['vcs']}+{url}"
+        return f"pip install {_quoted(where)}"
+    path = unquote(urlsplit(url).path) if url.startswith("file:") else ""
+    if os.name == "nt":
+        path = path.lstrip("/")
+    if not path:
+        return f"pip install {_quoted(f'{NAME}{extra} @ {url}')}" if url else _indexed(extra)
+    if not os.path.exists(path):  # moved, or a wheel that was thrown away
+        return _indexed(extra)
+    editable = "-e " if dict(origin.get("dir_info", {})).get("editable") else ""
+    return f"pip install {editable}{_quoted(path + extra)}"
+
+
+def _indexed(extra: str) -> str:
+    return f"pip install {_quoted(NAME + extra)}"
+
+
+def _quoted(text: str) -> str:
+    return shlex.quote(text)

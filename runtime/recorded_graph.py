@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import __version__, codec
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import LedgerClosed, LedgerError
+from ezmsg.ledger.errors import LedgerClosed, LedgerError, NewerFormat
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.feeds import Checkpoint
@@ -36,10 +36,10 @@ class RecordedGraph:
     """
 
     def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
+        self.state = _known(ledger)
         self.spool = Spool(ledger, wait=not served, keep_going=served)
         self._renamed: dict[int, int] = {}
         self.beginning = Checkpoint(beginning(ledger))
-        self.state = state_at(ledger)
         self.opening = Checkpoint(self.state)
         self._watch: list[FeedEntry] = []
         self.state.watch = self._watch
@@ -232,3 +232,18 @@ class RecordedGraph:
         if self._watch:
             self._report()
         return True
+
+
+def _known(ledger: Ledger) -> GraphState:
+    """The state that a ledger leads to, which what is decided next has to follow from.
+
+    Raises NewerFormat when events of unknown types were passed over: they may have changed what is not seen here.
+    """
+    state = state_at(ledger)
+    if state.unknown:
+        raise NewerFormat(
+            f"{ledger.location} has events of a newer version, which this one ({__version__}) does not know: "
+            "what it recorded now might contradict them",
+            hint="Upgrade ezmsg-ledger, or record to another ledger. This one can still be read.",
+        )
+    return state

@@ -19,6 +19,10 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.output import COMPLETE, NAME, give_up_stdout, report
 
+AS_JSON = "--json"
+GIVEN = f"{__name__}.given"
+"""Where a context keeps the words of the command line, for options that need one another."""
+
 RECORD, LOOK, KEEP = "Record", "Look", "Keep"
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
@@ -113,6 +117,10 @@ class Shown(click.Command):
 class Commands(click.Group):
     """The commands of the table. Only the one that is invoked is imported."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[GIVEN] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [command.name for command in COMMANDS]
 
@@ -144,17 +152,22 @@ class Commands(click.Group):
 
 def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-        from platform import python_version
+        from ezmsg.ledger.tools.versions import versions
 
-        from ezmsg.ledger import __version__
+        found = versions()
+        if AS_JSON in ctx.meta.get(GIVEN, ()):
+            from ezmsg.ledger.tools.output import Page
 
-        try:
-            ezmsg = f"ezmsg {version('ezmsg')}"
-        except PackageNotFoundError:
-            ezmsg = "no ezmsg"
-        print(f"{NAME} {__version__} ({ezmsg}, Python {python_version()})")
+            Page().document(found)
+        else:
+            ezmsg = f"ezmsg {found['ezmsg']}" if found["ezmsg"] else "no ezmsg"
+            print(f"{NAME} {found['version']} ({ezmsg}, Python {found['python']})")
         ctx.exit(exits.OK)
+
+
+def _json(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        raise click.UsageError(f"{AS_JSON} stands after a command, or beside --version")
 
 
 def _completion(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -175,6 +188,7 @@ app = Commands(
     context_settings=SETTINGS,
     params=[
         _eager("--version", _version, "Print the version and exit."),
+        click.Option([AS_JSON], is_flag=True, expose_value=False, callback=_json, help="With --version: a document."),
         _eager("--install-completion", _completion, "Teach your shell to complete commands, options and file names."),
         _eager("--show-completion", _completion, "Print what that would add for your shell."),
     ],

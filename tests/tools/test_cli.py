@@ -32,6 +32,7 @@ ASKED = {
     "history": ["SYSTEM/AMP/OUT", "SCOPE"],
     "path": ["SYSTEM/AMP/OUT", "SCOPE/COPY"],
     "when": ["session viewer and not paused"],
+    "check": ["--like", Path(__file__).with_name("documents") / "demo.ledger"],
     "explain": ["SYSTEM/AMP/IN"],
     "what-if": ["viewer"],
     "settings": ["SYSTEM/AMP"],
@@ -106,7 +107,7 @@ def sections() -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-DOCUMENTS = [name for name in (*LOOKING, "verify", "receipt", "repair") if name not in ("log", "export")]
+DOCUMENTS = [name for name in (*LOOKING, "verify", "receipt", "repair") if name not in ("log", "export", "watch")]
 """The commands that print one document with --json."""
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.debugger.access import TOKEN_BYTES
 from ezmsg.ledger.tools.debugger.watched import Watched
@@ -109,7 +110,7 @@ def require() -> None:
         if importlib.util.find_spec(name) is None:
             raise CannotServe(
                 f"the debugger needs {name}, which is not installed",
-                hint="Install it with: pip install 'ezmsg-ledger[debugger]'",
+                hint=f"Install it: {install_command('ezmsg-ledger[debugger]')}",
             )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.errors import BadSignature, CannotSign, MalformedKey, MalformedNote, UnknownKey
+from ezmsg.ledger.extras import install_command
 
 pytest.importorskip("cryptography")
 
@@ -188,5 +189,5 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     for act in (lambda: SigningKey.make("x"), lambda: KEY.sign(TEXT), lambda: key.verify(note)):
         with pytest.raises(CannotSign, match="A signature needs cryptography, which is not installed") as caught:
             act()
-        assert caught.value.hint == "Install it: pip install 'ezmsg-ledger[sign]'"
+        assert caught.value.hint == f"Install it: {install_command('ezmsg-ledger[sign]')}"
     assert parse_note(TEXT.encode()).text == TEXT, "what is not signed needs no library"

@@ -14,6 +14,7 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, HistoryDropped, LogError, NewerFormat, NotALedger
 from ezmsg.ledger.events import Mark
+from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.storage import compression as packed_module
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 
@@ -410,7 +411,8 @@ def test_without_the_library(three: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with Ledger.open(three, "r") as ledger:
         with pytest.raises(LogError, match="needs zstandard, which is not installed") as caught:
             seqs(ledger)
-        assert caught.value.hint == "Install it: pip install 'ezmsg-ledger[zstd]'. Or unpack the segment: zstd -d FILE."
+        command = install_command("ezmsg-ledger[zstd]")
+        assert caught.value.hint == f"Install it: {command}. Or unpack the segment: zstd -d FILE."
         assert seqs(ledger, 8) == [9, 10, 11, 12], "what is not compressed is read"
     with Ledger.open(three) as ledger:
         ledger.append([Mark(name="x")])

@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.log import Ledger
 
 ADDRESS = r"^(http://127\.0\.0\.1:\d+/[\w-]{24}/)(\?at=(\d+))?$"
@@ -122,7 +123,7 @@ def test_without_the_extra_the_way_to_install_it_is_said(
     arguments = [word.format(ledger=night.path) for word in command]
     told = desk.do("python", "-c", WITHOUT, *arguments, EZMSG_GRAPHSERVER_ADDR=desk.free)
     assert told.code == 2
-    assert "pip install 'ezmsg-ledger[debugger]'" in told.err
+    assert install_command("ezmsg-ledger[debugger]") in told.err
     assert "ran" not in told.out
     assert [path.name for path in tmp_path.glob("*.ledger")] == []
 

@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -265,7 +266,7 @@ def test_a_missing_library_is_named_with_what_installs_it(
     answer = run("export", night.path, *events, "-o", tmp_path / name)
     assert answer.code == exits.USAGE
     assert "needs pyarrow, which is not installed" in answer.err
-    assert "hint: Install it: pip install 'ezmsg-ledger[frames]'" in answer.err
+    assert f"hint: Install it: {install_command('ezmsg-ledger[frames]')}" in answer.err
     assert list(tmp_path.iterdir()) == []
 
 

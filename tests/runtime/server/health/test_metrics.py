@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.runtime.server.health.metrics import CLIENTS, GAUGES, PREFIX, NoMetrics
 from ezmsg.ledger.runtime.server.server import GraphServer
 from tests.runtime.server.conftest import Serve
@@ -100,7 +101,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(NoMetrics) as refused:
         GraphServer(metrics_port=0)
-    assert "pip install 'ezmsg-ledger[metrics]'" in refused.value.hint
+    assert install_command('ezmsg-ledger[metrics]') in refused.value.hint
 
 
 def test_a_server_that_is_stopping_gives_no_numbers(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
