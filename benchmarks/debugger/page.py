@@ -24,9 +24,10 @@ The page of `ezmsg-ledger debug` in Chromium without a graphics card, 1280 x 800
 own. A step is one press of the arrow key, up to the second frame after it; beside it the same page with the same boxes,
 timeline and inspector, in which @xyflow/react draws the edges. Processor time is that of the page's main thread (of
 questions: that of the server, all threads; of the long ledger: the page's and the server's), which goes on being right
-while others use the machine; wall time does not. Medians of 30, with the lowest and the highest after them. A mask is
-what a random moment costs before it is painted. First picture: from the navigation to the second frame with a drawing;
-of the ledger of a million events (with its index) from the start of the command.
+while others use the machine; wall time does not, so that aims in wall time (first pictures, the long ledger, questions)
+are judged fairly only where the load below is near nothing. Medians of 30, with the lowest and the highest after them.
+A mask is what a random moment costs before it is painted. First picture: from the navigation to the second frame with a
+drawing; of the ledger of a million events (with its index) from the start of the command.
 
 Where the time goes, as profiles of November 2026 show: of the first picture of 55 units a quarter is parsing that only
 developer tools ask for, by which it is measured (they note the stack of each Error, and React makes some while it
