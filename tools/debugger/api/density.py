@@ -5,9 +5,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from ezmsg.ledger.projections.lifetimes.column import INTEGERS_SHIFT, Column
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.api.clocks import Clock, clocks
+
+ROWS = 1 << INTEGERS_SHIFT
+"""Of one block of a column: a slice of it is no copy."""
 
 
 class Bucket(msgspec.Struct, frozen=True):
@@ -50,6 +54,23 @@ def _passed(timeline: Timeline, begin: int, end: int) -> Callable[[int], int]:
     return passed
 
 
+class _Ranks:
+    """How many rows of a rising column are not above a value. Cost: O(log rows) in C, least where values rise."""
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+        self._firsts = [column[row] for row in range(0, len(column), ROWS)]
+        self._place, self._piece = -1, column[:0]
+
+    def __call__(self, value: int) -> int:
+        place = bisect_right(self._firsts, value) - 1
+        if place < 0:
+            return 0
+        if place != self._place:
+            self._place, self._piece = place, self._column[place * ROWS : (place + 1) * ROWS]
+        return place * ROWS + bisect_right(self._piece, value)
+
+
 def density(timeline: Timeline, first: Moment, last: Moment, number: int, by_time: bool) -> list[Bucket]:
     """``number`` stretches between two moments, fewer when there are fewer seqs.
 
@@ -70,15 +91,19 @@ def density(timeline: Timeline, first: Moment, last: Moment, number: int, by_tim
     else:
         number = min(number, end - begin + 1)
         bounds = [begin - 1 + (end - begin + 1) * place // number for place in range(number + 1)]
-    born, facts = lifetimes.column("hold.born"), lifetimes.column("fact.born")
-    holds = [bisect_right(born, bound) for bound in bounds]
-    others = [bisect_right(facts, bound) for bound in bounds]
+    holds, others = (list(map(_Ranks(lifetimes.column(name)), bounds)) for name in ("hold.born", "fact.born"))
+    rank, ns = _Ranks(lifetimes.column("time.seq")), lifetimes.column("time.ns")
+
+    def time_of(seq: int) -> int:
+        known = rank(seq)
+        return ns[known - 1] if known else 0
+
     return [
         Bucket(
             first=bounds[place] + 1,
             last=bounds[place + 1],
-            begin=lifetimes.time_of(bounds[place] + 1),
-            end=lifetimes.time_of(bounds[place + 1]),
+            begin=time_of(bounds[place] + 1),
+            end=time_of(bounds[place + 1]),
             events=bounds[place + 1] - bounds[place],
             connected=holds[place + 1] - holds[place],
             facts=others[place + 1] - others[place],
