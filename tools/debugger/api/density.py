@@ -11,7 +11,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.api.clocks import Clock, clocks
 
 ROWS = 1 << INTEGERS_SHIFT
-"""Of one block of a column: a slice of it is no copy."""
+"""Of one block of a column: a slice of it copies nothing."""
 
 
 class Bucket(msgspec.Struct, frozen=True):
