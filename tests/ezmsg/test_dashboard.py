@@ -137,6 +137,7 @@ def test_it_shows_the_graph_and_a_patch_of_settings_is_on_record(dashboard: Dash
     assert updates[-1].seq > routed.seq
 
 
+@pytest.mark.parametrize("dashboard", [(DASHBOARD, STABLE)], ids=["dashboard-0.4.0"], indirect=True)
 def test_it_profiles_and_taps_the_messages(dashboard: Dashboard) -> None:
     [process] = dashboard.get("/api/snapshot")["snapshot"]["processes"]
     events = dashboard.watch("/ws/events")
