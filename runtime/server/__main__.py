@@ -10,6 +10,7 @@ that goes on nor outlives it.
 import argparse
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -122,7 +123,10 @@ def _start(server: "GraphServer", options: argparse.Namespace) -> bool:
         _say_why(error)
         return False
     assert server.live is not None
-    _say(address=str(server.address), run=server.live.run)
+    try:
+        _say(address=str(server.address), run=server.live.run)
+    except BrokenPipeError:  # the parent was killed meanwhile: standard input tells whether it had started a script
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 
 
