@@ -9,6 +9,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import is_ledger, taken_apart
@@ -20,17 +21,30 @@ from ezmsg.ledger.tools.text.documents import Document, ledger_document, moment_
 from ezmsg.ledger.tools.text.phrases import how_text
 
 
-@options.words("[LEDGER] A B", "The ledger to read, and two moments of it.")
+@options.words("[LEDGER] A B", "The ledger to read, and two moments of it; with --declared one, or none.")
 @option("--with", "other", metavar="LEDGER", type=FILE, help="Take B from this ledger, and compare by names.")
 @flag("--by-name", help="Compare names, not ids: for two runs of the same system.")
+@option("--declared", metavar="FILE", type=FILE, help="Compare what this program declares, with what came up.")
+@flag("--run", help="With --declared: also a program that begins something when it is imported.")
 @flag("--full", help="Every line of every group, and all nanoseconds.")
 @options.json
-def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, json: bool) -> None:
+def diff(
+    words: Sequence[str],
+    other: Path | None,
+    by_name: bool,
+    declared: Path | None,
+    run: bool,
+    full: bool,
+    json: bool,
+) -> int:
     """Lists what came (+), what went (-) and what changed (~) from moment A to moment B: edges with their owners,
     sessions, components, settings field by field, processes, endpoints. B may be before A; then it tells the way back.
 
     Two runs never share a session or a process. With --by-name sessions are compared by label, processes by the units
     they run, endpoints by topic; so are two ledgers, with --with.
+
+    With --declared a program is asked by `ezmsg inspect` (ezmsg 3.10) what it declares, which imports it: what of that
+    never registered, what registered and runs in no process, and which settings are not the declared defaults.
 
     Moments are those of `ezmsg-ledger show --help`.
 
@@ -39,8 +53,16 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
       ezmsg-ledger diff worked.ledger mark:steady mark:steady --with failed.ledger
       ezmsg-ledger diff run.ledger mark:before mark:after
       ezmsg-ledger diff run.ledger 42 57 --json
+      ezmsg-ledger diff run.ledger --declared pipeline.py
     """
     page = Page()
+    if declared is not None:
+        from ezmsg.ledger.tools.commands.look.declared import compare_declared
+
+        if other is not None or by_name:
+            raise Misuse("--declared is compared with one moment", hint="Leave --with and --by-name out.")
+        path, moments = taken_apart(words, 0, 1, "one moment at most is needed", _USAGE)
+        return compare_declared(page, path, moments, declared, run, full, json)
     if other is None:
         _refuse_two_ledgers(words)
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
@@ -64,6 +86,7 @@ def diff(words: Sequence[str], other: Path | None, by_name: bool, full: bool, js
                 page.line()
                 page.line("no difference")
         page.note_unknown(before.unknown or after.unknown)
+    return exits.OK
 
 
 def diff_document(timeline: Timeline, other: Timeline | None, a: str, b: str, by_name: bool = False) -> Document:

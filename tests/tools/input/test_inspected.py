@@ -1,0 +1,43 @@
+"""A program that would start when it is imported is told first; what cannot be inspected gets one message."""
+
+from pathlib import Path
+
+import pytest
+
+from ezmsg.ledger.tools.input.inspected import CannotInspect, inspected
+from ezmsg.ledger.tools.output import Page
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import ezmsg.core as ez\nez.run(SYSTEM=1)\n", r"would run it: line 2: ez\.run"),
+        ("import asyncio\nfor each in (1,):\n    asyncio.run(each)\n", r"line 3: asyncio\.run"),
+        ("def broken(:\n", "is not a program of Python"),
+        ("\0", "is not a program of Python"),
+    ],
+)
+def test_a_program_that_may_not_be_imported_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    program = tmp_path / "pipeline.py"
+    program.write_text(text)
+    with pytest.raises(CannotInspect, match=said):
+        inspected(program, Page())
+
+
+def test_a_program_that_does_not_end_is_given_up(tmp_path: Path) -> None:
+    program = tmp_path / "pipeline.py"
+    program.write_text("import threading\nthreading.Event().wait()\n")
+    with pytest.raises(CannotInspect, match=r"was not imported within 0\.5 s"):
+        inspected(program, Page(), timeout=0.5)
+
+
+def test_a_program_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
+    program = tmp_path / "pipeline.py"
+    program.write_text("raise ValueError('no amplifier')\n")
+    with pytest.raises(CannotInspect, match=r"no amplifier|has no `inspect`"):
+        inspected(program, Page())
+
+
+def test_a_program_that_is_not_there_is_the_systems_to_tell(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        inspected(tmp_path / "pipeline.py", Page())
