@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 import signal
 import socket
@@ -47,6 +48,7 @@ def test_a_process_without_descriptors_goes_on_and_serves_those_who_waited(tmp_p
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "EZMSG_LOGLEVEL": "WARNING"},  # ezmsg 3.10 logs on standard output
     )
     try:
         assert process.stdin is not None
@@ -80,7 +82,7 @@ def test_a_process_without_descriptors_goes_on_and_serves_those_who_waited(tmp_p
 
 def test_a_server_of_its_own_turns_away_what_its_descriptors_do_not_suffice_for(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ezmsg.ledger.runtime.server", str(tmp_path / "x.ledger")],
+        [sys.executable, "-m", "ezmsg.ledger.runtime.server", "--address", "127.0.0.1:0", str(tmp_path / "x.ledger")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -88,6 +90,7 @@ def test_a_server_of_its_own_turns_away_what_its_descriptors_do_not_suffice_for(
     )
     try:
         assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["new"]  # the ledger is there; then it listens
         host, _, port = json.loads(process.stdout.readline())["address"].partition(":")
         address = (host, int(port))
         session = RawSession(address)
