@@ -83,6 +83,8 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 def _starts(program: Path) -> list[str]:
     """The calls at the top of a program, outside of a main guard, that may begin something: ``line 9: ez.run``."""
+    if not program.is_file():
+        raise CannotInspect(f"{program} is not a file", hint="Name the program that declares the pipeline.")
     try:
         tree = ast.parse(program.read_bytes(), str(program))
     except (SyntaxError, ValueError) as error:
