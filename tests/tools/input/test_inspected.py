@@ -38,11 +38,6 @@ def test_a_program_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
         inspected(program, Page())
 
 
-def test_a_program_that_is_not_there_is_the_systems_to_tell(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        inspected(tmp_path / "pipeline.py", Page())
-
-
 def test_what_is_not_a_file_is_told_as_that(tmp_path: Path) -> None:
     for program in (tmp_path, tmp_path / "missing.py"):
         with pytest.raises(CannotInspect, match="is not a file"):
