@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 from importlib import import_module
-from importlib.metadata import Distribution, PackageNotFoundError
+from importlib.metadata import distributions
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -43,10 +43,9 @@ def install_command(what: str) -> str:
     if what.partition("[")[0] != NAME:
         return f"pip install {_quoted(what)}"
     extra = what.removeprefix(NAME)
-    try:
-        origin = Distribution.from_name(NAME).read_text("direct_url.json")  # PEP 610; an index leaves none
-    except PackageNotFoundError:
-        origin = None
+    # PEP 610; an index leaves none, nor has the egg-info in a checkout that is the working folder
+    notes = (found.read_text("direct_url.json") for found in distributions(name=NAME))
+    origin = next(filter(None, notes), None)
     return _from_origin(json.loads(origin) if origin else {}, extra)
 
 

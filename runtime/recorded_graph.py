@@ -59,14 +59,16 @@ class RecordedGraph:
         owed = ledger.owed
         seen, untold = ledger.previous_writer_seen, not ledger.previous_writer_told
         told = {event.server for event in owed if isinstance(event, ev.ServerStopped)}
-        lost = [
-            ev.ServerLost(server=run, last_seen=seen, untold=untold) for run in self.state.runs if run not in told
-        ]
         self.run = 0
         self.clocks = ClockWatch(ledger.clock)
         self._segment = ledger.began
         read = self.clocks.readings("start", identity=True)
         now = read[0].real if read else ledger.clock.real()
+        if seen is not None and seen < self.state.time <= now:  # it lived at its last event, too
+            seen = self.state.time
+        lost = [
+            ev.ServerLost(server=run, last_seen=seen, untold=untold) for run in self.state.runs if run not in told
+        ]
         self.run = int(self._store([*owed, *lost, *read, started], now)[-1].seq)
         self.clocks.note(read)
 

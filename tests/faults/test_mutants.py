@@ -334,7 +334,7 @@ MUTANTS = (
         Patch(rotation, "        disk.sync_folder(moving)\n", ""),)),
     Mutant("the name of a new folder not synced",
            nameless, (
-        Patch(rotation, "        if numbers[-1] == FIRST:  #", "        if False:  #"),)),
+        Patch(rotation, "        if len(numbers) == 1:  #", "        if False:  #"),)),
     Mutant("the name of a segment not synced by who opens it",
            lambda folder: deaths.die_in_a_rotation(Effort()), (
         Patch(rotation, "        disk.sync_folder(folder)\n        numbers", "        numbers"),

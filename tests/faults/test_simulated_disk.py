@@ -190,7 +190,7 @@ def test_after_a_failed_sync_the_next_one_says_that_all_is_well(evict: bool) -> 
 
 def test_a_full_disk_takes_what_fits() -> None:
     disk = SimulatedDisk({"/disk/a": b""})
-    disk.space = 5
+    disk.room = 5
     handle = disk.open("/disk/a", write=True)
     assert disk.write(handle, b"12345678", 0) == 5
     with pytest.raises(OSError, match="No space left"):

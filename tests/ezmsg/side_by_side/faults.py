@@ -16,7 +16,7 @@ ELSEWHERE = {
     "a publisher may withhold its address for ever":
         "test_endpoints.test_a_withheld_address_is_waited_for_a_while_and_by_nobody_else",
     "half a command is waited for for ever": "test_sessions.test_half_a_command_and_then_silence",
-    "a segment may have any size": "test_leases.test_a_huge_segment_is_refused_and_the_server_goes_on",
+    "a segment may have any size": "test_shared_memory.test_a_huge_segment_is_refused_and_the_server_goes_on",
     "stop() waits for idle connections (Python 3.12 on)": "test_server.test_stop_does_not_wait_for_anybody",
     "a subscriber's list may be older than the one before":
         "test_publisher_notices.test_many_changes_meet_in_one_list_that_is_the_newest",
@@ -26,10 +26,11 @@ ELSEWHERE = {
     "a profiling interval that is no number raises in the server":
         "test_traces.test_an_interval_that_is_none_is_the_shortest",
     "the end of a lease on what is gone raises in a callback":
-        "test_leases.test_a_segment_that_somebody_removed_harms_no_other",
+        "test_shared_memory.test_a_segment_that_somebody_removed_harms_no_other",
     "half a request raises in the server": "test_sessions.test_half_a_command_and_then_the_end",
     "a wrong number or UUID raises in the server": "test_server.test_wrong_arguments_of_an_opener",
-    "every new edge copies the graph": "test_commands.test_a_connect_takes_no_second_although_the_graph_is_large",
+    "every new edge copies the graph":
+        "test_single_commands.test_a_connect_takes_no_second_although_the_graph_is_large",
     "a snapshot is made anew each time": "test_snapshots.test_every_change_shows_and_only_what_is_new_is_pickled",
     "each profiling stream walks all samples at each tick": "test_traces.test_a_reader_gets_each_kept_sample_once",
     "memory grows with history up to a limit, then history is lost":

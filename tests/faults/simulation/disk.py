@@ -9,12 +9,16 @@ import errno
 from collections.abc import Callable, Mapping
 from itertools import count
 
-from ezmsg.ledger.storage.disk import Disk, Identity
+from ezmsg.ledger.storage.disk import Disk, Identity, Space
 
 from .sectors import Node
 from .tree import Entry, Folder, Tree, system_error
 
 _devices = count(2**40)  # no simulated file has the identity of a real one, nor of one on another simulated disk
+
+
+ROOM = 2**40
+"""Bytes of a disk; all are free where no ``room`` is set."""
 
 
 class OpenFile:
@@ -29,7 +33,7 @@ class SimulatedDisk(Disk):
     """Files and folders in memory, below ``/disk``.
 
     ``step``: called after every call that changes what a power cut would leave. ``fault``: called before every call,
-    with its name and what it is about; what it raises is what the system says. ``space``: bytes that may still be
+    with its name and what it is about; what it raises is what the system says. ``room``: bytes that may still be
     written. ``write_most``: bytes that one write takes at most. ``evict``: whether reading shows, after a failed sync,
     what the disk has. ``tree``: its names.
     """
@@ -38,7 +42,7 @@ class SimulatedDisk(Disk):
         """``files`` and the folders that they are in are on the disk. A name that ends in ``/`` is an empty folder."""
         self.step: Callable[[str], object] = _nothing
         self.fault: Callable[[str, str], object] = no_fault
-        self.space: int | None = None
+        self.room: int | None = None
         self.write_most: int | None = None
         self.evict = False
         self._device = next(_devices)
@@ -137,11 +141,11 @@ class SimulatedDisk(Disk):
     def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
         node = self._node(handle)
         self.fault("write", str(offset))
-        if self.space == 0:
+        if self.room == 0:
             raise system_error(errno.ENOSPC)
-        most = min(limit for limit in (len(data), self.write_most, self.space) if limit is not None)
-        if self.space is not None:
-            self.space -= most
+        most = min(limit for limit in (len(data), self.write_most, self.room) if limit is not None)
+        if self.room is not None:
+            self.room -= most
         node.write(data[:most], offset)
         node.modified = self._tick()
         self.step("write")
@@ -191,6 +195,10 @@ class SimulatedDisk(Disk):
             return self.tree.find(path)
         except NotADirectoryError:
             return None
+
+    def space(self, path: str) -> Space:
+        self.fault("space", path)
+        return Space(ROOM if self.room is None else self.room, ROOM)
 
     def names(self, folder: str) -> list[str]:
         self.fault("names", folder)

@@ -28,14 +28,15 @@ class Recorder:
 
     def __init__(self, ledger: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ezmsg.ledger.runtime.server", str(ledger)],
+            [sys.executable, "-m", "ezmsg.ledger.runtime.server", str(ledger), "--address", "127.0.0.1:0"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
         assert self.process.stdout is not None
-        self.words = json.loads(self.process.stdout.readline())
+        opened, ready = (json.loads(self.process.stdout.readline()) for _ in range(2))
+        self.words = {**opened, **ready}
         self.address = Address.from_string(self.words["address"])
 
     def kill(self) -> None:

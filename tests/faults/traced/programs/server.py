@@ -13,9 +13,11 @@ ANSWER_MAX_S = 60.0
 
 def main(folder: str, level: str, edges: int) -> None:
     command = [sys.executable, "-m", "ezmsg.ledger.runtime.server", f"{folder}/x.ledger", "--durability", level]
+    command += ["--address", "127.0.0.1:0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
+        server.stdout.readline()  # its ledger is open; the next line says that it listens
         host, _, port = json.loads(server.stdout.readline())["address"].rpartition(":")
         try:
             asyncio.run(asyncio.wait_for(change((host, int(port)), level, edges), ANSWER_MAX_S))
