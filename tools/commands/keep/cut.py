@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 
-from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.projections.copies.cut import cut as cut_out
 from ezmsg.ledger.projections.questions.moments.times import length_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -14,11 +13,9 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.sizes import size_text
-from ezmsg.ledger.tools.input.target import new_ledger
+from ezmsg.ledger.tools.input.target import place_of_copy
 from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.wording import count, seqs_text
-
-REPAIR_HINT = "`ezmsg-ledger repair` makes a new ledger of what is sound: cut that one."
 
 
 @argument("ledger", "LEDGER", "The ledger to cut a span out of.", type=FILE, required=True)
@@ -42,10 +39,7 @@ def cut(ledger: Path, begin: str, end: str, output: Path, json: bool) -> None:
     page = Page()
     with opened(ledger, page) as timeline:
         source = timeline.ledger.location
-        target = new_ledger(output, source)
-        _ = timeline.landmarks  # reading them meets the damage, wherever it lies
-        if (damage := timeline.damage) is not None:
-            raise DamagedLedger(str(damage), offset=damage.offset, seq=damage.seq, hint=REPAIR_HINT)
+        target = place_of_copy(output, timeline)
         made = cut_out(timeline.ledger, *_span(timeline, begin, end), target)
         elapsed = timeline.elapsed(made.first, made.last)
     document = msgspec.structs.asdict(made) | {"source": source, "bytes": os.path.getsize(target)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from ezmsg.ledger.errors import DamagedLedger, LogError, ReceiptError
+from ezmsg.ledger.errors import LogError, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.copies.digests import Salt
 from ezmsg.ledger.projections.copies.redact import compare_redacted
@@ -19,14 +19,12 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.input.sizes import size_text
-from ezmsg.ledger.tools.input.target import new_ledger
+from ezmsg.ledger.tools.input.target import place_of_copy
 from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.wording import count, seqs_text
 
 SUFFIX = ".salt"
 """Added to the name of a ledger: the file with the salt that its values were keyed with."""
-
-REPAIR_HINT = "`ezmsg-ledger repair` makes a new ledger of what is sound: take that one."
 
 
 @argument("ledger", "LEDGER", "The ledger; with --check, one that redact has made.", type=FILE, required=True)
@@ -66,10 +64,7 @@ def redact(
         raise Misuse(f"{'--setting' if output is not None else '--output'} is missing", hint=_USAGE)
     with opened(ledger, page) as timeline:
         source = timeline.ledger.location
-        target = new_ledger(output, source)
-        _ = timeline.landmarks  # reading them meets the damage, wherever it lies
-        if (damage := timeline.damage) is not None:
-            raise DamagedLedger(str(damage), offset=damage.offset, seq=damage.seq, hint=REPAIR_HINT)
+        target = place_of_copy(output, timeline)
         if timeline.ledger.head < timeline.ledger.first:
             raise Misuse(f"{shortened(source)} holds no event", hint="There is nothing in it to redact.")
         file = Path(f"{source}{SUFFIX}") if salt is None else salt.expanduser()
