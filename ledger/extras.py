@@ -3,8 +3,10 @@
 import json
 import os
 import shlex
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -27,8 +29,23 @@ def needed(module: str, install: str, what: str, error: type[LedgerError], inste
         library = module.partition(".")[0]
         if (missing.name or "").partition(".")[0] != library:  # it is there, and misses something itself
             raise
-        hint = f"Install it: {install_command(install)}{instead}"
-        raise error(f"{what} needs {library}, which is not installed", hint=hint) from missing
+        raise _missing(library, install, what, error, instead) from missing
+
+
+def require(modules: Iterable[str], install: str, what: str, error: type[LedgerError]) -> None:
+    """Raise ``error`` as ``needed`` does when one of ``modules`` is not there, without the time to import them.
+
+    >>> from ezmsg.ledger import LedgerError
+    >>> require(["json"], "nothing", "A document", LedgerError)
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise _missing(module, install, what, error)
+
+
+def _missing(library: str, install: str, what: str, error: type[LedgerError], instead: str = "") -> LedgerError:
+    hint = f"Install it: {install_command(install)}{instead}"
+    return error(f"{what} needs {library}, which is not installed", hint=hint)
 
 
 NAME = "ezmsg-ledger"

@@ -62,6 +62,11 @@ _CODES: dict[str, int] = {
 }
 
 
+def code_of_proof(error: errors.ReceiptError) -> int:
+    """The exit code of a proof that failed: DAMAGED where the ledger is not what it was, else NO."""
+    return DAMAGED if code_of(error) == DAMAGED else NO
+
+
 def code_of(error: BaseException) -> int:
     """The exit code for an error: that of its class, or of the nearest class that it derives from.
 

@@ -1,6 +1,7 @@
 """A ledger that is being made of another one, and has a name of its own only when all of it is right."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from hashlib import sha256
@@ -20,7 +21,7 @@ NUMBER = FIRST + 1
 """The segment that such a ledger is: it begins as the second one of a folder does whose first one was dropped."""
 
 
-class Unnamed:
+class Unnamed(ABC):
     """A file or folder that has its own name, ``target``, only when ``keep`` has given it that.
 
     Until then it is at ``path``, a ledger that can be read, and goes when the context ends. Raises LogError when there
@@ -51,9 +52,9 @@ class Unnamed:
         if not self._kept:
             self._discard()
 
+    @abstractmethod
     def _make(self) -> None:
         """Make the file or folder at ``path``. Raises OSError."""
-        raise NotImplementedError
 
     def keep(self) -> None:
         """Give it its name. Raises LogError when something has got that meanwhile, or the system refuses."""

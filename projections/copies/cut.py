@@ -65,7 +65,9 @@ def cut(ledger: LedgerReader, first: int, last: int, target: str | os.PathLike[s
         for found in source.commits(before.seq, after.seq):
             made.add(found.lines, found.events[-1].seq)
         made.seal()
-        check_made(made.path, after, events)
+        found_to = check_made(made.path, events)
+        if found_to.digest(allow_unknown=True) != after.digest(allow_unknown=True):
+            raise does_not_verify("it folds to another state")
         made.keep()
     return Made(
         path=made.target, id=made.header.id, first=origin.first, last=origin.last, events=events, origin=origin
@@ -123,14 +125,19 @@ def receipt_of(origin: Origin) -> Receipt:
     )
 
 
-def check_made(path: str, expected: GraphState, events: int) -> None:
-    """Hold what was written to what it should be. Raises LogError. Cost: it is verified, and replayed."""
+def check_made(path: str, events: int) -> GraphState:
+    """The state that a copy leads to, which was seen to be sound and sealed, with so many events. Raises LogError.
+
+    Cost: it is verified, and replayed.
+    """
     with Ledger.open(path, "r") as source:
         found = source.verify()
-        state = fold(source.read(source.first - 1), beginning(source))
-        same = state.digest(allow_unknown=True) == expected.digest(allow_unknown=True)
-        if not (found.sound and found.sealed and same and found.events == events):
-            raise LogError(
-                f"what was written does not verify: {'; '.join(found.problems) or 'it folds to another state'}",
-                hint="Nothing was kept of it. Check the disk, and try another place with --output.",
-            )
+        if not (found.sound and found.sealed and found.events == events):
+            raise does_not_verify("; ".join(found.problems) or f"{found.events} events, not {events}")
+        return fold(source.read(source.first - 1), beginning(source))
+
+
+def does_not_verify(why: str) -> LogError:
+    """The error for a copy that is not what it should be."""
+    hint = "Nothing was kept of it. Check the disk, and try another place with --output."
+    return LogError(f"what was written does not verify: {why}", hint=hint)

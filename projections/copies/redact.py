@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.audit.unnamed import Derived
 from ezmsg.ledger.errors import LogError, OtherHistory, OtherLedger, UnknownSubject
-from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.projections.copies.cut import Made, origin_of, path_of, receipt_of
+from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.projections.copies.cut import Made, check_made, origin_of, path_of, receipt_of
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt
 from ezmsg.ledger.projections.copies.redaction import Redaction
 from ezmsg.ledger.projections.copies.setting_names import SettingNames
@@ -21,7 +21,6 @@ from ezmsg.ledger.projections.graph.checkpoint import encode
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.name_hints import near
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import REDACTED, Origin
@@ -77,7 +76,7 @@ def redact(
             events += len(lines)
             made.add(lines, found.events[-1].seq)
         made.seal()
-        _check(made.path, events)
+        check_made(made.path, events).check()
         made.keep()
     return Redacted(
         path=made.target,
@@ -109,15 +108,6 @@ def _keyed(origin: Origin, salt: Salt) -> Origin:
     if origin.salt:
         return origin
     return replace(origin, size=0, sha256=salt.of_receipt(receipt_of(origin)), salt=salt.name)
-
-
-def _check(path: str, events: int) -> None:
-    """Hold what was written to what it should be: sound, sealed, and such that it can be replayed. Raises LogError."""
-    with Ledger.open(path, "r") as source:
-        found = source.verify()
-        fold(source.read(source.first - 1), beginning(source)).check()
-        if not (found.sound and found.sealed and found.events == events):
-            raise LogError(f"what was written does not verify: {'; '.join(found.problems)}", hint="Check the disk.")
 
 
 # --- held beside the original ----------------------------------------------------------------------------------------

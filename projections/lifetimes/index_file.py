@@ -27,7 +27,7 @@ from ezmsg.ledger.projections.lifetimes.index import (
     read_index,
 )
 from ezmsg.ledger.storage.disk import OS_DISK, Disk, sync_file, write_all
-from ezmsg.ledger.storage.file_access import NEW
+from ezmsg.ledger.storage.file_access import NEW, closing_handle
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.structural import FORMAT
 
@@ -236,10 +236,8 @@ def is_written(disk: Disk, path: str) -> bool:
         handle = disk.open(path, write=True)
     except FileNotFoundError:
         return False
-    try:
+    with closing_handle(disk, handle):
         return not lock(disk, handle)
-    finally:
-        disk.close(handle)
 
 
 def lock(disk: Disk, handle: int) -> bool:
@@ -268,11 +266,8 @@ def _sweep(disk: Disk, path: str) -> None:
 
 
 def _remove_unless_locked(disk: Disk, path: str) -> None:
-    handle = disk.open(path, write=True)
-    try:
+    with closing_handle(disk, disk.open(path, write=True)) as handle:
         left = disk.lock(handle)
-    finally:
-        disk.close(handle)
     if left:
         disk.remove(path)
 

@@ -6,11 +6,22 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
+from ezmsg.ledger.projections.graph.records import SessionRecord
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Cause
 
 Name = Callable[[int | None], str]
 """A function that gives the name of an owner: a session's id and label, or ``persistent``."""
+
+
+def owner_name(owner: int | None, found: SessionMark | SessionRecord | None) -> str:
+    """``persistent``, or a session's id with its label, else where it came from. ``found``: what is known of it."""
+    if owner is None:
+        return PERSISTENT
+    if found is None or not (found.label or found.peer):
+        return str(owner)
+    return f'{owner} "{found.label}"' if found.label else f"{owner} ({found.peer})"
 
 
 def cause(event: Any, kind: str, end: bool, name: Name) -> Cause:

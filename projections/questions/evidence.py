@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.events import MetadataRegistered, SettingsUpdated, SettingsValue
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.archive import Archive
 from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
@@ -90,12 +89,8 @@ class Evidence:
 
     def name(self, owner: int | None) -> str:
         """``persistent``, or a session's id with its label, else with where it came from."""
-        if owner is None:
-            return PERSISTENT
-        mark = self.lifetimes.landmarks.sessions.get(owner)
-        if mark is None or not (mark.label or mark.peer):
-            return str(owner)
-        return f'{owner} "{mark.label}"' if mark.label else f"{owner} ({mark.peer})"
+        sessions = self.lifetimes.landmarks.sessions
+        return causes.owner_name(owner, None if owner is None else sessions.get(owner))
 
     # --- lives -------------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from ezmsg.ledger.runtime.recorder import child
 from ezmsg.ledger.runtime.recorder.process import exit_text
@@ -76,12 +75,10 @@ class Followers:
         for each in self._running:
             each.wait(max(0.0, self._deadline - time.monotonic()))
 
-    def __enter__(self) -> "Followers":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.wait()
 
 

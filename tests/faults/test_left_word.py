@@ -101,14 +101,21 @@ def test_what_a_server_took_with_it_is_a_gap(
     assert sum(isinstance(event, ev.Gap) for event in events_of(ledger)) == 1
 
 
-def test_the_disk_is_still_full_at_the_next_start(desk: Any, serve: Any, small_disk: Path) -> None:
-    """The seqs stay taken, also when the next server is killed as well, and when a third finds room."""
+@pytest.fixture
+def killed(serve: Any, small_disk: Path) -> tuple[Path, Path, int, int]:
+    """A ledger on a disk that is full, what fills that, the last seq on it, and the last one given out by its server,
+    which was killed."""
     ledger, ballast = small_disk / "x.ledger", small_disk / "ballast"
     server, address = serve()
     taken = fill_up(address, ballast)
     os.kill(server.pid, signal.SIGKILL)
     server.end()
-    before = events_of(ledger)[-1].seq
+    return ledger, ballast, events_of(ledger)[-1].seq, taken
+
+
+def test_the_disk_is_still_full_at_the_next_start(serve: Any, killed: tuple[Path, Path, int, int]) -> None:
+    """The seqs stay taken, also when the next server is killed as well, and when a third finds room."""
+    ledger, ballast, before, taken = killed
     server, address = serve()
     second = ask(address, "mark", name="second")["seq"]
     assert second > taken + 1
@@ -124,13 +131,8 @@ def test_the_disk_is_still_full_at_the_next_start(desk: Any, serve: Any, small_d
     assert (gap.first, gap.last) == (before + 1, second)
 
 
-def test_room_comes_back_under_the_next_server(desk: Any, serve: Any, small_disk: Path) -> None:
-    ledger, ballast = small_disk / "x.ledger", small_disk / "ballast"
-    server, address = serve()
-    taken = fill_up(address, ballast)
-    os.kill(server.pid, signal.SIGKILL)
-    server.end()
-    before = events_of(ledger)[-1].seq
+def test_room_comes_back_under_the_next_server(desk: Any, serve: Any, killed: tuple[Path, Path, int, int]) -> None:
+    ledger, ballast, before, taken = killed
     server, address = serve()
     second = ask(address, "mark", name="second")["seq"]
     ballast.unlink()

@@ -1,7 +1,6 @@
 """The debugger's server: a socket, the application that it serves, and an address to open."""
 
 import contextlib
-import importlib.util
 import ipaddress
 import secrets
 import socket
@@ -9,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from ezmsg.ledger.extras import install_command
+from ezmsg.ledger import extras
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.debugger.access import TOKEN_BYTES
 from ezmsg.ledger.tools.debugger.watched import Watched
@@ -106,12 +105,7 @@ class Server:
 
 def require() -> None:
     """Raise CannotServe when what the debugger needs is not installed."""
-    for name in ("starlette", "uvicorn"):
-        if importlib.util.find_spec(name) is None:
-            raise CannotServe(
-                f"the debugger needs {name}, which is not installed",
-                hint=f"Install it: {install_command('ezmsg-ledger[debugger]')}",
-            )
+    extras.require(("starlette", "uvicorn"), "ezmsg-ledger[debugger]", "the debugger", CannotServe)
 
 
 def _listening(host: str, port: int) -> socket.socket:

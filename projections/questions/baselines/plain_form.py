@@ -143,7 +143,7 @@ class _Forming:
         name = class_of(value).ref
         inside = members(value)
         if inside is not None:
-            return {TAG: name, **self._set(inside)} | {TAG: name}
+            return {**self._set(inside), TAG: name}
         made: dict[str, Any] = {
             "by": None if type(value.maker) is Global and value.maker.ref == name else value.maker,
             "args": list(value.args),

@@ -7,6 +7,7 @@ Only then is the event applied by itself and the condition looked at anew, in th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,7 +27,7 @@ RELEASES: tuple[type, ...] = (ev.SessionCleared, ev.SessionClosed, ev.GraphClear
 """The events with which edges go that they do not name."""
 
 
-class Condition:
+class Condition(ABC):
     """One fact of a predicate: ``now`` says whether it is so.
 
     ``types``: the events that can change it. ``every_edge``: the state has to know all edges for it, not only those
@@ -42,9 +43,9 @@ class Condition:
         """Whether an event of one of ``types``, which is not applied yet, can change this."""
         return True
 
+    @abstractmethod
     def look(self, event: Any, state: GraphState) -> None:
         """Set ``now`` anew after such an event; None: at the beginning."""
-        raise NotImplementedError
 
 
 class EdgeCondition(Condition):

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import POLL_S, LedgerReader
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions import causes
@@ -177,9 +176,4 @@ class Watch:
         return replace(cause, text=said) if said else cause
 
     def _name(self, owner: int | None) -> str:
-        if owner is None:
-            return PERSISTENT
-        record = self._state.sessions.get(owner)
-        if record is None or not (record.label or record.peer):
-            return str(owner)
-        return f'{owner} "{record.label}"' if record.label else f"{owner} ({record.peer})"
+        return causes.owner_name(owner, None if owner is None else self._state.sessions.get(owner))

@@ -82,7 +82,10 @@ def is_number(model: Model, unit: str, value: float) -> bool:
 
 
 class Author:
-    """Writes commands to a ledger, and the record beside it."""
+    """Writes ``events`` to a ledger by commands, each as often as ``weights`` says, and the record beside it."""
+
+    events = EVENTS
+    weights = (60, 30, 6, 3, 4, 1, 6, 3, 12, 2, 3, 3, 1, 1)
 
     def __init__(self, ledger: Ledger, seed: int) -> None:
         self.random = random.Random(seed)
@@ -113,11 +116,11 @@ class Author:
 
     def write(self) -> None:
         self.start()
-        while self.ledger.head < EVENTS:
+        while self.ledger.head < self.events:
             self.random.choices(
                 [self.connect, self.disconnect, self.open, self.clear, self.close, self.clear_graph, self.register,
                  self.process, self.report, self.close_process, self.endpoint, self.stall, self.pause, self.restart],
-                [60, 30, 6, 3, 4, 1, 6, 3, 12, 2, 3, 3, 1, 1],
+                self.weights,
             )[0]()  # fmt: skip
 
     # --- commands ---

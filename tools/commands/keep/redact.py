@@ -107,7 +107,7 @@ def _check(page: Page, ledger: Path, original: Path, salt: Path | None, json: bo
         try:
             found = compare_redacted(ours, theirs, key)
         except ReceiptError as error:
-            code = exits.DAMAGED if exits.code_of(error) == exits.DAMAGED else exits.NO
+            code = exits.code_of_proof(error)
             if json:
                 page.document({"ledger": ours.location, "original": theirs.location, "holds": False, "why": error.why,
                                "says": str(error)})  # fmt: skip

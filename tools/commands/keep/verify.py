@@ -125,7 +125,7 @@ def descended(ledger: LedgerReader, original: Path) -> Descended:
         try:
             return Descended(whole.location, check_descent(ledger, whole))
         except ReceiptError as error:
-            code = exits.DAMAGED if exits.code_of(error) == exits.DAMAGED else exits.NO
+            code = exits.code_of_proof(error)
             return Descended(whole.location, None, code, error.why, str(error), error.hint)
         except DamagedLedger as error:
             return Descended(whole.location, None, exits.DAMAGED, UNREADABLE, str(error), error.hint)

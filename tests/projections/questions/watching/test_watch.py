@@ -39,18 +39,11 @@ PREDICATES = [
     "path T0 -> T6 and not (paused or topics < 3)",
 ]
 HISTORIES = 200
-EVENTS = 120
 
 
 class ShortAuthor(oracle.Author):
-    def write(self) -> None:
-        self.start()
-        while self.ledger.head < EVENTS:
-            self.random.choices(
-                [self.connect, self.disconnect, self.open, self.clear, self.close, self.clear_graph, self.register,
-                 self.process, self.report, self.close_process, self.endpoint, self.stall, self.pause, self.restart],
-                [50, 25, 7, 4, 4, 1, 7, 5, 12, 3, 6, 4, 3, 2],
-            )[0]()  # fmt: skip
+    events = 120
+    weights = (50, 25, 7, 4, 4, 1, 7, 5, 12, 3, 6, 4, 3, 2)
 
 
 def turns(watch: Watch, events: list[Any], chance: random.Random) -> dict[int, bool]:
