@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.runtime import GraphServer
 from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.runtime.server import server as server_module
+
+PATIENCE_S = 30.0
 
 
 def test_live_and_replayed_are_the_same_across_segments(
@@ -65,9 +68,12 @@ def test_the_command(desk: Any) -> None:
     told = desk.do("python", desk.program("pipeline.py"), "--root", "ONE", EZMSG_GRAPHSERVER_ADDR=address)
     assert told.code == 0, told.err
     assert desk.do("ezmsg-ledger", "rotate", ledger).code == 5, "the server holds it"
+    deadline = time.monotonic() + PATIENCE_S
+    while len(list(ledger.glob("*.ledger"))) == 1:  # the server looks after its segments four times a second
+        assert time.monotonic() < deadline, "no second segment was begun"
+        time.sleep(0.01)
     server.interrupt()
     told = server.end()
     assert told.code == 0, told.err
     assert "recorded 1 session" in told.err
     assert desk.account(ledger).sessions == [("ONE", "closed")]
-    assert len(list(ledger.glob("*.ledger"))) > 1

@@ -30,8 +30,8 @@ async def live(watched: Watched, after: int) -> AsyncIterator[bytes]:
     seq, quiet = after, 0.0
     while not watched.ending:
         status, piece = await watched.ask(lambda asked, seq=seq: _look(asked, seq))  # type: ignore[misc]
-        if shown is not None and status.epoch != shown.epoch:
-            seq, piece = status.head, None
+        if seq > status.head or (shown is not None and status.epoch != shown.epoch):
+            seq, piece = status.head, None  # another history: the client reads it from its beginning
         if shown is None or msgspec.structs.replace(status, head=shown.head) != shown:
             shown, quiet = status, 0.0
             yield _message("status", status)

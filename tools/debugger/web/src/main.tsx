@@ -38,9 +38,10 @@ async function load(): Promise<void> {
   form = ask<DrawingForm>("drawing");
   form.catch(() => undefined); // whoever waits for it tells
   const [ledger, data] = await asked;
-  model.ledger = ledger;
   const history = new History();
   history.take(data);
+  if (history.epoch !== ledger.epoch) return load(); // it was replaced between the two answers
+  model.ledger = ledger;
   history.setClocks(ledger.clocks);
   model.history = history;
   if (ledger.other) model.other ??= new Other();
@@ -138,9 +139,17 @@ function Page() {
   useEffect(() => {
     let due = 0;
     let busy = false;
-    const anew = async () => {
+    // The stream and an answer both tell of another history, in either order: it is read anew, and told, once.
+    let reading: Promise<void> | null = null;
+    const anew = () => (reading ??= readAnew().finally(() => (reading = null)));
+    const readAnew = async () => {
       const before = model.ledger.id;
-      await load();
+      try {
+        await load();
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        return later(); // the next answer tells again that this history is over
+      }
       set({ at: get().follow ? model.history.head : Math.min(get().at, model.history.head), pin: null, pinOther: false, window: null });
       await draw();
       setNotice(model.ledger.id === before ? "The ledger was cut back: what had been shown after its end is gone." : "There is another ledger in this place now: it is shown, from its own beginning.");
@@ -172,6 +181,7 @@ function Page() {
         }
         const { head, epoch } = model.history;
         const more = await octets("lifetimes", { after: head, epoch });
+        if (model.history.epoch !== epoch) return later();
         const edgesBefore = model.history.edgeTo.length;
         const keysBefore = model.history.keys.length;
         if (!model.history.take(more)) await anew();
@@ -195,7 +205,7 @@ function Page() {
         const before = model.status;
         model.status = now;
         setStatus(now);
-        if (before && before.epoch !== now.epoch) void anew();
+        if (now.epoch !== model.history.epoch) void anew(); // also at first: it may have changed before the stream began
         else if (before && before.written !== now.written) void known();
       },
       events: (piece) => {
