@@ -53,11 +53,12 @@ _seq_of = attrgetter("seq")
 class Cursor:
     """Reads whole commits forward from a place of an open file.
 
-    ``place`` moves with every batch. ``odd`` says why ``next`` came to an end where commit lines follow ("" otherwise).
+    ``place`` moves with every batch, of about ``piece`` bytes. ``odd`` says why ``next`` came to an end where commit lines follow ("" otherwise).
     """
 
-    def __init__(self, disk: Disk, handle: int, path: str, place: Place) -> None:
+    def __init__(self, disk: Disk, handle: int, path: str, place: Place, piece: int = PIECE) -> None:
         self.place = place
+        self._piece = piece
         self._disk = disk
         self._handle = handle
         self._path = path
@@ -65,7 +66,7 @@ class Cursor:
         self.odd = ""
 
     def next(self) -> list[AnyEvent] | None:
-        """The events of the next whole commits, in one batch of about PIECE bytes; None when there are no more now.
+        """The events of the next whole commits, in one batch; None when there are no more now.
 
         A batch can be empty: commits need not hold events. Raises DamagedLedger when the next commit does not hold and
         a later line states that it had reached the disk; otherwise it is a tail, which counts as not there.
@@ -103,8 +104,8 @@ class Cursor:
         0 when there is none. The buffer grows for a commit that is longer, if that commit has an end.
         """
         start = self.place.offset - 1
-        wanted = piece_of(self._disk, self._handle, start)
-        if not wanted <= len(self._buffer) <= PIECE:
+        wanted = min(self._piece, piece_of(self._disk, self._handle, start))
+        if not wanted <= len(self._buffer) <= self._piece:
             self._buffer = bytearray(wanted)
         size = fill(self._disk, self._handle, memoryview(self._buffer), start)
         end = self._last_line(size)

@@ -28,6 +28,9 @@ SETTLE_S = 0.05
 SEEK_PIECE = 16 * 1024
 """Bytes read at a time while seeking: enough for many small commits, and little to pay for one step."""
 
+FEW = 32
+"""Events of which no more than these are looked up: to find them costs less than to decode a whole piece for them."""
+
 _seq_of = attrgetter("seq")
 
 
@@ -150,25 +153,26 @@ class Reader:
         """Check the file up to ``place``: what a writer knows to be whole."""
         return verify_file(self._file, place.offset)
 
-    def cursor(self, handle: int, after: int = 0) -> Cursor:
-        """A cursor at the last commit that ends at or before seq ``after``.
+    def cursor(self, handle: int, after: int = 0, piece: int = PIECE) -> Cursor:
+        """A cursor at a commit that ends at or before seq ``after``, at most about ``piece`` bytes before it.
 
         Cost: O(log(bytes)) reads of a piece: commit lines are places to start from wherever they stand.
         """
         low, high = self._start, self._disk.size(handle)
-        while after > self._start.seq and high - low.offset > PIECE:
+        while after > self._start.seq and high - low.offset > piece:
             middle = (low.offset + high) // 2
             _, place = next(commits(self._disk, handle, middle, SEEK_PIECE), (None, None))
             if place is None or place.seq > after or place.offset >= high:
                 high = middle
             else:
                 low = place
-        return Cursor(self._disk, handle, self.path, low)
+        return Cursor(self._disk, handle, self.path, low, piece)
 
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.read``."""
+        piece = PIECE if until is None or until - after > FEW else SEEK_PIECE
         with self._second_handle() as handle:
-            yield from batches(self.cursor(handle, after), self._disk.size(handle), after, until)
+            yield from batches(self.cursor(handle, after, piece), self._disk.size(handle), after, until)
 
     def tail(self, after: int, stop: Stop, wait: Callable[[Place], None]) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.tail``. ``wait`` returns when there may be more after the place that it is given."""

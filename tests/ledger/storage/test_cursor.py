@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger, codec
 from ezmsg.ledger.events import Gap, Mark, UnknownEvent
 from ezmsg.ledger.storage.cursor import check_lines
+from ezmsg.ledger.storage.reader import SEEK_PIECE
 from ezmsg.ledger.storage.scan import PIECE, Place
 from ezmsg.ledger.structural import encode_commit
 
@@ -74,6 +75,27 @@ def test_a_place_near_the_end_is_found_without_reading_all(path: Path, shape: st
         assert [event.seq for event in ledger.entries(after=head - 2)] == [head - 1, head]
     largest = max(SHAPES[shape]) * 90
     assert read < 3 * PIECE + 12 * largest
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_few_events_are_looked_up_without_decoding_a_piece(
+    path: Path, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = write(path, SHAPES[shape])
+    decoded = 0
+    real = codec.decode
+
+    def counted(data: Any) -> Any:
+        nonlocal decoded
+        decoded += len(data)
+        return real(data)
+
+    monkeypatch.setattr("ezmsg.ledger.storage.cursor.codec.decode", counted)
+    with Ledger.open(path, "r") as ledger:
+        for after in range(0, len(stored) - 3, 97):
+            decoded = 0
+            assert list(ledger.entries(after, after + 2)) == stored[after : after + 2]
+            assert decoded <= 3 * (SEEK_PIECE + 90 * max(SHAPES[shape]))
 
 
 def forge(path: Path, lines: bytes, upto: int, count: int) -> None:
