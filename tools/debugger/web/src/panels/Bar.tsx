@@ -100,7 +100,7 @@ function GoTo({ at }: { at: number }) {
   };
   return (
     <form className="goto" onSubmit={enter}>
-      <label>seq <input name="moment" key={at} type="text" aria-label="Go to" defaultValue={at} title="A seq, a time, -5m, mark:NAME, session:ID, run:N, start, end" /></label>
+      <label>seq <input name="moment" key={at} type="text" aria-label="Go to" defaultValue={at} style={{ width: `${Math.max(9, String(at).length + 3)}ch` }} title="A seq, a time, -5m, mark:NAME, session:ID, run:N, start, end" /></label>
       {error && <div className="over"><Refusal error={error} /></div>}
     </form>
   );

@@ -73,7 +73,7 @@ function ticks(context: CanvasRenderingContext2D, axis: Axis, height: number): v
     const wall = time ? clock(time) : "";
     const text = axis.byTime ? (exact ? wall : wall.slice(0, 8)) : `${thousands(seq)}  ${wall.slice(0, 8)}`;
     const width = context.measureText(text).width;
-    const left = Math.min(x + 3, axis.width - width - 2);
+    const left = x + 3 + width + 2 > axis.width ? x - width - 7 : x + 3; // never across its own line, and the moment's
     if (left > right) {
       context.fillText(text, left, TICKS / 2);
       right = left + width + 6;
