@@ -53,7 +53,8 @@ _seq_of = attrgetter("seq")
 class Cursor:
     """Reads whole commits forward from a place of an open file.
 
-    ``place`` moves with every batch, of about ``piece`` bytes. ``odd`` says why ``next`` came to an end where commit lines follow ("" otherwise).
+    ``place`` moves with every batch, of about ``piece`` bytes. ``odd`` says why ``next`` came to an end where commit
+    lines follow ("" otherwise).
     """
 
     def __init__(self, disk: Disk, handle: int, path: str, place: Place, piece: int = PIECE) -> None:
