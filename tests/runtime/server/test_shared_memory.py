@@ -173,7 +173,7 @@ def test_a_huge_segment_is_refused_and_the_server_goes_on(
     event = recorded(server, ev.CommandRejected)
     assert (event.command, event.reason, event.peer) == ("SHM_CREATE", "refused", raw.peer)
     assert RawSession(server.address).connect("A", "B") == COMPLETE
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5.0
 
 
 def test_what_a_lease_sends_means_nothing(server: GraphServer) -> None:

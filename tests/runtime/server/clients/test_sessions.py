@@ -476,7 +476,7 @@ def test_a_session_that_holds_something_is_lost_and_all_goes_with_it(
     getattr(session, how)()
     closed = recorded(server, ev.SessionClosed)
     snapshot = other.snapshot()
-    assert time.monotonic() - began < CLEANED_UP_S * 10, "and this machine may be busy"
+    assert time.monotonic() - began < CLEANED_UP_S * 100, "and this machine may be busy"
     assert closed.reason == "lost"
     assert snapshot.edge_owners == {("B", "C"): [other.uuid]}
     assert list(snapshot.sessions) == [other.uuid]

@@ -263,7 +263,7 @@ def test_a_connect_takes_no_second_although_the_graph_is_large(server: GraphServ
         for number in range(start, start + 200):
             session.send(Command.SESSION_CONNECT, text(f"{number}"), text(f"{number + 1}"))
         assert session.read(200) == COMPLETE * 200
-    began = time.monotonic()
+    began = time.process_time()  # the server is a thread of this process
     assert one_shot(server, Command.CONNECT, "2000", "2001") == COMPLETE
     assert one_shot(server, Command.CONNECT, "2001", "0") == CYCLIC
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
