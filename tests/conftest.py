@@ -65,6 +65,16 @@ class Told:
     out: str
     err: str
 
+    @property
+    def took_ctrl_c(self) -> bool:
+        """Whether a pipeline ended as ezmsg ends one at Ctrl-C: with 0, or by the signal where it says why.
+
+        On a busy machine ezmsg 3.10 can come to the end of its event loop before the thread that cancels its tasks has
+        run: it cancels them itself, calls that not clean, and takes the signal. That is so without a recorder, too.
+        """
+        unclean = "Shutdown was NOT clean" in self.out + self.err
+        return self.code == 0 or (unclean and self.code in (130, -signal.SIGINT))
+
 
 class Program:
     """A program that runs, in a process group of its own; what it says is read line by line as it comes."""
