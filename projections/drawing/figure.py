@@ -9,7 +9,8 @@ from msgspec import UNSET
 from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.drawing.mask import CAME, HELD, SAME, WENT, Mask, Scene, compared, mask
 from ezmsg.ledger.projections.drawing.svg import LINE_COLOURS, escaped, svg
-from ezmsg.ledger.projections.drawing.union import Union, natural
+from ezmsg.ledger.projections.drawing.union import Union
+from ezmsg.ledger.projections.natural_order import natural_edge
 from ezmsg.ledger.wording import count
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MEANING = {CAME: "came", WENT: "went", HELD: "held by others than before"}
 def state_html(state: "GraphState") -> str:
     """The graph of a state, as HTML. Cost: that of its layout."""
     scene, notes = scene_of(state), _notes(state)
-    edges = sorted(scene.edges, key=lambda edge: (natural(edge[0]), natural(edge[1])))
+    edges = sorted(scene.edges, key=natural_edge)
     said = f"seq {state.seq}: {count(len(edges), 'edge')}, {count(len(state.sessions), 'session')}, "
     said += count(len(state.processes), "process", "processes")
     lines = [f"{source} -> {target}  ({notes[source, target]})" for source, target in edges]
@@ -47,7 +48,7 @@ def compared_html(before: "GraphState", after: "GraphState") -> str:
     notes: dict[EdgeKey, str] = {}
     lines: list[str] = []
     counted: dict[str, int] = {}
-    edges = sorted({*old, *new}, key=lambda edge: (natural(edge[0]), natural(edge[1])))
+    edges = sorted({*old, *new}, key=natural_edge)
     for edge in edges:
         sign, notes[edge] = _compared(old.get(edge), new.get(edge), was, now)
         if sign:
@@ -74,7 +75,7 @@ def diff_html(diff: "Diff") -> str:
         elif change.key[0] == "component":
             components += [fact[1] for fact in (change.before, change.after) if fact is not UNSET]
     marks, notes = {}, {}
-    edges = sorted(holds, key=lambda edge: (natural(edge[0]), natural(edge[1])))
+    edges = sorted(holds, key=natural_edge)
     for edge in edges:
         signs = {sign for sign, _ in holds[edge]}
         marks[edge] = signs.pop() if len(signs) == 1 else HELD

@@ -6,11 +6,12 @@ Components that were registered say what they are. Of the topics of programs tha
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeAlias
 
 import msgspec
+
+from ezmsg.ledger.projections.natural_order import natural
 
 Address: TypeAlias = str
 
@@ -19,8 +20,6 @@ IN, OUT, BOTH = "in", "out", "both"
 
 _RELAY_UNIT = "_CollectionRelayUnit"
 """The class of the units that ezmsg 3.9 puts into a collection for its relays."""
-
-_DIGITS = re.compile(r"([0-9]{1,18})")
 
 
 class Port(msgspec.Struct):
@@ -45,13 +44,6 @@ class Box(msgspec.Struct):
     parent: int
     name: str
     ports: list[str]
-
-
-@lru_cache(65536)
-def natural(text: str) -> tuple[Any, ...]:
-    """A key that sorts as people count: BANK2 before BANK10. The same for no two texts."""
-    pieces = _DIGITS.split(text)
-    return tuple((0, int(piece), "") if place % 2 else (1, 0, piece) for place, piece in enumerate(pieces)), text
 
 
 class Union:

@@ -1,6 +1,9 @@
 """Names that people give: which of them are numbers, and hints for one that is not there."""
 
 from collections.abc import Iterable
+from typing import Any
+
+from ezmsg.ledger.projections.natural_order import natural
 
 NAMED_MAX = 10
 """Names listed in a hint: enough to recognise the one that was meant."""
@@ -65,7 +68,7 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "
     return f"Did you mean {' or '.join(before + each for each in dict.fromkeys(found))}?" if found else ""
 
 
-def _rank(name: str) -> tuple[bool, int, str]:
+def _rank(name: str) -> tuple[Any, ...]:
     """Names before ids, and 9 before 10."""
     found = number(name)
-    return found is not None, found or 0, name
+    return found is not None, found or 0, natural(name)

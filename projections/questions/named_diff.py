@@ -12,8 +12,10 @@ from typing import Any
 
 from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import Owner
+from ezmsg.ledger.projections.graph.records import ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.answers import Answer
 from ezmsg.ledger.projections.questions.settings.components import same_component
 from ezmsg.ledger.projections.questions.settings.stored_value import same_settings
@@ -65,7 +67,7 @@ def compare(a: GraphState, b: GraphState) -> NamedDiff:
 
 def _changes(group: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Iterable[NamedChange]:
     found = differing(before, after, partial(_alike, group))
-    for change in sorted(found) if group == "edges" else found:
+    for change in sorted(found, key=lambda change: natural_edge(change[0])) if group == "edges" else found:
         yield NamedChange(group, *change)
 
 
@@ -89,18 +91,22 @@ def _named(state: GraphState) -> dict[str, Mapping[Any, Any]]:
             for address, component in registration.components.items()
         },
         "settings": {address: setting.value for address, setting in state.settings.items()},
-        "processes": Counter(f"running {', '.join(each.units) or 'nothing'}" for each in state.processes.values()),
+        "processes": Counter(f"running {_units(each)}" for each in state.processes.values()),
         "endpoints": Counter(_endpoint(state, key) for key in state.endpoints),
     }
 
 
 def _owners(state: GraphState, owners: Iterable[Owner]) -> list[str]:
-    return sorted(PERSISTENT if owner is None else _label(state, owner) for owner in owners)
+    return sorted((PERSISTENT if owner is None else _label(state, owner) for owner in owners), key=natural)
 
 
 def _label(state: GraphState, session: int) -> str:
     label = state.sessions[session].label
     return f'"{label}"' if label else NAMELESS
+
+
+def _units(process: ProcessRecord) -> str:
+    return ", ".join(sorted(process.units, key=natural)) or "nothing"
 
 
 def _edges(state: GraphState, session: int) -> str:

@@ -6,6 +6,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import HistoryDropped
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.natural_order import natural_edge
 from ezmsg.ledger.projections.questions.answers import Doubt, Without
 from ezmsg.ledger.projections.questions.evidence import Evidence
 from ezmsg.ledger.projections.questions.moments.moments import Moment
@@ -29,7 +30,7 @@ def without(evidence: Evidence, session: SessionMark, moment: Moment) -> Without
         label=evidence.name(session.seq),
         moment=moment,
         events=subtraction.taken,
-        gone_edges=sorted(edge for edge, _ in was.ownership.edges() if edge not in edges),
+        gone_edges=sorted((edge for edge, _ in was.ownership.edges() if edge not in edges), key=natural_edge),
         gone_topics=[topic for topic in was.ownership.nodes if topic not in state.ownership.nodes],
         gone_components=[key for key in was.components if key not in state.components],
         gone_settings=[address for address in was.settings if address not in state.settings],

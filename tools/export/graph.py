@@ -8,6 +8,7 @@ import msgspec
 
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner, in_order
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.tools.export.narrowing import Narrowing
 from ezmsg.ledger.tools.output import clean
 from ezmsg.ledger.tools.text import names
@@ -77,7 +78,7 @@ def drawing(state: GraphState, only: Narrowing = EVERYTHING) -> Drawing:
 
     Cost: O(n log n) in topics and edges.
     """
-    held = sorted(state.ownership.edges())
+    held = sorted(state.ownership.edges(), key=lambda item: natural_edge(item[0]))
     wanted = {name: _topic(state, name) for name in state.ownership.nodes}
     if only:
         wanted = {name: topic for name, topic in wanted.items() if only.wants([name, topic.component])}
@@ -86,7 +87,7 @@ def drawing(state: GraphState, only: Narrowing = EVERYTHING) -> Drawing:
             wanted[name] = _topic(state, name)
     topics = list(wanted.values())
     arrows = [_arrow(state, edge, owners) for edge, owners in held]
-    return Drawing(sorted(topics, key=lambda topic: (topic.component, topic.name)), arrows)
+    return Drawing(sorted(topics, key=lambda topic: (natural(topic.component), natural(topic.name))), arrows)
 
 
 def _topic(state: GraphState, name: str) -> Topic:

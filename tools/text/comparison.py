@@ -6,17 +6,20 @@ from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff
 from ezmsg.ledger.projections.questions.settings.components import changed_fields
 from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text import documents, names
 from ezmsg.ledger.tools.text.documents import Document
-from ezmsg.ledger.tools.text.value_text import arrow_text, settings_change, settings_text
+from ezmsg.ledger.tools.text.phrases import EVERYTHING
+from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, arrow_text, settings_change, settings_text
 
 CAME, WENT, CHANGED = "+", "-", "~"
 
@@ -69,18 +72,26 @@ def print_changes(page: Page, changes: Changes, most: int | None, more: str) -> 
 
 
 class NamedComparison(Changes):
-    """The differences by names: two runs of a system, in one ledger or in two. Cost: O(difference)."""
+    """The differences by names: two runs of a system, in one ledger or in two; ``whole``: values and lists uncut.
 
-    def __init__(self, diff: NamedDiff) -> None:
-        super().__init__({group: list(map(_named_change, diff.of(group))) for group in GROUPS})
+    Cost: O(difference).
+    """
+
+    def __init__(self, diff: NamedDiff, whole: bool = False) -> None:
+        super().__init__({group: [_named_change(each, whole) for each in diff.of(group)] for group in GROUPS})
 
 
 class Comparison(Changes):
-    """The differences from state ``a`` to state ``b`` by ids, within one ledger. Cost: O(both states)."""
+    """The differences from state ``a`` to state ``b`` by ids, within one ledger; ``whole``: values and lists uncut.
 
-    def __init__(self, a: GraphState, b: GraphState) -> None:
+    Cost: O(both states).
+    """
+
+    def __init__(self, a: GraphState, b: GraphState, whole: bool = False) -> None:
         self._a = a
         self._b = b
+        self._whole = whole
+        self._most = _most(whole)
         super().__init__(
             {
                 "graph": self._graph(),
@@ -113,7 +124,7 @@ class Comparison(Changes):
         before, after = dict(self._a.ownership.edges()), dict(self._b.ownership.edges())
         return [
             self._edge(edge, old or frozenset(), new or frozenset())
-            for edge, old, new in sorted(differing(before, after, eq))
+            for edge, old, new in sorted(differing(before, after, eq), key=lambda change: natural_edge(change[0]))
         ]
 
     def _edge(self, edge: EdgeKey, old: frozenset[Owner], new: frozenset[Owner]) -> Change:
@@ -163,7 +174,7 @@ class Comparison(Changes):
         if old[0] != new[0]:
             parts.append(f"registered by {names.session(self._b, new[0])}, was by {names.session(self._a, old[0])}")
         fields = [name for name, _, _ in differing(old[1], new[1])]
-        parts += [f"changed: {listed(fields, LISTED_MAX)}"] if fields else []
+        parts += [f"changed: {listed(fields, self._most)}"] if fields else []
         return "; ".join(parts)
 
     def _settings(self) -> list[Change]:
@@ -173,17 +184,17 @@ class Comparison(Changes):
                 "component": address,
                 "before": old and documents.setting_document(self._a, old),
                 "after": new and documents.setting_document(self._b, new),
-                "fields": _field_documents([] if old is None or new is None else settings_change(old.value, new.value)),
+                "fields": _field_documents([] if old is None or new is None else self._fields(old, new)),
             }
             if old is None or new is None:
-                text = settings_text((new or old).value)
+                text = _settings_text((new or old).value, self._whole)
                 changes.append(Change(CAME if old is None else WENT, text and f"{address}  {text}", document))
             else:
                 changes.append(Change(CHANGED, f"{address}  {self._setting(old, new)}", document))
         return changes
 
     def _setting(self, old: SettingRecord, new: SettingRecord) -> str:
-        parts = _fields_text(settings_change(old.value, new.value)) or ["the same values"]
+        parts = _fields_text(self._fields(old, new), self._whole) or ["the same values"]
         if (old.process, old.session) != (new.process, new.session):
             now, was = names.source(self._b, new), names.source(self._a, old)
             if now != was:
@@ -192,18 +203,21 @@ class Comparison(Changes):
             parts.append("with another schema")
         return "; ".join(parts)
 
+    def _fields(self, old: SettingRecord, new: SettingRecord) -> list[FieldChange]:
+        return settings_change(old.value, new.value, whole=self._whole)
+
     def _process(self, key: int, old: Any, new: Any) -> Change:
         record: ProcessRecord = new or old
         state = self._b if new is not None else self._a
         document = documents.process_document(key, record)
         name = names.process_of(state, key, record)
         if old is None or new is None:
-            units = f": {listed(list(record.units), LISTED_MAX)}" if record.units else ""
+            units = f": {listed(sorted(record.units, key=natural), self._most)}" if record.units else ""
             return Change(CAME if old is None else WENT, name + units, document)
-        came = [unit for unit in new.units if unit not in old.units]
-        went = [unit for unit in old.units if unit not in new.units]
-        parts = [f"took on {listed(came, LISTED_MAX)}"] if came else []
-        parts += [f"gave up {listed(went, LISTED_MAX)}"] if went else []
+        came = sorted({*new.units} - {*old.units}, key=natural)
+        went = sorted({*old.units} - {*new.units}, key=natural)
+        parts = [f"took on {listed(came, self._most)}"] if came else []
+        parts += [f"gave up {listed(went, self._most)}"] if went else []
         return Change(CHANGED, f"{name}: {'; '.join(parts) or 'registered'}", {**document, "before": old.units})
 
     def _endpoint(self, key: int, old: Any, new: Any) -> Change:
@@ -249,8 +263,16 @@ def _same_setting(old: SettingRecord | None, new: SettingRecord | None) -> bool:
     return same_fact((old.value, old.session, old.process), (new.value, new.session, new.process))
 
 
-def _fields_text(fields: Iterable[FieldChange]) -> list[str]:
-    return [arrow_text(each) for each in fields]
+def _most(whole: bool) -> int:
+    return EVERYTHING if whole else LISTED_MAX
+
+
+def _settings_text(value: SettingsValue, whole: bool) -> str:
+    return settings_text(value, None if whole else ITEMS_MAX, whole=whole)
+
+
+def _fields_text(fields: Iterable[FieldChange], whole: bool) -> list[str]:
+    return [arrow_text(each, whole=whole) for each in fields]
 
 
 def _field_documents(fields: Iterable[FieldChange]) -> list[Document]:
@@ -265,15 +287,15 @@ def _field_documents(fields: Iterable[FieldChange]) -> list[Document]:
 _SINGULAR = {"sessions": "session ", "processes": "process ", "endpoints": ""}
 
 
-def _named_change(change: NamedChange) -> Change:
+def _named_change(change: NamedChange, whole: bool) -> Change:
     sign = CAME if change.before is None else WENT if change.after is None else CHANGED
     match change.group:
         case "edges":
             return _named_edge(change, sign)
         case "components":
-            return _named_component(change, sign)
+            return _named_component(change, sign, whole)
         case "settings":
-            return _named_setting(change, sign)
+            return _named_setting(change, sign, whole)
         case _:
             return _counted(change, sign)
 
@@ -288,22 +310,22 @@ def _named_edge(change: NamedChange, sign: str) -> Change:
     return Change(sign, f"{names.edge(change.name)}  {words}", document)
 
 
-def _named_component(change: NamedChange, sign: str) -> Change:
+def _named_component(change: NamedChange, sign: str, whole: bool) -> Change:
     old, new = change.before, change.after
     text = str(change.name)
     if sign == CHANGED:
-        text += f"  changed: {listed(changed_fields(old, new), LISTED_MAX)}"
+        text += f"  changed: {listed(changed_fields(old, new), _most(whole))}"
     return Change(sign, text, {"component": change.name, "before": old, "after": new})
 
 
-def _named_setting(change: NamedChange, sign: str) -> Change:
+def _named_setting(change: NamedChange, sign: str, whole: bool) -> Change:
     old, new = change.before, change.after
     fields: list[FieldChange] = []
     if sign == CHANGED:
-        fields = settings_change(old, new, noise=True)
-        text = "; ".join(_fields_text(fields)) or "the same fields, but not the same class"
+        fields = settings_change(old, new, noise=True, whole=whole)
+        text = "; ".join(_fields_text(fields, whole)) or "the same fields, but not the same class"
     else:
-        text = settings_text(new or old)
+        text = _settings_text(new or old, whole)
     document = {
         "component": change.name,
         "before": old and documents.value_document(old),

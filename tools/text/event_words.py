@@ -15,6 +15,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, Registration
 from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.natural_order import natural
 from ezmsg.ledger.projections.questions.answers import Cause
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, wish
@@ -202,7 +203,7 @@ def _process_registered(known: Names, event: ev.ProcessRegistered, most: int) ->
     who = names.process_of(known, event.process, ProcessRecord("", None, event.pid, event.host, (), 0))
     if not event.units:
         return f"{who} runs no unit"
-    return f"{who} runs {count(len(event.units), 'unit')}: {listed(list(event.units), most)}"
+    return f"{who} runs {count(len(event.units), 'unit')}: {listed(sorted(event.units, key=natural), most)}"
 
 
 def _process_ownership_changed(known: Names, event: ev.ProcessOwnershipChanged, most: int) -> str:

@@ -8,6 +8,7 @@ from msgspec import UNSET
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import RequestRecord, SettingRecord, initial_settings
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.paths.relays import has_bridges
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE, answered
@@ -37,7 +38,7 @@ def _process_ownership_changed(state: GraphState, event: ev.ProcessOwnershipChan
 
 def _process_closed(state: GraphState, event: ev.ProcessClosed, most: int) -> Told:
     record = state.processes[event.process]
-    units = f"; it ran {listed(list(record.units), most)}" if record.units else ""
+    units = f"; it ran {listed(sorted(record.units, key=natural), most)}" if record.units else ""
     back = _fallbacks(state, event.process)
     falls = f"; settings fall back: {listed(back, most, '; ')}" if back else ""
     return Told(f"{deed(state, event)}{units}{falls}", end_tone(event.reason), (), record.units)

@@ -13,6 +13,7 @@ from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.clock_readings import Jump
+from ezmsg.ledger.projections.natural_order import natural_edge
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names, process_sentences
@@ -87,7 +88,7 @@ def _server_lost(state: GraphState, event: ev.ServerLost, most: int) -> Told:
     seen = ""
     if event.last_seen is not None and event.last_seen <= event.time:  # else a clock was set back
         seen = f", last seen {span_text(event.time - event.last_seen)} before{then}"
-    gone = sorted(edge for edge, owners in state.ownership.edges() if None not in owners)
+    gone = sorted((edge for edge, owners in state.ownership.edges() if None not in owners), key=natural_edge)
     ended = ", ".join(
         count(len(table), one, many)
         for table, one, many in (

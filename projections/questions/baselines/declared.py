@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural
 from ezmsg.ledger.projections.questions.answers import Answer
 from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts
 from ezmsg.ledger.projections.questions.value_comparison import alike_forms
@@ -50,12 +51,12 @@ def departures(document: dict[str, Any], state: GraphState) -> list[Departure]:
     }
     declared = {address: each for root, top in roots.items() for address, each in _walk(top, top["path"], root)}
     found = list(_never(tops, roots, declared, registered))
-    for address in sorted(registered):
+    for address in sorted(registered, key=natural):
         if roots and address not in declared and "__relay" not in address:
             found.append(Departure(UNDECLARED, address))
         if tag_of(registered[address]) == "UnitMetadata" and address not in state.units:
             found.append(Departure(NOWHERE, address))
-    for address in sorted(declared.keys() & state.settings.keys()):
+    for address in sorted(declared.keys() & state.settings.keys(), key=natural):
         found += _settings(address, declared[address], state)
     return found
 
@@ -75,11 +76,11 @@ def _walk(component: dict[str, Any], path: str, root: str) -> Iterator[tuple[str
 def _never(
     tops: dict[str, Any], roots: dict[str, Any], declared: dict[str, Any], registered: dict[str, Any]
 ) -> Iterator[Departure]:
-    for address in sorted(declared.keys() - registered.keys()):
+    for address in sorted(declared.keys() - registered.keys(), key=natural):
         yield Departure(NEVER, address)
     if not roots:  # none of them is the root of anything: those that no other one contains were to be
         inner = {_class(each["component_type"]) for top in tops.values() for _, each in list(_walk(top, "", ""))[1:]}
-        for name in sorted(tops.keys() - inner):
+        for name in sorted(tops.keys() - inner, key=natural):
             yield Departure(NEVER, tops[name]["path"])
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import UnknownSubject
 from ezmsg.ledger.projections.lifetimes.columns import Fact, Hold
+from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.answers import Answer, Cause
 from ezmsg.ledger.projections.questions.baselines.baseline import Baseline, baseline_of
 from ezmsg.ledger.projections.questions.baselines.plain_form import same_plain
@@ -103,7 +104,7 @@ def _change(expected: Form, found: Form) -> str:
 
 def _edges(expected: Baseline, found: Baseline) -> Iterator[Difference]:
     old, new = _pairs(expected), _pairs(found)
-    for edge in sorted({*old, *new}):
+    for edge in sorted({*old, *new}, key=natural_edge):
         before, after = old.get(edge), new.get(edge)
         if before != after:
             name = " -> ".join(edge)
@@ -116,7 +117,7 @@ def _pairs(baseline: Baseline) -> dict[tuple[str, str], list[str]]:
 
 def _entries(group: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Difference]:
     """Differences of entries that are maps: of one that both have, each field that differs."""
-    for name in sorted({*old, *new}):
+    for name in sorted({*old, *new}, key=natural):
         if name not in old or name not in new:
             yield Difference(group, name, "", MISSING if name in old else EXTRA, old.get(name), new.get(name), [name])
             continue
@@ -150,7 +151,7 @@ def _settings(expected: Baseline, found: Baseline) -> Iterator[Difference]:
 def _processes(expected: Baseline, found: Baseline) -> Iterator[Difference]:
     """Units that run in no process, those that should not, and those that went from one process to another."""
     old, new = (Counter(unit for units in each.processes for unit in units) for each in (expected, found))
-    for unit in sorted(old.keys() ^ new.keys()):
+    for unit in sorted(old.keys() ^ new.keys(), key=natural):
         change = MISSING if unit in old else EXTRA
         yield Difference("processes", unit, "", change, unit in old or None, unit in new or None, [unit])
     common = old.keys() & new.keys()
@@ -161,7 +162,7 @@ def _processes(expected: Baseline, found: Baseline) -> Iterator[Difference]:
 
 
 def _beside(unit: str, processes: list[set[str]]) -> list[str]:
-    return sorted({other for units in processes if unit in units for other in units} - {unit})
+    return sorted({other for units in processes if unit in units for other in units} - {unit}, key=natural)
 
 
 def _moved(were: list[set[str]], are: list[set[str]]) -> list[str]:
@@ -176,7 +177,7 @@ def _moved(were: list[set[str]], are: list[set[str]]) -> list[str]:
         if place not in stands and units not in stands.values():
             stands[place] = units
     stayed = {unit for place, units in stands.items() for unit in were[place].intersection(units)}
-    return sorted({unit for units in are for unit in units} - stayed)
+    return sorted({unit for units in are for unit in units} - stayed, key=natural)
 
 
 def _loops(expected: Baseline, found: Baseline) -> Iterator[Difference]:

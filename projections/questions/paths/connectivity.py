@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.lifetimes.columns import Fact
 from ezmsg.ledger.projections.lifetimes.spans import OPEN, Spans, contains, union
+from ezmsg.ledger.projections.natural_order import natural
 from ezmsg.ledger.projections.questions.answers import Cause, Explanation, Path, Step, Upstream, Way
 from ezmsg.ledger.projections.questions.evidence import Evidence, total
 from ezmsg.ledger.projections.questions.moments.moments import Moment
@@ -33,7 +34,7 @@ def path(evidence: Evidence, a: str, b: str, moment: Moment, through_units: bool
         b=b,
         moment=moment,
         through_units=through_units,
-        steps=[Step(*edge, sorted(map(evidence.name, owners.get(edge, ())))) for edge in way],
+        steps=[Step(*edge, sorted(map(evidence.name, owners.get(edge, ())), key=natural)) for edge in way],
         spans=[Way(**asdict(span), topics=_topics(each.way)) for span, each in zip(spans, found, strict=True)],
         broken=sum(span.died is not None for span in spans),
         ns=total(spans),
@@ -128,7 +129,11 @@ def _upstream(
     ever = ways.upstream(topic)
     known = ever & publishers.keys() or ever & ways.sources()
     stretches = {topic: Stretch(0, OPEN, []), **ways.last_into(topic, known, seq)}
-    order = sorted(known & stretches.keys(), key=lambda name: (stretches[name].died <= seq, not live.get(name), name))
+
+    def rank(name: str) -> tuple[Any, ...]:
+        return stretches[name].died <= seq, not live.get(name), natural(name)
+
+    order = sorted(known & stretches.keys(), key=rank)
     out = []
     for name in order[:UPSTREAM_MAX]:
         born, died, _ = stretches[name]

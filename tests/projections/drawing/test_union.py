@@ -2,7 +2,8 @@
 
 import pytest
 
-from ezmsg.ledger.projections.drawing.union import BOTH, IN, OUT, Union, natural
+from ezmsg.ledger.projections.drawing.union import BOTH, IN, OUT, Union
+from ezmsg.ledger.projections.natural_order import natural
 
 from .graphs import collection, unit
 

@@ -26,7 +26,7 @@ from ezmsg.ledger.tools.text.phrases import how_text
 @flag("--by-name", help="Compare names, not ids: for two runs of the same system.")
 @option("--declared", metavar="FILE", type=FILE, help="Compare what this program declares, with what came up.")
 @flag("--run", help="With --declared: also a program that begins something when it is imported.")
-@flag("--full", help="Every line of every group, and all nanoseconds.")
+@flag("--full", help="Every line of every group, values and lists uncut, and all nanoseconds.")
 @options.json
 def diff(
     words: Sequence[str],
@@ -72,9 +72,9 @@ def diff(
         second = there if other is not None else None
         comparison: Changes
         if by_name or other is not None:
-            comparison = NamedComparison(timeline.compare(a, b, second))
+            comparison = NamedComparison(timeline.compare(a, b, second), full)
         else:
-            comparison = Comparison(before, after)
+            comparison = Comparison(before, after, full)
         if json:
             page.document(_document(timeline, second, a, b, comparison))
         else:

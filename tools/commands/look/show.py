@@ -7,6 +7,7 @@ from pathlib import Path
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner, in_order
 from ezmsg.ledger.projections.graph.records import SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.moments.last_built import last_built
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import length_text, time_text
@@ -133,7 +134,7 @@ class Picture:
 
     def _edges(self) -> None:
         state = self._state
-        edges = dict(sorted(state.ownership.edges()))
+        edges = dict(sorted(state.ownership.edges(), key=lambda item: natural_edge(item[0])))
         sole = set(edges.values())
         title = f"{count(len(edges), 'edge')}, {count(len(state.ownership.nodes), 'topic')}"
         if len(sole) == 1:
@@ -149,7 +150,7 @@ class Picture:
         rows = []
         width = max((len(_leaf(edge[0])) + len(edge[1]) for edge in edges), default=0)
         before = None
-        for from_topic, to_topic in sorted(edges, key=lambda edge: (_component(edge[0]), edge)):
+        for from_topic, to_topic in sorted(edges, key=lambda edge: natural(_component(edge[0]))):
             component = _component(from_topic)
             if component != before:
                 rows.append(component)

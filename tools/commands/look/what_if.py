@@ -24,7 +24,7 @@ _USAGE = "ezmsg-ledger what-if [LEDGER] SESSION, such as: ezmsg-ledger what-if r
 
 @options.words("[LEDGER] SESSION", "The ledger, and a session of it.")
 @options.at("The moment to compare at; by default when it last held most.", default=None)
-@flag("--full", help="Every line of every group, and all nanoseconds.")
+@flag("--full", help="Every line of every group, values and lists uncut, and all nanoseconds.")
 @options.json
 def what_if(words: Sequence[str], at: str | None, full: bool, json: bool) -> None:
     """Takes all that one session did out of the history, and shows what would be otherwise: edges that nobody else
@@ -41,7 +41,7 @@ def what_if(words: Sequence[str], at: str | None, full: bool, json: bool) -> Non
         if json:
             page.document(what_if_document(timeline, asked[0], at))
         else:
-            answer, comparison = _without(timeline, asked[0], at)
+            answer, comparison = _without(timeline, asked[0], at, full)
             _print(page, timeline, answer, comparison, "" if at is not None else " (when it last held most)", full)
 
 
@@ -52,11 +52,11 @@ def what_if_document(timeline: Timeline, name: str, at: str | None = None) -> Do
     return {**answer_document(timeline, answer), "differences": differences}
 
 
-def _without(timeline: Timeline, name: str, at: str | None) -> tuple[Without, Comparison]:
+def _without(timeline: Timeline, name: str, at: str | None, whole: bool = False) -> tuple[Without, Comparison]:
     session = find_session(timeline, name).seq
     moment = asked_moment(timeline, at if at is not None else str(fullest(timeline, session)))
     answer = timeline.without(session, moment)
-    return answer, Comparison(timeline.at(moment), answer.state)
+    return answer, Comparison(timeline.at(moment), answer.state, whole)
 
 
 def fullest(timeline: Timeline, session: int) -> int:

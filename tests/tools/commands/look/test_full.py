@@ -137,6 +137,43 @@ def test_every_element_that_changed_is_named(run: Run, path: Path, command: str)
     assert "n" * 61 not in short
 
 
+@pytest.mark.parametrize("by_name", [[], ["--by-name"]])
+@pytest.mark.parametrize("way", [("4", "end"), ("end", "4")])
+def test_a_comparison_leaves_nothing_out(run: Run, path: Path, way: tuple[str, str], by_name: list[str]) -> None:
+    short, full = (run("diff", path, *way, *by_name, *more).out for more in ([], ["--full"]))
+    late = way[1] == "end"
+    last = "[1999] 999.5 -> 999.75" if late else "[1999] 999.75 -> 999.5"
+    assert last in full
+    assert last not in short
+    assert "5 of 2,000 elements differ: " in short
+    assert (f'note "calm" -> "{"n" * 200}"' if late else f'note "{"n" * 200}" -> "calm"') in full
+    assert "n" * 61 not in short
+
+
+@pytest.mark.parametrize("by_name", [[], ["--by-name"]])
+def test_settings_that_come_are_told_whole(run: Run, path: Path, by_name: list[str]) -> None:
+    short, full = (run("diff", path, "start", "4", *by_name, *more).out for more in ([], ["--full"]))
+    assert f"levels=[{', '.join(map(str, range(40)))}]" in full
+    assert "38, 39" not in short
+    assert "float64 array of 2,000: 0.0, 0.5, " in short
+    assert ", 999.0, 999.5" in full
+
+
+def test_what_if_tells_settings_whole(run: Run, path: Path) -> None:
+    short, full = (run("what-if", path, "S", "--at", "4", *more).out for more in ([], ["--full"]))
+    assert f"levels=[{', '.join(map(str, range(40)))}]" in full
+    assert "38, 39" not in short
+
+
+@pytest.mark.parametrize("by_name", [[], ["--by-name"]])
+def test_units_of_a_process_are_all_named(run: Run, tmp_path: Path, by_name: list[str]) -> None:
+    units = [f"S/U{number}" for number in range(20)]
+    with Ledger.open(tmp_path / "x.ledger", durability="none") as ledger:
+        live = LiveGraph(ledger)
+        live.register_process(live.open_process(), 7, "h", units)
+    assert ", ".join(units) in run("diff", tmp_path / "x.ledger", "start", "end", "--full", *by_name).out
+
+
 def test_notes_of_the_document_are_whole_too(run: Run, path: Path) -> None:
     for extra, whole in (([], False), (["--full"], True)):
         document = json.loads(run("settings", path, "S/U", "--json", *extra).out)
