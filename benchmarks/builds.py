@@ -91,7 +91,7 @@ def this() -> Build:
 
 
 def of(revision: str) -> Build:
-    """A commit of the checkout's history. Raises ValueError when there is none of that name."""
+    """A commit of the checkout's history. Raises ValueError when there is none of that name, or no git."""
     try:
         commit = _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except subprocess.CalledProcessError as error:
@@ -105,7 +105,10 @@ def of(revision: str) -> Build:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    try:
+        return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    except FileNotFoundError as error:
+        raise ValueError("git is not installed, and it knows the earlier builds: apt-get install git") from error
 
 
 def _made(name: str, key: str, fill: Callable[[Path], None]) -> Build:

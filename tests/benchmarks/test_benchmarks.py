@@ -37,7 +37,8 @@ def table(page: str, title: str) -> list[list[str]]:
 def test_a_build_of_no_commit_is_refused() -> None:
     told = run("--against", "no-such-commit", "--quick")
     assert told.returncode == 2
-    assert "no-such-commit names no commit of this checkout" in told.stderr
+    why = "no-such-commit names no commit of this checkout" if shutil.which("git") else "git is not installed"
+    assert why in told.stderr
     assert run("--against", "HEAD", "--only", "dag").returncode == 2
 
 
