@@ -97,7 +97,7 @@ def _learned(ledger: LedgerReader, before: GraphState, settings: Sequence[str], 
     for event in ledger.entries(before.seq, last):
         redaction.learn(event)
     if unused := redaction.names.unused:
-        problem = f"{unused[0]} is the name of no setting in {ledger.location}"
+        problem = f"there is no setting {unused[0]} in {ledger.location}"
         raise UnknownSubject(problem, hint=near(unused[0], redaction.known, "settings"))
     redaction.ready()
     return redaction

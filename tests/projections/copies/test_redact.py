@@ -386,7 +386,7 @@ def test_a_word_of_the_format_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["RIG/SUBJECT.sub", "RIG/SUBJET.subject", "*.age", "rig/subject.subject"])
 def test_a_name_of_no_setting(path: Path, name: str) -> None:
-    with pytest.raises(UnknownSubject, match=re.escape(f"{name} is the name of no setting")):
+    with pytest.raises(UnknownSubject, match=re.escape(f"there is no setting {name} in ")):
         redacted(path, name)
     assert not path.with_name("public.ledger").exists()
 

@@ -134,7 +134,7 @@ def test_the_other_commands_on_it(run: Run, public: Path) -> None:
     [
         (["-o", "x"], "--setting is missing"),
         (["-s", "*.subject"], "--output is missing"),
-        (["-o", "x", "-s", "RIG/SUBJECT.subjet"], "RIG/SUBJECT.subjet is the name of no setting in "),
+        (["-o", "x", "-s", "RIG/SUBJECT.subjet"], "there is no setting RIG/SUBJECT.subjet in "),
         (["--check", "x", "-o", "y"], "--check makes no ledger"),
     ],
 )
