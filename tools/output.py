@@ -271,9 +271,9 @@ def places_to_break(text: str, columns: int, indent: int) -> list[int]:
 
 _WORD = re.compile(r"[^ ]+ *")
 _TOGETHER = re.compile(
-    r"(?:(?:\(?pid|process|session|seq|seqs|->|[-+~]) |\d[\d.,]* (?=(?:ms|s|min|h|d|B|kB|MB|GB|TB)\b))*[^ ]+ *"
+    r"(?:(?:\(?pid|process|session|seq|seqs|->|[-+~]|[^ ]+ =) |\d[\d.,]* (?=(?:ms|s|min|h|d|B|kB|MB|GB|TB)\b))*[^ ]+ *"
 )
-"""Words that a line is not broken between: a number and its unit, ``(pid 4711)``, ``-> A/IN``."""
+"""Words that a line is not broken between: a number and its unit, ``(pid 4711)``, ``-> A/IN``, ``gain = 2.0``."""
 
 
 def _words(text: str, most: int) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_one_long_cell_does_not_move_the_others() -> None:
     assert lines == ["A  gain=1.0  since 1", f"B  {'x' * (CELL_MAX + 1)}  since 2"]
 
 
-WORDS = st.sampled_from(["a", "脳波", "process", "16", "(pid", "4711)", "->", "1.77", "s", "ms,", "", 30 * "x"])
+WORDS = st.sampled_from(["a", "=", "脳波", "process", "16", "(pid", "4711)", "->", "1.77", "s", "ms,", "", 30 * "x"])
 
 
 @given(
@@ -83,7 +83,9 @@ def test_a_line_that_is_broken_fits_and_loses_nothing(text: str, columns: int, i
     assert all(piece.strip(" ") for piece in pieces[:-1])
 
 
-@pytest.mark.parametrize("kept", ["1.77 s", "16 ms,", "(pid 4711)", "process 16", "-> RIG/AMP/IN", "seqs 3"])
+@pytest.mark.parametrize(
+    "kept", ["1.77 s", "16 ms,", "(pid 4711)", "process 16", "-> RIG/AMP/IN", "seqs 3", "gain = 2.0"]
+)
 def test_a_line_is_not_broken_within_what_belongs_together(kept: str) -> None:
     for before in range(30):
         text = f"{'x' * before} {kept} and more words"
