@@ -37,7 +37,8 @@ Unmodified ezmsg clients against a server in a process of its own; ours records 
 
 *Growth*: one session connects edge after edge; the time of one connect among the first and among the last. *Sessions at
 once*: each connects a chain of its own and clears it; then the same while subscribers listen at the ends of the chains,
-each of which applies every change above it before the connect returns. *Snapshot*: what `snapshot()` takes a client,
+each of which applies every change above it before the connect returns. *Bytes*: what the ledger grows by for each edge;
+what comes in one turn of the server's loop shares a commit line. *Snapshot*: what `snapshot()` takes a client,
 its own unpickling included: the first of a server that has just got all that is in it (once), and one after an edge has
 changed (the median of several). *Settings*: a process reports a value and waits for the answer, as a unit does before
 it sees a settings message. *Idle connections*: what the server's memory grows by for each.
@@ -78,6 +79,7 @@ class Server(NamedTuple):
 
     address: Address
     pid: int
+    ledger: Path | None = None
 
 
 def run(setting: Setting) -> Section:
@@ -87,6 +89,7 @@ def run(setting: Setting) -> Section:
     _growth(setting, size, section)
     _sessions(setting, size, section, 0)
     _sessions(setting, size, section, size.subscribers)
+    _bytes(setting, size, section)
     _snapshots(setting, size, section)
     _settings(setting, size, section)
     _idle(setting, size, section)
@@ -102,7 +105,7 @@ def servers(folder: Path) -> Iterator[Mapping[str, Server]]:
         peer = running.enter_context(Peer(STOCK))
         assert recorder.pid is not None
         yield {
-            OURS: Server(Address.from_string(recorder.address), recorder.pid),
+            OURS: Server(Address.from_string(recorder.address), recorder.pid, Path(name, "server.ledger")),
             OTHER: Server(Address.from_string(peer.address), peer.pid),
         }
 
@@ -176,6 +179,34 @@ def _sessions(setting: Setting, size: Size, section: Section, subscribers: int) 
     live = f", {subscribers} subscribers" if subscribers else ""
     case = f"{size.sessions} sessions at once, {size.edges} connects and a clear each{live}"
     _compare(case, setting, section, start, 3, once=True)
+
+
+def _bytes(setting: Setting, size: Size, section: Section) -> None:
+    """What an edge event takes in the file when many clients wire up at once, and when one does."""
+
+    async def wire(server: Server, sessions: int) -> float:
+        assert server.ledger is not None
+        async with AsyncExitStack() as stack:
+            contexts = [
+                await stack.enter_async_context(GraphContext(server.address, auto_start=False)) for _ in range(sessions)
+            ]
+
+            async def connect(number: int, context: GraphContext) -> None:
+                for place in range(size.edges):
+                    await context.connect(f"S{number}/{place}", f"S{number}/{place + 1}")
+
+            before = server.ledger.stat().st_size
+            await asyncio.gather(*(connect(number, context) for number, context in enumerate(contexts)))
+            return (server.ledger.stat().st_size - before) / (sessions * size.edges)
+
+    for sessions in (1, size.sessions):
+        case = f"bytes per edge event, {sessions} {'sessions' if sessions > 1 else 'session'} at once"
+        say(case)
+        with servers(setting.folder) as running:
+            found = [asyncio.run(wire(running[OURS], sessions)) for _ in range(setting.rounds)]
+        section.rows.append((case, OURS, Spread.of(found).written(count), count(max(found)), ""))
+        if sessions > 1:
+            section.aims.append(Aim(f"{case}: beside 200", ratios(found, [200.0]), 1, True))
 
 
 # --- snapshots and settings ------------------------------------------------------------------------------------------

@@ -332,10 +332,11 @@ class Ledger(LedgerReader):
 
     @abstractmethod
     def append_late(self, events: list[Event]) -> None:
-        """Add events that were given their seqs and time while nothing could be written, as one commit, unchanged.
+        """Add events that were given their seqs and times before, as one commit, unchanged.
 
-        Their seqs follow the head (a ``Gap`` with losses stands at ``last + 1``). Raises as ``append`` does, and
-        InvalidEvent when they do not follow.
+        Such are those that came while nothing could be written, and those of several clients that share a commit. Their
+        seqs follow the head (a ``Gap`` with losses stands at ``last + 1``). Raises as ``append`` does, and InvalidEvent
+        when they do not follow.
         """
 
     @property

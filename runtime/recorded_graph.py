@@ -60,6 +60,8 @@ class RecordedGraph:
         seen, untold = ledger.previous_writer_seen, not ledger.previous_writer_told
         told = {event.server for event in owed if isinstance(event, ev.ServerStopped)}
         self.run = 0
+        self.holding = False
+        """Whether what is decided now is written by the next ``settle``, in one commit with all that is held then."""
         self.clocks = ClockWatch(ledger.clock)
         self._segment = ledger.began
         read = self.clocks.readings("start", identity=True)
@@ -91,13 +93,24 @@ class RecordedGraph:
         return self._store(list(events), time)
 
     def _store(self, events: list[ev.Event], time: int) -> list[Any]:
-        stored = self.spool.append(events, time)
+        stored = self.spool.append(events, time, hold=self.holding)
         self.state.apply_batch(stored)
+        if not self.spool.held:
+            self._tell()
+        return stored
+
+    def settle(self) -> None:
+        """Write what is held, and report it to the feeds. Nothing may be told to anybody of it before."""
+        if self.spool.held or self._watch:
+            self.spool.settle()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Leave word of what is not written, and report what is decided to the feeds."""
         if self.spool.trouble is not None:
             self._leave_word()
         if self._watch:
             self._report()
-        return stored
 
     def _leave_word(self, **ended: Any) -> None:
         """Let the lock file tell what would be lost if the process ended now."""
@@ -161,6 +174,7 @@ class RecordedGraph:
         The clocks are read, and that is recorded, when wall time was set, the machine slept, or it is quiet: see
         ``ClockWatch``.
         """
+        self.settle()
         self.spool.look()
         self._look_at_clocks()
         if not self.spool.resume(at_once=at_once):

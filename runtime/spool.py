@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent
@@ -66,6 +67,7 @@ class Spool:
         self._wait = wait
         self._keep_going = keep_going
         self._keeps = keep_going and ledger.durability != "none"
+        self._held: list[ev.Event] = []  # numbered and checked, to be written as one commit
         self._kept: deque[_Batch] = deque()  # not known to be durable, oldest first
         self._bytes = 0
         self._since = 0
@@ -125,11 +127,24 @@ class Spool:
             self._noted = unwritten
             self.noted = True
 
-    def append(self, events: list[ev.Event], time: int | None = None) -> list[ev.Event]:
+    @property
+    def held(self) -> int:
+        """Events that are numbered and checked, and written by the next ``settle``."""
+        return len(self._held)
+
+    def append(self, events: list[ev.Event], time: int | None = None, *, hold: bool = False) -> list[ev.Event]:
         """Stamped copies of ``events``, stored or waiting. Raises InvalidEvent; WriteFailed unless it keeps going.
 
-        ``time``: see ``Ledger.append``.
+        ``time``: see ``Ledger.append``. With ``hold`` they are written by the next ``settle``, in one commit with all
+        that is held by then: nobody may be told of them before that. Without, what is held is written first.
         """
+        if hold and self._keep_going and self._error is None:
+            stored = stamp(events, self.head, self.ledger.clock.real() if time is None else time)
+            encode_stamped(stored)  # checked here, where whoever sent it can be told
+            self.head = stored[-1].seq
+            self._held += stored
+            return stored
+        self.settle()
         if self._error is None:
             try:
                 stored = self.ledger.append(events, wait=self._wait, time=time)
@@ -145,11 +160,34 @@ class Spool:
         stored = stamp(events, self.head, self.ledger.clock.real() if time is None else time)
         size = len(encode_stamped(stored))  # checked as a stored one is: one that cannot be stored would block the rest
         self.head = stored[-1].seq
+        self._queue(stored, size)
+        return stored
+
+    def settle(self) -> None:
+        """Write what is held, as one commit; where that fails it waits, as all that cannot be written. Cost: a write.
+
+        Nothing of it was told to anybody yet, so it is there as a whole after a crash, or not at all.
+        """
+        if not self._held:
+            return
+        held = self._held
+        try:
+            self.ledger.append_late(held)
+        except WriteFailed as error:
+            self._held = []
+            self.give_up(error)
+            self._queue(held, len(codec.encode(held)))
+        else:
+            self._held = []
+            if self._keeps:
+                self._keep(held)
+
+    def _queue(self, stored: list[ev.Event], size: int) -> None:
+        """Keep what could not be written; ``size``: bytes of its lines."""
         self._kept.append(_Batch(stored, size, self._mono()))
         self._bytes += size
         if self._bytes > QUEUE_MAX:
             self._drop()
-        return stored
 
     def lag(self) -> int | None:
         """For how long (ns) the oldest event that is not known to be on the disk has waited for it.
@@ -167,6 +205,7 @@ class Spool:
 
         Raises LedgerError for events in a ledger that cannot be read, or opened anew, at the moment: see ``resume``.
         """
+        self.settle()
         if not (self._kept and self._kept[0].events[0].seq <= after + 1):
             for batch in self.ledger.read(after):
                 after = batch[-1].seq

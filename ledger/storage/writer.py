@@ -88,9 +88,13 @@ class Writer:
             raise self._forked()
         with self.lock:
             self._check(None)
-            if events:
-                self._commit(encode_late(events, self.place.seq), events[-1].seq, len(events))
-                self._tell(wake=self.durability != "none")
+            if not events:
+                return
+            end = self._commit(encode_late(events, self.place.seq), events[-1].seq, len(events)).offset
+            inline = self.flusher.full
+            self._tell(wake=not inline and self.durability != "none")
+        if inline:
+            self.flusher.sync(end)
 
     def probe(self, size: int) -> None:
         """Write ``size`` bytes after the end, and take them back. Raises WriteFailed."""

@@ -19,6 +19,7 @@ from ezmsg.ledger.runtime.server.health.disk_room import DiskRoom
 from ezmsg.ledger.runtime.server.health.pulse import Pulse, Stream
 from ezmsg.ledger.runtime.server.publisher_notices import PublisherNotices
 from ezmsg.ledger.runtime.server.routed_requests import Requests
+from ezmsg.ledger.runtime.server.shared_commits import SharedCommits
 from ezmsg.ledger.runtime.server.shared_memory import Leases
 from ezmsg.ledger.runtime.server.snapshots import Snapshots
 from ezmsg.ledger.runtime.server.traces import Traces
@@ -60,6 +61,7 @@ class Hub:
         self.version = version
         self.stop = stop
         self.notices = PublisherNotices(live)
+        self.commits = SharedCommits(live)
         self.admission = admission
         self.remote_shutdown = remote_shutdown
         self.connections: set[Connection] = set()
@@ -104,7 +106,8 @@ class Hub:
         return self.live.degraded is not None or self.live.ledger.durable_seq >= self.live.state.seq
 
     async def durable(self) -> None:
-        """Return when all that was decided so far is durable."""
+        """Return when all that was decided so far is written, and durable."""
+        self.live.settle()
         if not self.is_durable:
             await self._durable_waiters.until(self.live.state.seq)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from ezmsg.core.graphcontext import GraphContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
@@ -24,6 +26,7 @@ from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import feed_history as history_module
 from ezmsg.ledger.runtime.server.feed_history import History
 from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.tools.commands.record.status import lines as status_lines
 
 from .conftest import fill
@@ -694,3 +697,73 @@ def test_status_answers_while_nothing_can_be_opened(tmp_path: Path, segmented: b
         server.stop()
         assert server.ledger is not None
         server.ledger.close()
+
+
+@given(
+    story=st.lists(st.sampled_from(["hold", "hold", "connect", "settle", "read", "fill", "free", "tend"]), max_size=40),
+    durability=st.sampled_from(["interval", "commit", "none"]),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_commits_that_are_shared_on_a_disk_that_fills_up(
+    tmp_path_factory: pytest.TempPathFactory, story: list[str], durability: Durability
+) -> None:
+    """What is held is written in its order, at once or late; nothing is lost, and all that was lived can be read."""
+    disk = FullDisk()
+    path = tmp_path_factory.mktemp("shared") / "x.ledger"
+    ledger = Ledger.open(path, durability=durability, disk=disk)
+    live = LiveGraph(ledger, served=True)
+    for number, step in enumerate(story):
+        match step:
+            case "hold" | "connect":
+                live.holding = step == "hold"
+                live.connect("A", f"B{number}")
+                live.holding = False
+                assert (live.spool.held > 0) == (step == "hold" and live.degraded is None)
+            case "settle":
+                live.settle()
+                assert live.spool.held == 0
+            case "read":
+                seqs = [event.seq for batch in live.spool.read() for event in batch]
+                assert seqs == list(range(1, live.state.seq + 1))
+            case "fill" | "free":
+                disk.full = step == "fill"
+            case "tend":
+                live.tend(at_once=True)
+        live.check()
+    disk.full = False
+    live.tend(at_once=True)
+    assert live.degraded is None
+    live.close()
+    live.ledger.close()
+    with Ledger.open(path, "r") as reader:
+        assert reader.verify().sound
+        assert fold(reader.read(), GraphState()).digest() == live.state.digest()
+        assert all(gap.lost == 0 for gap in gaps(list(reader.entries())))
+
+
+def test_clients_that_share_commits_go_on_while_the_disk_is_full(small_disk: Path) -> None:
+    server = GraphServer(small_disk / "run.ledger")
+    server.start(("127.0.0.1", 0))
+    live = server.live
+    assert live is not None
+
+    async def wire(number: int) -> None:
+        async with GraphContext(server.address, auto_start=False) as context:
+            for place in range(20):
+                await context.connect(f"S{number}/{place}", f"S{number}/{place + 1}")
+                if (number, place) == (0, 10):
+                    fill(small_disk / "ballast")
+
+    async def story() -> None:
+        await asyncio.wait_for(asyncio.gather(*map(wire, range(20))), PATIENCE_S)
+        assert live.degraded is not None
+        (small_disk / "ballast").unlink()
+        await until(lambda: live.degraded is None, "it records again")
+
+    asyncio.run(story())
+    _, events = end(server)
+    [gap] = gaps(events)
+    assert gap.lost == 0
+    assert gap.late > 0
+    edges = [(event.from_topic, event.to_topic) for event in events if isinstance(event, ev.EdgeConnected)]
+    assert sorted(edges) == sorted((f"S{one}/{at}", f"S{one}/{at + 1}") for one in range(20) for at in range(20))

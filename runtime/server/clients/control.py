@@ -59,6 +59,7 @@ def _answer(hub: Hub, raw: bytes, peer: str) -> dict[str, Any]:
     if request.do not in _ANSWERS:
         raise BadRequest(f"a recorder knows {', '.join(_ANSWERS)}, but not {request.do[:40]!r}")
     request.peer = peer
+    hub.live.settle()
     return _ANSWERS[request.do](hub, request)
 
 

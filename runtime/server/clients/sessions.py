@@ -103,6 +103,8 @@ class SessionConnection:
         """
         self._reader.begin_turn()
         while True:
+            if not self._connection.keeps_up:
+                return self._connection.drain
             if self._command is None:
                 self._command = self._reader.next()
                 if self._command is None:
@@ -116,9 +118,7 @@ class SessionConnection:
             self._command = None
             if not isinstance(answer, bytes):
                 return partial(self._send_later, command, answer)
-            self._connection.write(answer)
-            if not self._connection.keeps_up:
-                return self._connection.drain
+            self._hub.commits.send(self._connection, answer)
 
     def _answer(self, command: bytes) -> bytes | Later | None:
         """The answer to a command; None while some of its arguments are missing."""
@@ -131,9 +131,14 @@ class SessionConnection:
         kinds, handler = _HANDLERS[command]
         try:
             arguments = self._reader.ready(kinds)
-            return None if arguments is None else handler(self, *arguments)
+            if arguments is None:
+                return None
+            self._live.holding = self._hub.commits.join(self._connection)
+            return handler(self, *arguments)
         except MALFORMED as error:
             return self._refuse(command, error)
+        finally:
+            self._live.holding = False
 
     async def _send_later(self, command: bytes, later: Later) -> None:
         try:
