@@ -1,7 +1,7 @@
 """``settings``: what was in force, and who asked for the change."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from ezmsg.ledger.events import SettingsValue
@@ -157,7 +157,8 @@ def _print_one(lines: SpanLines, state: GraphState, answer: SettingHistory) -> N
     how = Counter(change.how for change in changes)
     tally = f": {', '.join(f'{number} {each}' for each, number in how.items())}" if changes else ""
     page.line(f"{count(len(changes), 'change')} {what}up to then{tally}")
-    lines.some(changes, lambda change: _tell_change(lines, change, answer))
+    begun = {life.born for life in lines.timeline.lifetimes.facts("setting", answer.unit)}
+    lines.some(changes, lambda change: _tell_change(lines, change, answer, begun))
 
 
 def _field_text(value: SettingsValue, field: str, full: bool) -> str:
@@ -174,7 +175,8 @@ def _field_text(value: SettingsValue, field: str, full: bool) -> str:
     return f"{field}={value_text(form, whole=full)}"
 
 
-def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory) -> None:
+def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory, begun: Set[int]) -> None:
+    """``begun``: the seqs at which values of the unit came into force; one that ends there was followed by another."""
     page = lines.page
     _tell(lines, change.came, change_values(change, answer.field, lines.full), _origin(lines, change))
     if change.asked_by is not None:
@@ -183,8 +185,9 @@ def _tell_change(lines: SpanLines, change: SettingChange, answer: SettingHistory
     elif change.likely:
         most = EVERYTHING if lines.full else LIKELY_MAX
         page.line(f"           likely published by {listed(list(map(_likely, change.likely)), most)}")
-    if change.went is not None and change.went.kind not in REPLACED and change.went.seq <= answer.moment.seq:
-        _tell(lines, change.went, "no longer in force", f": {lines.past.tell(change.went)}")
+    went = change.went
+    if went is not None and went.kind not in REPLACED and went.seq not in begun and went.seq <= answer.moment.seq:
+        _tell(lines, went, "no longer in force", f": {lines.past.tell(went)}")
 
 
 def _on_the_way(change: SettingChange, whole: bool) -> str:
