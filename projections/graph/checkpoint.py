@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
-from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.records import (
     EndpointRecord,
     ProcessRecord,
@@ -89,16 +88,11 @@ def decode(data: bytes | memoryview) -> GraphState:
 
 def checkpoint(state: GraphState) -> Checkpoint:
     """``state``, spelled out; the records are shared with it. Cost: O(state log state)."""
-    nodes = state.ownership.nodes
-    places = {topic: place for place, topic in enumerate(nodes)}
+    nodes, edges = state.ownership.spelled()
     return Checkpoint(
         version=VERSION,
-        nodes=[(topic, node.born) for topic, node in nodes.items()],
-        edges=[
-            (place, to_place, _owners(owners))
-            for place, node in enumerate(nodes.values())
-            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node.out.items()), key=_first)
-        ],
+        nodes=nodes,
+        edges=edges,
         settings=list(state.settings.items()),
         **{name: getattr(state, name) for name in _PLAIN},
         **{name: _by_id(getattr(state, name)) for name in _TABLES},
@@ -118,14 +112,6 @@ def restore(kept: Checkpoint) -> GraphState:
         state.components.update(dict.fromkeys(registration.components, session))
     state.units.update((unit, process) for process, record in kept.processes.items() for unit in record.units)
     return state
-
-
-def _first(pair: tuple[int, Any]) -> int:
-    return pair[0]
-
-
-def _owners(owners: Any) -> list[int | None]:
-    return in_order(owners) if type(owners) is set else [owners]
 
 
 def _by_id(table: Any) -> Any:

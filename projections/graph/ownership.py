@@ -20,6 +20,10 @@ from ezmsg.ledger.projections.projection import contradiction
 Owner: TypeAlias = int | None
 EdgeKey: TypeAlias = tuple[str, str]
 
+Spelled: TypeAlias = tuple[list[tuple[str, int]], list[tuple[int, int, list[Owner]]]]
+"""Nodes in their order, as (topic, rank of its birth); and edges, sorted, as (from, to, owners in order), the topics by
+their place among the nodes."""
+
 COMPACT_MIN = 2**16
 """Events applied before the notes of lost holds are thrown out: 1 MiB of notes at most."""
 
@@ -196,6 +200,16 @@ class Ownership:
             for to_topic, owners in node.out.items():
                 yield (from_topic, to_topic), _as_set(owners)
 
+    def spelled(self) -> Spelled:
+        """All of it as plain lists: equal tables give equal ones. Cost: O(n + e log e)."""
+        places = {topic: place for place, topic in enumerate(self.nodes)}
+        edges = [
+            (place, to_place, in_order(owners) if type(owners) is set else [owners])
+            for place, node in enumerate(self.nodes.values())
+            for to_place, owners in sorted(((places[topic], owners) for topic, owners in node.out.items()), key=_first)
+        ]
+        return [(topic, node.born) for topic, node in self.nodes.items()], edges
+
     def graph(self) -> dict[str, list[str]]:
         """Successors, sorted, by node in ezmsg's order. Cost: O(n + e log e)."""
         return {topic: sorted(node.out) for topic, node in self.nodes.items()}
@@ -275,6 +289,10 @@ class Ownership:
 def in_order(owners: Iterable[Owner]) -> list[Owner]:
     """Owners in the order of all lists of them: the persistent one, then sessions by id. Cost: O(n log n)."""
     return sorted(owners, key=lambda owner: owner or 0)
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
 
 
 def _pairs(notes: list[str]) -> Iterator[EdgeKey]:

@@ -72,13 +72,14 @@ class GraphState(GraphTables):
         end = len(events)
         changed: list[Any] | None = [] if self.watch is not None else None
         while index < end:
-            seq, changes = self.ownership.run(events, index, self.seq, changed)
-            if seq > self.seq:
-                index += seq - self.seq
-                self.seq, self.time = seq, events[index - 1].time
-                self.topology += changes
-                if changed:
-                    self._report_edges(changed)
+            if type(events[index]) in _EDGES:
+                seq, changes = self.ownership.run(events, index, self.seq, changed)
+                if seq > self.seq:
+                    index += seq - self.seq
+                    self.seq, self.time = seq, events[index - 1].time
+                    self.topology += changes
+                    if changed:
+                        self._report_edges(changed)
             if index < end:
                 self._apply_other(events[index])
                 index += 1
@@ -371,6 +372,8 @@ class GraphState(GraphTables):
 
         return state_html(self)
 
+
+_EDGES = frozenset({ev.EdgeConnected, ev.EdgeDisconnected})
 
 _ENDPOINTS = {ev.PublisherOpened: "publisher", ev.SubscriberOpened: "subscriber", ev.ChannelOpened: "channel"}
 

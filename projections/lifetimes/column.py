@@ -138,11 +138,12 @@ class Column:
 
     def settle(self) -> None:
         """Cut whole blocks off the tail."""
-        size = self._mask + 1
-        while len(self.tail) > size:
-            self._full.append(self.tail[:size])
-            del self.tail[:size]
-            self.fixed += size
+        size, tail = self._mask + 1, self.tail
+        if len(tail) > size:
+            whole = (len(tail) - 1) // size * size
+            self._full.extend(tail[start : start + size] for start in range(0, whole, size))
+            del tail[:whole]
+            self.fixed += whole
 
     def append(self, value: int) -> None:
         """Add a row."""

@@ -14,6 +14,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.lifetimes.columns import part
+from ezmsg.ledger.projections.lifetimes.held_edges import HeldEdges
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 
 FactKey: TypeAlias = tuple[str, Any]
@@ -40,7 +41,8 @@ class SettingNote(msgspec.Struct, frozen=True, array_like=True):
 class FactJournal:
     """Columns of facts: ``key`` and ``value`` are places in ``keys`` and among values, ``born`` and ``died`` seqs.
 
-    A fact that ended within the event that made it has born == died: no state ever had it.
+    A fact that ended within the event that made it has born == died: no state ever had it. Rows are put at the very
+    ends of the columns; ``settle`` is called after each batch of events.
     """
 
     def __init__(self, columns: dict[str, Column], keys: list[FactKey] | None = None) -> None:
@@ -50,6 +52,11 @@ class FactJournal:
         self.last = array("I", columns["key.last"])
         """For each key, the row of its last fact."""
         self._values, self._ends = columns["values"], columns["value.end"]
+        self._growing = (self.key, self.value, self.born, self.died, self._values, self._ends)
+        tails = [column.grow() for column in self._growing]
+        self._put_key, self._put_value, self._put_born, self._put_died = (tail.append for tail in tails[:4])
+        self._put_bytes, self._put_end = tails[4].frombytes, tails[5].append
+        self._size, self._count, self._rows = len(self._values), len(self._ends), len(self.key)
         self._key_places = {key: place for place, key in enumerate(self.keys)}
         self._value_places: dict[bytes, int] = {}
 
@@ -61,26 +68,32 @@ class FactJournal:
         """
         key = self._key_places.get((kind, name))
         encoded = _encode(value)
+        seq = self.seq
         if key is None:
             key = self._key_places[kind, name] = len(self.keys)
             self.keys.append((kind, name))
-            self.last.append(len(self.key))
+            self.last.append(self._rows)
         else:
-            row = self.last[key]
-            lives = self.died[row] == OPEN
-            if lives and (amend or self.born[row] == self.seq):
-                self.value[row] = self._place(encoded)
+            row, died = self.last[key], self.died
+            at = row - died.fixed
+            end = died.tail[at] if at >= 0 else died[row]
+            if end == OPEN:
+                if amend or self.born[row] == seq:
+                    self.value[row] = self._place(encoded)
+                    return
+                if at >= 0:
+                    died.tail[at] = seq
+                else:
+                    died[row] = seq
+            elif rejoin and end == seq and self.written(self.value[row]) == encoded:
+                died[row] = OPEN
                 return
-            if lives:
-                self.died[row] = self.seq
-            elif rejoin and self.died[row] == self.seq and self.written(self.value[row]) == encoded:
-                self.died[row] = OPEN
-                return
-            self.last[key] = len(self.key)
-        self.key.append(key)
-        self.value.append(self._place(encoded))
-        self.born.append(self.seq)
-        self.died.append(OPEN)
+            self.last[key] = self._rows
+        self._rows += 1
+        self._put_key(key)
+        self._put_value(self._place(encoded))
+        self._put_born(seq)
+        self._put_died(OPEN)
 
     def end(self, kind: str, name: Any) -> None:
         """Note that the fact with this key has gone."""
@@ -95,10 +108,17 @@ class FactJournal:
         if place is None:
             if len(self._value_places) >= VALUES_KNOWN:
                 self._value_places.clear()
-            place = self._value_places[value] = len(self._ends)
-            self._values.frombytes(value)
-            self._ends.append(len(self._values))
+            place = self._value_places[value] = self._count
+            self._count += 1
+            self._size += len(value)
+            self._put_bytes(value)
+            self._put_end(self._size)
         return place
+
+    def settle(self) -> None:
+        """Cut whole blocks off the ends of the columns."""
+        for column in self._growing:
+            column.settle()
 
 
 class Table(dict[Any, Any]):
@@ -114,11 +134,8 @@ class Table(dict[Any, Any]):
         self._amend = amend
 
     def __setitem__(self, key: Any, record: Any) -> None:
-        self._journal.begin(self._kind, key, self._note(record), self._amends(key, record), self.rejoins)
+        self._journal.begin(self._kind, key, self._note(record), self._amend, self.rejoins)
         super().__setitem__(key, record)
-
-    def _amends(self, key: Any, record: Any) -> bool:
-        return self._amend
 
     def __delitem__(self, key: Any) -> None:
         super().__delitem__(key)
@@ -139,11 +156,11 @@ class _Registrations(Table):
 
 
 class _Settings(Table):
-    rejoins = False
-
-    def _amends(self, key: Any, record: SettingRecord) -> bool:
+    def __setitem__(self, key: Any, record: SettingRecord) -> None:
         before = self.get(key)
-        return before is not None and before.since == record.since
+        amends = before is not None and before.since == record.since
+        self._journal.begin("setting", key, _setting_note(record), amends, False)
+        dict.__setitem__(self, key, record)
 
 
 class _Endpoints(Table):
@@ -162,11 +179,12 @@ class _Endpoints(Table):
 
 
 class ObservedState(GraphState):
-    """A graph state that keeps a journal of all but its edges."""
+    """A graph state whose facts are told to a journal, and whose edges write themselves down."""
 
-    def __init__(self, journal: FactJournal) -> None:
+    def __init__(self, journal: FactJournal, edges: HeldEdges) -> None:
         super().__init__()
         self._journal = journal
+        self.ownership: HeldEdges = edges
         self.runs = Table(journal, "run", lambda r: [r.name, r.kind], True)
         self.sessions = Table(journal, "session", lambda r: [r.label, r.peer, r.uuid], True)
         self.registrations = _Registrations(journal, "registration", lambda _: None)
@@ -178,7 +196,8 @@ class ObservedState(GraphState):
         self.requests = Table(journal, "request", lambda r: [r.session, r.unit, r.operation, r.process], True)
 
     def load(self, state: GraphState, tell: bool = False) -> None:
-        """Go on from ``state``, which is used up; with ``tell``, the journal is told of all that is in it."""
+        """Go on from ``state``, which is used up, but for its edges; with ``tell``, the journal is told of all that is
+        in it."""
         for name, held in vars(state).items():
             table = getattr(self, name, None)
             if isinstance(table, Table) and tell:
@@ -186,13 +205,13 @@ class ObservedState(GraphState):
                     table[key] = record
             elif isinstance(table, Table):
                 table.update(held)
-            else:
+            elif name != "ownership":
                 setattr(self, name, held)
         if self.paused and tell:
             self._journal.begin("paused", None, None)
 
     def _apply_other(self, event: Any) -> None:
-        self._journal.seq = event.seq
+        self._journal.seq = self.ownership.seq = event.seq
         paused = self.paused
         super()._apply_other(event)
         if self.paused and not paused:
@@ -202,6 +221,8 @@ class ObservedState(GraphState):
 
 
 def _setting_note(record: SettingRecord) -> SettingNote:
-    structured = record.value.structured_value
-    shown = record.value.repr_value if structured is None else structured
-    return SettingNote(shown, structured is not None, record.process, record.session)
+    value = record.value
+    structured = value.structured_value
+    if structured is None:
+        return SettingNote(value.repr_value, False, record.process, record.session)
+    return SettingNote(structured, True, record.process, record.session)

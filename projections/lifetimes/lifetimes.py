@@ -161,7 +161,7 @@ class Lifetimes:
     def place_of(self, edge: EdgeKey) -> int | None:
         """The place of an edge that ever was; None for any other. Cost: O(edges) the first time."""
         if self._builder is not None:
-            return self._builder.edges.get(edge[0], {}).get(edge[1])
+            return self._builder.edges.edge_places.get(edge[0], {}).get(edge[1])
         if self._edge_places is None:
             self._edge_places = {each: place for place, each in enumerate(self.edges())}
         return self._edge_places.get(edge)
@@ -172,7 +172,7 @@ class Lifetimes:
 
     def _topic_places(self) -> dict[str, int]:
         if self._builder is not None:
-            return self._builder.places
+            return self._builder.edges.places
         if self._places is None:
             self._places = {topic: place for place, topic in enumerate(self.topics)}
         return self._places
@@ -200,7 +200,7 @@ class Lifetimes:
 
     @property
     def _last(self) -> Sequence[int]:
-        return self.column("edge.last") if self._builder is None else self._builder.last  # type: ignore[return-value]
+        return self.column("edge.last") if self._builder is None else self._builder.edges.last  # type: ignore[return-value]
 
     def _rows_back(self, place: int) -> Iterator[int]:
         """The rows of the holds on an edge, from the last one to the first."""
@@ -352,13 +352,8 @@ class Lifetimes:
         state = self.checkpoint_before(self.seq)
         columns = {name: self.column(name) for name in CODES}
         self._written = (len(self.topics), len(self.keys))
-        builder = Builder(columns, self.topics, self.landmarks, FactJournal(columns, self.keys))
-        for place, (from_topic, to_topic) in enumerate(self.edges()):
-            builder.edges.setdefault(from_topic, {})[to_topic] = place
-        builder.held.update((session, {}) for session in state.sessions)
-        for row in self.holds_at(self.seq):
-            builder.held[columns["hold.owner"][row]][columns["hold.edge"][row]] = row
-        builder.state.load(state)
+        journal, rows = FactJournal(columns, self.keys), self.holds_at(self.seq)
+        builder = Builder(columns, self.topics, self.landmarks, journal, state, rows)
         self._builder = builder
         return builder
 
@@ -379,7 +374,7 @@ class Lifetimes:
         for name, code in WHOLE.items():
             columns[name] = Column(code)
         columns["landmarks"].frombytes(self.landmarks.sections()[0])
-        columns["edge.last"].extend(builder.last)
+        columns["edge.last"].extend(builder.edges.last)
         columns["key.last"].extend(builder.journal.last)
         return columns
 
