@@ -68,17 +68,18 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="l
     state: msgspec.Raw
 
 
-CUT, REDACTED = "cut", "redact"
+CUT, REDACTED, SERVED = "cut", "redact", "serve"
 """How a ledger can be made of another one."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.origin"):
-    """Another ledger, of which this one was made: ``made`` tells how, ``cut`` or ``redact``.
+    """Another ledger, of which this one was made: ``made`` tells how, ``cut``, ``redact`` or ``serve``.
 
     Events ``first`` to ``last`` of ledger ``ledger`` were taken over, at ``time`` (ns since the epoch, UTC). They stood
     in the first ``size`` bytes of its file ``segment``, up to event ``upto``, and in the files before it; ``sha256``
     is the hex digest of these bytes. With a ``salt`` that is keyed and ``size`` is 0: see docs/FORMAT.md.
-    ``redacted``: the settings whose values were taken out, as they were named.
+    ``redacted``: the settings whose values were taken out, as they were named. Of ``serve`` no event was taken over,
+    and ``first`` is ``last`` + 1: it began with the graph that stood there after event ``last``.
     """
 
     made: str

@@ -12,12 +12,13 @@ from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.copies.cut import receipt_of
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.structural import CUT, Origin
+from ezmsg.ledger.structural import CUT, SERVED, Origin
 
 
 class Descent(msgspec.Struct, frozen=True, kw_only=True):
     """A cut ledger was found to hold what its original holds: ``events`` lines, ``first`` to ``last``, byte for byte.
 
+    One that began with another one's graph has no line of it: ``events`` is 0, and the original goes on from ``last``.
     ``state``: whether the state that it begins with was compared too, which needs all of the original that leads there.
     ``added``: events after these, which were recorded to the cut ledger since.
     """
@@ -48,6 +49,8 @@ def check_descent(ledger: LedgerReader, original: LedgerReader, disk: Disk = OS_
     (2, True, 0)
     """
     origins = list(takewhile(lambda each: each.made == CUT, reversed(ledger.origins)))
+    if ledger.origins and ledger.origins[-1].made == SERVED:
+        return _begun_from(ledger, ledger.origins[-1], original, disk)
     if not origins:
         what = "had values taken out of it" if ledger.origins else "was not cut out of a ledger"
         raise OtherLedger(f"{ledger.location} {what}", hint=_REDACTED_HINT if ledger.origins else _NONE_HINT)
@@ -67,6 +70,15 @@ def check_descent(ledger: LedgerReader, original: LedgerReader, disk: Disk = OS_
         state=_same_beginning(ledger, original),
         added=max(0, ledger.head - last),
     )
+
+
+def _begun_from(ledger: LedgerReader, origin: Origin, original: LedgerReader, disk: Disk) -> Descent:
+    """Of a ledger that began with the graph of another one: whether that one still holds the event it names."""
+    if origin.ledger != original.id:
+        why = f"{ledger.location} began with the graph of {origin.ledger}, but {original.location} is {original.id}"
+        raise OtherLedger(why, hint="")
+    check(original.location, receipt_of(origin), disk)
+    return Descent(origin=origin, events=0, first=origin.first, last=origin.last, state=False, added=ledger.head)
 
 
 _NONE_HINT = "Name a ledger that `ezmsg-ledger cut` has made."

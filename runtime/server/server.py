@@ -22,9 +22,11 @@ from ezmsg.ledger.errors import LedgerError, LedgerLocked
 from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.runtime.address import BACKLOG, beyond_loopback, cannot_listen, parse_address
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.restored import Wiring
 from ezmsg.ledger.runtime.rotation import Rotation, Rotator
 from ezmsg.ledger.runtime.server.clients import endpoints, single_commands, streams
 from ezmsg.ledger.runtime.server.clients.control import serve_private
+from ezmsg.ledger.runtime.server.clients.own_session import OwnSession
 from ezmsg.ledger.runtime.server.clients.processes import ProcessConnection
 from ezmsg.ledger.runtime.server.clients.sessions import SessionConnection
 from ezmsg.ledger.runtime.server.health.metrics import Metrics
@@ -67,6 +69,7 @@ class GraphServer(threading.Thread):
     ``ledger``: a path, an open Ledger (which stays open), or None: ``$EZMSG_LEDGER`` if set, else memory. A locked
     ledger that was asked for is an error; one that only the variable names gets a numbered sibling. ``fresh``
     drops the persistent edges that the ledger brings. With a ``rotation`` the ledger is a folder, or becomes one.
+    ``wiring``: edges that are connected before anybody else comes, once.
 
     ``allow``: the hosts that may connect beside this machine, as networks (``192.168.1.0/24``) or addresses; all when
     there is none. ``remote_shutdown``: whether ezmsg's SHUTDOWN is obeyed when it comes from another machine.
@@ -90,6 +93,7 @@ class GraphServer(threading.Thread):
         metrics_port: int | None = None,
         rotation: Rotation | None = None,
         min_free: int | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._allow = [str(parse_network(text)) for text in allow]
@@ -97,6 +101,8 @@ class GraphServer(threading.Thread):
         self._durability = durability
         self._kind = kind
         self._fresh = fresh
+        self._wiring = wiring
+        self._own_session: int | None = None
         self._admission = Admission(limits or Limits(), map(parse_network, self._allow))
         self._remote_shutdown = remote_shutdown
         self.metrics = None if metrics_port is None else Metrics(metrics_port)
@@ -155,6 +161,8 @@ class GraphServer(threading.Thread):
                 logger.warning(warning)
             if self._fresh:
                 self.live.clear_persistent()
+            if self._wiring is not None:
+                self._own_session = self._wiring.begin(self.live)
             super().start()
             self._ready.wait()
             if self._failure is not None:
@@ -285,6 +293,8 @@ class GraphServer(threading.Thread):
             return Connection(accept, hub.pressure.grew)
 
         self._hub = hub
+        if self._own_session is not None:
+            OwnSession(hub, self._own_session)
         listener = Listener(self._socket, self._admission, protocol, hub.turn_away)
         logger.info("graph server at %s, recording to %s", self.address, self.live.ledger.location)
         self._ready.set()

@@ -8,7 +8,7 @@ import msgspec
 from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
-from ezmsg.ledger.structural import CUT, REDACTED, Origin
+from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.wording import count, seqs_text
@@ -48,6 +48,9 @@ def breaks_off(run: int, ledger: LedgerReader) -> str:
 
 def origin_text(origin: Origin) -> str:
     """A line about the ledger that another one was made of."""
+    if origin.made == SERVED:
+        began = f"it began with the graph of ledger {origin.ledger} at seq {origin.last}"
+        return f"{began}, whose first {origin.size:,} bytes had sha256 {origin.sha256}" if origin.size else began
     taken = seqs_text(origin.first, origin.last)
     if origin.made == REDACTED:
         settings = listed(list(origin.redacted), LISTED_MAX)

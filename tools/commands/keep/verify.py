@@ -15,7 +15,7 @@ from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
-from ezmsg.ledger.structural import CUT, REDACTED, Origin
+from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, judged, shown
 from ezmsg.ledger.tools.input import options
@@ -31,7 +31,11 @@ PROGRESS_MIN = 64 * 2**20
 STEPS_MIN = 2000
 """Events from which on the progress of --deep is shown."""
 
-PROOFS = {CUT: "verify --origin ORIGINAL", REDACTED: "redact LEDGER --check ORIGINAL"}
+PROOFS = {
+    CUT: "verify --origin ORIGINAL",
+    SERVED: "verify --origin ORIGINAL",
+    REDACTED: "redact LEDGER --check ORIGINAL",
+}
 """By the way in which a ledger was made of another one: the command that compares the two."""
 
 PASSES = 2
@@ -169,6 +173,9 @@ def _tell_descent(page: Page, descent: Descended) -> None:
         page.line(("bad", "it does not hold what its origin holds"), f": {descent.says}")
         if descent.hint:
             page.line(f"  {descent.hint}")
+        return
+    if found.origin.made == SERVED:
+        page.line(("add", "its origin is as it was"), f": {original} holds seq {found.last}, and all before it")
         return
     which, stand = seqs_text(found.first, found.last), "stands" if found.first == found.last else "stand"
     page.line(("add", "it holds what its origin holds"), f": {which} {stand} in {original}, byte for byte")

@@ -30,6 +30,7 @@ from ezmsg.ledger.tools.text.run_summary import summarise
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.rotation import Rotation
     from ezmsg.ledger.runtime.server.server import GraphServer
+    from ezmsg.ledger.tools.input.past import Past
 
 SIZE_MIN = 4000
 """Bytes of a segment below which there would be more beginnings than events."""
@@ -41,6 +42,13 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 @listening_address
 @options.durability
 @flag("--fresh", help="Drop the persistent edges that the ledger brings.")
+@option(
+    "--from",
+    "past",
+    metavar="LEDGER@MOMENT",
+    help="Begin a new ledger with the persistent edges as they stood in another one; at its end without @MOMENT.",
+)
+@flag("--hold", help="With --from: all other edges too, held by a session of the server's own until it is evicted.")
 @option(
     "--allow",
     metavar="CIDR",
@@ -77,6 +85,8 @@ def serve(
     address: str | None,
     durability: Durability,
     fresh: bool,
+    past: str | None,
+    hold: bool,
     allow: Sequence[str],
     remote_shutdown: bool,
     metrics: int | None,
@@ -91,7 +101,8 @@ def serve(
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
 
-    A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended.
+    A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended. With
+    --from it must not exist: it begins with the wiring that another one had at a moment, and names that one.
 
     Examples:
       ezmsg-ledger serve rig.ledger
@@ -100,10 +111,12 @@ def serve(
       ezmsg-ledger serve rig.ledger --address 0.0.0.0:25978 --allow 192.168.1.0/24
       ezmsg-ledger serve rig.ledger --rotate 256MB --keep 30d
       ezmsg-ledger serve rig.ledger --min-free 5GB
+      ezmsg-ledger serve again.ledger --from rig.ledger@mark:baseline --hold
     """
     rotation = rotation_of(rotate, keep, compress)
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
+    begun_from = _past(ledger, past, fresh, hold)
     followers = Followers(options.followers(no_index, debug))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
@@ -117,7 +130,10 @@ def serve(
     with service_log(log_file) as say:
         location = ledger or unnamed("serve", folder=rotation is not None)
         begun = False
+        wiring = None
         try:
+            if begun_from is not None:
+                wiring = begun_from.begin(location, hold)
             server = GraphServer(
                 location,
                 name="serve",
@@ -128,9 +144,12 @@ def serve(
                 metrics_port=metrics,
                 rotation=rotation,
                 min_free=least,
+                wiring=wiring,
             )
             server.start_at(wanted)
             begun = True
+            if begun_from is not None and wiring is not None:
+                say(f"restored {wiring.text}, as at {begun_from.text}")
         except CannotListen as error:
             raise no_listening(error, address) from error
         except NoMetrics as error:
@@ -138,7 +157,24 @@ def serve(
         finally:
             if ledger is None and not begun:
                 give_back(location)
+            if begun_from is not None and wiring is not None and not begun:
+                begun_from.undo(location)
         return _attend(server, followers, say)
+
+
+def _past(ledger: Path | None, past: str | None, fresh: bool, hold: bool) -> "Past | None":
+    """The moment that ``--from`` names, when it is there. Raises Misuse where the options contradict each other."""
+    if past is None:
+        if hold:
+            raise Misuse("--hold is about the edges of another ledger", hint="Add --from LEDGER@MOMENT.")
+        return None
+    if ledger is None:
+        raise Misuse("--from needs the name of the new ledger", hint=f"{NAME} serve NEW.ledger --from {past}")
+    if fresh:
+        raise Misuse("--fresh drops the edges that --from brings", hint="Leave one of them out.")
+    from ezmsg.ledger.tools.input.past import Past
+
+    return Past.named(past)
 
 
 def _attend(server: "GraphServer", followers: Followers, say: Callable[[str], None]) -> int:

@@ -1,0 +1,22 @@
+"""A session of the server's own, without a connection: it holds edges that nobody else holds, until it is evicted."""
+
+import asyncio
+
+from ezmsg.ledger.runtime.server.hub import Hub
+
+
+class OwnSession:
+    """An open session of the live graph that a person can end with ``evict``, as any other one."""
+
+    def __init__(self, hub: Hub, session: int) -> None:
+        self._hub = hub
+        self._session = session
+        self._uuid = hub.live.state.sessions[session].uuid
+        self._telling: asyncio.Task[None] | None = None
+        hub.members[self._uuid] = self
+
+    def evict(self, detail: str) -> None:
+        """End it now; ``detail`` is recorded. Those downstream of its edges are told."""
+        bereaved = self._hub.live.close_session(self._session, detail=detail)
+        del self._hub.members[self._uuid]
+        self._telling = asyncio.ensure_future(self._hub.notices.notify(bereaved))
