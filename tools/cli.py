@@ -23,7 +23,7 @@ AS_JSON = "--json"
 GIVEN = f"{__name__}.given"
 """Where a context keeps the words of the command line, for options that need one another."""
 
-RECORD, LOOK, KEEP = "Record", "Look", "Keep"
+RECORD, LOOK, KEEP, BEYOND = "Record", "Look", "Keep", "Beyond"
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True}
 
@@ -83,6 +83,7 @@ COMMANDS = (
     Command("reenact", KEEP, "Does another server make the same graph of this?", module="reenact.command"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),
+    Command("restore", BEYOND, "How do I get the graph and the settings of that moment back?", moments=True),
 )
 
 
@@ -138,7 +139,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(len(command.name) for command in COMMANDS)
-        for group in (RECORD, LOOK, KEEP):
+        for group in (RECORD, LOOK, KEEP, BEYOND):
             with formatter.section(group):
                 rows = [(each.name.ljust(width), each.question) for each in COMMANDS if each.group == group]
                 formatter.write_dl(rows)

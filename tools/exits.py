@@ -55,7 +55,8 @@ _CODES: dict[str, int] = {
     errors.UnknownMoment.__name__: USAGE,
     errors.UnknownSubject.__name__: USAGE,
     errors.PredicateError.__name__: USAGE,
-    "CannotListen": USAGE,  # by its name: a command that only looks need not load ezmsg.ledger.runtime
+    "CannotListen": USAGE,  # by their names: a command that only looks need not load ezmsg.ledger.runtime
+    "NoServer": USAGE,
     Misuse.__name__: USAGE,
     OSError.__name__: DISK,
     LedgerError.__name__: NO,

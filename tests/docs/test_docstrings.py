@@ -57,6 +57,7 @@ CALLS = {
     "redact": "ezmsg.ledger.projections.copies.redact:redact",
     "cut": "ezmsg.ledger.projections.copies.cut:cut",
     "rotate": "ezmsg.ledger:Ledger.rotate",
+    "restore": "ezmsg.ledger.runtime.client.restoration:plan",
 }
 """What a program calls for what a command does. `debug`, `demo`, `reenact` and `selftest` are for people alone."""
 

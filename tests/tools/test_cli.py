@@ -56,12 +56,12 @@ def console(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[
 # --- help and documentation ------------------------------------------------------------------------------------------
 
 
-def test_the_help_names_every_command_with_its_question_in_three_groups(run: Run) -> None:
+def test_the_help_names_every_command_with_its_question_in_four_groups(run: Run) -> None:
     answer = run("--help")
     assert answer.code == exits.OK
     for command in COMMANDS:
         assert re.search(rf"\b{command.name}\b.*{re.escape(command.question[:30])}", answer.out), command
-    places = [answer.out.index(f"\n{group}:\n") for group in (cli.RECORD, cli.LOOK, cli.KEEP)]
+    places = [answer.out.index(f"\n{group}:\n") for group in (cli.RECORD, cli.LOOK, cli.KEEP, cli.BEYOND)]
     assert places == sorted(places)
 
 

@@ -13,6 +13,7 @@ from ezmsg.ledger.projections.questions.moments.last_built import last_built_of_
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.runtime.client.line import Line
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
@@ -20,7 +21,6 @@ from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.reenact.likeness import Difference, differences, recorded_shape, server_shape
-from ezmsg.ledger.tools.reenact.line import Line
 from ezmsg.ledger.tools.reenact.stage import Stage
 from ezmsg.ledger.tools.text.documents import ledger_document, moment_document
 from ezmsg.ledger.tools.text.value_text import value_text

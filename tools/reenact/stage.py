@@ -10,10 +10,10 @@ from msgspec import UNSET
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.runtime.client.line import Broken, Line
 from ezmsg.ledger.runtime.server.pickles import dumps
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg
 from ezmsg.ledger.runtime.server.wire.protocol import Command
-from ezmsg.ledger.tools.reenact.line import Broken, Line
 
 GONE_TIMEOUT_S = 10.0
 """How long a server may take to notice that a connection has ended."""

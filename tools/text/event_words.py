@@ -59,9 +59,9 @@ def deed(known: Names, event: ev.AnyEvent, most: int = LISTED_MAX) -> str:
     """
     match event:
         case ev.EdgeConnected():
-            return f"{holder(known, event)} connected {_edge(event)}"
+            return f"{holder(known, event)} connected {_edge(event)}{_asked_by(event)}"
         case ev.EdgeDisconnected():
-            return f"{holder(known, event)} {let_go(event)} {_edge(event)}"
+            return f"{holder(known, event)} {let_go(event)} {_edge(event)}{_asked_by(event)}"
         case ev.SessionOpened():
             label = f' "{event.label}"' if event.label else ""
             return f"session {event.seq}{label} opened{_source(event.peer)}"
@@ -162,6 +162,11 @@ def let_go(event: ev.EdgeDisconnected) -> str:
 
 def _edge(event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
     return f"{event.from_topic} -> {event.to_topic}" + (" (persistent)" if event.owner is None else "")
+
+
+def _asked_by(event: ev.EdgeConnected | ev.EdgeDisconnected) -> str:
+    """The words for a person who asked for it in place of the session that holds the edge, or let go of it."""
+    return f", for {event.by}" if event.by and event.owner is not None else ""
 
 
 def _source(peer: str | None) -> str:

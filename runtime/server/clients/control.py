@@ -8,18 +8,21 @@ import msgspec
 from ezmsg.ledger.errors import InvalidEvent, InvalidValue
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.server.clients.eviction import NotFound, evict
+from ezmsg.ledger.runtime.server.clients.rewiring import CannotRewire, Hold, rewire
 from ezmsg.ledger.runtime.server.health.vitals import vitals
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import Argument, Command, Malformed, encode_blob
 
-REQUEST = Argument(64 * 1024, bytes)
+REQUEST = Argument(4 * 2**20, bytes)
+"""A request of any kind but one takes a few hundred bytes; one to rewire a graph, some hundred for each edge."""
 
 
 class Request(msgspec.Struct):
-    """A request: ``do`` is evict, head, mark, receipt or status; the other fields belong to evict and mark.
+    """A request: ``do`` is evict, head, mark, receipt, rewire or status; other fields are those of evict, mark, rewire.
 
-    ``name``: of the mark, or who is to go. ``peer`` is set by the server.
+    ``name``: of the mark, or who is to go, or what the rewiring is for. ``holds``: how the graph is to be rewired.
+    ``peer`` is set by the server.
     """
 
     do: str
@@ -28,7 +31,12 @@ class Request(msgspec.Struct):
     author: str | None = None
     happened: int | None = None
     source: str | None = None
+    holds: tuple[Hold, ...] = ()
     peer: str = ""
+
+
+REROUTED = "rerouted"
+"""The key of the topics whose subscribers are told before a reply is sent; it is left out of that."""
 
 
 class BadRequest(Malformed):
@@ -46,6 +54,7 @@ async def serve_private(hub: Hub, connection: Connection) -> None:
     except BadRequest as error:
         hub.reject(None, connection.peer, Command.PRIVATE, "malformed", str(error))
         reply = {"error": str(error)}
+    await hub.notices.notify(reply.pop(REROUTED, ()))
     if "durable_seq" not in reply:  # that one says itself what is on the disk, and is asked when the disk hangs
         await hub.durable()
     await connection.send(encode_blob(msgspec.json.encode(reply)))
@@ -105,10 +114,22 @@ def _evict(hub: Hub, request: Request) -> dict[str, Any]:
     return {**evicted, **_head(hub, request)}
 
 
+def _rewire(hub: Hub, request: Request) -> dict[str, Any]:
+    by = f"{request.name} by {request.author or 'somebody'} ({request.peer})".lstrip()
+    try:
+        rerouted = rewire(hub, request.holds, by)
+    except CannotRewire as error:
+        return {"error": str(error)}
+    except (InvalidEvent, InvalidValue) as error:
+        raise BadRequest(f"not a rewiring: {error}") from error
+    return {**_head(hub, request), REROUTED: rerouted}
+
+
 _ANSWERS: dict[str, Callable[[Hub, Request], dict[str, Any]]] = {
     "evict": _evict,
     "head": _head,
     "mark": _mark,
     "receipt": _receipt,
+    "rewire": _rewire,
     "status": lambda hub, request: vitals(hub),
 }

@@ -15,13 +15,13 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.runtime.client.line import Broken, Line, NoServer
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.recorder.process import Recorder
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.reenact.command import _paced
 from ezmsg.ledger.tools.reenact.likeness import differences, recorded_shape, server_shape
-from ezmsg.ledger.tools.reenact.line import Broken, Line, NoServer
 from ezmsg.ledger.tools.reenact.stage import Stage
 
 Run = Callable[..., Any]

@@ -7,7 +7,6 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.runtime.address import parse_address
 from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
-from ezmsg.ledger.tools.exits import Misuse
 
 TIMEOUT_S = 10.0
 """How long any reply may take: a server waits a second at most for each subscriber that is slow."""
@@ -16,7 +15,7 @@ REPLY_MAX = 256 * 2**20
 """Bytes of a reply. A snapshot of ten thousand components has some tens of MB."""
 
 
-class NoServer(Misuse):
+class NoServer(LedgerError):
     """No graph server answers at the address."""
 
 
@@ -27,14 +26,15 @@ class Broken(LedgerError):
 
 
 class Line:
-    """One connection. ``id`` is the UUID that the server gave it ("" for one that has none)."""
+    """One connection. ``id`` is the UUID that the server gave it ("" for one that has none), ``version`` that of ezmsg
+    which the server says."""
 
     def __init__(self, address: str, opener: bytes) -> None:
         host, port = parse_address(address)
         try:
             self._socket = socket.create_connection((host, port), TIMEOUT_S)
             self._said = self._socket.makefile("rb")
-            self._blob()  # the version, which every ezmsg server says first
+            self.version = self._blob().decode("utf-8", "replace")  # which every ezmsg server says first
         except (OSError, Broken) as error:
             raise NoServer(
                 f"no graph server answers at {address}: {error}",
@@ -56,9 +56,10 @@ class Line:
             raise Broken(f"the server answered {answer!r} to command {command!r}")
         return answer == Command.COMPLETE
 
-    def ask(self, command: bytes) -> Any:
+    def ask(self, command: bytes, *texts: str, payload: bytes | None = None) -> Any:
         """The reply of the server to a command: a pickle, opened by the allow-list. Raises Broken."""
-        self._send(command)
+        blob = b"" if payload is None else encode_blob(payload)
+        self._send(command + b"".join(map(encode_str, texts)) + blob)
         try:
             reply = loads(self._blob())
         except BadPickle as error:

@@ -1,0 +1,1 @@
+"""Commands that go beyond one recorder and one machine."""
