@@ -67,6 +67,11 @@ class OnDisk(LedgerReader):
         with self._reading():
             return self._reader.start(seq)
 
+    def place_before(self, seq: int) -> Place:
+        self._check_usable()
+        with self._reading():
+            return self._reader.place_before(seq)
+
     @property
     def bytes_on_disk(self) -> int:
         with self._reading():

@@ -110,6 +110,13 @@ class LedgerReader(ABC):
     def place(self) -> Place:
         """The end of the last whole commit: what is derived from the ledger up to here names it."""
 
+    def place_before(self, seq: int) -> Place:
+        """The end of a whole commit at or before event ``seq``, near it: what is derived can stop there for a while.
+
+        Cost: O(log(bytes)) reads of a piece.
+        """
+        return Place(0, 0, b"")
+
     @abstractmethod
     def holds(self, place: Place) -> bool:
         """Whether the commit that ended at ``place`` still stands there: if so, so does all that was before it."""

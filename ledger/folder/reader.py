@@ -209,6 +209,11 @@ class FolderReader:
 
     # --- reading ---
 
+    def place_before(self, seq: int) -> Place:
+        """See ``LedgerReader.place_before``."""
+        with self._segments.open(self._segments.containing(seq, self._numbers())) as file:
+            return Reader(file).place_before(seq)
+
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.read``."""
         numbers = self._numbers()

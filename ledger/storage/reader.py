@@ -168,6 +168,10 @@ class Reader:
                 low = place
         return Cursor(self._disk, handle, self.path, low, piece)
 
+    def place_before(self, seq: int) -> Place:
+        """See ``LedgerReader.place_before``."""
+        return self.cursor(self._handle, seq, SEEK_PIECE).place
+
     def read(self, after: int, until: int | None) -> Iterator[list[AnyEvent]]:
         """See ``LedgerReader.read``."""
         piece = PIECE if until is None or until - after > FEW else SEEK_PIECE

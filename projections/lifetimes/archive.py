@@ -36,6 +36,10 @@ SAVE_EVERY = 50_000
 SAVE_SHARE = 32
 """Events in all for each of those: some parts are written as a whole each time, so O(log n) times is often enough."""
 
+STEP = 2**19
+"""Events that are read before what they make is added to the index file, and the memory that it takes is given back:
+some 50 MB of it. So a long ledger that has no index takes no more memory than a short one."""
+
 WASTE_SHARE = 1.0
 """The bytes that nothing refers to, for each that something does, at which a file is written anew."""
 
@@ -129,23 +133,41 @@ class Archive:
             self._first = self.ledger.first
             if self._first > 1:
                 found.start(beginning(self.ledger))
-        place = self.ledger.place
-        if found.seq < place.seq and self._error is None:
+        end = self.ledger.place
+        if found.seq < end.seq and self._error is None:
             try:
-                for batch in self.ledger.read(found.seq, place.seq):
-                    found.apply_batch(batch)
-                    self._progress(found.seq, place.seq)
+                self._read_up_to(found, end)
             except DamagedLedger as error:
                 self._error = error
             except EventError as error:
                 self._error, self._lifetimes = error, None
                 raise
-            else:
-                self._place = place
-                self._save(found, place)
         elif self._place.seq == 0:
-            self._place = place
+            self._place = end
         return found
+
+    def _read_up_to(self, found: Lifetimes, end: Place) -> None:
+        """Add what the ledger has up to ``end``, in steps, after each of which it is in the index file."""
+        held, self._held = self._held, True  # else another process could begin one of its own in between
+        begun = found.seq
+        try:
+            while found.seq < end.seq:
+                place = end
+                if self._keep and end.seq - found.seq > STEP * 3 // 2:
+                    place = self.ledger.place_before(found.seq + STEP)
+                    place = place if place.seq > found.seq else end
+                for batch in self.ledger.read(found.seq, place.seq):
+                    found.apply_batch(batch)
+                    self._progress(found.seq, end.seq)
+                self._place = place
+                if place is not end or found.seq - begun > STEP * 3 // 2:
+                    self._write(found, place, sync=place is end)
+                else:
+                    self._save(found, place)
+        finally:
+            self._held = held
+            if not held:
+                self.close()
 
     @property
     def seq(self) -> int:
@@ -215,7 +237,7 @@ class Archive:
         if self._index is None or self._index.head.seq < found.seq:
             self._write(found, self._place, quickly=True)
 
-    def _write(self, found: Lifetimes, place: Place, quickly: bool = False) -> None:
+    def _write(self, found: Lifetimes, place: Place, quickly: bool = False, sync: bool = False) -> None:
         """Add what is new to the file that the lifetimes came from; where that is gone, or half of it is out of date
         and there is time, or none was written yet, make one. Nothing is done while another process writes it."""
         if not self._keep:
@@ -235,6 +257,8 @@ class Archive:
                     return
                 else:
                     self._make(path, found, place)
+                if sync and self._file is not None:
+                    self._file.sync()
             except OSError as error:
                 logger.info("no index can be kept at %s: %s", path, error)
                 continue

@@ -136,6 +136,10 @@ class IndexFile:
         self.index = index
         self._stored(columns)
 
+    def sync(self) -> None:
+        """Return when all of it is on the disk. Raises OSError."""
+        sync_file(self._disk, self._handle)
+
     def _stored(self, columns: Mapping[str, Column]) -> None:
         for name, column in columns.items():
             column.stored(self.index.loader(name))

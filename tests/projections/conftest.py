@@ -331,3 +331,4 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column, "INTEGERS_SHIFT", 3)
     monkeypatch.setattr(column, "BYTES_SHIFT", 6)
     monkeypatch.setattr(archive, "SAVE_EVERY", 20)
+    monkeypatch.setattr(archive, "STEP", 64)

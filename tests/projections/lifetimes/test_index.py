@@ -12,9 +12,13 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes import archive
+from ezmsg.ledger.projections.lifetimes.columns import GROWING
 from ezmsg.ledger.projections.lifetimes.index import FIRST, open_index
+from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.storage import reader
 from ezmsg.ledger.storage.disk import OS_DISK
 
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -74,6 +78,57 @@ def test_with_one_nothing_but_the_rest_is_read(path: Path) -> None:
         looked = Timeline(ledger, progress=lambda seq, head: calls.append((seq, head)))
         looked.when("edge A62 -> B62")
     assert calls[-1] == (65, 65)
+
+
+def in_memory(path: Path) -> list[int]:
+    """The rows of lifetimes that were in memory after each batch that was read to make an index, and at the end."""
+    found = []
+
+    def count(seq: int, head: int) -> None:
+        lifetimes = told._archive._lifetimes
+        assert lifetimes is not None
+        columns = [lifetimes.column(name) for name in GROWING]
+        found.append(sum(len(column._full[place] or ()) for column in columns for place in range(len(column._full))))
+
+    with Ledger.open(path, "r") as ledger:
+        told = Timeline(ledger, progress=count)
+        told.when("edge A3 -> B3")
+        count(0, 0)
+    return found
+
+
+def test_a_long_one_is_made_in_steps_that_take_no_more_memory_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "STEP", 200)
+    monkeypatch.setattr(reader, "PIECE", 4096)
+    most = []
+    for number in (1000, 4000):
+        path = tmp_path / f"{number}.ledger"
+        grow(path, number)
+        rows = in_memory(path)
+        assert rows[-1] < 200, "all that is in the file is left there"
+        most.append(max(rows))
+        assert answer(path)
+    assert most[1] < 1.5 * most[0]
+
+
+def test_one_that_was_given_up_in_between_is_gone_on_with(path: Path) -> None:
+    def give_up(seq: int, head: int) -> None:
+        if index(path).exists():
+            raise KeyboardInterrupt
+
+    grow(path, 2000)
+    with Ledger.open(path, "r") as ledger, pytest.raises(KeyboardInterrupt):
+        Timeline(ledger, progress=give_up).when("edge A3 -> B3")
+    with Ledger.open(path, "r") as ledger:
+        begun = standing(str(path), ledger.id)
+        assert begun is not None
+        assert 0 < begun.seq < ledger.head
+        assert not begun.kept
+    answer(path)
+    with Ledger.open(path, "r") as ledger:
+        assert standing(str(path), ledger.id) == (ledger.head, False)
 
 
 def test_a_little_more_is_read_and_much_more_is_kept(path: Path) -> None:
@@ -184,6 +239,7 @@ def test_a_failing_disk_costs_the_index_and_nothing_else(path: Path, monkeypatch
 
 KILLED = """
 import sys
+from ezmsg.ledger.storage import reader
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes import archive

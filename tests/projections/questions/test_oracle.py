@@ -295,6 +295,7 @@ def small_steps() -> Iterator[None]:
         patch.setattr(builder, "CHECK_EVERY", 100)
         patch.setattr(archive, "CHECK_EVERY", 100)
         patch.setattr(archive, "SAVE_EVERY", 100)
+        patch.setattr(archive, "STEP", 250)
         yield
 
 
