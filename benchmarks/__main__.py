@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, connect, dag, drawing, replay, report, server, timetravel
+from benchmarks import append, connect, dag, drawing, replay, report, server, timetravel, watch
 from benchmarks.debugger import longest, page
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy, load
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "append": append.run,
     "replay": replay.run,
     "timetravel": timetravel.run,
+    "watch": watch.run,
     "dag": dag.run,
     "drawing": drawing.run,
     "debugger": page.run,

@@ -21,7 +21,7 @@ from ezmsg.ledger.projections.graph.feed_entries import (
     topology_changed,
 )
 from ezmsg.ledger.projections.graph.invariants import check
-from ezmsg.ledger.projections.graph.ownership import EdgeKey
+from ezmsg.ledger.projections.graph.ownership import Changes, EdgeKey
 from ezmsg.ledger.projections.graph.records import (
     EndpointRecord,
     ProcessRecord,
@@ -63,14 +63,16 @@ class GraphState(GraphTables):
         """Apply one event. Raises OutOfOrder when it does not follow, InvalidEvent when it contradicts the state."""
         self.apply_batch((event,))
 
-    def apply_batch(self, events: Sequence[Any]) -> None:
+    def apply_batch(self, events: Sequence[Any], changed: Changes | None = None) -> None:
         """Apply events in order: the same as ``apply`` on each, but faster.
 
+        The edge events with which an edge came or went are added to ``changed``, if given.
         After OutOfOrder the state stands at the last event that followed; after InvalidEvent it is of no further use.
         """
         index = 0
         end = len(events)
-        changed: list[Any] | None = [] if self.watch is not None else None
+        if changed is None and self.watch is not None:
+            changed = []
         while index < end:
             if type(events[index]) in _EDGES:
                 seq, changes = self.ownership.run(events, index, self.seq, changed)
@@ -78,8 +80,8 @@ class GraphState(GraphTables):
                     index += seq - self.seq
                     self.seq, self.time = seq, events[index - 1].time
                     self.topology += changes
-                    if changed:
-                        self._report_edges(changed)
+                    if changed and changes and self.watch is not None:
+                        self._report_edges(changed[-2 * changes :: 2])
             if index < end:
                 self._apply_other(events[index])
                 index += 1
@@ -320,7 +322,6 @@ class GraphState(GraphTables):
         assert self.watch is not None
         for number, event in enumerate(changed, self.topology - len(changed) + 1):
             self.watch.append(topology_changed(self, number, event, [event.to_topic], event.owner, None))
-        changed.clear()
 
     def _report_topology(
         self, event: Any, vanished: list[EdgeKey], session: int | None = None, process: int | None = None

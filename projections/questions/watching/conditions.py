@@ -2,7 +2,8 @@
 
 The idea: a condition names the types of events that can change it, and is asked of each of these, before it is applied,
 whether it concerns the condition at all. For nearly all events that is a look-up of a type, or one in a dict beside it.
-Only then is the event applied by itself and the condition looked at anew, in the graph state.
+Only then is the event applied by itself and the condition looked at anew, in the graph state. The number of edges, or
+of topics, changes with nearly every edge: such a condition is told the edges that came or went, many at once.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import accumulate, pairwise, repeat
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.ownership import Node
+from ezmsg.ledger.projections.graph.ownership import Changes, Node
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions import predicates as pr
@@ -31,15 +33,14 @@ class Condition(ABC):
     """One fact of a predicate: ``now`` says whether it is so.
 
     ``types``: the events that can change it. ``every_edge``: the state has to know all edges for it, not only those
-    that touch its ``topics``.
+    that it is touched by.
     """
 
     types: tuple[type, ...] = ()
-    topics: tuple[str, ...] = ()
     every_edge: bool = False
     now: bool = False
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         """Whether an event of one of ``types``, which is not applied yet, can change this."""
         return True
 
@@ -55,9 +56,8 @@ class EdgeCondition(Condition):
 
     def __init__(self, fact: pr.Edge) -> None:
         self._edge = (fact.from_topic, fact.to_topic)
-        self.topics = self._edge[1:]
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         if type(event) in EDGES:
             return bool(event.to_topic == self._edge[1] and event.from_topic == self._edge[0])
         return self.now
@@ -83,11 +83,11 @@ class PathCondition(Condition):
         self._reached = {self._from}
         self._way: dict[str, str] = {}
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         if type(event) is ev.EdgeConnected:
-            return not self.now and event.from_topic in self._reached and event.to_topic not in self._reached
+            return event.from_topic in self._reached and event.to_topic not in self._reached and not self.now
         if type(event) is ev.EdgeDisconnected:
-            return self._way.get(event.from_topic) == event.to_topic
+            return self.now and self._way.get(event.from_topic) == event.to_topic
         return self.now
 
     def look(self, event: Any, state: GraphState) -> None:
@@ -143,33 +143,38 @@ class SessionCondition(Condition):
         self._name = fact.name
         self._id = number(fact.name)
         self._id_known = False
-        self._labelled: set[int] | None = None  # the open ones of this label, once there was any
-        self._begun: list[int] = []
+        self._label_known = not self._name
+        self._labelled: set[int] = set()  # the open ones of this label
+        self._begun: set[int] = set()  # the open ones whose UUID begins so
         for mark in ever:
-            self._know(mark.seq, mark.label, mark.uuid)
-
-    def _know(self, key: int, label: str | None, uuid: str) -> None:
-        self._id_known = self._id_known or key == self._id
-        if label == self._name:
-            self._labelled = {*(self._labelled or ()), key}
-        if self._name and uuid.startswith(self._name.lower()) and key not in self._begun:
-            self._begun.append(key)
+            self._id_known = self._id_known or mark.seq == self._id
+            self._label_known = self._label_known or mark.label == self._name
 
     def look(self, event: Any, state: GraphState) -> None:
         if event is None:
-            for key, record in state.sessions.items():
-                self._know(key, record.label, record.uuid)
+            for key in state.sessions:
+                self._know(key, state)
         elif type(event) in (ev.SessionOpened, ev.MetadataRegistered):
-            key = event.seq if type(event) is ev.SessionOpened else event.session
-            record = state.sessions[key]
-            self._know(key, record.label, record.uuid)
+            self._know(event.seq if type(event) is ev.SessionOpened else event.session, state)
+        elif type(event) is ev.SessionClosed:
+            self._labelled.discard(event.session)
+            self._begun.discard(event.session)
+        else:
+            self._labelled.clear()
+            self._begun.clear()
         if self._id_known:
             self.now = self._id in state.sessions
-        elif self._labelled is not None or not self._name:
-            self._labelled = {key for key in self._labelled or () if key in state.sessions}
-            self.now = bool(self._labelled)
         else:
-            self.now = any(key in state.sessions for key in self._begun)
+            self.now = bool(self._labelled if self._label_known else self._begun)
+
+    def _know(self, key: int, state: GraphState) -> None:
+        record = state.sessions[key]
+        self._id_known = self._id_known or key == self._id
+        if record.label == self._name:
+            self._label_known = True
+            self._labelled.add(key)
+        if self._name and record.uuid.startswith(self._name.lower()):
+            self._begun.add(key)
 
 
 class SettingCondition(Condition):
@@ -188,7 +193,7 @@ class SettingCondition(Condition):
         self._fact = fact
         self._value: Any = None
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         return type(event) is not ev.SettingsUpdated or event.component == self._fact.unit
 
     def look(self, event: Any, state: GraphState) -> None:
@@ -206,9 +211,8 @@ class TopicCondition(Condition):
 
     def __init__(self, fact: pr.There) -> None:
         self._topic = fact.name
-        self.topics = (fact.name,)
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         if type(event) in EDGES:
             return self._topic in (event.from_topic, event.to_topic)
         return self.now
@@ -257,7 +261,7 @@ class EndpointCondition(Condition):
         self._kind, self._topic = fact.kind, fact.name
         self._ids: set[int] = set()
 
-    def touches(self, event: Any, state: GraphState) -> bool:
+    def touches(self, event: Any) -> bool:
         if type(event) in (ev.PublisherOpened, ev.SubscriberOpened):
             return bool(event.topic == self._topic)
         key = getattr(event, "endpoint", None)
@@ -288,60 +292,83 @@ class PausedCondition(Condition):
 
 
 class CountCondition(Condition):
-    """The number of one noun compares so. An event costs O(1), one with which many edges go O(topics)."""
+    """The number of one noun compares so. An event costs O(1)."""
 
     def __init__(self, fact: pr.Count) -> None:
         self._fact = fact
-        self._edges = 0
-        self._there = False
         self._ids: set[int] = set()
         self.types = _COUNTED[fact.noun]
-        self.every_edge = fact.noun in ("edges", "topics")
-
-    def touches(self, event: Any, state: GraphState) -> bool:
-        if self._fact.noun == "edges" and type(event) in EDGES:
-            self._there = (event.from_topic, event.to_topic) in state.ownership
-        return True
 
     def look(self, event: Any, state: GraphState) -> None:
         self.now = ORDERS[self._fact.sign](self._number(event, state), self._fact.number)
 
     def _number(self, event: Any, state: GraphState) -> int:
         match self._fact.noun:
-            case "edges":
-                if type(event) in EDGES:
-                    self._edges += ((event.from_topic, event.to_topic) in state.ownership) - self._there
-                else:
-                    self._edges = sum(len(node.out) for node in state.ownership.nodes.values())
-                return self._edges
-            case "topics":
-                return len(state.ownership.nodes)
             case "sessions":
                 return len(state.sessions)
             case "processes":
                 return len(state.processes)
             case "components":
                 return len(state.components)
-            case noun:
-                kind = noun.removesuffix("s")
-                if type(event) is ev.EndpointClosed:
-                    self._ids.discard(event.endpoint)
-                elif type(event) in (ev.PublisherOpened, ev.SubscriberOpened):
-                    self._ids.add(event.seq)
-                else:
-                    self._ids = {key for key, record in state.endpoints.items() if record.kind == kind}
-                return len(self._ids)
+        if type(event) is ev.EndpointClosed:
+            self._ids.discard(event.endpoint)
+        elif type(event) in (ev.PublisherOpened, ev.SubscriberOpened):
+            self._ids.add(event.seq)
+        else:
+            kind = self._fact.noun.removesuffix("s")
+            self._ids = {key for key, record in state.endpoints.items() if record.kind == kind}
+        return len(self._ids)
 
 
 _COUNTED: dict[str, tuple[type, ...]] = {
-    "edges": (*EDGES, *RELEASES),
-    "topics": (*EDGES, *RELEASES),
     "sessions": (ev.SessionOpened, ev.SessionClosed, *RUN_ENDS),
     "processes": (ev.ProcessOpened, ev.ProcessClosed, *RUN_ENDS),
     "components": ComponentCondition.types,
     "publishers": (ev.PublisherOpened, ev.EndpointClosed, *RUN_ENDS),
     "subscribers": (ev.SubscriberOpened, ev.EndpointClosed, *RUN_ENDS),
 }
+
+
+class WiringCount(Condition):
+    """The number of edges, or of topics, compares so. An event costs O(1).
+
+    Edges are counted by those that came or went; only a session or run that ends is looked at by itself. So is a
+    registration, after which a session may have another name in what is told of a turn.
+    """
+
+    types = (*RELEASES, ev.MetadataRegistered)
+    every_edge = True
+
+    def __init__(self, fact: pr.Count) -> None:
+        self._compare = ORDERS[fact.sign]
+        self._limit = fact.number
+        self._of_topics = fact.noun == "topics"
+        self._edges = 0
+        self._released = 0
+
+    def turns(self, changed: Changes) -> list[int]:
+        """The places at which ``now`` turns (it stays as it is) among the changes since it was looked at."""
+        if self._of_topics:
+            numbers = changed[1::2]
+        else:
+            steps = [1 if type(event) is ev.EdgeConnected else -1 for event in changed[::2]]
+            numbers = list(accumulate(steps, initial=self._edges))
+            self._edges = numbers[-1]
+            del numbers[0]
+        truths = list(map(self._compare, numbers, repeat(self._limit)))
+        if truths.count(self.now) == len(truths):
+            return []
+        return [place for place, (before, after) in enumerate(pairwise((self.now, *truths))) if before is not after]
+
+    def look(self, event: Any, state: GraphState) -> None:
+        wiring = state.ownership
+        if event is None:
+            self._edges = sum(len(node.out) for node in wiring.nodes.values())
+        else:
+            self._edges -= wiring.released - self._released
+        self._released = wiring.released
+        self.now = self._compare(len(wiring.nodes) if self._of_topics else self._edges, self._limit)
+
 
 _THERE: dict[str, type[Any]] = {"topic": TopicCondition, "component": ComponentCondition, "unit": UnitCondition}
 
@@ -361,7 +388,7 @@ def condition(fact: pr.Predicate, ever: Iterable[SessionMark]) -> Condition:
             made: Condition = _THERE.get(fact.kind, EndpointCondition)(fact)
             return made
         case pr.Count():
-            return CountCondition(fact)
+            return WiringCount(fact) if fact.noun in ("edges", "topics") else CountCondition(fact)
     return PausedCondition()
 
 

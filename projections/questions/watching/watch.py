@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import POLL_S, LedgerReader
+from ezmsg.ledger.projections.graph.ownership import Changes
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions import causes
@@ -20,6 +21,7 @@ from ezmsg.ledger.projections.questions.watching.conditions import (
     EDGES,
     RELEASES,
     Condition,
+    WiringCount,
     condition,
     facts,
     holds,
@@ -73,8 +75,8 @@ class Watch:
         self._stopped = threading.Event()
         ever = list(sessions)
         self._conditions = {str(fact): condition(fact, ever) for fact in facts(predicate)}
+        self._counts = [each for each in self._conditions.values() if isinstance(each, WiringCount)]
         self._every_edge = any(each.every_edge for each in self._conditions.values())
-        self._topics = {topic for each in self._conditions.values() for topic in each.topics}
         self._by_type: dict[type, list[Condition]] = {}
         for each in self._conditions.values():
             each.look(None, state)
@@ -89,42 +91,74 @@ class Watch:
 
     def take(self, events: Sequence[Any]) -> list[Turn]:
         """The turns in the events that follow, in order."""
-        turns = []
-        by_type, every_edge, topics, done = self._by_type, self._every_edge, self._topics, 0
-        for place, event in enumerate(events):
-            kind = type(event)
-            asked = by_type.get(kind)
-            if kind in EDGES and not every_edge and self.seq:  # nearly all of a long ledger, and most go no further
-                named = asked is not None and (event.to_topic in topics or event.from_topic in topics)
-                if not named:
-                    continue
-            touched: Sequence[Condition] = ()
-            if asked is not None:
-                if len(asked) > 1:
-                    touched = [each for each in asked if each.touches(event, self._state)]
-                elif asked[0].touches(event, self._state):
-                    touched = asked
-            told = self._cause(event) if touched and kind in _ENDS else None
-            if every_edge:
-                if touched:
-                    self._state.apply_batch(events[done : place + 1])
-                    done = place + 1
-            elif touched or kind not in EDGES:
-                self._apply_alone(event)
-            if not touched and self.seq:
-                continue
-            for each in touched:
-                each.look(event, self._state)
-            self.seq = event.seq
-            now = self._holds()
-            if now != self.now:
-                self.now = now
-                turns.append(Turn(event.seq, event.time, now, told or self._cause(event)))
-        if every_edge and done < len(events):
-            self._state.apply_batch(events[done:] if done else events)
-        if events:
-            self.seq = events[-1].seq
+        turns: list[Turn] = []
+        if events and not self.seq:  # only with the first of all there is a graph to speak of
+            self._meet(events[0], turns)
+            events = events[1:]
+        begin = 0
+        for place in self._touching(events):
+            self._pass(events[begin:place], turns)
+            self._meet(events[place], turns)
+            begin = place + 1
+        self._pass(events[begin:] if begin else events, turns)
         return turns
+
+    def _touching(self, events: Sequence[Any]) -> Iterator[int]:
+        """The places of the events that touch a condition; for each, those before it have to be met by then."""
+        for place, asked in enumerate(map(self._by_type.get, map(type, events))):
+            if asked is not None:
+                event = events[place]
+                for each in asked:
+                    if each.touches(event):
+                        yield place
+                        break
+
+    def _pass(self, events: Sequence[Any], turns: list[Turn]) -> None:
+        """Go on over events that touch no condition; only a number of edges or topics may turn with them."""
+        if not events:
+            return
+        if self._every_edge:
+            for event, counts in self._apply_all(events):
+                for each in counts:
+                    each.now = not each.now
+                self._turn(event, turns)
+        else:
+            for event in events:
+                if type(event) not in EDGES:
+                    self._apply_alone(event)
+        self.seq = events[-1].seq
+
+    def _meet(self, event: Any, turns: list[Turn]) -> None:
+        """Go on over one event, and look at the conditions that it touches."""
+        touched = [each for each in self._by_type.get(type(event), ()) if each.touches(event)]
+        told = self._cause(event) if touched and type(event) in _ENDS else None
+        if self._every_edge:
+            for _, counts in self._apply_all((event,)):
+                touched += counts
+        else:
+            self._apply_alone(event)
+        for each in touched:
+            each.look(event, self._state)
+        self.seq = event.seq
+        self._turn(event, turns, told)
+
+    def _apply_all(self, events: Sequence[Any]) -> list[tuple[Any, list[WiringCount]]]:
+        """Apply events; returns those with which numbers of edges or topics turn, in order, each with these."""
+        if not self._counts:
+            self._state.apply_batch(events)
+            return []
+        changed: Changes = []
+        self._state.apply_batch(events, changed)
+        found: dict[int, list[WiringCount]] = {}
+        for each in self._counts:
+            for place in each.turns(changed):
+                found.setdefault(place, []).append(each)
+        return [(changed[2 * place], found[place]) for place in sorted(found)]
+
+    def _apply_alone(self, event: Any) -> None:
+        """Apply an event to a state that was not told of the edges before it, for nothing asks about them."""
+        self._state.seq = event.first - 1 if type(event) is ev.Gap and event.lost else event.seq - 1
+        self._state.apply_batch((event,))
 
     def __iter__(self) -> Iterator[Turn]:
         for batch in self._ledger.tail(self.seq, self._poll, self._is_over):
@@ -164,10 +198,12 @@ class Watch:
         """Whether it holds; before the first event there is no graph to speak of."""
         return self.seq > 0 and holds(self._predicate, self._conditions)
 
-    def _apply_alone(self, event: Any) -> None:
-        """Apply an event to a state that was not told of the edges before it, for nothing asks about them."""
-        self._state.seq = event.first - 1 if type(event) is ev.Gap and event.lost else event.seq - 1
-        self._state.apply_batch((event,))
+    def _turn(self, event: Any, turns: list[Turn], told: Cause | None = None) -> None:
+        """Note a turn if the predicate holds no longer, or now does."""
+        now = self._holds()
+        if now != self.now:
+            self.now = now
+            turns.append(Turn(event.seq, event.time, now, told or self._cause(event)))
 
     def _cause(self, event: Any) -> Cause:
         """The event in words. One that ends something is told before it is applied, while that still has its name."""
