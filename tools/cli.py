@@ -84,6 +84,7 @@ COMMANDS = (
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),
     Command("restore", BEYOND, "How do I get the graph and the settings of that moment back?", moments=True),
+    Command("in-force", BEYOND, "Which settings and wiring made these seconds of this data file?"),
 )
 
 

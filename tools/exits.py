@@ -44,6 +44,7 @@ _CODES: dict[str, int] = {
     errors.HistoryChanged.__name__: DAMAGED,
     errors.EventError.__name__: DAMAGED,
     "MalformedBaseline": NOT_A_LEDGER,  # by its name: no other command need load it
+    "NotARecording": NOT_A_LEDGER,  # likewise
     errors.LedgerLocked.__name__: LOCKED,
     errors.LogError.__name__: DISK,
     errors.CutBack.__name__: DAMAGED,

@@ -91,6 +91,14 @@ class Stretch(NamedTuple):
     end: int
 
 
+class Hold(NamedTuple):
+    """The events ``first`` to ``last``, for which ``reading`` holds."""
+
+    reading: Reading
+    first: int
+    last: int
+
+
 class Readings:
     """The readings of one ledger, in their order, and where each ceases to hold. Adding one costs O(1).
 
@@ -155,6 +163,19 @@ class Readings:
         found = self.kept[place]
         over = bisect_right(self.ends, seq) - 1
         return None if over >= 0 and self.ends[over] > found.holds_from else found
+
+    def holds(self, head: int) -> list[Hold]:
+        """For each reading the events that it holds for, up to event ``head``. Cost: O(n log n)."""
+        found = []
+        for place, reading in enumerate(self.kept):
+            first = self._begins[place]
+            last = head if place + 1 == len(self.kept) else self._begins[place + 1] - 1
+            over = bisect_right(self.ends, reading.holds_from)
+            if over < len(self.ends):
+                last = min(last, self.ends[over] - 1)
+            if first <= last:
+                found.append(Hold(reading, first, last))
+        return found
 
     def elapsed(self, seq_a: int, time_a: int, seq_b: int, time_b: int) -> Elapsed:
         """The time from event ``seq_a`` (stamped ``time_a``, ns) to event ``seq_b``. Cost: O(log n)."""

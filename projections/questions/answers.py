@@ -267,6 +267,50 @@ class SettingHistory(Answer, frozen=True):
         return f"<setting {name}: {changes}, in force at seq {self.moment.seq}: {self.current}>"
 
 
+class SettingsOver(Answer, frozen=True):
+    """The settings that stood after the events ``first`` to ``last``.
+
+    ``constant``: by unit, the values that never changed; ``before``: by unit, those of the others after ``first``.
+    ``changes``: by event, with the unit: values that came, or went without another one in their place. ``owners``: by
+    unit, the session that registered it last.
+    """
+
+    first: int
+    last: int
+    constant: dict[str, Any]
+    before: dict[str, Any]
+    changes: list[tuple[str, SettingChange]]
+    owners: dict[str, int | None]
+
+
+class WiringSpan(Answer, frozen=True):
+    """The edges that stood unchanged after the events ``born`` to ``last``: how many, and what was other before.
+
+    ``came`` and ``went`` are edges with the names of those who held them; the first span of an answer tells all edges
+    that stood then as ``stood``. ``cause``: the event that made it so, None of the first.
+    """
+
+    born: int
+    last: int
+    edges: int
+    came: list["HeldEdge"]
+    went: list["HeldEdge"]
+    stood: list["HeldEdge"]
+    cause: Cause | None
+
+    def __repr__(self) -> str:
+        news = "".join(f", {len(each)} {word}" for each, word in ((self.came, "came"), (self.went, "went")) if each)
+        return f"<seqs {self.born} to {self.last}: {count(self.edges, 'edge')}{news}>"
+
+
+class HeldEdge(Answer, frozen=True):
+    """An edge, and the names of those who hold it, or held it."""
+
+    from_topic: str
+    to_topic: str
+    owners: list[str]
+
+
 class SettingDoubt(Answer, frozen=True):
     """A place where what a ledger says of a setting is not what a unit is known to have. ``field`` is a dotted path.
 

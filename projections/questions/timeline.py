@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         Placement,
         SettingDoubt,
         SettingHistory,
+        SettingsOver,
         When,
         Why,
+        WiringSpan,
         Without,
     )
     from ezmsg.ledger.projections.questions.baselines.baseline import Baseline
@@ -390,6 +392,36 @@ class Timeline:
         from ezmsg.ledger.projections.questions.settings.doubts import doubts
 
         return self._ask(lambda evidence, at: doubts(evidence, unit, at), moment)
+
+    def settings_over(self, first: int, last: int) -> SettingsOver:
+        """The settings that stood after any of the events ``first`` to ``last``: those that never changed, and the
+        changes of the others, with who asked.
+
+        Cost: the state at both ends, a look at each settings value that ever was, and a piece of the ledger for each
+        change.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.ProcessOpened(uuid="p")])
+        >>> Timeline(ledger).settings_over(0, 1).changes
+        []
+        """
+        from ezmsg.ledger.projections.questions.settings.stretch import settings_over
+
+        return self._ask(lambda evidence, at: settings_over(evidence, first, last), last)
+
+    def wiring_over(self, first: int, last: int) -> list[WiringSpan]:
+        """The stretches of unchanged edges after the events ``first`` to ``last``. Cost: O(holds that ever were).
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).wiring_over(0, 1)
+        [<seqs 0 to 0: 0 edges>, <seqs 1 to 1: 1 edge, 1 came>]
+        """
+        from ezmsg.ledger.projections.questions.wiring import wiring_over
+
+        return self._ask(lambda evidence, at: wiring_over(evidence, first, last), last)
 
     def placement(self, unit: str, moment: Named = "end") -> Placement:
         """The processes in which ``unit`` ran, on which host, and how often it moved.

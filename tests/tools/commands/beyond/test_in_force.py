@@ -1,0 +1,52 @@
+"""``in-force`` as a person meets it first: what it says of files that it cannot read, and of what it lacks."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ezmsg.ledger.extras import install_command
+from ezmsg.ledger.tools import exits
+
+Run = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"), [("x.nwb", "h5py", "nwb"), ("x.xdf", "pyxdf", "xdf"), ("x_raw.fif", "mne", "mne")]
+)
+def test_a_missing_extra_is_named_with_its_command(
+    run: Run, tmp_path: Path, night: Any, name: str, library: str, extra: str
+) -> None:
+    if find_spec(library) is not None:
+        pytest.skip(f"{library} is installed here")
+    (tmp_path / name).write_bytes(b"whatever")
+    answer = run("in-force", tmp_path / name, night.path)
+    assert (answer.code, answer.out) == (exits.USAGE, "")
+    assert f"needs {library}, which is not installed" in answer.err
+    assert f"hint: Install it: {install_command(f'ezmsg-ledger[{extra}]')}" in answer.err
+
+
+def test_what_is_not_a_data_file(run: Run, tmp_path: Path, night: Any) -> None:
+    (tmp_path / "folder.nwb").mkdir()
+    (tmp_path / "notes.txt").write_text("Dear diary,\n")
+    for name, code, said in (
+        ("nowhere.nwb", exits.USAGE, "there is no file"),
+        ("folder.nwb", exits.NOT_A_LEDGER, "is a folder"),
+        ("notes.txt", exits.NOT_A_LEDGER, "does not say which format it has"),
+    ):
+        answer = run("in-force", tmp_path / name, night.path)
+        assert (answer.code, answer.out) == (code, ""), answer
+        assert said in answer.err
+        assert "hint: Name a data file" in answer.err or "hint: These are read" in answer.err
+
+
+@pytest.mark.parametrize("block", ["20", "-5ms", "0s", "soon"])
+def test_a_block_that_is_not_a_length_of_time(block: str) -> None:
+    from ezmsg.ledger.tools.commands.beyond.in_force import block_seconds
+    from ezmsg.ledger.tools.exits import Misuse
+
+    with pytest.raises(Misuse, match="not a length of time"):
+        block_seconds(block)
+    assert (block_seconds("20ms"), block_seconds("0.2s"), block_seconds(None)) == (0.02, 0.2, None)

@@ -1,0 +1,5 @@
+"""Recordings of samples (NWB, XDF, FIF) beside a ledger: which settings and wiring made them."""
+
+from ezmsg.ledger.tools.recordings.stretch import in_force
+
+__all__ = ["in_force"]

@@ -1,0 +1,134 @@
+"""The clocks of a ledger: where its events lie on a clock that a recording can be laid beside.
+
+The idea: an event's place is its wall time less the difference that the reading before it states, which is a time of
+the monotonic clock of one start of a machine. Without readings the place is wall time itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ezmsg.ledger.projections.lifetimes.clock_readings import Hold
+from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, Run
+
+NEAR_NS = 6 * 3600 * 10**9
+"""How far outside of what readings cover a place may lie and still be of the same start of a machine."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Events ``first`` to ``last``, at the places ``begin`` to ``end`` (ns); ``offset``: wall time less place."""
+
+    first: int
+    last: int
+    begin: int
+    end: int
+    offset: int
+
+
+class LedgerClock:
+    """One clock of a ledger: of one start of a machine, or wall time where ``name`` is None.
+
+    ``time_of`` gives an event's time. Places are ns of the clock. A look costs O(log n).
+    """
+
+    def __init__(self, landmarks: Landmarks, time_of: Callable[[int], int], name: Any, holds: list[Hold]) -> None:
+        self._landmarks, self._time_of = landmarks, time_of
+        self.name = name
+        self.host = next((each.reading.host for each in holds if each.reading.host), None)
+        self.spans: list[Span] = []
+        for hold in holds:
+            offset = hold.reading.offset
+            begin = min(hold.reading.mono, time_of(hold.first) - offset) if hold.first else hold.reading.mono
+            end = max(hold.reading.mono, time_of(hold.last) - offset)
+            self.spans.append(Span(hold.first, hold.last, begin, end, offset))
+        if name is None:
+            first, last = landmarks.first, landmarks.last
+            self.spans.append(Span(first[0], last[0], landmarks.earliest, landmarks.latest, 0))
+
+    @property
+    def begin(self) -> int:
+        """The first place that is covered."""
+        return self.spans[0].begin
+
+    @property
+    def end(self) -> int:
+        """The last place that is covered."""
+        return self.spans[-1].end
+
+    def place(self, seq: int) -> int | None:
+        """The place of event ``seq``; None when it is on another clock."""
+        for span in self.spans:
+            if span.first <= seq <= span.last:
+                return self._time_of(seq) - span.offset
+        return None
+
+    def seq_at(self, place: int) -> int:
+        """The last event at or before ``place``; the one before the clock's first when there is none."""
+        if self.name is None:
+            return self._landmarks.seq_at(place)
+        found = max(0, self.spans[0].first - 1)
+        for span in self.spans:
+            if span.begin > place:
+                break
+            low, high = span.first, span.last + 1
+            while low < high:
+                middle = (low + high) // 2
+                if self._time_of(middle) - span.offset <= place:
+                    low = middle + 1
+                else:
+                    high = middle
+            found = max(found, low - 1)
+        return found
+
+    def wall(self, place: int) -> int:
+        """The time that the wall clock said at ``place`` (ns since the epoch, UTC)."""
+        span = next((span for span in reversed(self.spans) if span.begin <= place), self.spans[0])
+        return place + span.offset
+
+    def of_wall(self, wall: int) -> list[int]:
+        """The places at which the wall clock said ``wall``: two where it was set back, none where it was set ahead.
+
+        Before the first and after the last reading, as if it had run on.
+        """
+        found = []
+        for number, span in enumerate(self.spans):
+            place = wall - span.offset
+            begin = span.begin if number else place
+            end = self.spans[number + 1].begin if number + 1 < len(self.spans) else place + 1
+            if begin <= place < end and place not in found:
+                found.append(place)
+        return found
+
+    def offset_at(self, place: int) -> int:
+        """Wall time less place, at ``place``."""
+        return self.wall(place) - place
+
+    def jumps(self, begin: int, end: int) -> list[tuple[int, int]]:
+        """The places between ``begin`` and ``end`` at which the wall clock was set, and by how much (ns)."""
+        return [
+            (after.begin, after.offset - before.offset)
+            for before, after in zip(self.spans, self.spans[1:], strict=False)
+            if begin < after.begin < end and abs(after.offset - before.offset) >= 1_000_000
+        ]
+
+    def runs(self) -> list[tuple[Run, int, int]]:
+        """The runs that were recorded on this clock, with their first and last places."""
+        found = []
+        for run in self._landmarks.runs:
+            last = run.end or self._landmarks.seq
+            begin, end = self.place(run.start), self.place(last)
+            if end is None and begin is not None:  # what tells of the end is beyond the last reading that holds
+                end = self.end
+            if begin is not None and end is not None:
+                found.append((run, begin, end))
+        return found
+
+
+def clocks_of(landmarks: Landmarks, time_of: Callable[[int], int]) -> list[LedgerClock]:
+    """The clocks of a ledger that was read, in their order; wall time alone where none was. Cost: O(readings)."""
+    by_clock: dict[Any, list[Hold]] = {}
+    for hold in landmarks.readings.holds(landmarks.seq):
+        by_clock.setdefault(hold.reading.clock, []).append(hold)
+    found = [LedgerClock(landmarks, time_of, name, holds) for name, holds in by_clock.items()]
+    return found or [LedgerClock(landmarks, time_of, None, [])]
