@@ -25,7 +25,7 @@ MANY = -1
 
 
 class HeldEdges(Ownership):
-    """Who holds which edge, beside the columns of all holds that ever were. Applying one event costs O(1).
+    """The owners of each edge, beside the columns of all holds that ever were. Applying one event costs O(1).
 
     It answers what a fold and a checkpoint ask for; other questions are for the columns. ``edge_places`` has the place
     of each edge that ever was by its topics, ``places`` that of each topic; ``last``, for each edge, the number of its
@@ -109,7 +109,7 @@ class HeldEdges(Ownership):
         ends.extend(array("q", (OPEN,)) * list(map(type, events)).count(EdgeConnected))  # at once: that is faster
 
     def run(self, events: Sequence[Any], start: int, seq: int, changed: list[Any] | None) -> tuple[int, int]:
-        """See ``Ownership.run``, which explains the loop; nobody who keeps lifetimes asks for ``changed``."""
+        """See ``Ownership.run``, which explains the loop; lifetimes do not ask for ``changed``."""
         nodes, held = self.nodes, self._held
         died = self._growing[1]
         intern = self._texts.setdefault
@@ -287,7 +287,7 @@ def _add_row(out: dict[str, Any], to_topic: str, owner: Owner, row: int) -> None
 
 
 def _without(held_by: tuple[Owner, Any], owner: Owner) -> tuple[tuple[Owner, Any], int]:
-    """What several owners leave when one of them goes, and the row of that one; a single one stands for itself."""
+    """The owners that are left of several when one goes, and the row of that one; a single one stands for itself."""
     other, rows = held_by
     if other != MANY or owner not in rows:
         raise KeyError(f"{owner} does not hold the edge; {other} does")
