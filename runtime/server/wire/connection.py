@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from ezmsg.ledger.runtime.server.wire.reader import Reader
 from ezmsg.ledger.runtime.server.wire.vanished import GONE, has_vanished
@@ -50,14 +51,16 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection can be read and written."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self.reader = Reader(transport, grew=self._grew)
-        self.data_received = self.reader.feed  # type: ignore[method-assign]
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none, but has all that one has
+        self.reader = Reader(self._transport, grew=self._grew)
         host, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
         self.host = host
         self.peer = f"{host}:{port}"
         self._accept(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come. A method of the class: uvloop looks it up before the connection is made."""
+        self.reader.feed(data)
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still read, so the transport stays open."""
