@@ -21,6 +21,10 @@ class Side(str, enum.Enum):  # noqa: UP042 - what people have
     LEFT = "left"
 
 
+BY_NAME = b"getattr" in pickle.dumps(Mode.FAST)
+"""Whether this Python pickles members of enums by their names, as the first releases of 3.11 did."""
+
+
 class Thing:
     def __init__(self, **fields: Any) -> None:
         vars(self).update(fields)
@@ -44,6 +48,8 @@ DIFFERENT = [
 def test_what_is_alike(a: Any, b: Any) -> None:
     assert alike_forms(freeze(a), freeze(b))
     assert alike_forms(freeze(b), freeze(a))
+    if BY_NAME and isinstance(a, enum.Enum):
+        return  # its value is not in the pickle
     assert alike(loads(pickle.dumps(a)), loads(pickle.dumps(b)))
 
 
