@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.runtime.server.joining import Joining, Turns
 from ezmsg.ledger.runtime.server.wire.connection import Connection
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_str
 from ezmsg.ledger.runtime.server.wire.waiters import Waiters
@@ -15,6 +16,9 @@ logger = logging.getLogger("ezmsg.ledger")
 
 UPDATE_TIMEOUT_S = float(os.environ.get("EZMSG_SUBSCRIBER_UPDATE_TIMEOUT_SEC", "1.0"))
 """Time that a command waits for a subscriber to apply its update; ezmsg's variable and default."""
+
+TURN_S = UPDATE_TIMEOUT_S / 4
+"""Time after which a subscriber that has not applied a new publisher is no longer waited for by others of its host."""
 
 DEPARTURE_S = 1.0
 """Time after which the subscribers of a publisher that left are told. When a whole pipeline ends they are gone by then.
@@ -78,7 +82,7 @@ class SubscriberLink:
 
     Acknowledgements carry no number, but each update gets exactly one, in order: they are counted, so a late one can
     never pass for a later update. At most one update is on its way; what changes meanwhile goes into the next, whose
-    list is made when it is written.
+    list is made when it is written. One with a publisher that is new to it waits for its turn.
     """
 
     def __init__(self, notices: "PublisherNotices", connection: Connection, endpoint: int, topic: str) -> None:
@@ -92,7 +96,9 @@ class SubscriberLink:
         self._sent: deque[tuple[int, float]] = deque()
         self._waiters = Waiters()
         self._closed = False
-        self._told: int | None = None
+        self._told: list[str] | None = None
+        self._joining: list[Joining] = []
+        self._queued = False
         self.slowest_ack_s = 0.0
 
     @property
@@ -122,7 +128,7 @@ class SubscriberLink:
         What is to be written anyway will say it: a hundred departures at once cost an update or two. One that has been
         told already, or never heard the publisher that left, is told nothing.
         """
-        if self._closed or self._wanted > self._written or hash(self._list()) == self._told:
+        if self._closed or self._wanted > self._written or self._list() == self._told:
             return
         self._wanted += 1
         asyncio.get_running_loop().call_later(UPDATE_TIMEOUT_S, self._look, self._wanted)
@@ -133,33 +139,54 @@ class SubscriberLink:
             self._stall()
 
     def _stall(self) -> None:
+        if self._queued and not self._sent:  # it was told nothing yet
+            return
         logger.warning("subscriber of %s did not apply its routing update within %g s", self.topic, UPDATE_TIMEOUT_S)
         self._notices.live.set_stalled(self.endpoint, True)
         self._send_when_free()
 
     def _send_when_free(self) -> None:
-        if self._closed or self._written == self._wanted:
+        if self._closed or self._queued or self._written == self._wanted:
             return
         now = asyncio.get_running_loop().time()
         if self._sent and now - self._sent[-1][1] < UPDATE_TIMEOUT_S:
             return
+        uuids = self._list()
+        new = set(uuids).difference(self._told or ())
+        joining = [(self._connection.host, uuid) for uuid in uuids if uuid in new]
+        self._joined()
+        if joining:
+            self._queued = not self._notices.turns.take(joining, self._try_again)
+            if self._queued:
+                return
+            self._joining = joining
+            asyncio.get_running_loop().call_later(TURN_S, self._joined)
         self._written = self._wanted
         self._sent.append((self._written, now))
-        uuids = self._list()
-        self._told = hash(uuids)  # the text is long, and there are many of them
+        self._told = uuids
         try:
-            self._connection.write(Command.UPDATE + encode_str(uuids))
+            self._connection.write(Command.UPDATE + encode_str(",".join(uuids)))
         except ConnectionError as error:  # its own fault: the command that changed the graph must not fail
             logger.warning("subscriber of %s is lost: %s", self.topic, error)
             self.gone()
 
-    def _list(self) -> str:
-        return ",".join(self._notices.upstream(self.topic))
+    def _list(self) -> list[str]:
+        return self._notices.upstream(self.topic)
+
+    def _try_again(self) -> None:
+        self._queued = False
+        self._send_when_free()
+
+    def _joined(self) -> None:
+        """Let the others of its host go on that wait to join the same publishers."""
+        joined, self._joining = self._joining, []
+        self._notices.turns.give_back(joined)
 
     def acknowledged(self) -> None:
         """The subscriber applied the oldest update that it had not answered yet."""
         if not self._sent:
             return
+        self._joined()
         self._applied, sent = self._sent.popleft()
         self.slowest_ack_s = max(self.slowest_ack_s, asyncio.get_running_loop().time() - sent)
         self._waiters.reached(self._applied)
@@ -170,6 +197,7 @@ class SubscriberLink:
     def gone(self) -> None:
         """The subscriber will not answer any more; those who wait for it go on."""
         self._closed = True
+        self._joined()
         self._waiters.release()
 
 
@@ -180,6 +208,7 @@ class PublisherNotices:
         self.live = live
         self.publishers: dict[str, PublisherLink] = {}
         self.subscribers: dict[str, set[SubscriberLink]] = {}
+        self.turns = Turns()
         self._departed: dict[str, str] = {}
         self._untold: set[str] = set()
 
@@ -199,7 +228,7 @@ class PublisherNotices:
         return {link for topic in reached for link in self.subscribers.get(topic, ())}
 
     async def notify(self, topics: Iterable[str]) -> None:
-        """Update every subscriber that ``topics`` concern, all at the same time; returns when each is done."""
+        """Update every subscriber that ``topics`` concern, at once but for turns; returns when each is done."""
         links = self.downstream(topics)
         if len(links) == 1:
             await links.pop().update()

@@ -240,8 +240,10 @@ class RawProcess(Raw):
 class RawSubscriber(Raw):
     """``acknowledge`` False: the updates that come before the creation's end are left to the test."""
 
-    def __init__(self, address: Sequence[Any], topic: str, acknowledge: bool = True) -> None:
-        super().__init__(address, Command.SUBSCRIBE, text(topic))
+    def __init__(
+        self, address: Sequence[Any], topic: str, acknowledge: bool = True, source: str | None = None
+    ) -> None:
+        super().__init__(address, Command.SUBSCRIBE, text(topic), source=source)
         self.uuid = self.text()
         self.first: list[str] = []
         if acknowledge:

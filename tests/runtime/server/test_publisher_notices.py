@@ -1,5 +1,6 @@
 """What subscribers are told, when, and how long one that does not answer can delay the others."""
 
+import select
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from ezmsg.ledger.runtime.server.server import GraphServer
 
 from .conftest import all_of, recorded
 from .examined import in_loop
-from .raw import COMPLETE, Raw, RawPublisher, RawSession, RawSubscriber, text
+from .raw import COMPLETE, TIMEOUT_S, Raw, RawPublisher, RawSession, RawSubscriber, text
 
 
 @pytest.fixture
@@ -270,3 +271,64 @@ def test_nothing_is_kept_of_a_subscriber_that_is_gone_or_never_answers(
     assert in_loop(server, lambda: list(notices.subscribers)) == ["B"]
     subscriber.end()
     assert in_loop(server, lambda: notices.subscribers) == {}
+
+
+# --- turns -----------------------------------------------------------------------------------------------------------
+
+
+def test_subscribers_of_one_host_hear_of_a_new_publisher_one_after_the_other(server: GraphServer) -> None:
+    """Two of a process that hear of it at once open a channel each, and one of these can never be left again."""
+    subscribers = [RawSubscriber(server.address, "A") for _ in range(3)]
+    publisher = RawPublisher(server.address, "A", wait=False)
+    waiting = list(subscribers)
+    while waiting:
+        told = [each for each in waiting if not each.is_silent(0.02)]
+        assert len(told) == 1, "one at a time"
+        assert told[0].update() == [publisher.uuid]
+        waiting.remove(told[0])
+    assert publisher.byte() == COMPLETE
+
+
+def test_one_that_leaves_or_never_answers_does_not_keep_the_turn(
+    server: GraphServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher_notices, "TURN_S", 0.4)
+    subscribers = [RawSubscriber(server.address, "A") for _ in range(4)]
+    publisher = RawPublisher(server.address, "A", wait=False)
+    order: list[RawSubscriber] = []
+    began = time.monotonic()
+    for acknowledge in (False, False, True, True):
+        [told] = _readable([each for each in subscribers if each not in order])
+        assert told.update(acknowledge) == [publisher.uuid]
+        order.append(told)
+        if len(order) == 1:
+            told.close()
+    assert 0.3 < time.monotonic() - began < TIMEOUT_S
+    order[1].acknowledge()
+    assert publisher.byte() == COMPLETE
+
+
+def _readable(subscribers: list[RawSubscriber]) -> list[RawSubscriber]:
+    """Those to which something came, once there is any."""
+    sockets = select.select([each.socket for each in subscribers], [], [], TIMEOUT_S)[0]
+    return [each for each in subscribers if each.socket in sockets]
+
+
+def test_those_who_know_the_publishers_or_are_of_another_host_are_told_at_once(
+    server: GraphServer, session: RawSession
+) -> None:
+    publisher = RawPublisher(server.address, "A")
+    here = [RawSubscriber(server.address, "A") for _ in range(2)]
+    session.send(Command.SESSION_CONNECT, text("X"), text("A"))
+    assert [each.update(acknowledge=False) for each in here] == [[publisher.uuid]] * 2
+    for each in here:
+        each.acknowledge()
+    assert session.byte() == COMPLETE
+    there = RawSubscriber(server.address, "A", source="127.0.0.2")
+    second = RawPublisher(server.address, "A", wait=False)
+    told = [each for each in here if not each.is_silent(0.05)]
+    assert len(told) == 1
+    assert there.update() == told[0].update() == [publisher.uuid, second.uuid]
+    here.remove(told[0])
+    here[0].update()
+    assert second.byte() == COMPLETE
