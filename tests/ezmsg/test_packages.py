@@ -6,8 +6,6 @@ The same program runs with both servers: ``programs/family.py`` says what each k
 from __future__ import annotations
 
 import json
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
 
-from .suite.environments import COMING, PACKAGES
+from .suite.environments import PACKAGES
 from .xdf_file import write_ramp
 
 pytestmark = pytest.mark.environments
@@ -72,29 +70,6 @@ def play(desk: Any, kind: str, folder: Path, address: str) -> Any:
     assert told.code == 0, told.err
     assert "Traceback" not in told.out, told.out
     return heard
-
-
-@pytest.fixture
-def stock(desk: Any) -> str:
-    """The address of ezmsg's own server, which runs."""
-    address = f"127.0.0.1:{free_port()}"
-    serve = ("-m", "ezmsg.core", "serve", "--address", address, "--log-file", os.devnull)
-    program = desk.start(PACKAGES.python(), *serve, EZMSG_LOGLEVEL="INFO")
-    program.until("Servers running")
-    return address
-
-
-@pytest.fixture
-def ours(desk: Any) -> str:
-    """The address of our server, which records to ``x.ledger`` beside the ezmsg that the packages ask for."""
-    serve = ("-m", "ezmsg.ledger.tools.cli", "serve", desk.folder / "x.ledger", "--address", desk.free)
-    return str(desk.start(COMING.python(), *serve).until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1])
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "nwbread"])

@@ -18,7 +18,7 @@ if sys.platform != "win32":
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = ROOT / ".cache" / "environments"
 
-MAKE_SECONDS_MAX = 300  # a dozen wheels from a registry that is slow today; usually 10 s
+MAKE_SECONDS_MAX = 540  # a gigabyte from a registry that is slow today; usually 10 s
 
 # What ezmsg's tests import. Without one of these parts of them skip themselves.
 FOR_SUITES = (
@@ -150,5 +150,11 @@ RECORDINGS = Environment(
     ),
 )
 """What writes data files, what reads them, and what says whether they are sound."""
+MONITOR = Environment(
+    "monitor",
+    ("ezmsg==3.10.0b5", "ezmsg-tools[sigmon]==0.10.0", "phosphor==0.12.0", "fastplotlib==0.6.1", "pyside6==6.12.0"),
+    ours=False,
+)
+"""The signal monitor of ezmsg-tools, which takes a gigabyte. With fastplotlib 0.7 its phosphor draws nothing."""
 BARE = Environment("bare-ezmsg-3.10.0b5", ("ezmsg==3.10.0b5",))
 """Nothing beside the two: no numpy either."""
