@@ -15,7 +15,7 @@ Joining: TypeAlias = tuple[str, str]
 
 
 class Turns:
-    """Who is joining which publishers, and who comes next. Each call costs O(its publishers)."""
+    """The turns: who is joining which publishers, and who comes next. Each call costs O(its publishers)."""
 
     def __init__(self) -> None:
         self._taken: set[Joining] = set()

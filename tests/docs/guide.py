@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,12 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.recorder.process import Recorder
 from ezmsg.ledger.tools.cli import main
+from ezmsg.ledger.tools.demo import recording
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, SHARED, Cast, Watch, _all_units, _closed, _connected, _gain_is
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 GUEST = Path(__file__).parent / "programs" / "guest.py"
+SYSTEM = Path(recording.__file__).with_name("system.py")
 ENDPOINTS = 14
 """Publishers, subscribers and channels of the system when all are open."""
 
@@ -34,7 +37,7 @@ BLOCK = re.compile(r"```console\n\$ (ezmsg-ledger .*)\n((?:.*\n)*?)```\n")
 def record_guide(location: Path) -> None:
     """Record the guide's story: an ezmsg system in three processes, a guest, a visitor that is killed.
 
-    A receipt, ``steady.receipt``, was taken of it before the guest came.
+    A receipt, ``steady.receipt``, was taken of it before the guest came. The system's program lies beside it.
     """
     with Recorder(location) as recorder, Cast(recorder.address) as cast, Ledger.open(location, "r") as ledger:
         watch = Watch(ledger, cast)
@@ -43,6 +46,7 @@ def record_guide(location: Path) -> None:
         ask(recorder.address, "mark", name="steady", note="gain as it should be", author="ada")
         receipt = printed(f"ezmsg-ledger receipt {location.name}", location.parent)
         location.with_name("steady.receipt").write_text(receipt, encoding="utf-8")
+        shutil.copy(SYSTEM, location.parent)
         with _guest(recorder.address):
             ask(recorder.address, "mark", name="guest", note=None, author="ada")
         watch.until(_ended(), "the guest has left")

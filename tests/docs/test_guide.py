@@ -71,6 +71,8 @@ def normal(text: str) -> Counter[str]:
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
 def test_a_command_prints_what_is_shown(desk: Path, command: str, shown: str) -> None:
     assert shown, "nothing is shown: run tests/docs/guide.py"
+    if "--declared" in command and version("ezmsg").startswith("3.9."):
+        pytest.skip("ezmsg 3.9 cannot say what a program declares")
     printed = guide.printed(command, desk)
     assert normal(printed) == normal(shown), printed
 
