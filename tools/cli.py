@@ -85,6 +85,7 @@ COMMANDS = (
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),
     Command("restore", BEYOND, "How do I get the graph and the settings of that moment back?", moments=True),
     Command("in-force", BEYOND, "Which settings and wiring made these seconds of this data file?"),
+    Command("annotate", BEYOND, "How do I put the history of its settings into a data file?"),
 )
 
 

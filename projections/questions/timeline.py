@@ -397,8 +397,8 @@ class Timeline:
         """The settings that stood after any of the events ``first`` to ``last``: those that never changed, and the
         changes of the others, with who asked.
 
-        Cost: the state at both ends, a look at each settings value that ever was, and a piece of the ledger for each
-        change.
+        Cost: the state at the first of them, a look at each settings value that ever was, and a piece of the ledger for
+        each change.
 
         >>> from ezmsg.ledger import Ledger, events
         >>> ledger = Ledger.memory()

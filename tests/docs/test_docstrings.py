@@ -59,6 +59,7 @@ CALLS = {
     "rotate": "ezmsg.ledger:Ledger.rotate",
     "restore": "ezmsg.ledger.runtime.client.restoration:plan",
     "in-force": "ezmsg.ledger.tools.recordings:in_force",
+    "annotate": "ezmsg.ledger.tools.recordings:annotate",
 }
 """What a program calls for what a command does. `debug`, `demo`, `reenact` and `selftest` are for people alone."""
 

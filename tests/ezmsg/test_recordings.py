@@ -152,11 +152,10 @@ def test_a_wall_clock_that_is_set_meanwhile(desk: Any, by: int) -> None:
         desk.free,
         "12",
         str(by),
-        stdin="",
     )
     address = server.until(r"listening on (\S+)")[1]
     rig = record(desk, 50, 9, 1.5, "nwb", address=address)
-    server.process.stdin.close()
+    server.process.terminate()
     server.end()
     with Ledger.open(rig.ledger, "r") as ledger:
         assert "step" in [event.reason for event in ledger.entries() if isinstance(event, ev.ClockRead)]
@@ -208,3 +207,152 @@ def test_a_cropped_and_a_concatenated_file(fast: Recorded) -> None:
         "put together of several: what comes after second 4.0" in each
         for each in fast.in_force("both_raw.fif")["clock_wrong"]
     )
+
+
+# --- written into the files ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def annotated(fast: Recorded) -> Any:
+    """What ``annotate`` said of the NWB file."""
+    return fast.ask("annotate", fast.folder / "rig.nwb", fast.ledger, "-o", fast.folder / "annotated.nwb")
+
+
+def test_tables_in_nwb_are_sound_and_say_what_in_force_does(fast: Recorded, annotated: Any) -> None:
+    assert any("before the session start" in each for each in annotated["clock_wrong"])
+    told = fast.desk.do(
+        RECORDINGS.python(), PROGRAMS / "sound_nwb.py", fast.folder / "rig.nwb", fast.folder / "annotated.nwb"
+    )
+    assert told.code == 0, told.err
+    found = json.loads(told.out.splitlines()[-1])
+    assert (found["errors"], found["worse"]) == ([], [])
+    assert found["generated"][0][0] == "ezmsg-ledger"
+    answer = fast.in_force("rig.nwb")
+    rows = [(row["component"], row["field"], row["value"], row["seq"]) for row in found["tables"]["ledger_settings"]]
+    spans = sorted(answer["changed"], key=lambda span: (span["begin"], span["unit"]))
+    assert rows == [(span["unit"], span["field"], json.dumps(span["value"]), span["seq"]) for span in spans]
+    for row, span in zip(found["tables"]["ledger_settings"], spans, strict=True):
+        assert row["start_time"] - answer["first_stamp"] == pytest.approx(span["begin"], abs=1e-6)
+        assert row["wall_ns"] == str(span["wall_ns"])
+    constant = {f"{row['component']}.{row['field']}" for row in found["tables"]["ledger_settings_constant"]}
+    assert constant == set(answer["constant"])
+    assert [row["edges"] for row in found["tables"]["ledger_wiring"]] == [span["edges"] for span in answer["wiring"]]
+    assert fast.in_force("annotated.nwb")["changed"] == answer["changed"] or answer["named_by"]
+
+
+def test_a_file_is_not_touched_and_a_place_that_is_taken_is_refused(fast: Recorded, annotated: Any) -> None:
+    before = (fast.folder / "rig.nwb").read_bytes()
+    for out in ("rig.nwb", "annotated.nwb", "other.xdf", "nowhere/x.nwb"):
+        command = ("annotate", fast.folder / "rig.nwb", fast.ledger, "-o", fast.folder / out)
+        told = fast.desk.do(RECORDINGS.python(), "-m", "ezmsg.ledger.tools.cli", *command)
+        assert (told.code, told.out) == (2, ""), out
+    assert (fast.folder / "rig.nwb").read_bytes() == before
+    assert [each.name for each in fast.folder.iterdir() if each.name.startswith(".")] == []
+
+
+def test_a_file_that_nothing_names_is_refused_unless_forced(fast: Recorded, tmp_path: Path) -> None:
+    (tmp_path / "moved.nwb").write_bytes((fast.folder / "rig.nwb").read_bytes())
+    command = ["annotate", tmp_path / "moved.nwb", fast.ledger, "-o", tmp_path / "out.nwb"]
+    told = fast.desk.do(RECORDINGS.python(), "-m", "ezmsg.ledger.tools.cli", *command)
+    assert (told.code, told.out) == (1, "")
+    assert "nothing in the ledger names moved.nwb" in told.err
+    assert not (tmp_path / "out.nwb").exists()
+    assert fast.ask(*command, "--force")["sureness"] == "exact"
+
+
+def test_the_tables_are_verified_against_the_ledger(fast: Recorded, annotated: Any, tmp_path: Path) -> None:
+    held = fast.ask("verify", fast.folder / "annotated.nwb", "--ledger", fast.ledger)
+    assert (held["holds"], held["differ"]) == (True, [])
+    forged = tmp_path / "forged.nwb"
+    forged.write_bytes((fast.folder / "annotated.nwb").read_bytes())
+    code = (
+        "import h5py, sys; file = h5py.File(sys.argv[1], 'a');"
+        "file['intervals/ledger_settings/value'][2] = '77'; file.close()"
+    )
+    assert fast.desk.do(RECORDINGS.python(), "-c", code, forged).code == 0
+    told = fast.ask("verify", forged, "--ledger", fast.ledger, code=4)
+    assert ["ledger_settings, row 3: value is" in each for each in told["differ"]] == [True]
+    altered = tmp_path / "altered.ledger"
+    altered.write_bytes(fast.ledger.read_bytes().replace(b'"gain":3', b'"gain":9'))
+    told = fast.desk.do(
+        RECORDINGS.python(),
+        "-m",
+        "ezmsg.ledger.tools.cli",
+        "verify",
+        fast.folder / "annotated.nwb",
+        "--ledger",
+        altered,
+    )
+    assert told.code == 4, told
+    told = fast.desk.do(
+        RECORDINGS.python(), "-m", "ezmsg.ledger.tools.cli", "verify", fast.folder / "rig.nwb", "--ledger", fast.ledger
+    )
+    assert (told.code, "has no tables of a ledger" in told.err) == (3, True)
+
+
+def test_annotations_in_fif_survive_crop_and_save(fast: Recorded) -> None:
+    out = fast.folder / "annotated_raw.fif"
+    made = fast.ask("annotate", fast.folder / "rig_raw.fif", fast.ledger, "-o", out)
+    assert made["rows"]["ledger_settings"] == 6
+    code = (
+        "import json, mne, sys; from pathlib import Path; out = Path(sys.argv[1]);"
+        "was = mne.io.read_raw_fif(out.with_name('rig_raw.fif'), verbose='error');"
+        "raw = mne.io.read_raw_fif(out, verbose='error', preload=True);"
+        "raw.copy().crop(5, 15).save(out.with_name('short_raw.fif'), verbose='error', fmt='double');"
+        "short = mne.io.read_raw_fif(out.with_name('short_raw.fif'), verbose='error');"
+        "tell = lambda raw: [[float(a['onset']) - raw.first_time, a['description'], a['extras'].get('seq')]"
+        " for a in raw.annotations];"
+        "print(json.dumps({'same': bool((was.get_data() == raw.get_data()).all()), 'whole': tell(raw),"
+        " 'short': tell(short)}))"
+    )
+    told = fast.desk.do(RECORDINGS.python(), "-c", code, out)
+    assert told.code == 0, told.err
+    found = json.loads(told.out.splitlines()[-1])
+    assert found["same"]
+    spans = [span for span in fast.in_force("rig_raw.fif")["changed"] if span["field"] == "gain"]
+    gains = [each for each in found["whole"] if "gain" in each[1]]
+    assert [each[1:] for each in gains] == [[f"ledger/SYSTEM/AMP.gain={s['value']}", s["seq"]] for s in spans]
+    assert [each[0] for each in gains] == pytest.approx([span["begin"] for span in spans], abs=5e-6)
+    known = {each[1]: each[0] for each in gains}
+    for begin, text, _ in found["short"]:
+        if text in known and begin > 0:
+            assert begin + 5 == pytest.approx(known[text], abs=1e-3)
+
+
+def test_events_for_bids_pass_its_validator(fast: Recorded, tmp_path: Path) -> None:
+    place = tmp_path / "sub-01" / "ieeg"
+    place.mkdir(parents=True)
+    stem = "sub-01_task-rest"
+    (place / f"{stem}_ieeg.nwb").write_bytes((fast.folder / "rig.nwb").read_bytes())
+    about = {"Name": "rig", "BIDSVersion": "1.10.0", "DatasetType": "raw", "Authors": ["A"], "License": "CC0"}
+    (tmp_path / "dataset_description.json").write_text(json.dumps(about))
+    (tmp_path / "README.md").write_text("A rig whose gain was changed while it was recorded. " * 5)
+    (tmp_path / "participants.tsv").write_text("participant_id\nsub-01\n")
+    measured = {"TaskName": "rest", "SamplingFrequency": 1000, "PowerLineFrequency": 50, "SoftwareFilters": "n/a"}
+    (place / f"{stem}_ieeg.json").write_text(json.dumps({**measured, "iEEGReference": "none"}))
+    (place / f"{stem}_channels.tsv").write_text("name\ttype\tunits\tlow_cutoff\thigh_cutoff\nx\tSEEG\tuV\tn/a\tn/a\n")
+    (place / "sub-01_electrodes.tsv").write_text("name\tx\ty\tz\tsize\nx\t1\t2\t3\t4\n")
+    space = {"iEEGCoordinateSystem": "Other", "iEEGCoordinateUnits": "mm", "iEEGCoordinateSystemDescription": "a box"}
+    (place / "sub-01_coordsystem.json").write_text(json.dumps(space))
+    out = place / f"{stem}_events.tsv"
+    command = ("-m", "ezmsg.ledger.tools.cli", "export", fast.ledger, "-f", "bids-events", "--data")
+    told = fast.desk.do(RECORDINGS.python(), *command, fast.folder / "rig.nwb", "-o", out)
+    assert told.code == 0, told.err
+    told = fast.desk.do(RECORDINGS.python().with_name("bids-validator-deno"), tmp_path, "--json")
+    issues = json.loads(told.out)["issues"]["issues"]
+    assert [each for each in issues if each["severity"] == "error"] == []
+    ours = [each for each in issues if "events" in str(each.get("location"))]
+    assert {each["subCode"] for each in ours} <= {"StimulusPresentation"}, ours
+    heading, *rows = [line.split("\t") for line in out.read_text().splitlines()]
+    assert heading == [
+        *("onset", "duration", "trial_type", "component", "field", "before", "after", "mark", "ledger_seq")
+    ]
+    gains = [span for span in fast.in_force("rig.nwb")["changed"] if span["field"] == "gain"]
+    assert [row[5:7] for row in rows if row[4] == "gain"] == [
+        ["n/a" if number == 0 else str(gains[number - 1]["value"]), str(span["value"])]
+        for number, span in enumerate(gains)
+    ]
+    told = fast.desk.do(RECORDINGS.python(), *command, fast.folder / "rig.nwb", "-o", tmp_path / "wall.tsv", "--wall")
+    assert told.code == 0, told.err
+    walls = [line.split("\t")[-1] for line in (tmp_path / "wall.tsv").read_text().splitlines()]
+    assert walls == ["wall_ns", *(str(span["wall_ns"]) for span in gains)]

@@ -29,6 +29,9 @@ from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.wording import count
 
+BIDS = "bids-events"
+"""The one format that is of a data file, and not of the ledger by itself."""
+
 
 class Format(NamedTuple):
     """A format: the ends of names that mean it, and what writes a state, events or a graph in it, where it has these.
@@ -60,6 +63,7 @@ FORMATS = {
     "dot": Format((".dot", ".gv"), graph=to_dot),
     "mermaid": Format((".mmd", ".mermaid"), graph=to_mermaid),
     "svg": Format((".svg",), whole=True),
+    BIDS: Format(whole=True),
 }
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 
@@ -79,6 +83,8 @@ SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.su
 @option("--until", metavar="MOMENT", help="Only events up to this moment.")
 @option("--below", metavar="COMPONENT", help="Only what concerns this component, and what is inside it.")
 @option("--topic", metavar="TEXT", help="Only what concerns topics or components with TEXT in their name.")
+@option("--data", metavar="FILE", type=FILE, help="Of bids-events: the data file that the events are of.")
+@flag("--wall", help="Of bids-events: with wall times, which tools that shift dates would leave as they are.")
 def export(
     ledger: Path | None,
     format_: str | None,
@@ -89,11 +95,16 @@ def export(
     until: str | None,
     below: str | None,
     topic: str | None,
+    data: Path | None,
+    wall: bool,
 ) -> None:
     """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
     extra `frames` parquet and arrow; events also as flat (JSON Lines with every key in every line) and csv; a state
     also as graphml, dot (Graphviz) and mermaid, and as a picture (svg) of all that ever lived, faint where it is not
     there at the moment. --below and --topic narrow it.
+
+    With --data, bids-events is a table of what changed while the samples of a data file were made, as BIDS has it
+    (events.tsv), and a file beside it that says what its columns are.
 
     Examples:
       ezmsg-ledger export run.ledger --at mark:baseline -o graph.dot
@@ -101,11 +112,15 @@ def export(
       ezmsg-ledger export run.ledger --events -o run.csv
       ezmsg-ledger export run.ledger --at 14:03:20 --below SYSTEM/AMP --format mermaid
       ezmsg-ledger export run.ledger -o graph.svg
+      ezmsg-ledger export run.ledger -f bids-events --data sub-01_task-rest_ieeg.nwb -o sub-01_task-rest_events.tsv
     """
     page = Page()
     chosen = _format(format_, output)
     form = FORMATS[chosen]
     only = Narrowing(below, topic)
+    if chosen == BIDS or data is not None or wall:
+        _write_bids(page, ledger, chosen, output, data, wall, bool(at or events or since or until or only))
+        return
     _check(chosen, output, at, events, since, until)
     if only and not events and form.whole:
         raise Misuse(f"{chosen} is of all there is", hint="With --below or --topic, choose jsonl, dot, ...")
@@ -138,6 +153,29 @@ def export(
                 f"Mermaid does not draw this: it takes {EDGES_MAX} edges and {TEXT_MAX:,} characters, and here are "
                 f"{edges:,} and {len(text):,}. Narrow it with --below or --topic, or raise its maxEdges and maxTextSize"
             )
+
+
+def _write_bids(
+    page: Page, ledger: Path | None, chosen: str, output: Path | None, data: Path | None, wall: bool, others: bool
+) -> None:
+    from ezmsg.ledger.tools.recordings.bids_events import events_of, table  # of which hardly anybody has need
+    from ezmsg.ledger.tools.recordings.laid import Laid
+    from ezmsg.ledger.tools.recordings.recording import read
+
+    if chosen != BIDS or data is None or others:
+        raise Misuse(f"{BIDS} takes --data, --wall and -o alone", hint=f"-f {BIDS} --data FILE -o sub-01_events.tsv")
+    if output is None or output.suffix != ".tsv":
+        raise Misuse(f"{BIDS} needs a file that ends in .tsv: another one lies beside it", hint="-o sub-01_events.tsv")
+    if output.exists() and os.path.samefile(output, data):
+        raise Misuse(f"{output} is the data file itself", hint="Write to another file.")
+    recording = read(data)
+    with opened(ledger, page) as timeline:
+        rows, beside = events_of(Laid(recording, timeline), wall=wall)
+        with _out(output) as out:
+            out.write(table(rows))
+        with _out(output.with_suffix(".json")) as out:
+            out.write(beside)
+    _say(page, output, f"{count(len(rows), 'row')} as {chosen}, and what its columns are beside it,")
 
 
 def _counted(batches: Iterable[list[AnyEvent]], counts: list[int]) -> Iterator[list[AnyEvent]]:

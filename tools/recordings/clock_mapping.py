@@ -91,7 +91,7 @@ def _monotonic(recording: Recording, clocks: list[LedgerClock]) -> ClockMapping 
         near = BEFORE_NS if recording.began is None else NEAR_NS  # without a date to compare with, it must be covered
         if clock.name is None or not clock.begin - near <= first <= clock.end + near:
             continue
-        if recording.began is not None and not -BEFORE_NS <= clock.wall(first) - recording.began <= AFTER_NS:
+        if recording.began is not None and not _fits(clock, first, recording.began):
             continue
         what = "CLOCK_MONOTONIC" + (" less the session start" if recording.origin else "")
         doubts = []
@@ -111,6 +111,12 @@ def _monotonic(recording: Recording, clocks: list[LedgerClock]) -> ClockMapping 
         error = ERRORS_NS[recording.format]
         return ClockMapping(clock, "mono", EXACT, error, how, pieces, recording.axis.period, doubts)
     return None
+
+
+def _fits(clock: LedgerClock, first: int, began: int) -> bool:
+    """Whether a first sample at place ``first`` fits a file that was begun at wall time ``began``, by the wall clock
+    as it was at any time: it may have been set between the two."""
+    return any(-BEFORE_NS <= first + span.offset - began <= AFTER_NS for span in clock.spans)
 
 
 def _wall(recording: Recording, clocks: list[LedgerClock], stamps_of: str | None) -> ClockMapping | None:

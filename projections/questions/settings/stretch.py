@@ -18,15 +18,13 @@ def settings_over(evidence: Evidence, first: int, last: int) -> SettingsOver:
     for fact in lifetimes.facts_over("setting", first, last):
         lives.setdefault(fact.name, []).append(fact)
     settings = evidence.at(first).settings
-    owners = {unit: record.session for unit, record in settings.items()}
+    owners = {fact.name: fact.value for fact in lifetimes.facts_over("component", first, last)}
     constant: dict[str, Any] = {}
     before: dict[str, Any] = {}
     for unit, record in settings.items():
         steady = [life for life in lives.get(unit, []) if life.born <= first and life.died > last]
         (constant if steady else before)[unit] = record.value
     changed = {unit: facts for unit, facts in lives.items() if unit not in constant}
-    if any(session is not None for session in owners.values()) or changed:
-        owners |= {unit: record.session for unit, record in evidence.at(last).settings.items()}
     asked = lifetimes.facts_over("request", max(0, first - EARLIER), last) if changed else []
     changes: list[tuple[str, SettingChange]] = []
     for unit, facts in changed.items():

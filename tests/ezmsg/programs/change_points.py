@@ -46,7 +46,7 @@ def main() -> None:
             if span["unit"].endswith("AMP") and span["field"] == "gain":
                 expected[(stamps >= span["begin"]) & (stamps < span["end"])] = span["value"]
         wrong = np.flatnonzero(expected != values)
-        begins = np.array([span["begin"] for span in found["changed"] if span["field"] == "gain"])
+        begins = np.array([0.0, *(span["begin"] for span in found["changed"] if span["field"] == "gain")])
         after = [float(stamps[place] - begins[begins <= stamps[place] + 1e-6].max()) for place in wrong]
         told.append({"right": 1 - len(wrong) / len(values), "latest": max(after, default=0.0)})
     changes = [[float(stamps[turn]), int(values[turn])] for turn in turns]

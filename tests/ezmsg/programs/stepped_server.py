@@ -1,8 +1,9 @@
 """A recorder whose wall clock is set while it records: ``python stepped_server.py LEDGER ADDRESS SECONDS BY``.
 
-After SECONDS its clock, and no other one, is set by BY seconds. It ends when its standard input does.
+After SECONDS its clock, and no other one, is set by BY seconds. It ends at SIGTERM.
 """
 
+import signal
 import sys
 import threading
 
@@ -23,17 +24,18 @@ class SteppedClock(Clock):
 def main() -> None:
     path, address, seconds, by = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     clock = SteppedClock()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # also in the threads of the server
 
     def step() -> None:
         clock.by = round(by * 1e9)
 
     with Ledger.open(path, clock=clock) as ledger:
         server = GraphServer(ledger)
-        server.start(address)
-        print(f"listening on {server.address}", flush=True)
+        server.start_at(address)
+        print("listening on {}:{}".format(*server.address), flush=True)
         timer = threading.Timer(seconds, step)
         timer.start()
-        sys.stdin.read()
+        signal.sigwait({signal.SIGTERM})
         timer.cancel()
         server.stop()
 

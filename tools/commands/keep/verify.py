@@ -47,9 +47,10 @@ PASSES = 2
 @option("--receipt", metavar="FILE", type=FILE, help="And that it goes on from what this receipt says.")
 @option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it.")
 @option("--origin", metavar="LEDGER", type=FILE, help="And that it holds what this one does, which it was cut out of.")
+@option("--ledger", "of", metavar="LEDGER", type=FILE, help="Of a NWB file: that its tables are what this ledger says.")
 @options.json
 def verify(
-    ledger: Path, deep: bool, receipt: Path | None, key: str | None, origin: Path | None, json: bool
+    ledger: Path, deep: bool, receipt: Path | None, key: str | None, origin: Path | None, of: Path | None, json: bool
 ) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
 
@@ -61,14 +62,19 @@ def verify(
     receipt proves nothing: it is of another ledger, or not signed by the key. With --origin, 4 when the two do not hold
     the same, and 1 when it was not cut out of that ledger.
 
+    A NWB file that annotate wrote is checked with --ledger: 4 when its tables are not what the ledger says.
+
     Examples:
       ezmsg-ledger verify run.ledger
       ezmsg-ledger verify run.ledger --receipt run.receipt
       ezmsg-ledger verify run.ledger --json | jq .sha256
       ezmsg-ledger verify run.ledger --deep
       ezmsg-ledger verify part.ledger --origin run.ledger
+      ezmsg-ledger verify monday-annotated.nwb --ledger monday.ledger
     """
     page = Page()
+    if of is not None:
+        return _verify_tables(page, ledger, locate(of, page), json)
     path = locate(ledger, page)
     if key is not None and receipt is None:
         raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
@@ -103,6 +109,29 @@ def verify(
         code = exits.DAMAGED
     codes = [judged.code for judged in (verdict, descent) if judged is not None]
     return max(code, *codes) if codes else code  # the worst of them: 0, 1 or 4
+
+
+def _verify_tables(page: Page, data: Path, ledger: Path, json: bool) -> int:
+    """Whether the tables of a ledger in a NWB file are what it says."""
+    from ezmsg.ledger.tools.recordings.annotation import verify_tables  # of which hardly anybody has need
+
+    try:
+        found, why = verify_tables(data, ledger), ""
+    except ReceiptError as error:
+        found, why = [str(error)], error.why
+        code = exits.code_of_proof(error)
+    else:
+        code = exits.DAMAGED if found else exits.OK
+    if json:
+        page.document(
+            {"data": str(data), "ledger": str(ledger), "holds": not found, "why": why or None, "differ": found}
+        )
+        return code
+    if not found:
+        page.line(("add", "holds"), f": the tables in {data} are what {ledger} says")
+    for each in found:
+        page.line(("bad", "does not hold: "), each)
+    return code
 
 
 class Descended(msgspec.Struct, frozen=True):

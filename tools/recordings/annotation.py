@@ -1,0 +1,147 @@
+"""A copy of a data file that has the ledger's tables in it. The file itself is never written to."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.receipt import check
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.recordings import fif_annotations, nwb_tables
+from ezmsg.ledger.tools.recordings.answer import InForce
+from ezmsg.ledger.tools.recordings.clock_mapping import LINK, UNCOVERED
+from ezmsg.ledger.tools.recordings.laid import Laid
+from ezmsg.ledger.tools.recordings.recording import NotARecording, Recording, read
+from ezmsg.ledger.tools.recordings.stretch import answer
+from ezmsg.ledger.tools.recordings.tables import Tables, receipt_of, tables_of
+
+
+class NotOfThisLedger(LedgerError):
+    """A data file of which the ledger knows nothing."""
+
+
+class Annotated(msgspec.Struct, frozen=True):
+    """A copy that was written at ``path``: ``rows`` by table, and the answer that they were made of."""
+
+    path: Path
+    rows: dict[str, int]
+    answer: InForce
+
+
+_WRITERS: dict[str, Callable[[Path, Tables], None]] = {"NWB": nwb_tables.write, "FIF": fif_annotations.write}
+
+
+def annotate(
+    data: str | Path,
+    ledger: str | Path,
+    out: str | Path,
+    *,
+    force: bool = False,
+    series: str | None = None,
+    block: float | None = None,
+) -> Annotated:
+    """Write a copy of a data file, NWB or FIF, that has in it what the ledger knows of its samples.
+
+    ``force``: also where nothing in the ledger names the file. Raises as ``in_force``; NotOfThisLedger; Misuse for a
+    place that is taken. Nothing is left of a copy that could not be written whole. Cost: that of a copy, and of
+    ``in_force``.
+
+    >>> from ezmsg.ledger import LedgerError
+    >>> try:
+    ...     print(annotate("monday.nwb", "monday.ledger", "monday-annotated.nwb").rows)
+    ... except LedgerError as error:
+    ...     print(error)
+    there is no file monday.nwb
+    """
+    recording = read(Path(data), series)
+    with Ledger.open(ledger, "r") as opened:
+        return write_copy(Laid(recording, Timeline(opened)), Path(out), force=force, block=block)
+
+
+def write_copy(laid: Laid, out: Path, *, force: bool = False, block: float | None = None) -> Annotated:
+    """The same of a recording that was laid beside a ledger."""
+    recording = laid.recording
+    if recording.format not in _WRITERS:
+        raise NotARecording(
+            f"{recording.path.name}: {recording.format} files are not annotated",
+            hint="export --format bids-events writes what is known of them into a table beside.",
+        )
+    _check_place(recording, out)
+    if not laid.links and not force:
+        raise NotOfThisLedger(
+            f"nothing in the ledger names {recording.path.name}: it may be of another rig",
+            hint="Where you know better: --force.",
+        )
+    must_be_laid(laid)
+    found = answer(laid, block=block)
+    tables = tables_of(laid, found, time.time_ns())
+    beside = out.with_name(f".{os.getpid()}.{out.name}")
+    try:
+        shutil.copyfile(recording.path, beside)
+        _WRITERS[recording.format](beside, tables)
+        os.replace(beside, out)
+    finally:
+        beside.unlink(missing_ok=True)
+    rows = {name: len(each) for name, each in nwb_tables.expected(tables).items()}
+    if recording.format == "FIF":
+        rows = {name: rows.get(name, 0) for name in fif_annotations.WRITTEN}
+    return Annotated(out, rows, found)
+
+
+def must_be_laid(laid: Laid) -> None:
+    """Raise NotOfThisLedger where it is not known when the samples were made, or the ledger does not cover that."""
+    if laid.sureness in (UNCOVERED, LINK):
+        why = "; ".join(laid.doubts)
+        name = laid.recording.path.name
+        raise NotOfThisLedger(f"{name} cannot be laid beside the ledger: {why}", hint="in-force says what is known.")
+
+
+def _check_place(recording: Recording, out: Path) -> None:
+    if out.exists() and os.path.samefile(out, recording.path):
+        raise Misuse(f"{out} is the data file itself", hint="A copy is annotated: name another file.")
+    if os.path.lexists(out):
+        raise Misuse(f"{out} exists", hint="Nothing is written over. Name another file.")
+    if "".join(out.suffixes[-1:]) != "".join(recording.path.suffixes[-1:]):
+        raise Misuse(f"{out.name} does not end as {recording.path.name} does", hint="Programs tell formats by that.")
+    if not out.parent.is_dir():
+        raise Misuse(f"there is no folder {out.parent}", hint="Make it, or name another place.")
+
+
+def verify_tables(data: str | Path, ledger: str | Path) -> list[str]:
+    """The places in which the ledger's tables in a NWB file are not what the ledger says; none when all hold.
+
+    The receipt in the file is checked first: it raises what is wrong with the ledger. Raises NotARecording for a file
+    without such tables. Cost: that of the receipt, and of ``in_force``.
+
+    >>> from ezmsg.ledger import LedgerError
+    >>> try:
+    ...     verify_tables("monday.txt", "monday.ledger")
+    ... except LedgerError as error:
+    ...     print(error)
+    monday.txt is not a NWB file
+    """
+    path = Path(data)
+    if path.suffix.lower() != ".nwb":
+        raise NotARecording(f"{path.name} is not a NWB file", hint="Tables of a ledger are verified in NWB files.")
+    recording = read(path, None)
+    found = nwb_tables.read(path)
+    provenance = {row["item"]: row["text"] for row in found.get(nwb_tables.PROVENANCE, [])}
+    if not provenance:
+        raise NotARecording(f"{path.name} has no tables of a ledger", hint="annotate writes them, into a copy.")
+    if recording.series != provenance["series"]:
+        recording = read(path, provenance["series"])
+    with Ledger.open(ledger, "r") as opened:
+        if opened.id != provenance["ledger"]:
+            raise NotOfThisLedger(f"the tables of {path.name} are of ledger {provenance['ledger']}, not {opened.id}")
+        if (receipt := receipt_of(provenance)) is not None:
+            check(opened.location, receipt)
+        given = float(provenance["block_s"])
+        laid = Laid(recording, Timeline(opened))
+        wanted = tables_of(laid, answer(laid, block=given), receipt.time if receipt is not None else 0)
+    return nwb_tables.differences(found, nwb_tables.expected(wanted))

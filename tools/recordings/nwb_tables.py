@@ -1,0 +1,194 @@
+"""The tables of a ledger in a NWB file: they are added to a copy of it, and read again to be checked.
+
+Names are the ledger's (``ledger_settings``, ...); no column but start and stop ends in ``_time``, for checks take such
+columns for times. What never changed is in scratch: spans that all begin together are taken for a mistake.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ezmsg.ledger import __version__
+from ezmsg.ledger.extras import NAME, needed
+from ezmsg.ledger.tools.exits import MissingExtra
+from ezmsg.ledger.tools.recordings.nwb import EXTRA, opened
+from ezmsg.ledger.tools.recordings.recording import NotARecording
+from ezmsg.ledger.tools.recordings.tables import Row, Tables
+
+SETTINGS, WIRING = "ledger_settings", "ledger_wiring"
+MARKS, EVENTS = "ledger_marks", "ledger_events"
+CONSTANT, PROVENANCE = "ledger_settings_constant", "ledger_provenance"
+
+PLACES = {
+    SETTINGS: "intervals",
+    WIRING: "intervals",
+    MARKS: "events",
+    EVENTS: "events",
+    CONSTANT: "scratch",
+    PROVENANCE: "scratch",
+}
+"""The group of a NWB file that each table is in."""
+
+COLUMNS = {
+    "component": "address of the component",
+    "field": "dotted path of the field",
+    "value": "the value, as JSON text",
+    "number": "the value, where it is a number",
+    "how": "how the value came: initial, updated (reported on arrival), observed, fell back, earlier",
+    "asked_by": "the session that asked for it, where that is on record",
+    "seq": "number of the event in the ledger",
+    "wall_ns": "wall time of the event, ns since 1970-01-01 UTC, as text: a float has too few digits",
+    "began_before": "whether it stood before the first sample",
+    "went_on_after": "whether it stood after the last sample",
+    "edges": "how many edges there were",
+    "stood": "in the first row, the edges that stood then, as JSON text: [[from, to, [owner, ...]], ...]",
+    "came": "edges that came with the event, likewise",
+    "went": "edges that went with it, likewise",
+    "cause": "what the event was",
+    "item": "what is told",
+    "mark": "name of the mark",
+    "note": "note of the person who marked it",
+    "author": "who marked it",
+    "source": "where the mark came from",
+    "kind": "type of the event",
+    "text": "what the event says",
+    "registered_by": "the session that registered the component",
+}
+"""What the columns are, for the file."""
+
+
+def write(path: Path, tables: Tables) -> None:
+    """Add the tables to the NWB file at ``path``. Raises MissingExtra; NotARecording where they are there already."""
+    pynwb = needed("pynwb", EXTRA, "Writing NWB", MissingExtra)
+    common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
+    with pynwb.NWBHDF5IO(str(path), "a") as io:
+        file = io.read()
+        if PROVENANCE in (file.scratch or {}):
+            raise NotARecording(f"{path.name} has tables of a ledger already", hint="Annotate the file as it was.")
+        _add_intervals(
+            pynwb, file, SETTINGS, "Settings that changed, one row for each field and value", tables.settings
+        )
+        _add_intervals(pynwb, file, WIRING, "Spans of unchanged wiring", tables.wiring)
+        _add_events(pynwb, file, MARKS, "Marks of people and programs", tables.marks)
+        _add_events(pynwb, file, EVENTS, "What became of sessions, processes and the recorder", tables.events)
+        if tables.constant:
+            _add_scratch(
+                common, file, CONSTANT, "Settings that never changed while these samples were made", tables.constant
+            )
+        rows = [{"item": name, "text": text} for name, text in tables.provenance.items()]
+        _add_scratch(
+            common, file, PROVENANCE, "The ledger that the tables are of, and how it was laid on the samples", rows
+        )
+        if not file.was_generated_by:
+            file.was_generated_by = [[NAME, __version__]]
+        io.write(file)
+
+
+def _kept(rows: list[Row]) -> list[str]:
+    """The columns to write: a column of numbers without any is left out."""
+    names = list(rows[0])
+    return [name for name in names if name != "number" or not all(math.isnan(row["number"]) for row in rows)]
+
+
+def _columns(common_or_pynwb: Any, rows: list[Row], leave: tuple[str, ...] = ()) -> list[Any]:
+    return [
+        common_or_pynwb.VectorData(name=name, description=COLUMNS[name], data=[row[name] for row in rows])
+        for name in _kept(rows)
+        if name not in leave
+    ]
+
+
+def _add_intervals(pynwb: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
+    if not rows:
+        return
+    common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
+    times = [
+        common.VectorData(name=f"{side}_time", description=f"{side} of the span (s)", data=[row[side] for row in rows])
+        for side in ("start", "stop")
+    ]
+    columns = [*times, *_columns(common, rows, ("start", "stop"))]
+    file.add_time_intervals(pynwb.epoch.TimeIntervals(name=name, description=f"{description}, {OF}", columns=columns))
+
+
+OF = "of a ledger of ezmsg-ledger; times as those of the samples. See scratch/ledger_provenance"
+
+
+def _add_events(pynwb: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
+    if not rows:
+        return
+    common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
+    module = needed("pynwb.event", EXTRA, "Writing NWB", MissingExtra)
+    times = module.TimestampVectorData(
+        name="timestamp", description="time of the event (s)", data=[row["timestamp"] for row in rows]
+    )
+    columns = [times, *_columns(common, rows, ("timestamp",))]
+    file.add_events_table(module.EventsTable(name=name, description=f"{description}, {OF}", columns=columns))
+
+
+def _add_scratch(common: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
+    table = common.DynamicTable(name=name, description=f"{description}, {OF}", columns=_columns(common, rows))
+    file.add_scratch(table)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> dict[str, list[Row]]:
+    """The ledger's tables in a NWB file, by name, as rows; an empty dict when it has none. Raises as ``nwb.opened``."""
+    found: dict[str, list[Row]] = {}
+    with opened(path) as file:
+        for name, place in PLACES.items():
+            group = file.get(place, {}).get(name)
+            if group is not None:
+                found[name] = _rows(group)
+    return found
+
+
+def _rows(group: Any) -> list[Row]:
+    columns: dict[str, list[Any]] = {}
+    for name, data in group.items():
+        if name != "id":
+            is_text = data.dtype.kind == "O"
+            values = data.asstr()[:] if is_text else data[:]
+            columns[name.removesuffix("_time")] = [value if is_text else value.item() for value in values]
+    count = len(next(iter(columns.values()), []))
+    return [{name: values[place] for name, values in columns.items()} for place in range(count)]
+
+
+def expected(tables: Tables) -> dict[str, list[Row]]:
+    """The rows that a file has in which these tables were written, by table."""
+    provenance = [{"item": name, "text": text} for name, text in tables.provenance.items()]
+    all_ = {
+        SETTINGS: tables.settings,
+        WIRING: tables.wiring,
+        MARKS: tables.marks,
+        EVENTS: tables.events,
+        CONSTANT: tables.constant,
+        PROVENANCE: provenance,
+    }
+    return {name: rows for name, rows in all_.items() if rows}
+
+
+def differences(found: dict[str, list[Row]], wanted: dict[str, list[Row]]) -> list[str]:
+    """The rows that are not what they ought to be, in words; the provenance, which tells when, is not compared."""
+    out = []
+    for name in (SETTINGS, WIRING, MARKS, EVENTS, CONSTANT):
+        one, other = found.get(name, []), wanted.get(name, [])
+        if len(one) != len(other):
+            out.append(f"{name} has {len(one)} rows, and the ledger gives {len(other)}")
+        for place, (a, b) in enumerate(zip(one, other, strict=False), 1):
+            odd = [column for column in b if not _same(a.get(column, math.nan), b[column])]
+            odd += [column for column in a if column not in b]
+            if odd:
+                shown = "; ".join(
+                    f"{column} is {json.dumps(a.get(column))}, not {json.dumps(b.get(column))}" for column in odd[:3]
+                )
+                out.append(f"{name}, row {place}: {shown}")
+    return out
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return (math.isnan(a) and math.isnan(b)) or abs(a - b) < 1e-5
+    return bool(a == b)
