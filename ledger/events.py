@@ -40,7 +40,10 @@ class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaul
 
 
 class ServerStarted(Event, frozen=True, gc=False, kw_only=True, tag="server.started"):
-    """A run begins. ``kind``: server, embedded or observer."""
+    """A run begins. ``kind``: server, embedded or observer.
+
+    ``unseen``: what of the graph an observer, beside a server that is not ours, does not see; it is in no event.
+    """
 
     uuid: str
     kind: str
@@ -51,6 +54,7 @@ class ServerStarted(Event, frozen=True, gc=False, kw_only=True, tag="server.star
     versions: dict[str, str] = {}
     rules: int = 1  # not RULES: a default is left out of the line, so it must never change
     durability: str | None = None
+    unseen: tuple[str, ...] = ()
 
 
 class ServerStopped(Event, frozen=True, gc=False, kw_only=True, tag="server.stopped"):
@@ -382,7 +386,9 @@ class Gap(Event, frozen=True, gc=False, kw_only=True, tag="gap"):
 
     Seqs ``first`` to ``last`` were given out meanwhile; ``lost`` of them are not in the ledger, ``late`` were written
     afterwards. When anything was lost, the gap's own seq is ``last + 1``, the only legal jump. ``topology`` and
-    ``settings``: the numbers that the feeds had reached, so that none is given out twice.
+    ``settings``: the numbers that the feeds had reached, so that none is given out twice. ``unseen``: how many changes
+    of the graph an observer was told of, between two of its looks, without seeing what they were; then ``lost`` and
+    ``late`` are 0, and ``last`` is ``first`` - 1.
     """
 
     first: int
@@ -392,6 +398,7 @@ class Gap(Event, frozen=True, gc=False, kw_only=True, tag="gap"):
     reason: str
     topology: int = 0
     settings: int = 0
+    unseen: int = 0
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):

@@ -3,8 +3,9 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid1
 
@@ -35,7 +36,17 @@ class RecordedGraph:
     kept of them here. ``on_lost`` is given the seq before the first event that was lost for good.
     """
 
-    def __init__(self, ledger: Ledger, *, kind: str, name: str, address: str | None, served: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        kind: str,
+        name: str,
+        address: str | None,
+        served: bool,
+        versions: Mapping[str, str] = MappingProxyType({}),
+        unseen: tuple[str, ...] = (),
+    ) -> None:
         self.state = _known(ledger)
         self.spool = Spool(ledger, wait=not served, keep_going=served)
         self._renamed: dict[int, int] = {}
@@ -52,9 +63,10 @@ class RecordedGraph:
             host=socket.gethostname(),
             pid=os.getpid(),
             address=address,
-            versions={"ezmsg": version("ezmsg"), "ezmsg-ledger": __version__},
+            versions={"ezmsg": version("ezmsg"), "ezmsg-ledger": __version__, **versions},
             rules=ev.RULES,
             durability=ledger.durability,
+            unseen=unseen,
         )
         owed = ledger.owed
         seen, untold = ledger.previous_writer_seen, not ledger.previous_writer_told

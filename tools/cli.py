@@ -83,6 +83,7 @@ COMMANDS = (
     Command("reenact", KEEP, "Does another server make the same graph of this?", module="reenact.command"),
     Command("rotate", KEEP, "How do I keep a ledger from growing for ever?"),
     Command("selftest", KEEP, "Will recordings be safe in this folder?", module="selftest.command"),
+    Command("attach", BEYOND, "How do I record beside a graph server that I cannot replace?"),
     Command("restore", BEYOND, "How do I get the graph and the settings of that moment back?", moments=True),
     Command("in-force", BEYOND, "Which settings and wiring made these seconds of this data file?"),
     Command("annotate", BEYOND, "How do I put the history of its settings into a data file?"),

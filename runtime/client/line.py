@@ -1,6 +1,7 @@
 """A connection to a graph server, as ezmsg's clients make them: one command at a time, and its reply."""
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
@@ -60,12 +61,40 @@ class Line:
         """The reply of the server to a command: a pickle, opened by the allow-list. Raises Broken."""
         blob = b"" if payload is None else encode_blob(payload)
         self._send(command + b"".join(map(encode_str, texts)) + blob)
-        try:
-            reply = loads(self._blob())
-        except BadPickle as error:
-            raise Broken(f"the reply to {command!r} cannot be opened as a pickle: {error}") from error
+        return self._reply(command)
+
+    def _reply(self, command: bytes) -> Any:
+        reply = self._opened(self._blob(), command)
         self._expect(Command.COMPLETE)
         return reply
+
+    def _opened(self, data: bytes, command: bytes) -> Any:
+        try:
+            return loads(data)
+        except BadPickle as error:
+            raise Broken(f"the reply to {command!r} cannot be opened as a pickle: {error}") from error
+
+    def ask_all(self, *commands: tuple[bytes, tuple[str, ...]]) -> list[Any]:
+        """The replies to several commands that are sent at once, each with its texts: ezmsg's server answers them one
+        right after the other, so that hardly anything can change between. Raises Broken."""
+        self._send(b"".join(command + b"".join(map(encode_str, texts)) for command, texts in commands))
+        return [self._reply(command) for command, _ in commands]
+
+    def subscribe(self, command: bytes, after: int) -> None:
+        """Make this connection, which was opened for it, a stream of what comes after entry ``after``."""
+        self._send(command + encode_str(str(after)))
+        self.id = self._blob().decode("ascii")
+        self._expect(Command.COMPLETE)
+        self._socket.settimeout(None)
+
+    def next(self) -> Any:
+        """The next entry of a stream, which is waited for. Raises Broken when it ends."""
+        return self._opened(self._blob(), b"stream")
+
+    def shut(self) -> None:
+        """End the connection while another thread waits for what comes: that meets its end."""
+        with suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the connection, and with it all that the server keeps for it."""

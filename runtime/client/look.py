@@ -24,10 +24,12 @@ class SeenProcess(msgspec.Struct, frozen=True):
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """The graph of a server at one moment, by the UUIDs of sessions and processes; None is the persistent owner.
 
-    ``sessions`` are all but the one that looked. ``registrations`` has those that registered something. ``unreadable``:
-    sessions and components of which the server shows something that is not what an ezmsg client sends.
+    ``nodes`` are in the server's order. ``sessions`` are all but the one that looked. ``registrations`` has those that
+    registered something. ``unreadable``: sessions and components of which the server shows something that is not what
+    an ezmsg client sends.
     """
 
+    nodes: tuple[str, ...] = ()
     edges: dict[EdgeKey, frozenset[str | None]]
     sessions: tuple[str, ...]
     registrations: dict[str, Registration]
@@ -52,6 +54,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
             except Malformed:
                 unreadable.append(f"the settings of {address}")
         return cls(
+            nodes=tuple(snapshot.graph),
             edges={
                 (edge.from_topic, edge.to_topic): frozenset(None if each == PERSISTENT else each for each in owners)
                 for edge, owners in snapshot.edge_owners.items()

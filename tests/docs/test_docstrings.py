@@ -57,6 +57,7 @@ CALLS = {
     "redact": "ezmsg.ledger.projections.copies.redact:redact",
     "cut": "ezmsg.ledger.projections.copies.cut:cut",
     "rotate": "ezmsg.ledger:Ledger.rotate",
+    "attach": "ezmsg.ledger.runtime.observer.observer:Observer",
     "restore": "ezmsg.ledger.runtime.client.restoration:plan",
     "in-force": "ezmsg.ledger.tools.recordings:in_force",
     "annotate": "ezmsg.ledger.tools.recordings:annotate",

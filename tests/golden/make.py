@@ -493,7 +493,57 @@ def history_of_endings() -> bytes:
     return pen.seal()
 
 
-HISTORIES = {"v1": history, "rules-2": history_of_rules_2, "clocks": history_with_clocks, "endings": history_of_endings}
+def history_of_an_observer() -> bytes:
+    """A recorder beside a graph server that is not ours: what stood, what was told, and what was not seen."""
+    pen = Pen()
+    unseen = ("peers", "endpoints", "requests", "refusals", "pauses", "ends", "between")
+
+    def started(number: int) -> ev.ServerStarted:
+        return ev.ServerStarted(
+            uuid=uuid(number),
+            kind="observer",
+            name="attach",
+            host="lab-6",
+            pid=number,
+            address="127.0.0.1:25978",
+            rules=2,
+            unseen=unseen,
+        )
+
+    run = pen(started(70))
+    one = pen(ev.SessionOpened(uuid=uuid(71), observed=True), ev.ProcessOpened(uuid=uuid(72), observed=True)) - 1
+    pen(
+        connect("SYS/GAIN/OUT", "SYS/SINK/IN", one, observed=True),
+        connect("KEPT/OUT", "KEPT/IN", None, observed=True),
+        ev.ProcessRegistered(process=one + 1, pid=79, host="lab-6", units=("SYS/GAIN",)),
+        ev.MetadataRegistered(session=one, metadata=graph(GAIN, root="SYS"), observed=True),
+    )
+    pen(ev.SettingsUpdated(process=one + 1, component="SYS/GAIN", value=reported(4.0), observed=True))
+    two = pen(ev.SessionOpened(uuid=uuid(73), observed=True))
+    pen(connect("A", "B", two), connect("KEPT/OUT", "KEPT/IN", two, observed=True))
+    pen(ev.Gap(first=pen.seq + 1, last=pen.seq, lost=0, late=0, reason="between two looks", unseen=2))
+    pen(disconnect("KEPT/OUT", "KEPT/IN", None, reason="unseen"))
+    pen(ev.SessionCleared(session=one))
+    pen(ev.SessionClosed(session=two, reason="unseen", detail="how is not seen from outside"))
+    pen(ev.SettingsUpdated(process=one + 1, component="SYS/GAIN", value=reported(5.0), reported_at=pen.clock))
+    pen(
+        ev.SessionClosed(session=one, reason="unseen", detail="the server was gone"),
+        ev.ProcessClosed(process=one + 1, reason="unseen", detail="the server was gone"),
+        ev.ServerStopped(server=run, reason="server_gone"),
+    )
+    pen(started(74))
+    pen(connect("C", "D", None))
+    pen(Unknown("lab.note", text="what no version knows"))
+    return pen.seal()
+
+
+HISTORIES = {
+    "v1": history,
+    "rules-2": history_of_rules_2,
+    "clocks": history_with_clocks,
+    "endings": history_of_endings,
+    "observer": history_of_an_observer,
+}
 
 
 def main(stem: str) -> None:

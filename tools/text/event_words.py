@@ -38,11 +38,20 @@ ENDS: dict[str, tuple[str, str]] = {
 """How a session, a process or an endpoint ended, by the reason that the event gives: the words, and a style of Page."""
 
 
+OBSERVER = "observer"
+"""The kind of a run that recorded beside a server which is not ours."""
+
+KINDS = {"server": "graph server", "embedded": "embedded graph"}
+"""The words for the kinds of runs, where they are others."""
+
+
 def end_text(reason: str, detail: str | None = None, plain: str = "closed") -> str:
     """``was lost (reset)``: the way in which something ended; ``plain`` is said of an end in good order.
 
     The detail ``eof`` is left out: it says that the connection ended, as each does.
     """
+    if reason == "unseen" and detail:  # an observer was there, which cannot see how
+        return f"ended ({detail})"
     how = plain if reason == "closed" else ENDS[reason][0] if reason in ENDS else f"ended ({reason})"
     return how + (f" ({detail})" if detail and detail != "eof" else "")
 
@@ -110,12 +119,15 @@ def deed(known: Names, event: ev.AnyEvent, most: int = LISTED_MAX) -> str:
         case ev.ClockRead():
             return _clock_read(event)
         case ev.ServerStarted():
-            kind = {"server": "graph server", "embedded": "embedded graph"}.get(event.kind, event.kind)
+            kind = KINDS.get(event.kind, event.kind)
             return f'{kind} "{event.name}" started on {event.host} (pid {event.pid})'
         case ev.ServerStopped():
-            return _server_stopped(event)
+            return _server_stopped(known, event)
         case ev.ServerLost():
             return _server_lost(known, event)
+        case ev.Gap() if event.unseen:
+            were = "was" if event.unseen == 1 else "were"
+            return f"{count(event.unseen, 'change')} {were} told and not seen ({event.reason})"
         case ev.Gap():
             what = f"{seqs_text(event.first, event.last)}: {event.lost} lost, {event.late} written late"
             return f"gap in the recording, {what} ({event.reason})"
@@ -132,7 +144,11 @@ def observed(event: Any) -> str:
 # --- the longer ones -------------------------------------------------------------------------------------------------
 
 
-def _server_stopped(event: ev.ServerStopped) -> str:
+def _server_stopped(known: Names, event: ev.ServerStopped) -> str:
+    run = known.runs.get(event.server)
+    if run is not None and run.kind == OBSERVER:
+        gone = "the graph server beside it was gone" if event.reason == "server_gone" else event.reason
+        return f"observer stopped ({gone})"
     why = "" if event.reason == "stopped" else f" ({event.reason})"
     if event.reason == "orphaned":
         why = " after the last client had left; the program that had started it was killed"

@@ -17,9 +17,10 @@ from ezmsg.ledger.projections.natural_order import natural_edge
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names, process_sentences
-from ezmsg.ledger.tools.text.event_words import deed, end_tone, holder, jump_text, let_go, observed
+from ezmsg.ledger.tools.text.event_words import OBSERVER, deed, end_tone, holder, jump_text, let_go, observed
 from ezmsg.ledger.tools.text.phrases import LISTED_MAX, Told, edges_text, topics
 from ezmsg.ledger.tools.text.refusal_sentences import refusal
+from ezmsg.ledger.tools.text.unseen import unseen_words
 from ezmsg.ledger.wording import count
 
 
@@ -69,9 +70,12 @@ class Story:
 
 def _server_started(state: GraphState, event: ev.ServerStarted, most: int) -> Told:
     where = f", listening on {event.address}" if event.address else ""
+    if event.kind == OBSERVER:
+        where = f", beside the graph server at {event.address}"
     keeps = f", durability {event.durability}" if event.durability else ""
     versions = ", ".join(f"{name} {number}" for name, number in event.versions.items())
-    return Told(f"{deed(state, event)}{where}{keeps}{'; ' if versions else ''}{versions}", "head")
+    unseen = f"; it does not see {listed(unseen_words(event.unseen), len(event.unseen))}" if event.unseen else ""
+    return Told(f"{deed(state, event)}{where}{keeps}{'; ' if versions else ''}{versions}{unseen}", "head")
 
 
 def _server_stopped(state: GraphState, event: ev.ServerStopped, most: int) -> Told:

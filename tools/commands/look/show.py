@@ -19,10 +19,14 @@ from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.output import Page, listed, table
 from ezmsg.ledger.tools.text import names
 from ezmsg.ledger.tools.text.documents import state_document
+from ezmsg.ledger.tools.text.event_words import OBSERVER
 from ezmsg.ledger.tools.text.phrases import breaks_off, how_text, loop_text
 from ezmsg.ledger.tools.text.value_text import misfit_text, settings_text
 from ezmsg.ledger.values import tag_of
 from ezmsg.ledger.wording import count
+
+BESIDE = "recorded by an observer: publishers and subscribers, and where connections come from, are not seen"
+"""Said of a state that was recorded beside a server which is not ours."""
 
 EDGES_MAX = 60
 """Edges that are shown one per line; of a larger graph, one line per source topic."""
@@ -102,6 +106,8 @@ class Picture:
         passed = timeline.landmarks.readings.elapsed(run.start, record.started, state.seq, state.time)
         since = f"{length_text(*passed)} after its start" if state.seq != run.start else "just begun"
         self._page.line(f'run {run.number}: "{record.name}" on {record.host} (pid {record.pid}){at}, {since}')
+        if record.kind == OBSERVER:
+            self._page.line(("dim", BESIDE))
         if state.paused:
             self._page.line(("warn", "the graph was paused"))
         if state.seq == timeline.ledger.head and timeline.damage is None:

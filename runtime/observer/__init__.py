@@ -1,0 +1,1 @@
+"""Recording beside a graph server that is not ours: looks at it, the streams of its changes, and what follows."""
