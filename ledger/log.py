@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Self, overload
 
+from ezmsg.ledger.addresses import address_of, opened_for_reading, without_secret
 from ezmsg.ledger.clock import SYSTEM_CLOCK, Clock, WallClock, as_clock
-from ezmsg.ledger.errors import DamagedLedger, LedgerError, WriteFailed
+from ezmsg.ledger.errors import DamagedLedger, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk, Space
@@ -276,6 +277,8 @@ class Ledger(LedgerReader):
     ) -> LedgerReader:
         """A ledger, file or folder of segments: for append, made when missing or empty, or for reading alone.
 
+        For reading, ``location`` can be an address, ``nats://HOST:PORT/STREAM/ID``, of a ledger that was shipped.
+
         ``durability`` says when an append is acknowledged: ``commit``, when it is on the disk; ``interval``, when the
         system has it (a killed process loses nothing, a power cut at most 50 ms); ``none``, likewise, and nothing syncs
         it before ``close``. ``clock`` is a Clock, or a function that gives ns since the epoch, UTC.
@@ -290,6 +293,13 @@ class Ledger(LedgerReader):
         """
         from ezmsg.ledger.folder.segments import MOVING
 
+        if (address := address_of(os.fsdecode(location))) is not None:
+            if mode != "r":
+                raise LogError(
+                    f"{without_secret(address)} is in a stream, and only a ledger on this machine is recorded to",
+                    hint="Record to a file, and ship that: ezmsg-ledger ship FILE nats://HOST:PORT",
+                )
+            return opened_for_reading(address)
         path = os.path.realpath(os.fsdecode(location))
         if mode not in ("a", "r"):
             raise ValueError(f'mode is {mode!r}; a ledger is opened with "a" (append) or "r" (read)')

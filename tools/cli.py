@@ -87,6 +87,8 @@ COMMANDS = (
     Command("restore", BEYOND, "How do I get the graph and the settings of that moment back?", moments=True),
     Command("in-force", BEYOND, "Which settings and wiring made these seconds of this data file?"),
     Command("annotate", BEYOND, "How do I put the history of its settings into a data file?"),
+    Command("ship", BEYOND, "How do I get this ledger off the rig, while it is recorded?"),
+    Command("fetch", BEYOND, "How do I get a shipped ledger back as a file?"),
 )
 
 

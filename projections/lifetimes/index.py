@@ -17,6 +17,7 @@ from hashlib import sha256
 
 import msgspec
 
+from ezmsg.ledger.addresses import address_of
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
 from ezmsg.ledger.projections.lifetimes.column import Column, shift_of
@@ -129,8 +130,12 @@ class Index:
 
 
 def paths(ledger_path: str, ledger_id: str) -> list[str]:
-    """The places where the index of a ledger may be: beside it, or, if that cannot be written, in the user's cache."""
-    return [ledger_path + SUFFIX, os.path.join(_cache(), f"{ledger_id}{SUFFIX}")]
+    """The places where the index of a ledger may be: beside it, or, if that cannot be written, in the user's cache.
+
+    Beside a ledger that is read from an address there is no place.
+    """
+    cached = os.path.join(_cache(), f"{ledger_id}{SUFFIX}")
+    return [cached] if address_of(ledger_path) is not None else [ledger_path + SUFFIX, cached]
 
 
 def _cache() -> str:

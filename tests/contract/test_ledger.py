@@ -1,11 +1,11 @@
-"""What every kind of ledger promises: the one suite that the file and the memory store both keep."""
+"""What every kind of ledger promises: the one suite that the file, the memory store and the reader of a stream keep."""
 
 import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +14,12 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import Conflict, ForkedWriter, InvalidEvent, LedgerClosed
 from ezmsg.ledger.events import EdgeConnected, Gap, Mark, SessionOpened, UnknownEvent
+from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.place import parse
+from ezmsg.ledger.tools.fleet.shipper import Shipper
+from ezmsg.ledger.tools.fleet.source import Source
+from ezmsg.ledger.tools.fleet.stream import ready
+from tests.brokers import Node, running
 
 
 def marks(*names: str) -> list[Mark]:
@@ -38,7 +44,63 @@ def rotating(ledger: Ledger) -> Ledger:
     return ledger
 
 
-@pytest.fixture(params=["memory", "none", "interval", "commit", "segmented", "rotating"])
+class Streamed:
+    """A ledger of a file that is shipped with each append, and read from a broker's stream alone."""
+
+    def __init__(self, ledger: Ledger, url: str) -> None:
+        self._ledger = ledger
+        self._broker = NatsBroker(parse(url))
+        ready(self._broker, None, lambda text: None)
+        source = Source(ledger.location)
+        self._shipper = Shipper(source, self._broker, "rig-3", "here:1", lambda text: None)
+        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._ship()
+        self._reader = Ledger.open(f"{url}/LEDGERS/{ledger.id}", "r")
+
+    def _ship(self) -> None:
+        with self._lock:
+            while self._shipper.step() is not None:
+                pass
+
+    def append(self, *events: Any, **options: Any) -> list[Any]:
+        stored = self._ledger.append(*events, **options)
+        self._ship()
+        return stored
+
+    def append_late(self, events: list[Any]) -> None:
+        self._ledger.append_late(events)
+        self._ship()
+
+    def tail(self, after: int = 0, poll: float = 0.05, stop: Any = None) -> Iterator[Any]:
+        return self._reader.tail(after, min(poll, 0.01), stop)  # it is not in the writer's process, and is not woken
+
+    def reopen(self) -> "Streamed":
+        self.close()
+        return Streamed(self._ledger.reopen(), f"nats://{self._broker.place.servers[0].partition('://')[2]}")
+
+    def close(self) -> None:
+        self._ledger.close()
+        if not self._broker.closed and os.getpid() == self._pid:
+            self._ship()
+            self._broker.close()
+            self._reader.place  # noqa: B018 a reader knows what it has seen
+            self._reader.close()
+
+    @property
+    def being_written(self) -> bool:
+        return self._ledger.being_written
+
+    def __getattr__(self, name: str) -> Any:
+        reads = {*("read", "entries", "seq_at", "head", "place", "receipt", "verify", "check", "id", "holds")}
+        return getattr(self._reader if name in reads else self._ledger, name)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    yield from running(Node(tmp_path_factory.mktemp("broker")))
+
+
+@pytest.fixture(params=["memory", "none", "interval", "commit", "segmented", "rotating", "stream"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Ledger]]:
     """Makes ledgers of one kind; closes them at the end."""
     made: list[Ledger] = []
@@ -46,6 +108,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..
     def factory(**options: Any) -> Ledger:
         if request.param == "memory":
             ledger = Ledger.memory(**options)
+        elif request.param == "stream":
+            file = Ledger.open(tmp_path / f"{len(made)}.ledger", durability="none", **options)
+            ledger = cast(Ledger, Streamed(file, request.getfixturevalue("node").url))
         elif request.param in ("segmented", "rotating"):
             ledger = Ledger.open(tmp_path / f"{len(made)}.ledger", durability="none", segmented=True, **options)
             if request.param == "rotating" and "clock" not in options:  # a rotation looks at the clock, too

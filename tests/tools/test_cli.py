@@ -203,7 +203,7 @@ def completed(words: str, place: int) -> list[str]:
 
 @pytest.mark.parametrize(
     ("typed", "offered"),
-    [("s", {"selftest", "show", "serve", "sessions", "settings", "status"}), ("lo", {"log"})],
+    [("s", {"selftest", "show", "serve", "sessions", "settings", "ship", "status"}), ("lo", {"log"})],
 )
 def test_the_shell_completes_commands(typed: str, offered: set[str]) -> None:
     assert {word.removeprefix("plain,") for word in completed(f"ezmsg-ledger {typed}", 1)} == offered

@@ -15,6 +15,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime import GraphServer
 from ezmsg.ledger.tools import cli, exits
+from tests.brokers import Node, running
 
 Run = Callable[..., Any]
 
@@ -58,8 +59,15 @@ def desk(night: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Node]:
+    yield from running(Node(tmp_path))
+
+
 @pytest.mark.parametrize("line", list(examples()))
-def test_an_example_works(run: Run, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+def test_an_example_works(
+    run: Run, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, request: pytest.FixtureRequest
+) -> None:
     if any(option in line for option in ENDLESS):
         pytest.skip("goes on until Ctrl-C")
     if any(option in line for option in OF_A_RECORDING):
@@ -86,6 +94,12 @@ def test_an_example_works(run: Run, desk: Path, tmp_path: Path, monkeypatch: pyt
         server = GraphServer(None)
         server.start(("127.0.0.1", 0))
         words[words.index(ADDRESS)] = str(server.address)
+    if "nats://" in line:
+        broker: Node = request.getfixturevalue("broker")
+        words = [re.sub(r"nats://[^/ ]+", broker.url, word) for word in words]
+        words = [("1" if before == "--replicas" else word) for before, word in zip(["", *words], words, strict=False)]
+        if words[0] != "ship":
+            run("ship", "rig.ledger", broker.url, "--name", "rig-3")
     try:
         answer = run(*words)
     finally:

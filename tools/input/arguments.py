@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ezmsg.ledger.addresses import address_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import written
 
@@ -24,8 +25,8 @@ def taken_apart(words: Sequence[str], least: int, most: int, what: str, usage: s
 
 
 def is_ledger(word: str) -> bool:
-    """Whether a word names a ledger: a file or a folder of segments, or what is called like one."""
+    """Whether a word names a ledger: a file or a folder of segments, an address, or what is called like one."""
     try:
-        return word.endswith(".ledger") or written(Path(word)) is not None
+        return word.endswith(".ledger") or address_of(word) is not None or written(Path(word)) is not None
     except OSError:  # too long for a name, or in a folder that may not be entered: a topic, a predicate
         return False

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ezmsg.ledger.addresses import address_of
 from ezmsg.ledger.tools.exits import Misuse
 
 
@@ -11,7 +12,7 @@ def ledger_of(word: Path | None) -> Path | None:
 
     Raises NoAnswer when no recorder answers there, Misuse when its ledger is not a file of this machine.
     """
-    if word is None or os.path.lexists(word):
+    if word is None or os.path.lexists(word) or address_of(str(word)) is not None:
         return word
     from ezmsg.ledger.runtime.address import host_and_port  # a command that is given a file need not load it
 

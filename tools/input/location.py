@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ezmsg.ledger.addresses import address_of, without_secret
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
@@ -27,7 +28,8 @@ class NoSuchLedger(Misuse):
 
 
 def locate(path: Path | None, page: Page) -> Path:
-    """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder.
+    """The ledger to look at: ``path``, else $EZMSG_LEDGER, else the newest ``*.ledger`` of this folder. The first two
+    can be addresses.
 
     One to which nobody ever came is passed over: a script that failed before ``ez.run`` leaves it, and hardly anybody
     means that. A note says which one was chosen, and past what.
@@ -38,7 +40,7 @@ def locate(path: Path | None, page: Page) -> Path:
         return _existing(path, "")
     named = os.environ.get(LEDGER_ENV)
     if named:
-        page.note(f"reading {named} (${LEDGER_ENV})")
+        page.note(f"reading {without_secret(named)} (${LEDGER_ENV})")
         return _existing(Path(named), f", which ${LEDGER_ENV} names")
     found = _ledgers(Path())
     if not found:
@@ -123,7 +125,9 @@ def _damage(ledger: LedgerReader) -> DamagedLedger | None:
 
 
 def shortened(location: str) -> str:
-    """A path as seen from this folder, where that is shorter."""
+    """A path as seen from this folder, where that is shorter; an address as it is."""
+    if address_of(location) is not None:
+        return location
     try:
         return min(os.path.relpath(location), location, key=len)
     except ValueError:  # another drive on Windows
@@ -131,6 +135,8 @@ def shortened(location: str) -> str:
 
 
 def _existing(path: Path, which: str) -> Path:
+    if address_of(str(path)) is not None:
+        return path
     path = path.expanduser()
     try:
         os.lstat(path)

@@ -68,13 +68,23 @@ min_free = option(
 debug = flag("--debug", help="Open the debugger on the recording, in a process of its own (extra: debugger).")
 
 
+ship = option(
+    "--ship",
+    metavar="nats://HOST:PORT",
+    help="Ship the recording to a stream while it grows, by a process of its own (extra: fleet): see `ship`.",
+)
+
+
 def at(help: str, default: str | None = "end") -> Callable[[F], F]:
     """The option ``--at``, which takes a moment."""
     return option("--at", metavar="MOMENT", default=default, help=help)
 
 
-def followers(no_index: bool, debug: bool) -> "list[Follower]":
-    """The followers of a recording, by its command's options. Raises CannotServe when the extra is not installed."""
+def followers(no_index: bool, debug: bool, ship: str | None = None) -> "list[Follower]":
+    """The followers of a recording, by its command's options.
+
+    Raises Misuse when an extra is not installed, or ``ship`` is not the address of a broker.
+    """
     from ezmsg.ledger.runtime.recorder.followers import INDEX_KEEPER
 
     found = [] if no_index else [INDEX_KEEPER]
@@ -82,4 +92,8 @@ def followers(no_index: bool, debug: bool) -> "list[Follower]":
         from ezmsg.ledger.tools.debugger.process import debugger
 
         found.append(debugger())
+    if ship is not None:
+        from ezmsg.ledger.tools.fleet.process import shipper
+
+        found.append(shipper(ship))
     return found

@@ -9,6 +9,7 @@ from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.records import EndpointRecord
 from ezmsg.ledger.projections.lifetimes.index_file import standing
+from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S
 
@@ -38,6 +39,7 @@ def vitals(hub: Hub) -> dict[str, Any]:
         "now": now,
         "clocks": _clocks(hub),
         "index": _index(live.ledger),
+        "shipped": _shipped(live.ledger),
         "rate": round(hub.pulse.events_per_second, 3),
         "sessions": len(state.sessions),
         "processes": len(state.processes),
@@ -74,6 +76,12 @@ def _index(ledger: Ledger) -> dict[str, Any] | None:
     """How far the ledger's index is, and whether a process keeps it; None when it has none."""
     found = standing(ledger.location, ledger.id)
     return None if found is None else found._asdict()
+
+
+def _shipped(ledger: Ledger) -> dict[str, Any] | None:
+    """How far the ledger was shipped, by its shipper's own note; None when nobody ever shipped it."""
+    found = shipped.read(ledger.location)
+    return msgspec.to_builtins(found) if found is not None and found.ledger == ledger.id else None
 
 
 def _disk(hub: Hub) -> dict[str, Any] | None:

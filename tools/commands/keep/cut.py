@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.projections.copies.cut import cut as cut_out
 from ezmsg.ledger.projections.questions.moments.times import length_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -39,6 +40,7 @@ def cut(ledger: Path, begin: str, end: str, output: Path, json: bool) -> None:
     page = Page()
     with opened(ledger, page) as timeline:
         source = timeline.ledger.location
+        refuse_address(source, "cut")
         target = place_of_copy(output, timeline)
         made = cut_out(timeline.ledger, *_span(timeline, begin, end), target)
         elapsed = timeline.elapsed(made.first, made.last)

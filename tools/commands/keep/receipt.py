@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
@@ -58,6 +59,7 @@ def receipt(
     if ledger is not None and address is not None:
         raise Misuse("--address names the ledger that the recorder there writes", hint="Leave one of the two out.")
     location, durable_seq = (str(locate(ledger, page)), 0) if address is None else _asked(address)
+    refuse_address(location, "receipt")
     with Ledger.open(location, "r") as source:  # a folder that is just being made of a file is found, too
         tell_beginning(source, page)
         if (damage := source.damage) is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.errors import LogError, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.copies.digests import Salt
@@ -64,6 +65,7 @@ def redact(
         raise Misuse(f"{'--setting' if output is not None else '--output'} is missing", hint=_USAGE)
     with opened(ledger, page) as timeline:
         source = timeline.ledger.location
+        refuse_address(source, "redact")
         target = place_of_copy(output, timeline)
         if timeline.ledger.head < timeline.ledger.first:
             raise Misuse(f"{shortened(source)} holds no event", hint="There is nothing in it to redact.")
@@ -96,6 +98,8 @@ _USAGE = "ezmsg-ledger redact LEDGER -o NEW --setting UNIT.FIELD, or: ezmsg-ledg
 def _check(page: Page, ledger: Path, original: Path, salt: Path | None, json: bool) -> int:
     """Hold a redacted ledger beside its original; returns the exit code."""
     path, whole = locate(ledger, page), locate(original, page)
+    for each in (path, whole):
+        refuse_address(str(each), "redact --check")
     file = Path(f"{os.path.realpath(whole)}{SUFFIX}") if salt is None else salt.expanduser()
     key = _read(file)
     if key is None and salt is not None:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.lock.lock import refuse_written
@@ -36,6 +37,7 @@ def repair(ledger: Path, output: Path | None, json: bool) -> None:
       ezmsg-ledger repair run.ledger --output saved.ledger
     """
     page = Page()
+    refuse_address(str(ledger), "repair")
     path = os.path.realpath(locate(ledger, page))
     refuse_written(OS_DISK, path)
     found = survey(OS_DISK, path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.clock import Reading
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import state_at
@@ -36,6 +37,7 @@ def rotate(ledger: Path, keep: str | None, compress: bool, json: bool) -> None:
       ezmsg-ledger rotate rig.ledger --compress --keep 90d
     """
     page = Page()
+    refuse_address(str(ledger), "rotate")
     path = locate(ledger, page)
     oldest = None if keep is None else span(keep, "--keep")
     if compress:

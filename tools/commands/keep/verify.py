@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ezmsg.ledger.addresses import address_of, refuse_address
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, ReceiptError
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.copies.descent import Descent, check_descent
@@ -78,6 +79,9 @@ def verify(
     path = locate(ledger, page)
     if key is not None and receipt is None:
         raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
+    if origin is not None:
+        for each in (path, origin):
+            refuse_address(str(each), "verify --origin")
     given = None if receipt is None else shown(receipt, key)
     size = _size(path)
     with (
@@ -309,5 +313,7 @@ class CountingDisk(Disk):
 
 
 def _size(path: Path) -> int:
+    if address_of(str(path)) is not None:  # its progress is that of fetching it
+        return 0
     files = [path] if path.is_file() else [each for each in path.glob("*.ledger*") if each.is_file()]
     return sum(file.stat().st_size for file in files)

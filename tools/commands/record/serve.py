@@ -80,6 +80,7 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
     help="Note there too what the server says, as `ezmsg serve` does; $EZMSG_LOG_FILE by default.",
 )
 @options.debug
+@options.ship
 def serve(
     ledger: Path | None,
     address: str | None,
@@ -97,6 +98,7 @@ def serve(
     min_free: str | None,
     log_file: Path | None,
     debug: bool,
+    ship: str | None,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
@@ -117,7 +119,7 @@ def serve(
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     begun_from = _past(ledger, past, fresh, hold)
-    followers = Followers(options.followers(no_index, debug))
+    followers = Followers(options.followers(no_index, debug, ship))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer

@@ -28,6 +28,9 @@ HOUR_NS = 3600 * 10**9
 CLEAR = "\x1b[H\x1b[2J"
 """What clears a terminal."""
 
+SHIPPER_SILENT_NS = 30 * 10**9
+"""A shipper leaves word each second while there is something to ship."""
+
 BEHIND_MAX = 3
 """Streams that are named with their backlogs."""
 
@@ -121,6 +124,24 @@ def _recording(answer: dict[str, Any]) -> list[Row]:
     if index is not None:
         keeper = "kept" if index["kept"] else "nobody keeps it"
         rows.append(Row("index", f"up to seq {index['seq']}, {keeper}"))
+    return [*rows, *_shipped(answer)]
+
+
+def _shipped(answer: dict[str, Any]) -> list[Row]:
+    """Rows about what became of the ledger elsewhere."""
+    shipped = answer.get("shipped")  # not told by a recorder of an earlier version
+    if shipped is None:
+        return []
+    left = answer["seq"] - shipped["seq"]
+    text = f"to {shipped['to']}, up to seq {shipped['seq']}, "
+    text += f"{count(left, 'event')} left to ship" if left > 0 else "all of it"
+    rows = [Row("shipped", text)]
+    trouble = shipped["trouble"]
+    silent = answer["now"] - shipped["time"]
+    if trouble:
+        rows.append(Row("", f"{'shipping has stopped' if shipped['stopped'] else 'it waits'}: {trouble}", "warn"))
+    elif left > 0 and silent > SHIPPER_SILENT_NS:
+        rows.append(Row("", f"nobody ships it: no word of the shipper for {span_text(silent)}", "warn"))
     return rows
 
 

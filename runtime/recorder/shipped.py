@@ -1,0 +1,60 @@
+"""How far a ledger was shipped: a note beside it, which its shipper keeps and ``status`` reads.
+
+The note is derived: what the stream holds is what counts. It goes with nothing when it is deleted.
+"""
+
+import os
+import time
+
+import msgspec
+
+from ezmsg.ledger.storage.disk import FILE_MODE
+
+SUFFIX = ".shipped"
+
+
+class Shipped(msgspec.Struct, kw_only=True):
+    """The state of a ledger's shipper.
+
+    The stream ``to`` (an address) has the ledger ``ledger`` up to event ``seq``, that is up to ``offset`` of file
+    ``segment``; ``sequence`` is the number of the message. ``missing``: bytes that it does not have, at ``time``, when
+    this was written; ``acknowledged``: when the stream last took something (0 for never). All times are ns since the
+    epoch, UTC. ``trouble`` says why nothing is shipped ("" while all is well), ``pid`` whose note this is.
+    """
+
+    to: str
+    ledger: str
+    name: str
+    segment: int = 0
+    offset: int = 0
+    seq: int = 0
+    sequence: int = 0
+    missing: int = 0
+    acknowledged: int = 0
+    trouble: str = ""
+    stopped: bool = False
+    pid: int = 0
+    time: int = 0
+
+
+def write(location: str, shipped: Shipped) -> None:
+    """Leave the note beside the ledger at ``location``, in place of the one before. Raises OSError."""
+    shipped.time = time.time_ns()
+    shipped.pid = os.getpid()
+    path = location + SUFFIX
+    temporary = f"{path}.{os.getpid()}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    try:
+        os.write(handle, msgspec.json.encode(shipped))
+    finally:
+        os.close(handle)
+    os.replace(temporary, path)
+
+
+def read(location: str) -> Shipped | None:
+    """The note beside the ledger at ``location``; None without one that can be read."""
+    try:
+        with open(location + SUFFIX, "rb") as file:
+            return msgspec.json.decode(file.read(), type=Shipped)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,1 @@
+"""Ledgers of many rigs in one place: shipped to a stream of NATS JetStream, and read from there."""

@@ -1,0 +1,24 @@
+"""The requests of a shipper and a reader to a broker: as few as can be, so that its word need not be trusted."""
+
+from typing import Protocol
+
+from ezmsg.ledger.tools.fleet.message import Message, Piece
+
+
+class Broker(Protocol):
+    """The messages of one stream. All methods raise Unreachable without an answer in time, Refused for a refusal."""
+
+    def last(self, ledger: str) -> Message | None:
+        """The last message of a ledger, by the word of the stream's leader; None when there is none."""
+
+    def append(self, ledger: str, piece: Piece, fence: int, name: str, shipper: str) -> int | None:
+        """Add a message, unless the ledger's last one has another number than ``fence``; its number.
+
+        None where the broker says that it had this very message before: which number that has is not told.
+        """
+
+    def after(self, ledger: str, sequence: int) -> list[Message]:
+        """The next messages of a ledger after number ``sequence``, in their order, a few MB of them; [] for none now.
+
+        Any replica may answer: of what was added in this moment some may be missing at the end.
+        """

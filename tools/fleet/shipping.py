@@ -1,0 +1,201 @@
+"""A ledger that is shipped from here on: the loop around a Shipper, which runs until all is shipped, or for ever.
+
+Started as a process of its own beside a recording by ``run --ship`` and ``serve --ship``: recording never waits for a
+network.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from ezmsg.ledger.errors import LedgerError, LogError
+from ezmsg.ledger.runtime.recorder import shipped as note
+from ezmsg.ledger.runtime.recorder.shipped import Shipped
+from ezmsg.ledger.tools.exits import OK, code_of
+from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.message import PIECE_MAX, Piece
+from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.place import Place, parse
+from ezmsg.ledger.tools.fleet.shipper import BACKOFF_MAX_S, Reached, Shipper
+from ezmsg.ledger.tools.fleet.source import Source
+from ezmsg.ledger.tools.fleet.stream import check, ready
+from ezmsg.ledger.tools.output import Page, report
+
+POLL_S = 0.05
+"""How often the file is looked at for more when all is shipped."""
+
+NOTE_S = 1.0
+"""How often the note beside the ledger is written while nothing but its place changes."""
+
+CHECK_S = 300.0
+"""How often the stream's configuration is checked again."""
+
+PAYLOAD_MIN = 1024
+"""Bytes of a payload below which a server's limit cannot be lived with."""
+
+
+class Aim(NamedTuple):
+    """The place that a ledger is shipped to, and how: ``replicas`` as for ``ready``."""
+
+    place: Place
+    name: str
+    replicas: int | None = None
+
+
+def rig_name() -> str:
+    """The name of a rig that was given none: this machine's."""
+    return socket.gethostname().partition(".")[0][:60] or "rig"
+
+
+class Shipping:
+    """Ships the ledger at ``location``. Raises as Source does, MissingExtra."""
+
+    def __init__(self, location: str, aim: Aim, say: Callable[[str], object], stop: threading.Event) -> None:
+        self.location = os.path.realpath(location)
+        self.stop = stop
+        self._aim = aim
+        self._say = say
+        self.source = Source(self.location)
+        self.broker = NatsBroker(aim.place)
+        before = note.read(self.location)
+        known = None
+        if before is not None and (before.ledger, before.to) == (self.source.id, self._to) and before.sequence:
+            known = Reached(before.sequence, before.segment, before.offset, before.seq)
+        host = socket.gethostname()[:60]
+        self.shipper = Shipper(self.source, self.broker, aim.name, f"{host}:{os.getpid()}", say, known)
+        self._note = Shipped(to=self._to, ledger=self.source.id, name=aim.name)
+        self._noted = self._checked = 0.0
+        self._ready = False
+
+    @property
+    def _to(self) -> str:
+        place = self._aim.place
+        return Place(place.servers, place.stream, self.source.id).shown
+
+    def prepare(self) -> None:
+        """See that the broker and its stream are there and as they must be. Raises NoStream, Unreachable."""
+        ready(self.broker, self._aim.replicas, self._say)
+        most = self.broker.payload_max
+        if most < PAYLOAD_MIN:
+            raise NoStream(
+                f"{self._aim.place.shown} takes messages of {most} bytes beside our headers, which is too little",
+                hint=f"Set max_payload of the server to {PIECE_MAX * 2} or more.",
+            )
+        self.source.piece_max = min(PIECE_MAX, most)
+        self._ready, self._checked = True, time.monotonic()
+
+    def run(self, *, follow: bool) -> bool:
+        """Ship until all of it is there; with ``follow`` until ``stop`` is set. Returns whether all is there then.
+
+        Where the broker does not take it, this waits, and says so. Raises Forked, FenceLost, DamagedLedger, LogError.
+        """
+        try:
+            while True:
+                wait = self._step()
+                self._keep_note(wait)
+                if wait is None:
+                    if self.stop.is_set() or (not follow and self._is_over()):
+                        return True
+                    self.stop.wait(POLL_S)
+                elif wait and self.stop.wait(wait):
+                    return False
+        except LedgerError as error:
+            self._note.stopped = True
+            self._note.trouble = str(error)
+            self._keep_note(None, at_once=True)
+            raise
+
+    def _step(self) -> float | None:
+        try:
+            if not self._ready:
+                self.prepare()
+            elif time.monotonic() - self._checked > CHECK_S:
+                self._checked = time.monotonic()
+                check(self.broker.info(), self._aim.place)
+            return self.shipper.step()
+        except NoStream as error:  # somebody may put it right, and what is recorded waits on the disk
+            self.shipper.wait(f"{error}. {error.hint}")
+            return BACKOFF_MAX_S
+        except (Unreachable, Refused) as error:
+            return self.shipper.wait(str(error))
+
+    def _is_over(self) -> bool:
+        """Whether nobody writes the ledger, and nothing has come since the last look."""
+        if self.source.being_written:
+            return False
+        reached = self.shipper.reached
+        more: Piece | None = None
+        if reached is not None:
+            more = self.source.piece(reached.segment, reached.offset)
+        return more is None
+
+    @property
+    def missing(self) -> int:
+        """Bytes of the ledger that the stream is not known to have."""
+        reached = self.shipper.reached
+        with suppress(LogError):  # it was taken away: then nothing can be told
+            return self.source.after(reached.segment, reached.offset) if reached else self.source.after(0, 0)
+        return 0
+
+    def _keep_note(self, wait: float | None, at_once: bool = False) -> None:
+        """Leave word of how far it is: when that has changed, but not too often; and when trouble comes or goes."""
+        found, reached = self._note, self.shipper.reached
+        now = time.monotonic()
+        trouble = found.trouble if found.stopped else self.shipper.waits
+        sequence = 0 if reached is None else reached.sequence
+        if not at_once and trouble == found.trouble:
+            if sequence == found.sequence and (wait is None or now - self._noted < NOTE_S) and self._noted:
+                return
+            if wait is not None and now - self._noted < NOTE_S:
+                return
+        if reached is not None:
+            found.segment, found.offset, found.seq = reached.segment, reached.offset, reached.upto
+            if sequence != found.sequence:
+                found.acknowledged = time.time_ns()
+        found.sequence, found.trouble, found.missing = sequence, trouble, self.missing
+        self._noted = now
+        try:
+            note.write(self.location, found)
+        except OSError as error:
+            if not found.stopped:
+                self._say(f"how far it is cannot be noted beside the ledger: {error}")
+                self._noted = now + CHECK_S
+
+    def close(self) -> None:
+        """Let the file and the connection go."""
+        self.source.close()
+        self.broker.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code."""
+    address, name, location = sys.argv[1:] if arguments is None else arguments
+    stop = threading.Event()
+    threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    try:
+        shipping = Shipping(location, Aim(parse(address), name), Page().note, stop)
+        try:
+            if not shipping.run(follow=True):
+                Page().note(f"{shipping.missing:,} bytes are not shipped yet: ezmsg-ledger ship {location} {address}")
+        finally:
+            shipping.close()
+    except LedgerError as error:
+        report(str(error), error.hint)
+        return code_of(error)
+    return OK
+
+
+def _wait_for_end(stop: threading.Event) -> None:
+    """Set ``stop`` when the program that started this process closes its standard input, or is gone."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
