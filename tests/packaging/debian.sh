@@ -77,7 +77,8 @@ for suite in "${suites[@]}"; do
   root=$PWD/.cache/debian/$suite
   make_debian "$suite" "$root"
   cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
-  enter "$root" sh -euc "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes $NEEDED" >/dev/null
+  # A mirror may be a snapshot of a release that is still being made: signed, and past its date.
+  enter "$root" sh -euc "apt-get -o Acquire::Check-Valid-Until=false update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes $NEEDED" >/dev/null
   mkdir -p "$root/etc/ssl/certs"
   [ ! -e $CERTIFICATES ] || cp --dereference $CERTIFICATES "$root$CERTIFICATES"
   rm -rf "$root/root/ezmsg-ledger" "$root"/tmp/*

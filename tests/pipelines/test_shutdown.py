@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -214,6 +215,11 @@ asyncio.run(GraphService().connect("A", "B"))
     assert isinstance(stopped, ev.ServerStopped)
     assert (stopped.reason, stopped.exit_code, stopped.signal) == ("stopped", exit_code, killed_by)
     assert "the script had" in desk.do("ezmsg-ledger", "log", ledger).out
+    shown = desk.do("ezmsg-ledger", "sessions", ledger).out  # a persistent edge needs no session
+    if told is None:
+        assert shown == "no session ever connected\n"
+    else:
+        assert re.fullmatch(rf"run 1, .*, stopped at [\d.]+; {told}\nno session connected\n", shown), shown
     [run] = json.loads(desk.do("ezmsg-ledger", "sessions", ledger, "--json").out)["runs"]
     assert (run["reason"], run["exit_code"], run["signal"]) == ("stopped", exit_code, killed_by)
 

@@ -208,19 +208,22 @@ def sessions(words: Sequence[str], full: bool, json: bool) -> None:
 
 
 def _print(page: Page, timeline: Timeline, found: Sessions) -> None:
-    if not found.lives:
-        page.line("no session ever connected")
-    numbers = dict.fromkeys(life.run for life in found.lives.values())
     runs: list[tuple[int, RunLife | None]] = [(0, None), *found.runs.items()]
-    for place, number in enumerate(numbers):
+    ends = ["" if run is None else _run_end(timeline, start, run) for start, run in runs]
+    told = {life.run for life in found.lives.values()} | {number for number, end in enumerate(ends) if end}
+    if not told:
+        page.line("no session ever connected")
+    for place, number in enumerate(sorted(told)):
         start, run = runs[number]
         began = None if run is None else run.started
         if place:
             page.line()
         if run is not None:
-            ended = _run_end(timeline, start, run)
-            page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{ended}"))
+            page.line(("head", f"run {number}, {time_text(run.started, timeline.zone)}{ends[number]}"))
         lives = [life for life in found.lives.values() if life.run == number]
+        if not lives:
+            page.line("no session connected")
+            continue
 
         def when(seq: int, time: int, began: int | None = began, start: int = start) -> str:
             if began is None:
