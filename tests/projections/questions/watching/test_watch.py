@@ -87,6 +87,73 @@ def test_a_watch_agrees_with_when_event_by_event(part: int) -> None:
                     assert found == timeline.watch(text, since).take(events[since:]), (seed, text, since)
 
 
+class RotatingAuthor(ShortAuthor):
+    """Writes to a folder that is rotated now and then, and closed and opened again by the next recorder."""
+
+    def add(self, event: ev.Event, change: Any) -> int:
+        chance = self.random.random()
+        if chance < 0.04:
+            self.ledger.rotate()
+        elif chance < 0.06:
+            self.ledger.close()
+            self.ledger = Ledger.open(self.ledger.location, durability="none")
+        return super().add(event, change)
+
+
+def damage(folder: Path, chance: random.Random) -> None:
+    """Take a line out of one of the segments."""
+    path = chance.choice(sorted(folder.glob("*.ledger")))
+    lines = path.read_bytes().splitlines(keepends=True)
+    events = [place for place, line in enumerate(lines) if b'"seq":' in line and b'"type":"ledger.' not in line]
+    del lines[chance.choice(events)]
+    path.write_bytes(b"".join(lines))
+
+
+def check_on_disk(folder: Path, seed: int) -> None:
+    """Follow a recording that goes on, over rotations and restarts; then, with damage in it, up to that."""
+    author = RotatingAuthor(Ledger.open(folder, segmented=True, durability="none"), seed)
+    author.events = 60
+    author.write()
+    with Ledger.open(folder, "r") as reader:
+        timeline = Timeline(reader, index=False)
+        asked = author.random.sample(list(oracle.PREDICATES), 3)
+        watches = [timeline.watch(text) for text in asked]
+        begins = [(watch.seq, watch.now) for watch in watches]
+        author.events = 120
+        while author.ledger.head < author.events:
+            author.write()
+        head = author.ledger.head
+        for text, watch, (since, begin) in zip(asked, watches, begins, strict=True):
+            found: list[Turn] = []
+            for batch in reader.tail(since, stop=lambda watch=watch: watch.seq >= head):  # type: ignore[misc]
+                found += watch.take(batch)
+            said = truth(begin, found, list(reader.entries(since)))
+            assert said == {seq: author.after[seq][text] for seq in range(since + 1, head + 1)}, (seed, text)
+    author.ledger.close()
+    damage(folder, author.random)
+    with Ledger.open(folder, "r") as reader:
+        for text in asked:
+            watch = Timeline(Ledger.memory()).watch(text)
+            found = []
+            with pytest.raises(DamagedLedger):
+                found.extend(turn for batch in reader.tail(0) for turn in watch.take(batch))
+            assert watch.seq == reader.head < head, seed
+            said = truth(False, found, list(reader.entries(until=watch.seq)))
+            assert said == {seq: author.after[seq][text] for seq in said}, (seed, text)
+
+
+def test_a_watch_on_disk_is_right_over_rotation_restart_and_damage(tmp_path: Path) -> None:
+    for seed in range(20):
+        check_on_disk(tmp_path / str(seed), seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(8))
+def test_two_hundred_watches_on_disk_are_right(tmp_path: Path, part: int) -> None:
+    for seed in range(part, HISTORIES, 8):
+        check_on_disk(tmp_path / str(seed), seed)
+
+
 def test_a_turn_tells_who_did_it() -> None:
     ledger = Ledger.memory()
     ledger.append([ev.SessionOpened(uuid="u", label="viewer")])
