@@ -49,6 +49,9 @@ LIST_MAX = 240
 PASSED_OVER = "events of unknown types were passed over"
 UPGRADE = "Upgrade ezmsg-ledger"
 
+DOCUMENT_PIECE = 3000
+"""Parts of a long document that are printed at once."""
+
 PATIENCE_S = 1.0
 """How long somebody waits without being told what for."""
 
@@ -102,6 +105,28 @@ class Page:
     def document(self, value: Any) -> None:
         """Print one JSON document."""
         self.data(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+    def document_in_turn(self, before: dict[str, Any], name: str, items: Iterable[Any], after: dict[str, Any]) -> None:
+        """Print one JSON document, of which ``items``, a list of that ``name``, need not be in memory together.
+
+        It is the one that ``document`` would print of ``{**before, name: [*items], **after}``.
+        """
+        head = msgspec.json.format(msgspec.json.encode({**before, name: []}), indent=2)
+        tail = msgspec.json.format(msgspec.json.encode({name: [], **after}), indent=2)
+        empty = msgspec.json.format(msgspec.json.encode({name: []}), indent=2)
+        waiting, between = [head.removesuffix(b"]\n}")], b""
+        for item in items:
+            waiting += [
+                between,
+                b"\n    ",
+                msgspec.json.format(msgspec.json.encode(item), indent=2).replace(b"\n", b"\n    "),
+            ]
+            between = b","
+            if len(waiting) > DOCUMENT_PIECE:
+                self.data(b"".join(waiting))
+                waiting = []
+        waiting += [b"\n  " if between else b"", tail.removeprefix(empty.removesuffix(b"]\n}")), b"\n"]
+        self.data(b"".join(waiting))
 
     def json_line(self, value: Any) -> None:
         """Print one document on a line of its own, and hand it on at once."""

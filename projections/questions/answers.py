@@ -115,16 +115,20 @@ class Why(Answer, frozen=True):
         return f"<{self.subject} {was} at seq {self.moment.seq}: {'; '.join(causes) or 'nothing began it'}>"
 
 
-class History(Answer, frozen=True):
-    """Every life of ``subject``, by birth, the stretches in which it was there, and how long in all (ns)."""
+class History(Answer, frozen=True, omit_defaults=True):
+    """Every life of ``subject``, by birth, the stretches in which it was there, and how long in all (ns).
+
+    ``left_out``: the number of lives between the first and the last ones that were not asked for.
+    """
 
     subject: str
     lives: list[Life]
     spans: list[Span]
     ns: int
+    left_out: int = 0
 
     def __repr__(self) -> str:
-        lives, spans = count(len(self.lives), "life", "lives"), count(len(self.spans), "span")
+        lives, spans = count(len(self.lives) + self.left_out, "life", "lives"), count(len(self.spans), "span")
         return f"<{self.subject}: {lives}, {spans}, {span_text(self.ns)} in all>"
 
 

@@ -20,6 +20,9 @@ from ezmsg.ledger.projections.questions.subjects import Subject, Subjects
 CAUSED = 100
 """Spans of one answer whose causes are told: a person reads no more, and each may need a piece of the ledger."""
 
+HAVING_PARTS = ("session", "endpoint")
+"""Kinds of subjects to which other facts belong: see ``Evidence.raw``."""
+
 _seq_of = attrgetter("seq")
 
 
@@ -128,6 +131,7 @@ class Evidence:
     def lives(self, rows: Iterable[Hold | Fact]) -> list[Life]:
         """Holds or facts with their causes. Cost: two events for each; those in one piece of the ledger share it."""
         rows = list(rows)
+        self._events.clear()
         for seq in sorted({seq for row in rows for seq in (row.born, row.died)}):
             if self.ledger.first <= seq < OPEN:
                 self._events[seq] = self.event(seq)

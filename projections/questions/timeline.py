@@ -6,7 +6,7 @@ A question is imported when it is asked: a program that only wants a state, as m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ezmsg.ledger.projections.questions.answers import (
         Explanation,
         History,
+        Life,
         Path,
         Placement,
         SettingDoubt,
@@ -268,10 +269,11 @@ class Timeline:
 
         return self._ask(lambda evidence, at: why(evidence, _subject(evidence, subject), at), moment)
 
-    def history(self, subject: str | Subject) -> History:
+    def history(self, subject: str | Subject, most: int | None = None) -> History:
         """Every life of ``subject``; of a session also its registrations and holds, of a topic its edges and endpoints.
 
-        Cost: O(answer), and a piece of the ledger for each end.
+        With ``most``, of more lives than that only the first and the last ones; ``left_out`` counts the others.
+        Cost: O(lives), and a piece of the ledger for each end that is told.
 
         >>> from ezmsg.ledger import Ledger, events
         >>> ledger = Ledger.memory()
@@ -282,7 +284,23 @@ class Timeline:
         """
         from ezmsg.ledger.projections.questions.why import history
 
-        return self._ask(lambda evidence, at: history(evidence, _subject(evidence, subject)), "end")
+        return self._ask(lambda evidence, at: history(evidence, _subject(evidence, subject), most), "end")
+
+    def history_in_turn(self, subject: str | Subject) -> tuple[History, Iterator[Life]]:
+        """As ``history``, but the lives come one after the other, beside an answer that has none of them.
+
+        So an answer of any length needs no memory for all of it. Cost: that of ``history``.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> answer, lives = Timeline(ledger).history_in_turn("A -> B")
+        >>> answer.subject, [life.born for life in lives]
+        ('A -> B', [1])
+        """
+        from ezmsg.ledger.projections.questions.why import history_in_turn
+
+        return self._ask(lambda evidence, at: history_in_turn(evidence, _subject(evidence, subject)), "end")
 
     def when(self, predicate: str | Predicate, moment: Named = "end", *, causes: bool = False) -> When:
         """The stretches in which ``predicate`` held up to ``moment``: see ``predicates`` for how one is written.

@@ -1,17 +1,22 @@
 """Lines, tables and lists."""
 
+import contextlib
+import io
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ezmsg.ledger.tools import output
 from ezmsg.ledger.tools.output import CELL_MAX, Page, clean, listed, places_to_break, table, width
 from ezmsg.ledger.wording import count
 
@@ -29,6 +34,27 @@ from ezmsg.ledger.wording import count
 )
 def test_text_that_could_play_tricks_is_shown_as_what_it_is(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("a\n\"[]{},\u00b5", max_size=5),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text("ab", max_size=2), part, max_size=3),
+    max_leaves=6,
+)
+_FIELDS = st.dictionaries(st.sampled_from(["a", "b", "c"]), _JSON, max_size=2)
+
+
+@given(_FIELDS, st.lists(_JSON, max_size=4), st.dictionaries(st.sampled_from(["x", "y"]), _JSON, max_size=2))
+def test_a_document_in_turn_is_the_document(before: dict[str, Any], items: list[Any], after: dict[str, Any]) -> None:
+    def printed(ask: Callable[[Page], None]) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            ask(Page())
+        return out.getvalue()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output, "DOCUMENT_PIECE", 2)
+        in_turn = printed(lambda page: page.document_in_turn(before, "lives", iter(items), after))
+    assert in_turn == printed(lambda page: page.document({**before, "lives": items, **after}))
 
 
 def test_a_list_is_cut_only_when_that_makes_it_shorter() -> None:

@@ -1,5 +1,6 @@
 """The JSON documents of the commands that look. docs/cli.md describes each; names are ezmsg's where ezmsg has one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from msgspec import UNSET
@@ -11,7 +12,7 @@ from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord
 from ezmsg.ledger.projections.graph.snapshot import edge_owners, owner_names
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
-from ezmsg.ledger.projections.questions.answers import Answer, SettingChange, SettingDoubt
+from ezmsg.ledger.projections.questions.answers import Answer, Life, SettingChange, SettingDoubt
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.paths.relays import loops_in
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -143,18 +144,32 @@ def answer_document(timeline: Timeline, answer: Answer) -> Document:
 
 
 def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
-    """The document of ``history --json``."""
+    """The document of ``history --json``, whole."""
     answer = timeline.history(subject)
-    kind, _, unit = answer.subject.partition(" ")
-    placement = None
-    if kind == "unit":
-        placement = timeline.placement(unit, end).to_dict()
-        for stay, changes in zip(placement["stays"], stay_changes(timeline, unit, end), strict=True):
-            stay["settings_changes"] = [
-                {"seq": each.seq, "time": each.time, "how": each.how, "fields": [one.to_dict() for one in each.fields]}
-                for each in changes
-            ]
-    return {**answer_document(timeline, answer), "placement": placement}
+    return {**answer_document(timeline, answer), "placement": placement_document(timeline, answer.subject, end)}
+
+
+def history_documents(timeline: Timeline, subject: str, end: Moment) -> tuple[Document, Iterator[Life], Document]:
+    """The same in parts: what stands before its ``lives``, these one after the other, and what follows them."""
+    answer, lives = timeline.history_in_turn(subject)
+    after = answer.to_dict()
+    before = {**ledger_document(timeline), "subject": after.pop("subject")}
+    del after["lives"]
+    return before, lives, {**after, "placement": placement_document(timeline, answer.subject, end)}
+
+
+def placement_document(timeline: Timeline, subject: str, end: Moment) -> Document | None:
+    """The processes that a unit ran in, and what changed in its settings there; None for any other subject."""
+    kind, _, unit = subject.partition(" ")
+    if kind != "unit":
+        return None
+    placement = timeline.placement(unit, end).to_dict()
+    for stay, changes in zip(placement["stays"], stay_changes(timeline, unit, end), strict=True):
+        stay["settings_changes"] = [
+            {"seq": each.seq, "time": each.time, "how": each.how, "fields": [one.to_dict() for one in each.fields]}
+            for each in changes
+        ]
+    return placement
 
 
 def stay_changes(timeline: Timeline, unit: str, end: Moment, *, whole: bool = False) -> list[list[SettingChange]]:

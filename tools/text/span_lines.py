@@ -43,9 +43,12 @@ class SpanLines:
         """Spans, each in a few lines; ``what`` says of one what was so."""
         self.some(spans, lambda span: self._span(span, what(span)))
 
-    def some(self, things: Sequence[T], tell: Callable[[T], None]) -> None:
-        """``tell`` each, or of more than SHOWN_MAX the first and the last ones: how it began, and how it is now."""
-        left_out = 0 if self.full else len(things) - SHOWN_MAX
+    def some(self, things: Sequence[T], tell: Callable[[T], None], missing: int = 0) -> None:
+        """``tell`` each, or of more than SHOWN_MAX the first and the last ones: how it began, and how it is now.
+
+        ``missing``: how many were left out between them already.
+        """
+        left_out = 0 if self.full else len(things) + missing - SHOWN_MAX
         half = SHOWN_MAX // 2
         for thing in things if left_out <= 0 else things[:half]:
             tell(thing)

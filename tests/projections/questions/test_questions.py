@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
+from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, LedgerError, UnknownMoment, UnknownSubject
@@ -112,6 +113,21 @@ def test_why_other_things_are_there(timeline: Timeline) -> None:
         [life] = timeline.why(subject, 21).lives
         assert (life.kind, life.came.kind) == (kind, came)
     assert {life.kind for life in timeline.why("C", 21).lives} == {"edge", "endpoint"}
+
+
+@pytest.mark.parametrize("subject", ["viewer", "C", "A -> B", "session SYS"])
+def test_of_many_lives_the_first_and_the_last_can_be_had(timeline: Timeline, subject: str) -> None:
+    every = timeline.history(subject)
+    for most in range(len(every.lives) + 2):
+        some = timeline.history(subject, most)
+        left_out = max(0, len(every.lives) - most)
+        half = most // 2 if left_out else len(every.lives)
+        assert some.lives == every.lives[:half] + every.lives[half + left_out :]
+        assert (some.left_out, some.spans, some.ns) == (left_out, every.spans, every.ns)
+        assert ("left_out" in some.to_dict()) is (left_out > 0)
+    answer, lives = timeline.history_in_turn(subject)
+    assert list(lives) == every.lives
+    assert replace(answer, lives=every.lives) == every
 
 
 def test_a_session_s_history_has_what_was_its(timeline: Timeline) -> None:

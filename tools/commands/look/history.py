@@ -10,9 +10,9 @@ from ezmsg.ledger.tools.input.arguments import taken_apart
 from ezmsg.ledger.tools.input.location import asked_moment, opened
 from ezmsg.ledger.tools.input.options import flag
 from ezmsg.ledger.tools.output import Page
-from ezmsg.ledger.tools.text.documents import history_document, stay_changes
+from ezmsg.ledger.tools.text.documents import history_documents, stay_changes
 from ezmsg.ledger.tools.text.setting_lines import change_values
-from ezmsg.ledger.tools.text.span_lines import SpanLines
+from ezmsg.ledger.tools.text.span_lines import SHOWN_MAX, SpanLines
 from ezmsg.ledger.tools.text.value_text import ITEMS_MAX, settings_text
 from ezmsg.ledger.wording import count
 
@@ -37,9 +37,10 @@ def history(words: Sequence[str], full: bool, json: bool) -> None:
         end = asked_moment(timeline, "end")
         subject = subject_text(asked)
         if json:
-            page.document(history_document(timeline, subject, end))
+            before, lives, after = history_documents(timeline, subject, end)
+            page.document_in_turn(before, "lives", lives, after)
             return
-        answer = timeline.history(subject)
+        answer = timeline.history(subject, None if full else SHOWN_MAX)
         kind, _, unit = answer.subject.partition(" ")
         lines = SpanLines(page, timeline, full)
         times = count(len(answer.spans), "time")
@@ -53,7 +54,7 @@ def history(words: Sequence[str], full: bool, json: bool) -> None:
         def tell_life(life: Life) -> None:
             tell(lines, life, end, answer.subject, changed.get(life.born))
 
-        lines.some(answer.lives, tell_life)
+        lines.some(answer.lives, tell_life, answer.left_out)
 
 
 def _print_stays(lines: SpanLines, placement: Placement, changes: list[list[SettingChange]]) -> None:

@@ -141,6 +141,8 @@ class Filter:
         self._session = session
         self._ids: set[int] = set()
         self._topic = topic.casefold() if topic is not None else None
+        self.of_types_alone = session is None and topic is None and component is None and self._every
+        """Whether a look at an event's type is enough: no sentence and no state is needed."""
         for each in (*types, *not_types):
             _check_type(each)
         if session is not None:
@@ -154,15 +156,19 @@ class Filter:
         told = sentence.told
         if sentence.type == CLOCK and not told.tone and not self._every:
             return False  # one that says that all is as it was
-        if self._types and not any(_is_of(sentence.type, each) for each in self._types):
-            return False
-        if any(_is_of(sentence.type, each) for each in self._not):
+        if not self.wants(sentence.type):
             return False
         if self._session is not None and not self._speaks_of_session(told.sessions, state):
             return False
         if self._component is not None and not any(_is_inside(word, self._component) for word in told.words):
             return False
         return self._topic is None or any(self._topic in word.casefold() for word in told.words)
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of this type are wanted at all."""
+        if self._types and not any(_is_of(kind, each) for each in self._types):
+            return False
+        return not any(_is_of(kind, each) for each in self._not)
 
     def _speaks_of_session(self, keys: tuple[int, ...], state: GraphState) -> bool:
         for key in keys:
@@ -250,7 +256,7 @@ class JsonLines:
         self._page = page
         self._lines: list[bytes] = []
 
-    def add(self, event: ev.AnyEvent, sentence: Sentence) -> list[bytes]:
+    def add(self, event: ev.AnyEvent, sentence: Sentence | None) -> list[bytes]:
         return [codec.encode([event])]
 
     def flush(self) -> list[bytes]:
@@ -283,6 +289,9 @@ class Reading:
         self._first, self._last = span
         self._most = most
         self._story = self._begin()
+        self._plain = isinstance(telling, JsonLines) and wanted.of_types_alone
+        """The events themselves are shown, picked by their types: no state is needed, wherever they stand."""
+        self._seen = 0
         self.matched = 0
         self.unknown: dict[str, int] = {}
 
@@ -322,7 +331,7 @@ class Reading:
     def follow(self) -> None:
         """Show what comes, for ever."""
         self._telling.end()
-        for batch in self._ledger.tail(self._story.state.seq, stop=self._pause):
+        for batch in self._ledger.tail(self._seen, stop=self._pause):
             for event in batch:
                 for line in self._told(event):
                     self._telling.show(line)
@@ -336,16 +345,24 @@ class Reading:
 
     def _lines(self, first: int) -> Iterator[Any]:
         first = max(first, self._ledger.first)
-        self._story.state = self._timeline.at(min(first - 1, self._ledger.head))
+        self._seen = min(first - 1, self._ledger.head)
+        if not self._plain:
+            self._story.state = self._timeline.at(self._seen)
         for batch in self._ledger.read(first - 1, self._last):
             for event in batch:
                 yield from self._told(event)
 
     def _told(self, event: ev.AnyEvent) -> list[Any]:
-        sentence = self._story.tell(event)
+        if self._plain:
+            sentence = None
+            wanted = self._wanted.wants(ev.type_of(event))
+        else:
+            sentence = self._story.tell(event)
+            wanted = self._wanted(sentence, self._story.state)
+        self._seen = event.seq
         if isinstance(event, ev.UnknownEvent):
             self.unknown[event.tag] = self.unknown.get(event.tag, 0) + 1
-        if not self._wanted(sentence, self._story.state):
+        if not wanted:
             return []
         self.matched += 1
         lines: list[Any] = self._telling.add(event, sentence)

@@ -16,6 +16,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
+from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.tools import exits
 
 Run = Callable[..., Any]
@@ -133,6 +134,28 @@ def test_events_can_be_had_as_they_stand_in_the_ledger(run: Run, night: Any) -> 
     some = run("log", night.path, "--json", "--type", "mark", "-n", "5").out
     assert [json.loads(line)["name"] for line in some.splitlines()] == ["baseline"]
     assert len(run("log", night.path, "--json", "-n", "7").out.splitlines()) == 7
+
+
+def test_the_last_events_of_a_long_ledger_are_had_without_reading_the_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.ledger"
+    with Ledger.open(path, durability="none") as ledger:
+        for number in range(0, 60_000, 500):
+            ledger.append([ev.Mark(name=str(place)) for place in range(number, number + 500)])
+    taken: list[int] = []
+    take = Cursor.next
+
+    def count(cursor: Cursor) -> Any:
+        batch = take(cursor)
+        taken.append(len(batch or ()))
+        return batch
+
+    monkeypatch.setattr(Cursor, "next", count)
+    out = run("log", path, "--json", "-n", "3").out
+    assert [json.loads(line)["name"] for line in out.splitlines()] == ["59997", "59998", "59999"]
+    assert 0 < sum(taken) < 20_000
+    assert not Path(f"{path}.index").exists()
 
 
 def test_types_can_be_left_out(run: Run, night: Any) -> None:
