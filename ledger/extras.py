@@ -2,13 +2,10 @@
 
 import json
 import os
-import shlex
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.metadata import distributions
 from importlib.util import find_spec
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ezmsg.ledger.errors import LedgerError
 
@@ -59,6 +56,8 @@ def install_command(what: str) -> str:
     """
     if what.partition("[")[0] != NAME:
         return f"pip install {_quoted(what)}"
+    from importlib.metadata import distributions  # 50 ms, with all it imports: only for who misses something
+
     extra = what.removeprefix(NAME)
     # PEP 610; an index leaves none, nor has the egg-info in a checkout that is the working folder
     notes = (found.read_text("direct_url.json") for found in distributions(name=NAME))
@@ -72,6 +71,8 @@ def _from_origin(origin: dict[str, Any], extra: str) -> str:
     if "vcs_info" in origin:
         where = f"{NAME}{extra} @ {origin['vcs_info']['vcs']}+{url}"
         return f"pip install {_quoted(where)}"
+    from urllib.parse import unquote, urlsplit
+
     path = unquote(urlsplit(url).path) if url.startswith("file:") else ""
     if os.name == "nt":
         path = path.lstrip("/")
@@ -88,4 +89,6 @@ def _indexed(extra: str) -> str:
 
 
 def _quoted(text: str) -> str:
+    import shlex
+
     return shlex.quote(text)

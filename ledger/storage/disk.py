@@ -6,7 +6,6 @@ in its place. Handles are file descriptors. All methods raise OSError as the sys
 
 import errno
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -198,6 +197,8 @@ class Disk:
 
     def space(self, path: str) -> Space:
         """The bytes of the file system that a file or folder is on. A quota may allow less."""
+        import shutil  # it loads three compressors: not before a script's first line
+
         usage = shutil.disk_usage(path)
         return Space(usage.free, usage.total)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import partial
 from math import isfinite
-from typing import Any, TypeAlias, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeAlias, get_origin, get_type_hints
 
 import msgspec
 from ezmsg.core import graphmeta
@@ -79,7 +79,15 @@ def to_form(value: object) -> Form:
     return _Inward().whole(value)
 
 
-def graph_metadata(value: object, raw_size: int = 0) -> tuple[Form, bool]:
+class Translated(NamedTuple):
+    """The form of metadata, whether its pickle is to be kept too, and whether the form gives back the same object."""
+
+    form: Form
+    keep_raw: bool
+    exact: bool
+
+
+def graph_metadata(value: object, raw_size: int = 0) -> Translated:
     """The form of a GraphMetadata, and whether its pickle (of ``raw_size`` bytes) should be kept beside it.
 
     That is so when the form alone could not give back the same object: it holds foreign objects, classes that this
@@ -94,13 +102,13 @@ def graph_metadata(value: object, raw_size: int = 0) -> tuple[Form, bool]:
     _check_components(form)
     size = len(_encode(form))
     if size <= FORM_MAX:
-        return form, not inward.exact and size + raw_size * 4 // 3 <= FORM_MAX
+        return Translated(form, not inward.exact and size + raw_size * 4 // 3 <= FORM_MAX, inward.exact)
     for component in form["components"].values():
         _leave_out_large_settings(component)
     size = len(_encode(form))
     if size > FORM_MAX:
         raise Malformed(f"metadata of {size} bytes does not fit in a line of the ledger", hint="Register less.")
-    return form, False
+    return Translated(form, False, False)
 
 
 def settings_value(value: object) -> SettingsValue:

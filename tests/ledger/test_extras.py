@@ -1,5 +1,6 @@
 """What is missing is asked for as the program itself was installed."""
 
+import importlib.metadata
 import json
 import shlex
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from ezmsg.ledger import extras
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.extras import install_command, needed
 
@@ -45,7 +45,7 @@ def test_an_extra_comes_from_where_the_program_came_from(
     (tmp_path / "a b.whl").touch()
     if origin is not None:
         origin = {**origin, "url": origin["url"].replace("{there}", str(tmp_path))}
-    monkeypatch.setattr(extras, "distributions", lambda name: [Distribution(None), Distribution(origin)])
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [Distribution(None), Distribution(origin)])
     said = shlex.split(install_command("ezmsg-ledger[sign]"))
     assert said == ["pip", "install", *(word.replace("{there}", str(tmp_path)) for word in command)]
     assert install_command("networkx") == "pip install networkx"

@@ -92,8 +92,10 @@ class SessionConnection(CommandConnection):
     def _register(self, raw: bytes) -> bytes | Later:
         try:
             metadata = load(raw, GraphMetadata)
-            form, keep_raw = translate.graph_metadata(metadata, len(raw))
+            form, keep_raw, exact = translate.graph_metadata(metadata, len(raw))
             self._live.register(self._id, form, raw if keep_raw else None)
+            if exact:
+                self._hub.snapshots.offer(self._live.current(self._id), form, metadata)
         except AddressCollision as error:
             logger.warning("SESSION_REGISTER from %s refused: %s. %s", self._connection.peer, error, error.hint)
             return self._done(Command.ERROR)

@@ -117,7 +117,7 @@ def test_what_is_kept_is_bounded_in_bytes(live: LiveGraph, monkeypatch: pytest.M
         told, session = History(live), live.open_session()
         with told.reading():
             for number in range(50):
-                form, _ = graph_metadata(metadata("SYS/U", U={"taps": "x" * 1000, "number": number}))
+                form, _, _ = graph_metadata(metadata("SYS/U", U={"taps": "x" * 1000, "number": number}))
                 live.register(session, form)
             feed = told._feeds[SettingsChanged]
             assert 0 < sum(size for _, size in feed.recent) == feed.bytes <= 20_000

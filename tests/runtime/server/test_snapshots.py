@@ -76,6 +76,29 @@ def test_a_snapshot_is_what_ezmsgs_clients_expect(live: LiveGraph) -> None:
         assert ref.startswith("ezmsg.core.graphmeta:") or ref == "uuid:UUID"
 
 
+def test_metadata_that_was_offered_shows_as_it_would_have_been_made_again(live: LiveGraph) -> None:
+    """The object that a client registered, where the form gives back the very same; never one of an earlier form."""
+    taken, session = Snapshots(live), live.open_session()
+    first, second = metadata("SYS/U", "SYS/V"), metadata("SYS/W")
+    for made in (first, second, first):
+        form, _, exact = graph_metadata(made)
+        assert exact
+        live.register(session, form)
+        taken.offer(session, form, made)
+        shown = pickle.loads(taken.pickled())
+        assert shape(shown) == shape(pickle.loads(Snapshots(live).pickled()))
+        assert shape(next(iter(shown.sessions.values())).metadata) == shape(made)
+    taken.offer(session, {"other": "form"}, second)
+    live.connect("A", "B", session)
+    live.register(session, graph_metadata(second)[0])
+    assert shape(pickle.loads(taken.pickled())) == shape(pickle.loads(Snapshots(live).pickled()))
+    gone = live.open_session()
+    taken.offer(gone, *graph_metadata(first)[:1], first)
+    live.close_session(gone)
+    taken.offer(session, graph_metadata(second)[0], second)
+    assert gone not in taken._offered, "nothing is kept of those that are gone"
+
+
 def test_every_change_shows_and_only_what_is_new_is_pickled(
     live: LiveGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:

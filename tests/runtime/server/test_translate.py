@@ -147,7 +147,7 @@ metadata = st.builds(gm.GraphMetadata, st.integers(1, 3), optional, st.dictionar
 @given(metadata)
 def test_metadata_comes_back_exactly(value: gm.GraphMetadata) -> None:
     data = pickle.dumps(value)
-    form, raw_needed = graph_metadata(load(data, gm.GraphMetadata), len(data))
+    form, raw_needed, _ = graph_metadata(load(data, gm.GraphMetadata), len(data))
     assert not raw_needed
     kept = stored(form)
     assert same(kept, form)
@@ -261,7 +261,7 @@ def test_real_metadata_comes_back_exactly(real: gm.GraphMetadata) -> None:
         "ROOT/SYS", "ROOT/SYS/CHAIN", "ROOT/SYS/CHAIN/FIRST", "ROOT/SYS/CHAIN/SECOND", "ROOT/SYS/LAST",
     ]  # fmt: skip
     data = pickle.dumps(real)
-    form, raw_needed = graph_metadata(load(data, gm.GraphMetadata), len(data))
+    form, raw_needed, _ = graph_metadata(load(data, gm.GraphMetadata), len(data))
     assert not raw_needed
     assert same(form_to_ezmsg(stored(form)), real)
     model = thaw(stored(form))
@@ -305,7 +305,7 @@ def test_foreign_values_are_kept_and_go_out_plain() -> None:
     level = foreign("lab", "Level", 3)
     settings_dict = {"level": level, "levels": [level, level], "point": foreign("lab", "Point", new=True, x=1.5)}
     value = through_the_wire(system(initial_settings=(None, settings_dict)))
-    form, raw_needed = graph_metadata(value)
+    form, raw_needed, _ = graph_metadata(value)
     assert raw_needed
     kept = thaw(stored(form)).components["SYS/A"].initial_settings[1]
     assert type(kept["level"]) is Opaque
@@ -333,7 +333,7 @@ def test_other_objects_of_ours_are_foreign_to_a_value_too() -> None:
 
 def test_a_foreign_text_where_a_text_belongs_becomes_plain() -> None:
     value = through_the_wire(system(name=foreign("lab", "Name", "A")))
-    form, raw_needed = graph_metadata(value)
+    form, raw_needed, _ = graph_metadata(value)
     assert form["components"]["SYS/A"]["name"] == "A"
     assert raw_needed
 
@@ -346,7 +346,7 @@ def test_a_class_that_only_a_newer_ezmsg_has() -> None:
     )  # fmt: skip
     newer = foreign(gm.__name__, "NodeMetadata", new=True, **vars(unit(address="SYS/N")))
     value = through_the_wire(gm.GraphMetadata(2, "SYS", {"SYS/C": collection, "SYS/N": newer}))
-    form, raw_needed = graph_metadata(value)
+    form, raw_needed, _ = graph_metadata(value)
     assert raw_needed
     model = thaw(stored(form))
     kept = model.components["SYS/C"].relays["R"]
@@ -363,7 +363,7 @@ def test_fields_that_only_a_newer_ezmsg_has() -> None:
     value = system(settings_schema=gm.SettingsSchemaMetadata("pydantic", "m.S", []))
     vars(value.components["SYS/A"].settings_schema).pop("json_schema", None)  # which 3.10 has
     value.components["SYS/A"].settings_schema.json_form = {"type": "object"}
-    form, raw_needed = graph_metadata(loads(pickle.dumps(value)))
+    form, raw_needed, _ = graph_metadata(loads(pickle.dumps(value)))
     assert raw_needed
     model = thaw(stored(form))
     assert model.components["SYS/A"].settings_schema.extra == {"json_form": {"type": "object"}}
@@ -378,7 +378,7 @@ def test_fields_that_an_older_ezmsg_does_not_send() -> None:
     value = loads(pickle.dumps(system()))
     del vars(value.components["SYS/A"])["threads"]
     del vars(value.components["SYS/A"])["settings_schema"]
-    form, raw_needed = graph_metadata(value)
+    form, raw_needed, _ = graph_metadata(value)
     assert raw_needed
     assert thaw(form).components["SYS/A"].threads == []
     assert vars(form_to_ezmsg(form).components["SYS/A"]).keys() == vars(unit()).keys()
@@ -564,7 +564,7 @@ def test_settings_that_do_not_fit_are_left_out_and_the_rest_is_recorded() -> Non
     ])  # fmt: skip
     small = unit(address="SYS/S", settings_schema=schema_)
     value = gm.GraphMetadata(1, "SYS", {"SYS/L": large, "SYS/V": values, "SYS/S": small})
-    form, raw_needed = graph_metadata(value, 16_000_000)
+    form, raw_needed, _ = graph_metadata(value, 16_000_000)
     assert not raw_needed
     assert len(msgspec.json.encode(form)) < 100_000
     reply = form_to_ezmsg(form)
@@ -639,7 +639,7 @@ def test_metadata_of_500_components_is_opened_and_answered_in_time(real: gm.Grap
     many = {f"SYS/{n}": unit(**(vars(real.components["ROOT/SYS/LAST"]) | {"address": f"SYS/{n}"})) for n in range(500)}
     data = pickle.dumps(gm.GraphMetadata(1, "SYS", many))
     started = time.perf_counter()
-    form, _ = graph_metadata(load(data, gm.GraphMetadata), len(data))
+    form, _, _ = graph_metadata(load(data, gm.GraphMetadata), len(data))
     opened = time.perf_counter()
     reply = dumps(form_to_ezmsg(form))
     assert opened - started < 2.0  # 70 ms on an idle machine
