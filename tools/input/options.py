@@ -73,6 +73,7 @@ ship = option(
     metavar="nats://HOST:PORT",
     help="Ship the recording to a stream while it grows, by a process of its own (extra: fleet): see `ship`.",
 )
+lsl = flag("--lsl", help="Send what is recorded to LabStreamingLayer, as a stream of markers (extra: lsl).")
 
 
 def at(help: str, default: str | None = "end") -> Callable[[F], F]:
@@ -80,7 +81,7 @@ def at(help: str, default: str | None = "end") -> Callable[[F], F]:
     return option("--at", metavar="MOMENT", default=default, help=help)
 
 
-def followers(no_index: bool, debug: bool, ship: str | None = None) -> "list[Follower]":
+def followers(no_index: bool, debug: bool, ship: str | None = None, lsl: bool = False) -> "list[Follower]":
     """The followers of a recording, by its command's options.
 
     Raises Misuse when an extra is not installed, or ``ship`` is not the address of a broker.
@@ -96,4 +97,8 @@ def followers(no_index: bool, debug: bool, ship: str | None = None) -> "list[Fol
         from ezmsg.ledger.tools.fleet.process import shipper
 
         found.append(shipper(ship))
+    if lsl:
+        from ezmsg.ledger.tools.lsl.process import marker_stream
+
+        found.append(marker_stream())
     return found

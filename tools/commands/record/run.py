@@ -45,6 +45,7 @@ class CannotRun(exits.Misuse):
 @options.min_free
 @options.debug
 @options.ship
+@options.lsl
 def run(
     script: Sequence[str],
     ledger: Path | None,
@@ -55,6 +56,7 @@ def run(
     min_free: str | None,
     debug: bool,
     ship: str | None,
+    lsl: bool,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
     happens to its graph: who connected what, which settings were in force, what was lost and why. Not one sample.
@@ -70,7 +72,7 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    followers = Followers(options.followers(no_index, debug, ship))
+    followers = Followers(options.followers(no_index, debug, ship, lsl))
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     new = ledger is None or not os.path.lexists(ledger)

@@ -81,6 +81,7 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 )
 @options.debug
 @options.ship
+@options.lsl
 def serve(
     ledger: Path | None,
     address: str | None,
@@ -99,6 +100,7 @@ def serve(
     log_file: Path | None,
     debug: bool,
     ship: str | None,
+    lsl: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
@@ -119,7 +121,7 @@ def serve(
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     begun_from = _past(ledger, past, fresh, hold)
-    followers = Followers(options.followers(no_index, debug, ship))
+    followers = Followers(options.followers(no_index, debug, ship, lsl))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer

@@ -1,0 +1,1 @@
+"""LabStreamingLayer: the ledger as a stream of markers, and markers of others as marks."""
