@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger, codec
 from ezmsg.ledger.events import Gap, Mark, UnknownEvent
-from ezmsg.ledger.storage.cursor import check_lines
+from ezmsg.ledger.storage.cursor import Cursor, check_lines
+from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.durability import Durability
+from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.reader import SEEK_PIECE
 from ezmsg.ledger.storage.scan import PIECE, Place
 from ezmsg.ledger.structural import encode_commit
@@ -191,3 +194,49 @@ def test_what_the_close_look_says(path: Path, marks: Callable[..., list[Mark]]) 
         (data[start:] + b'{"type":"mark","seq":2,"time":0,"name":"x"}\n', "1 events without a commit"),
     ]:
         assert says in check_lines(broken, place)[2]
+
+
+@given(
+    durability=st.sampled_from(["interval", "commit", "none"]),
+    number=st.integers(1, 40),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(sorted({*range(0, 256, 5), *b"\n\"\\{}"}))), max_size=3),
+    swapped=st.none() | st.tuples(st.integers(0, 90), st.integers(0, 90)),
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_commits_of_one_event_are_taken_as_line_by_line(
+    tmp_path_factory: pytest.TempPathFactory,
+    durability: Durability,
+    number: int,
+    changes: list[tuple[float, int]],
+    swapped: tuple[int, int] | None,
+) -> None:
+    """What the fast look at pairs of lines takes is what the slow one takes: all, and nothing else."""
+    path = tmp_path_factory.mktemp("pairs") / "x.ledger"
+    with Ledger.open(path, durability=durability) as ledger:
+        for each in range(number):
+            ledger.append([Mark(name=f"mark {'ü' * (each % 3)} {each}")])
+            if each == number // 2:
+                ledger.sync()
+        size = ledger.place.offset
+    data = bytearray(path.read_bytes()[:size])
+    first = data.index(b"\n", data.index(b"\n") + 1) + 1
+    if swapped is not None:
+        lines = bytes(data[first:]).splitlines(keepends=True)
+        one, other = swapped[0] % len(lines), swapped[1] % len(lines)
+        lines[one], lines[other] = lines[other], lines[one]
+        data[first:] = b"".join(lines)
+    for where, value in changes:
+        data[first + min(int(where * (size - first)), size - first - 1)] = value
+    path.write_bytes(data)
+    with closing_handle(OS_DISK, OS_DISK.open(str(path))) as handle:
+        start = Place(first, 0, bytes(data[data.index(b"\n") + 1 : first]))
+        cursor = Cursor(OS_DISK, handle, str(path), start)
+        end = cursor._fill()
+        if not end:
+            return
+        slow, place, why = check_lines(bytes(memoryview(cursor._buffer)[1:end]), start)
+        fast = cursor._take_pairs(end)
+        if fast is None:
+            assert changes or swapped, "a sound piece is taken"
+        else:
+            assert (fast, cursor.place, "") == (slow, place, why)
