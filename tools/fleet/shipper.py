@@ -94,6 +94,11 @@ class Shipper:
         self._well()
         return 0.0
 
+    def doubt(self) -> None:
+        """Let the next step look what the stream has: one that has nothing to append would not see that it has lost
+        something."""
+        self._certain = False
+
     # --- where to go on ---
 
     def _look(self) -> None:

@@ -33,7 +33,7 @@ NOTE_S = 1.0
 """How often the note beside the ledger is written while nothing but its place changes."""
 
 CHECK_S = 300.0
-"""How often the stream's configuration is checked again."""
+"""How often the stream is looked at again: its configuration, and whether it still has what it had."""
 
 PAYLOAD_MIN = 1024
 """Bytes of a payload below which a server's limit cannot be lived with."""
@@ -117,6 +117,7 @@ class Shipping:
             elif time.monotonic() - self._checked > CHECK_S:
                 self._checked = time.monotonic()
                 check(self.broker.info(), self._aim.place)
+                self.shipper.doubt()
             return self.shipper.step()
         except NoStream as error:  # somebody may put it right, and what is recorded waits on the disk
             self.shipper.wait(f"{error}. {error.hint}")

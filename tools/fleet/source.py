@@ -15,7 +15,7 @@ from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
+from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Hash, Place, Window, commits, hash_range, last_commit, read_at
 from ezmsg.ledger.tools.fleet.message import NO_COMMIT, PIECE_MAX, Piece
 
 
@@ -44,6 +44,8 @@ class Source:
         """The end of the last commit that was hashed and is durable."""
         self._before = self._ready
         """The one before a commit that is too large for one piece, while its parts are being shipped."""
+        self._since = 0
+        """The offset that these two hold for: a stream that was restored can go on from an earlier one."""
         self._hashed = 0
         self._durable = 0
         self.id: str = self._open(self.first).header.id
@@ -95,7 +97,7 @@ class Source:
         """
         while True:
             file = self._open(segment)
-            if offset < self._ready.offset or self._advance(file, offset):
+            if self._since <= offset < self._ready.offset or self._advance(file, offset):
                 return self._cut(file, offset)
             following = self._following(segment)
             if following is None or offset < file.size:
@@ -129,12 +131,14 @@ class Source:
     def _advance(self, file: LedgerFile, offset: int) -> bool:
         """Take in the commits after ``offset`` that fit into a piece, or one that is larger; False without any."""
         size = file.size
-        place = last_commit(file.disk, file.handle, min(size, offset + self.piece_max), max(offset, file.start.offset))
+        since = max(offset - COMMIT_LINE_MAX, file.start.offset)  # the piece before can have ended within a commit line
+        place = last_commit(file.disk, file.handle, min(size, offset + self.piece_max), since)
         before = self._ready if self._ready.offset == offset else self._place_before(file, offset)
-        if place is None and size - offset > self.piece_max:
-            _, place = next(commits(file.disk, file.handle, max(offset, file.start.offset)), (None, None))
+        if (place is None or place.offset <= offset) and size - offset > self.piece_max:
+            found = (each for _, each in commits(file.disk, file.handle, since) if each.offset > offset)
+            place = next(found, None)
         commit = None if place is None else place.commit
-        if place is None or commit is None:
+        if place is None or commit is None or place.offset <= offset:
             return False
         self._hash_to(file, commit.at)
         if self._digest.hexdigest() != commit.sha256:
@@ -146,7 +150,7 @@ class Source:
                 seq=before.seq,
             )
         self._make_durable(file, place)
-        self._ready, self._before = place, before
+        self._ready, self._before, self._since = place, before, offset
         return True
 
     def _place_before(self, file: LedgerFile, offset: int) -> Place:

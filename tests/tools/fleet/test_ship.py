@@ -225,6 +225,38 @@ def test_it_goes_on_where_the_stream_ends(node: Node, stream: str, recorded: Mad
     assert there(path, node, stream) == path.read_bytes()
 
 
+def test_it_goes_on_in_the_middle_of_a_commit_line(node: Node, stream: str, recorded: Made) -> None:
+    path = recorded(commits=12)
+    data, steps = path.read_bytes(), 0
+    within = data.index(b'{"type":"ledger.commit","upto":6') + 20
+    with Desk(path, node, stream, piece_max=within).prepare() as desk:
+        desk.source.piece_max = 1
+        desk.shipper._next()
+        desk.source.piece_max = within
+        while steps < 3 and desk.shipper.step() is not None:
+            steps += 1
+    for piece_max in (91, 700):
+        with Desk(path, node, stream, piece_max) as desk:
+            for _ in range(9):
+                desk.shipper.step()
+    with Desk(path, node, stream, 333) as desk:
+        desk.all()
+    assert there(path, node, stream) == data
+    with Ledger.open(f"{node.url}/{stream}/rig-3", "r") as reader:
+        assert reader.verify().problems == []
+
+
+def test_an_idle_shipper_sees_that_the_stream_has_lost_something(trouble: "Trouble") -> None:
+    trouble.node.stop()
+    trouble.node.forget()
+    trouble.node.start()
+    assert trouble.desk.shipper.step() is None, "there is nothing to append, and nothing is asked"
+    trouble.desk.prepare().shipper.doubt()
+    trouble.settle()
+    assert any("HAS LOST" in said for said in trouble.desk.said)
+    assert there(trouble.path, trouble.node, "LEDGERS") == trouble.path.read_bytes()
+
+
 def test_two_shippers_of_one_file_ship_it_once(node: Node, stream: str, recorded: Made) -> None:
     path = recorded(commits=40)
     with Desk(path, node, stream).prepare() as one, Desk(path, node, stream, 900, "there:2") as two:
