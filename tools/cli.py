@@ -89,6 +89,7 @@ COMMANDS = (
     Command("annotate", BEYOND, "How do I put the history of its settings into a data file?"),
     Command("ship", BEYOND, "How do I get this ledger off the rig, while it is recorded?"),
     Command("fetch", BEYOND, "How do I get a shipped ledger back as a file?"),
+    Command("fleet", BEYOND, "Which of my rigs had this, and how do they differ?", moments=True),
 )
 
 

@@ -114,5 +114,5 @@ def test_a_public_name_has_an_example(name: str) -> None:
 
 def test_every_command_has_its_library_call() -> None:
     assert {command.name for command in COMMANDS} - CALLS.keys() == {
-        *("debug", "demo", "fetch", "reenact", "selftest", "ship"),
+        *("debug", "demo", "fetch", "fleet", "reenact", "selftest", "ship"),
     }

@@ -40,6 +40,13 @@ class Place(NamedTuple):
         return "/".join(filter(None, (hosts, self.stream, self.ledger)))
 
     @property
+    def address(self) -> str:
+        """The whole address, secrets and all: to connect with, never to be shown."""
+        first, *others = self.servers
+        hosts = ",".join([first, *(each.partition("://")[2] for each in others)])
+        return "/".join(filter(None, (hosts, self.stream, self.ledger)))
+
+    @property
     def prefix(self) -> str:
         """How the subjects of this stream begin, after the kind: streams of one broker must not share a subject."""
         return "" if self.stream == STREAM else f"{self.stream}."

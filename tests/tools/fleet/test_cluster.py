@@ -40,13 +40,13 @@ def kill_leaders(desk: Any, cluster: Cluster, times: int) -> None:
     address = recorder.until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1]
     pipeline = desk.start("python", desk.program("endless.py"), EZMSG_GRAPHSERVER_ADDR=address)
     for kill in range(times):
-        before = desk.do("ezmsg-ledger", "mark", f"before {kill}", address)
+        before = desk.do("ezmsg-ledger", "mark", f"before {kill}", "--address", address)
         assert before.code == 0, before.err
         acknowledged = _until_shipped(path, f"before {kill}")
         leader = cluster.leader("LEDGERS")
         leader.kill()
         began = time.monotonic()
-        assert desk.do("ezmsg-ledger", "mark", f"while there is no leader {kill}", address).code == 0
+        assert desk.do("ezmsg-ledger", "mark", f"while there is no leader {kill}", "--address", address).code == 0
         assert time.monotonic() - began < 10, "the recorder waits for nobody"
         _until_shipped(path, f"while there is no leader {kill}")
         leader.start()
