@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, connect, dag, drawing, replay, report, server, timetravel, watch
+from benchmarks import append, connect, dag, drawing, pipeline, replay, report, server, timetravel, watch
 from benchmarks.debugger import longest, page
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy, load
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "debugger-longest": longest.run,
     "connect": connect.run,
     "server": server.run,
+    "pipeline": pipeline.run,
 }
 
 ONLY_WHEN_ASKED = {"debugger-longest"}
