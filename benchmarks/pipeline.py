@@ -78,7 +78,7 @@ def _figures(folder: Path, messages: int, start: Callable[[Path, list[str]], Non
 
 def _under_run(folder: Path, script: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        address = "127.0.0.1:{}".format(free.getsockname()[1])
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     ledger = folder / "pipeline.ledger"
     ours = str(Path(sys.executable).with_name("ezmsg-ledger"))
     command = [ours, "run", "--address", address, "--ledger", str(ledger)]

@@ -261,8 +261,8 @@ MUTANTS = (
         Patch(flusher, "            try:\n                sync_file(self._disk, self._handle)\n            except",
               "            try:\n                pass\n            except"),)),
     Mutant("sync before write", histories("commit", "append 1"), (
-        Patch(writer, "            end = self._commit(",
-              "            self._disk.sync(self.handle)\n            end = self._commit("),
+        Patch(writer, "            end = self._commit(encode_stamped(",
+              "            self._disk.sync(self.handle)\n            end = self._commit(encode_stamped("),
         Patch(writer, "        if inline:\n            flusher.sync(end)\n", ""),)),
     Mutant("no truncation at recovery", torn, (
         Patch(recovery, "        disk.truncate(handle, place.offset)\n", ""),)),
