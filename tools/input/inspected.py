@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,19 +55,25 @@ def inspected(program: Path, page: Page, *, run: bool = False, timeout: float = 
         ) from error
     finally:
         _end(child)
-    lines = out.decode("utf-8", "replace").strip().splitlines()  # what the program prints stands before the document
     if child.returncode == 2 and "invalid choice" in err.decode("utf-8", "replace"):
         raise CannotInspect(
             f"ezmsg {version('ezmsg')} has no `inspect`", hint="ezmsg 3.10 has: install it beside the program."
         )
-    try:
-        found = json.loads(lines[-1]) if child.returncode == 0 and lines else None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or "components" not in found:
+    found = _document(out.decode("utf-8", "replace")) if child.returncode == 0 else None
+    if found is None:
         said = (err.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"])[-1]
         raise CannotInspect(f"{program} cannot be inspected: {said}", hint="Does it run by itself? python PROGRAM")
     return found
+
+
+def _document(out: str) -> dict[str, Any] | None:
+    """The document of ``ezmsg inspect``: on the last line that has one, after and before what the program prints."""
+    for line in reversed(out.splitlines()):
+        with suppress(ValueError):  # no brace, or nothing of JSON from there on
+            found, _ = json.JSONDecoder().raw_decode(line, line.index("{"))
+            if "components" in found:
+                return dict(found)
+    return None
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

@@ -1,5 +1,6 @@
 """A program that would start when it is imported is told first; what cannot be inspected gets one message."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,15 @@ def test_what_is_not_a_file_is_told_as_that(tmp_path: Path) -> None:
     for program in (tmp_path, tmp_path / "missing.py"):
         with pytest.raises(CannotInspect, match="is not a file"):
             inspected(program, Page())
+
+
+def test_what_a_program_prints_before_beside_and_after_the_document_is_passed_over(tmp_path: Path) -> None:
+    if version("ezmsg").startswith("3.9."):
+        pytest.skip("ezmsg 3.9 has no `inspect`")
+    program = tmp_path / "pipeline.py"
+    program.write_text(
+        "import atexit\nimport ezmsg.core as ez\n\n"
+        "class Amplifier(ez.Unit):\n    OUTPUT = ez.OutputStream(int)\n\n"
+        "print('{\"components\": 1')\nprint('ready: ', end='')\natexit.register(print, 'bye {}')\n"
+    )
+    assert "Amplifier" in str(inspected(program, Page())["components"])
