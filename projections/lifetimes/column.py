@@ -99,6 +99,11 @@ class Column:
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(chain(map(self.block, range(len(self._full))), (self.tail,)))
 
+    def at_hand(self) -> tuple[list[Block | None], int, int]:
+        """The whole blocks, None where one was not read yet; the first row in none of them; and the shift from a row to
+        its block: for a loop that jumps about, and fetches (``block``) what is missing."""
+        return self._full, self.fixed, self._shift
+
     def take(self, rows: Sequence[int]) -> list[int]:
         """The values in ``rows``, which rise. Cost: O(rows), about twice that of one list."""
         found: list[int] = []

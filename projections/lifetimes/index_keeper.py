@@ -6,12 +6,12 @@ any reader does and writes none but the index, so it can be killed at any moment
 """
 
 import logging
-import os
 import sys
 import threading
 from collections.abc import Sequence
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.lock.followed import wait_for_end
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.projections.lifetimes.archive import Archive
@@ -101,19 +101,17 @@ class TooFar(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Keep the index of the ledger that is named, until standard input ends. Returns 0."""
+    """Keep the index of the ledger that is named, until its recording is over. Returns 0."""
     [location] = sys.argv[1:] if arguments is None else arguments
     logging.getLogger("ezmsg.ledger").setLevel(logging.ERROR)  # that an index was damaged is of no interest to anybody
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(location, stop), daemon=True).start()
     IndexKeeper(location, stop).run()
     return 0
 
 
-def _wait_for_end(stop: threading.Event) -> None:
-    """Set ``stop`` when the program that started this process closes its standard input, or is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
+def _wait_for_end(location: str, stop: threading.Event) -> None:
+    wait_for_end(location)
     stop.set()
 
 

@@ -71,6 +71,7 @@ class Lifetimes:
         self._keys: list[FactKey] | None = None
         self._written = (0, 0)  # topics and keys that are in their columns
         self._builder: Builder | None = None
+        self._chains: tuple[Column, Column, Column] | None = None
         self._plain = array("I")  # rows of facts that are not settings, of the first so many facts
         self._plain_of = 0
         self._plain_keys: list[bool] = []  # for each key whether it is one of these; a list is read fastest
@@ -182,13 +183,31 @@ class Lifetimes:
         place = self.place_of(edge)
         if place is None:
             return False
-        born, died, before = (self.column(f"hold.{name}") for name in ("born", "died", "before"))
+        born, died, before = self._chains or self._chain_columns()
+        births, fixed, shift = born.at_hand()
+        deaths, fixed_deaths, _ = died.at_hand()
+        befores, fixed_befores, _ = before.at_hand()
+        fixed = min(fixed, fixed_deaths, fixed_befores)
+        mask = (1 << shift) - 1
         row: int = self._last[place]
         while row:
-            if died[row - 1] > seq and born[row - 1] <= seq:
+            row -= 1
+            if row >= fixed:
+                began, row_before = born[row], before[row]
+                stands = began <= seq < died[row]
+            else:  # the loop goes where it finds the blocks: a call for each value costs more than all that it does
+                number, at = row >> shift, row & mask
+                began = (births[number] or born.block(number))[at]
+                stands = began <= seq < (deaths[number] or died.block(number))[at]
+                row_before = (befores[number] or before.block(number))[at]
+            if stands:
                 return True
-            row = before[row - 1]
+            row = row_before
         return False
+
+    def _chain_columns(self) -> tuple[Column, Column, Column]:
+        self._chains = self.column("hold.born"), self.column("hold.died"), self.column("hold.before")
+        return self._chains
 
     def owners_at(self, edge: EdgeKey, seq: int) -> frozenset[Owner]:
         """The owners of ``edge`` after event ``seq``. Cost: O(holds on it)."""

@@ -1,8 +1,8 @@
 """Followers of a recording: programs of ours that read its ledger while it grows, each in a process of its own.
 
 The idea: the ledger is a file that any process can read, so what is made of it needs no part in the recorder. A
-follower is started beside it, gives way to it, and is told to end when the recording has: its standard input ends. It
-may die, hang or be killed, and the recording goes on as before.
+follower is started beside it, gives way to it, and is told to end when the recording has: its standard input ends, with
+a word (``wait_for_end``). It may die, hang or be killed, and the recording goes on as before.
 """
 
 import subprocess
@@ -10,8 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple, Self
 
+from ezmsg.ledger.lock.followed import OVER
 from ezmsg.ledger.runtime.recorder import child
 from ezmsg.ledger.runtime.recorder.process import exit_text
 
@@ -122,7 +124,9 @@ class _Running:
     def end(self) -> None:
         with self._lock:
             self._over.set()
-            if self._process is not None:
+            if self._process is not None and self._process.stdin is not None and not self._process.stdin.closed:
+                with suppress(BrokenPipeError):  # it has ended already
+                    self._process.stdin.write(OVER)
                 child.let_go(self._process)
 
     def wait(self, timeout: float) -> None:

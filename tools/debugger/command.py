@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import click
 
+from ezmsg.ledger.lock.followed import wait_for_end
 from ezmsg.ledger.tools.debugger.server import LOOPBACK, CannotServe, require, serving
 from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.exits import OK
@@ -82,7 +83,7 @@ def debug(
         address = server.address + ("" if seq is None else f"?{urlencode({'at': seq})}")
         ended = _until_signalled()
         if until_closed:
-            threading.Thread(target=_wait_for_end, args=(ended,), daemon=True).start()
+            threading.Thread(target=_wait_for_end, args=(str(path), ended), daemon=True).start()
         print(address, flush=True)
         ends = "it ends with the recording" if until_closed else "Ctrl-C ends"
         print(f"{NAME}: showing {shortened(watched.ledger.location)} at this address; {ends}", file=sys.stderr)
@@ -105,10 +106,8 @@ def _until_signalled() -> threading.Event:
     return ended
 
 
-def _wait_for_end(ended: threading.Event) -> None:
-    """Set ``ended`` when the program that started this process is gone: standard input is closed then."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
+def _wait_for_end(location: str, ended: threading.Event) -> None:
+    wait_for_end(location)
     ended.set()
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ezmsg.ledger.errors import LedgerError, LogError
+from ezmsg.ledger.lock.followed import wait_for_end
 from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
 from ezmsg.ledger.tools.exits import OK, code_of
@@ -177,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code."""
     address, name, location = sys.argv[1:] if arguments is None else arguments
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    threading.Thread(target=_wait_for_end, args=(location, stop), daemon=True).start()
     try:
         shipping = Shipping(location, Aim(parse(address), name), Page().note, stop)
         try:
@@ -191,10 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK
 
 
-def _wait_for_end(stop: threading.Event) -> None:
-    """Set ``stop`` when the program that started this process closes its standard input, or is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
+def _wait_for_end(location: str, stop: threading.Event) -> None:
+    wait_for_end(location)
     stop.set()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.recorder import followers
 from ezmsg.ledger.runtime.recorder.followers import Follower, Followers
 
@@ -20,6 +21,9 @@ with open(told + ".new", "w") as file:
 os.rename(told + ".new", told)
 if what == "fail":
     sys.exit(3)
+if what == "stay":
+    from ezmsg.ledger.lock.followed import wait_for_end
+    wait_for_end(ledger)
 while sys.stdin.buffer.read(1):
     pass
 with open(os.path.join(folder, "ended"), "w"):
@@ -159,3 +163,45 @@ def test_one_whose_recorder_is_killed_ends(follower: Follower, tmp_path: Path) -
     finally:
         parent.kill()
         parent.communicate()
+
+
+STARTER = """
+import sys, time
+from ezmsg.ledger.runtime.recorder.followers import Follower, Followers
+running = Followers([Follower("the follower", "a_follower", "", ("stay", sys.argv[1]))])
+running.start(sys.argv[2])
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("segmented", [False, True])
+def test_one_whose_command_is_killed_stays_with_the_recorder(
+    segmented: bool, follower: Follower, tmp_path: Path
+) -> None:
+    ledger = Ledger.open(tmp_path / "x.ledger", segmented=segmented)  # as a recorder that is left alone
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path), ledger.location])
+    try:
+        pid = int(told(tmp_path)[0])
+        starter.kill()
+        starter.wait()
+        for _ in range(20):  # each look of the follower finds that the ledger is written
+            time.sleep(0.05)
+            assert alive(pid)
+        assert not (tmp_path / "ended").exists()
+        ledger.close()
+        deadline = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "ended").exists():
+            assert time.monotonic() < deadline, "it went on after the recorder"
+            time.sleep(0.01)
+    finally:
+        starter.kill()
+        starter.wait()
+        ledger.close()
+
+
+def test_one_that_is_told_ends_though_the_ledger_is_still_open(follower: Follower, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "x.ledger") as ledger:
+        with Followers([follower._replace(arguments=("stay", str(tmp_path)))]) as running:
+            running.start(ledger.location)
+            told(tmp_path)
+        assert (tmp_path / "ended").exists()
