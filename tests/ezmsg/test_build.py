@@ -105,6 +105,56 @@ def test_run_apply_and_stop(request: pytest.FixtureRequest, desk: Any, server: s
         check_record(desk, root)
 
 
+def test_a_past_graph_is_opened_in_the_builder(desk: Any, ours: str) -> None:
+    """What it ran once is exported from the ledger and run again, with its settings and its live input."""
+    source = desk.start(
+        PACKAGES.python(), PROGRAMS / "family.py", "endless", desk.folder, EZMSG_GRAPHSERVER_ADDR=ours
+    )
+    source.until("playing")
+    dashboard, site = opened(desk, PACKAGES, ours)
+    builder = Builder(site)
+    running = builder.act("run", document=builder.graph(2.0, "sigproc.Abs"))
+    assert running["state"] == "running", running
+    before = builder.graph(2.0, "sigproc.Abs")
+    builder.act("apply", document=builder.graph(3.0, "sigproc.Log"))
+    assert builder.act("stop")["state"] == "stopped"
+
+    ledger = desk.folder / "x.ledger"
+    with Ledger.open(ledger, "r") as reader:
+        first = next(
+            event.seq
+            for event in reader.entries()
+            if isinstance(event, ev.MetadataRegistered) and event.metadata["root_name"] == running["root_name"]
+        )
+    [site_packages] = PACKAGES.home.glob("lib/python*/site-packages")  # the packages that register units are there
+    words = ("export", ledger, "--at", str(first), "-f", "graph-document")
+    told = desk.do("ezmsg-ledger", *words, PYTHONPATH=str(site_packages))
+    assert told.code == 0, told.err
+    document = json.loads(told.out)
+    found, wanted = (
+        {each["name"]: (each["component"], each["settings"]) for each in one["nodes"]} for one in (document, before)
+    )
+    assert found == wanted
+    for node in document["nodes"]:  # as the builder's page has them: it does not open a node without
+        details = builder.ask(f"/api/components/{node['component']['id']}")
+        assert sorted(node["ports"], key=lambda port: port["name"]) == sorted(
+            details["ports"], key=lambda port: port["name"]
+        )
+        assert node["position"].keys() == {"x", "y"}
+
+    again = builder.act("run", document=document)
+    assert (again["state"], again["error"]) == ("running", None), again
+    root = again["root_name"]
+    graph = builder.ask("/api/snapshot")["snapshot"]["graph"]
+    assert f"{root}/scale/INPUT_SIGNAL" in graph[LIVE]
+    assert f"{root}/last/INPUT_SIGNAL" in graph[f"{root}/scale/OUTPUT_SIGNAL"]
+    assert builder.ask("/api/settings")["settings"][f"{root}/scale"]["structured_value"] == {"scale": 2.0}
+    assert builder.act("stop")["state"] == "stopped"
+    for program in (dashboard, source):
+        program.interrupt()
+        program.end()
+
+
 def check_record(desk: Any, root: str) -> None:
     """The ledger has both graphs, one after the other, and that each ended in good order."""
     with Ledger.open(desk.folder / "x.ledger", "r") as ledger:

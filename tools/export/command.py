@@ -18,6 +18,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.export import flat, json_lines, tables
 from ezmsg.ledger.tools.export.dot import to_dot
+from ezmsg.ledger.tools.export.graph_document import graph_document, to_graph_document
 from ezmsg.ledger.tools.export.graphml import to_graphml
 from ezmsg.ledger.tools.export.mermaid import EDGES_MAX, TEXT_MAX, to_mermaid
 from ezmsg.ledger.tools.export.narrowing import Narrowing
@@ -62,6 +63,7 @@ FORMATS = {
     "graphml": Format((".graphml",), graph=to_graphml),
     "dot": Format((".dot", ".gv"), graph=to_dot),
     "mermaid": Format((".mmd", ".mermaid"), graph=to_mermaid),
+    "graph-document": Format(graph=to_graph_document),
     "svg": Format((".svg",), whole=True),
     BIDS: Format(whole=True),
 }
@@ -101,7 +103,8 @@ def export(
     """Writes the state at a moment, or with --events all that happened, for other programs: json, jsonl, and with the
     extra `frames` parquet and arrow; events also as flat (JSON Lines with every key in every line) and csv; a state
     also as graphml, dot (Graphviz) and mermaid, and as a picture (svg) of all that ever lived, faint where it is not
-    there at the moment. --below and --topic narrow it.
+    there at the moment; and as a graph document, which the builder of ezmsg-dashboard opens. --below and --topic narrow
+    it.
 
     With --data, bids-events is a table of what changed while the samples of a data file were made, as BIDS has it
     (events.tsv), and a file beside it that says what its columns are.
@@ -113,6 +116,7 @@ def export(
       ezmsg-ledger export run.ledger --at 14:03:20 --below SYSTEM/AMP --format mermaid
       ezmsg-ledger export run.ledger -o graph.svg
       ezmsg-ledger export run.ledger -f bids-events --data sub-01_task-rest_ieeg.nwb -o sub-01_task-rest_events.tsv
+      ezmsg-ledger export run.ledger --at mark:baseline --format graph-document -o graph.json
     """
     page = Page()
     chosen = _format(format_, output)
@@ -148,6 +152,9 @@ def export(
         elif not edges:
             page.note("nothing is connected at this moment; `ezmsg-ledger show` tells where more was")
         page.note_unknown(state.unknown)
+        if chosen == "graph-document":
+            for what in graph_document(state, only).left_out:
+                page.note(what)
         if chosen == "mermaid" and (edges > EDGES_MAX or len(text) > TEXT_MAX):
             page.note(
                 f"Mermaid does not draw this: it takes {EDGES_MAX} edges and {TEXT_MAX:,} characters, and here are "
