@@ -30,7 +30,7 @@ VARY = (
     (r"\d[\d,.:]*\d|\d", "N"),
     (r"N (ms|s)\b|N min N s", "LENGTH"),
     # the unit's report comes before the answer, which then changed nothing more, or after it
-    (r"sent on to the unit: (the values in force|gain=N \(was N\))", "sent on to the unit: VALUES"),
+    (r"sent on to the unit: (the reported values|gain=N \(was N\))", "sent on to the unit: VALUES"),
     (r" \(reset\)", ""),  # how the end of a killed program is seen
     (r"\bon [\w.-]+(?= \(pid|, for|, so far)", "on HOST"),
     (r"\s+", " "),

@@ -113,7 +113,7 @@ def _answer(state: GraphState, request: RequestRecord, event: ev.RequestAnswered
     now = state.settings.get(request.unit)
     changed = [] if now is None else settings_change(now.value, sent)
     shown = settings_text(sent) if now is None else changes_text(changed, LISTED_MAX)
-    return f"sent on to the unit: {shown or 'the values in force'}"
+    return f"sent on to the unit: {shown or 'the reported values'}"
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
