@@ -63,11 +63,13 @@ def refuse_address(location: str, what: str) -> None:
 
 
 def without_secret(address: str) -> str:
-    """``address`` without the user and the password in it, to be shown.
+    """``address`` without the user and the password in it, to be shown; a path as it is.
 
     >>> without_secret("nats://lab:secret@broker:4222/LEDGERS/rig-3")
     'nats://broker:4222/LEDGERS/rig-3'
     """
-    scheme, _, rest = address.partition("://")
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address
     servers, slash, path = rest.partition("/")
     return f"{scheme}://{','.join(each.rpartition('@')[2] for each in servers.split(','))}{slash}{path}"
