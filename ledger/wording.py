@@ -1,4 +1,4 @@
-"""Numbers of things, and ranges of seqs, as sentences have them."""
+"""Numbers of things, ranges of seqs, and sizes, as sentences have them."""
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -17,3 +17,19 @@ def seqs_text(first: int, last: int) -> str:
     ('seq 35', 'seqs 35 to 38')
     """
     return f"seq {first}" if first == last else f"seqs {first} to {last}"
+
+
+def size_text(number: int) -> str:
+    """``1.5 MB``: a number of bytes with three digits, in decimal units.
+
+    >>> size_text(999), size_text(1_500_000)
+    ('999 bytes', '1.5 MB')
+    """
+    if number < 1000:
+        return f"{number} bytes"
+    value = float(number)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5 or unit == "TB":
+            break
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"

@@ -36,15 +36,3 @@ def span(text: str, option: str) -> int:
     if found is None or found[0] <= 0:
         raise Misuse(f"{option} {text}: not a span of time", hint=f"It is {SPANS}: s, m, h and d can be combined.")
     return found[0]
-
-
-def size_text(count: int) -> str:
-    """``1.5 MB``: three digits, decimal units."""
-    if count < 1000:
-        return f"{count} bytes"
-    value = float(count)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5 or unit == "TB":
-            break
-    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"

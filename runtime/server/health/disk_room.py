@@ -10,6 +10,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.moments.times import span_text
 from ezmsg.ledger.runtime.server.health.pulse import GROWTH_STEP_S, GROWTH_WINDOW_S, Speed
 from ezmsg.ledger.storage.disk import Space
+from ezmsg.ledger.wording import size_text
 
 logger = logging.getLogger("ezmsg.ledger")
 
@@ -121,11 +122,7 @@ class DiskRoom:
             "%s: THE DISK IS NEARLY FULL: %s free, less than %s%s. What cannot be written then waits in memory, and is "
             "lost if the recorder ends before there is room",
             self._ledger().location,
-            _size(space.free),
-            _size(least),
+            size_text(space.free),
+            size_text(least),
             left,
         )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.3g} GB" if count >= 10**9 else f"{count / 1e6:.3g} MB"

@@ -12,8 +12,8 @@ from ezmsg.ledger.tools.fleet.reader import resolved
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import shortened
 from ezmsg.ledger.tools.input.options import FILE, argument
-from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.wording import size_text
 
 
 @argument(

@@ -14,8 +14,8 @@ from ezmsg.ledger.tools.fleet.shipping import Aim, Shipping, rig_name
 from ezmsg.ledger.tools.fleet.stream import REPLICAS_MAX, synced_always
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.output import Page
+from ezmsg.ledger.wording import size_text
 
 UNSEEN = (
     "whether the server syncs each message before it says yes cannot be seen from here (`sync_interval: always`; by "

@@ -19,10 +19,9 @@ from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option
-from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.input.target import place_of_copy
 from ezmsg.ledger.tools.output import Page
-from ezmsg.ledger.wording import count, seqs_text
+from ezmsg.ledger.wording import count, seqs_text, size_text
 
 SUFFIX = ".salt"
 """Added to the name of a ledger: the file with the salt that its values were keyed with."""

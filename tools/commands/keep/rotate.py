@@ -14,9 +14,9 @@ from ezmsg.ledger.storage.open_file import Sealed
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
-from ezmsg.ledger.tools.input.sizes import size_text, span
+from ezmsg.ledger.tools.input.sizes import span
 from ezmsg.ledger.tools.output import Page, listed
-from ezmsg.ledger.wording import count, seqs_text
+from ezmsg.ledger.wording import count, seqs_text, size_text
 
 NAMES_MAX = 5
 

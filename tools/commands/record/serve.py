@@ -26,6 +26,7 @@ from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import NAME
 from ezmsg.ledger.tools.service_log import service_log
 from ezmsg.ledger.tools.text.run_summary import summarise
+from ezmsg.ledger.wording import size_text
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.rotation import Rotation
@@ -239,7 +240,7 @@ def rotation_of(rotate: Sequence[str], keep: str | None, compress: bool) -> "Rot
             spans.append(sizes.span(text, "--rotate"))
         elif bytes_ < SIZE_MIN:
             raise Misuse(
-                f"--rotate {text}: that is less than {sizes.size_text(SIZE_MIN)}",
+                f"--rotate {text}: that is less than {size_text(SIZE_MIN)}",
                 hint="Every segment begins with the whole state of the graph: 256MB is a good size.",
             )
         else:

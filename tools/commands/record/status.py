@@ -13,9 +13,8 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
 from ezmsg.ledger.tools.input.options import argument, flag, option
-from ezmsg.ledger.tools.input.sizes import size_text
 from ezmsg.ledger.tools.output import Page, Part, listed
-from ezmsg.ledger.wording import count
+from ezmsg.ledger.wording import count, size_text
 
 WATCH_S = 1.0
 """How often ``--watch`` asks."""

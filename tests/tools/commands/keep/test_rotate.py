@@ -18,6 +18,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.record.serve import rotation_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import sizes
+from ezmsg.ledger.wording import size_text
 from tests.fake_clock import wall
 
 Run = Callable[..., Any]
@@ -219,7 +220,7 @@ def test_sizes(text: str, count: int | None) -> None:
      (256 * 10**6, "256 MB"), (3 * 10**15, "3000 TB")],
 )  # fmt: skip
 def test_sizes_as_they_are_shown(count: int, text: str) -> None:
-    assert sizes.size_text(count) == text
+    assert size_text(count) == text
 
 
 @pytest.mark.parametrize(("text", "meant"), [(None, None), ("0", 0), ("5GB", 5 * 10**9), ("1.5 GiB", 3 * 2**29)])

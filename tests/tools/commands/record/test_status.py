@@ -78,7 +78,7 @@ def test_the_address_comes_from_ezmsgs_variable(
 
 
 def test_a_request_that_means_nothing_is_answered_and_recorded(server: GraphServer) -> None:
-    with pytest.raises(NoAnswer, match="knows evict, head, mark, receipt, status, but not 'dance'"):
+    with pytest.raises(NoAnswer, match="knows evict, head, mark, receipt, rewire, status, but not 'dance'"):
         ask(str(server.address), "dance")
     with pytest.raises(NoAnswer, match="needs a name"):
         ask(str(server.address), "mark")
