@@ -5,13 +5,13 @@ function that is given the address and returns a LedgerReader.
 """
 
 import re
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
 from ezmsg.ledger.errors import LedgerError, NotALedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from importlib.metadata import EntryPoints
 
     from ezmsg.ledger.log import LedgerReader
 
@@ -33,7 +33,7 @@ def address_of(location: str) -> str | None:
     True
     """
     found = _ADDRESS.fullmatch(location)
-    if found is None or (found[1] not in SCHEMES and not entry_points(group=READERS, name=found[1])):
+    if found is None or (found[1] not in SCHEMES and not _readers(found[1])):
         return None
     return f"{found[1]}://{found[3]}"
 
@@ -41,7 +41,7 @@ def address_of(location: str) -> str | None:
 def opened_for_reading(address: str) -> "LedgerReader":
     """The ledger at ``address``. Raises NotALedger without a reader for its scheme, and what that one raises."""
     scheme = address.partition(":")[0]
-    for found in entry_points(group=READERS, name=scheme):
+    for found in _readers(scheme):
         return cast("Callable[[str], LedgerReader]", found.load())(address)
     raise NotALedger(
         f"{address}: nothing that is installed reads ledgers at {scheme}:// addresses",
@@ -73,3 +73,10 @@ def without_secret(address: str) -> str:
         return address
     servers, slash, path = rest.partition("/")
     return f"{scheme}://{','.join(each.rpartition('@')[2] for each in servers.split(','))}{slash}{path}"
+
+
+def _readers(scheme: str) -> "EntryPoints":
+    """What is installed that reads ledgers at such addresses."""
+    from importlib.metadata import entry_points  # 50 ms, with all it imports: only for who gives such an address
+
+    return entry_points(group=READERS, name=scheme)
