@@ -62,7 +62,7 @@ def run(setting: Setting) -> Section:
         shown = f"{times(ratio.median)} of medians; pairs {pairs.written(times)}"
         section.rows.append((what, Spread.of(ours).written(form), Spread.of(others).written(form), shown))
         more = place == 0
-        name = f"pipeline of three processes under `run`: {what} beside ezmsg's own server"
+        name = f"pipeline: {what}, of three processes under `run`, beside ezmsg's own server"
         section.aims.append(Aim(name, ratio, 0.95 if more else 1.05, at_most=not more))
     return section
 
