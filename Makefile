@@ -37,7 +37,7 @@ LINKS := $(VENV)/.links-$(FILES)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-other test-ezmsg test-long lint types page bench dist clean
+.PHONY: help install demo test test-other test-ezmsg test-long lint types page bench bench-large dist clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -77,6 +77,9 @@ page: $(DEV) ## build the debugger's page anew (needs Node.js and npm); the bund
 
 bench: $(BENCH) ## measure, beside the peers
 	$(PY) -m benchmarks $(ARGS)
+
+bench-large: $(BENCH) ## measure at fifty million events: 12 GB of disk, and more than an hour
+	$(PY) -m benchmarks --only sizes-large $(ARGS)
 
 dist: $(DEV) ## build the sdist and the wheel into dist/, and try both in clean environments
 	@$(PY) tests/packaging/distribution.py dist

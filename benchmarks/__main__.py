@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, connect, dag, drawing, pipeline, replay, report, server, timetravel, watch
+from benchmarks import append, connect, dag, drawing, pipeline, replay, report, server, sizes, timetravel, watch
 from benchmarks.debugger import longest, page
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy, load
@@ -24,10 +24,12 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "connect": connect.run,
     "server": server.run,
     "pipeline": pipeline.run,
+    "sizes": sizes.run,
+    "sizes-large": sizes.run_large,
 }
 
-ONLY_WHEN_ASKED = {"debugger-longest"}
-"""It needs minutes and gigabytes before it measures anything."""
+ONLY_WHEN_ASKED = {"debugger-longest", "sizes", "sizes-large"}
+"""They need minutes and gigabytes before they measure anything."""
 
 ROUNDS, QUICK_ROUNDS = 7, 2
 

@@ -110,8 +110,20 @@ class Timeline:
 
     @property
     def lifetimes(self) -> Lifetimes:
-        """Every fact as a stretch of seqs. Cost: a pass over what is not in the index, which is checked."""
+        """Every fact as a stretch of seqs. Cost: a pass over what is not in the index, and all bytes of that, which is
+        checked: see ``asked``."""
         return self._archive.asked(lambda: self._archive.lifetimes().checked())
+
+    def asked(self, question: Callable[[Lifetimes], T]) -> T:
+        """The answer to a question about the lifetimes. Of the index only what it reads is looked at, and checked.
+
+        >>> from ezmsg.ledger import Ledger, events
+        >>> ledger = Ledger.memory()
+        >>> _ = ledger.append([events.EdgeConnected(from_topic="A", to_topic="B", owner=None)])
+        >>> Timeline(ledger).asked(lambda lifetimes: lifetimes.edge_spans(("A", "B"))[0][0])
+        1
+        """
+        return self._archive.asked(lambda: question(self._archive.lifetimes()))
 
     @property
     def subjects(self) -> Subjects:

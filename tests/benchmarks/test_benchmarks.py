@@ -238,3 +238,20 @@ def test_an_aim_is_met_by_its_median(harness: Any) -> None:
 )
 def test_figures_are_written_with_three_digits(harness: Any, form: str, figure: float, text: str) -> None:
     assert getattr(harness, form)(figure) == text
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is asked of Linux's /proc")
+def test_sizes_tell_memory_beside_time_and_how_both_grow(
+    harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import sizes
+
+    monkeypatch.setattr(sizes, "QUICK_SIZES", (2000, 4000))
+    monkeypatch.setattr(sizes, "HISTORIES", {"edges": sizes.HISTORIES["edges"]})
+    section = sizes.run(harness.Setting(tmp_path, True, 1))
+    growth = {what: cells for _, what, of, *cells in section.rows if of == "growth"}
+    assert {"replay", "first look", "a look with an index", "history of a topic"} <= growth.keys()
+    for cells in growth.values():
+        assert all(float(cell.removesuffix(" x")) > 0 for cell in cells)
+    measured = [cells for _, _, of, *cells in section.rows if of != "growth"]
+    assert all(cells[2].endswith("MB") and int(cells[2].split()[0]) > 5 for cells in measured)

@@ -306,7 +306,7 @@ class Recollection:
 
     @cached_property
     def processes(self) -> dict[int, ProcessRecord]:
-        facts = self._timeline.lifetimes.facts("process")
+        facts = self._timeline.asked(lambda lifetimes: lifetimes.facts("process"))
         return {
             fact.name: ProcessRecord("", peer, pid, host, (), 0)
             for fact in facts
@@ -315,7 +315,7 @@ class Recollection:
 
     @cached_property
     def endpoints(self) -> dict[int, EndpointRecord]:
-        facts = self._timeline.lifetimes.facts("endpoint")
+        facts = self._timeline.asked(lambda lifetimes: lifetimes.facts("endpoint"))
         return {
             fact.name: EndpointRecord(kind, "", topic, publisher, None, None, peer, False, 0)
             for fact in facts

@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,29 @@ def test_a_long_one_is_made_in_steps_that_take_no_more_memory_each(
         most.append(max(rows))
         assert answer(path)
     assert most[1] < 1.5 * most[0]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda told: told.at(1500),
+        lambda told: told.why("A3 -> B3", 1500),
+        lambda told: told.when("edge A3 -> B3"),
+        lambda told: told.asked(lambda lifetimes: lifetimes.has_edge(("A3", "B3"), 900)),
+        lambda told: told.history("A3 -> B3"),
+    ],
+)
+def test_a_question_reads_a_small_part_of_a_long_one(path: Path, question: Callable[[Timeline], object]) -> None:
+    grow(path, 2000)
+    answer(path)
+    with Ledger.open(path, "r") as ledger:
+        told = Timeline(ledger)
+        question(told)
+        lifetimes = told._archive._lifetimes
+        assert lifetimes is not None
+        holds = [lifetimes.column(name) for name in GROWING if name.startswith(("hold", "check", "time"))]
+        read = sum(block is not None for column in holds for block in column._full)
+        assert 0 < read < 0.25 * sum(column.blocks for column in holds)
 
 
 def test_one_that_was_given_up_in_between_is_gone_on_with(path: Path) -> None:
