@@ -1,6 +1,7 @@
 """``attach``: a real pipeline on ezmsg's own graph server, and a recorder that comes later and goes before."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -67,12 +68,18 @@ def test_a_pipeline_beside_which_it_comes_and_goes(desk: Any, stock: tuple[Any, 
     assert units.units == ("CLOCK/HEARER", "CLOCK/TICKER")
     asyncio.run(act(address))
     until(ledger, lambda event: isinstance(event, ev.EdgeConnected) and event.to_topic == "C" and not event.observed)
+    status = desk.do("ezmsg-ledger", "status", ledger)
+    assert status.code == 0, status.err
+    assert f'observer "attach" beside the graph server at {address}, since ' in status.out
+    assert "somebody writes it; seq " in status.out
     desk.do(sys.executable, "-m", "ezmsg.core", "graphviz", **here)
     endless.until("heard")  # nobody was disturbed
     os.kill(attach.pid, signal.SIGINT)
     told = attach.end()
     assert told.code == 0, told.err
     assert "recorded " in told.err
+    status = desk.do("ezmsg-ledger", "status", ledger, "--json")
+    assert (status.code, json.loads(status.out)["written"]) == (1, False)
     endless.until("heard")
     endless.interrupt()
     assert endless.end().code == 0

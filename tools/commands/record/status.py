@@ -1,11 +1,15 @@
 """``status``: how a running recorder is."""
 
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.questions.moments.times import span_text, time_text
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
@@ -14,6 +18,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
 from ezmsg.ledger.tools.input.options import argument, flag, option
 from ezmsg.ledger.tools.output import Page, Part, listed
+from ezmsg.ledger.tools.text.event_words import OBSERVER
 from ezmsg.ledger.wording import count, size_text
 
 WATCH_S = 1.0
@@ -49,7 +54,7 @@ class Row(NamedTuple):
     tone: str = ""
 
 
-@argument("address", "[HOST:PORT]", f"Where it listens; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.")
+@argument("address", "[HOST:PORT]", f"Where it listens, or its ledger; ${ADDRESS_ENV}, else {ADDRESS_DEFAULT}.")
 @flag("--watch", "-w", help="Ask again every second, until Ctrl-C.")
 @option("--wait", metavar="SECONDS", type=click.FloatRange(min=0), help="Wait so long for a recorder to be there.")
 @options.json
@@ -57,12 +62,17 @@ def status(address: str | None, watch: bool, wait: float | None, json: bool) -> 
     """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
     exit code is 7 while it cannot write.
 
+    An observer (`attach`) listens nowhere: name its ledger, and what that tells is shown; 1 when nobody writes it.
+
     Examples:
       ezmsg-ledger status
       ezmsg-ledger status --watch
       ezmsg-ledger status --wait 10 && python pipeline.py
       ezmsg-ledger status 127.0.0.1:10000 --json
+      ezmsg-ledger status lab.ledger
     """
+    if address is not None and os.path.lexists(address):
+        return _of_ledger(Path(address), watch, json)
     where = address_or_default(address)
     page = Page()
     deadline = time.monotonic() + (wait or 0.0)
@@ -85,6 +95,64 @@ def status(address: str | None, watch: bool, wait: float | None, json: bool) -> 
             return exits.OK if answer["degraded"] is None else exits.UNWRITTEN
         page.flush()
         time.sleep(WATCH_S)
+
+
+def _of_ledger(path: Path, watch: bool, json: bool) -> int:
+    """Show how a recording is, as its ledger tells. Raises what opening it does."""
+    page = Page()
+    while True:
+        with Ledger.open(path, "r") as ledger:
+            state, written = state_at(ledger), ledger.being_written
+            run = state.run
+            document = {
+                "ledger": ledger.location,
+                "id": ledger.id,
+                "written": written,
+                "seq": state.seq,
+                "time": state.time,
+                "bytes": ledger.bytes_on_disk,
+                "kind": None if run is None else run[1].kind,
+                "name": None if run is None else run[1].name,
+                "address": None if run is None else run[1].address,
+                "started": None if run is None else run[1].started,
+                "sessions": len(state.sessions),
+                "processes": len(state.processes),
+                "edges": sum(1 for _ in state.ownership.edges()),
+                "components": len(state.components),
+            }
+        if watch and sys.stdout.isatty():
+            sys.stdout.write(CLEAR)
+        if json:
+            page.document(document)
+        else:
+            for line in _ledger_lines(document):
+                page.line(*line)
+        if not watch:
+            return exits.OK if written else exits.NO
+        page.flush()
+        time.sleep(WATCH_S)
+
+
+def _ledger_lines(told: dict[str, Any]) -> list[list[Part]]:
+    """The lines of Page that say what a ledger tells of its recording."""
+    beside = told["kind"] == OBSERVER
+    if told["kind"] is None:
+        what = "no run is open in it"
+    else:
+        where = f" {'beside the graph server at' if beside else 'at'} {told['address']}" if told["address"] else ""
+        what = f'{"observer" if beside else told["kind"]} "{told["name"]}"{where}, since {time_text(told["started"])}'
+    writes = "somebody writes it" if told["written"] else "nobody writes it"
+    rows = [
+        Row("run", what),
+        Row("ledger", f"{writes}; seq {told['seq']}, last event {time_text(told['time'])}, {size_text(told['bytes'])}"),
+        Row("clients", f"{count(told['sessions'], 'session')}, {count(told['processes'], 'process', 'processes')}"),
+        Row("graph", f"{count(told['edges'], 'edge')}, {count(told['components'], 'component')}"),
+    ]
+    if beside:
+        rows.append(Row("unseen", "publishers and subscribers, refusals, and where connections come from"))
+    width = max(len(row.about) for row in rows)
+    lines_: list[list[Part]] = [[("head", told["ledger"])]]
+    return [*lines_, *([f"  {row.about.ljust(width)}  ", row.text] for row in rows)]
 
 
 def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
