@@ -76,7 +76,7 @@ def without_secret(address: str) -> str:
 
 
 def _readers(scheme: str) -> "EntryPoints":
-    """What is installed that reads ledgers at such addresses."""
+    """The installed readers of ledgers at addresses of a scheme."""
     from importlib.metadata import entry_points  # 50 ms, with all it imports: only for who gives such an address
 
     return entry_points(group=READERS, name=scheme)
