@@ -151,8 +151,10 @@ def _ledger_lines(told: dict[str, Any]) -> list[list[Part]]:
     if beside:
         rows.append(Row("unseen", "publishers and subscribers, refusals, and where connections come from"))
     width = max(len(row.about) for row in rows)
-    lines_: list[list[Part]] = [[("head", told["ledger"])]]
-    return [*lines_, *([f"  {row.about.ljust(width)}  ", row.text] for row in rows)]
+    out: list[list[Part]] = [[("head", told["ledger"])]]
+    for row in rows:
+        out.append([f"  {row.about.ljust(width)}  ", row.text])
+    return out
 
 
 def lines(where: str, answer: dict[str, Any]) -> list[list[Part]]:
