@@ -84,7 +84,7 @@ class DiskReader(OnDisk):
     def __init__(self, disk: Disk, path: str) -> None:
         super().__init__()
         self.location = path
-        self._disk = disk
+        self._disk = self.disk = disk
         with self._reading():
             self.segmented = disk.kind(path) == "folder"
             self._reader = FolderReader(disk, path) if self.segmented else Reader(LedgerFile(disk, path))

@@ -46,6 +46,9 @@ class LedgerReader(ABC):
 
     header: Header
 
+    disk: Disk = OS_DISK
+    """The disk that its files are on."""
+
     segmented: bool = False
     """Whether the ledger is a folder of segments rather than one file."""
 

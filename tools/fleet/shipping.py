@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from ezmsg.ledger.audit.note import SigningKey
 from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.lock.followed import wait_for_end
 from ezmsg.ledger.runtime.recorder import shipped as note
@@ -22,6 +23,7 @@ from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import PIECE_MAX, Piece
 from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.place import Place, parse
+from ezmsg.ledger.tools.fleet.receipts import Receipts
 from ezmsg.ledger.tools.fleet.shipper import BACKOFF_MAX_S, Reached, Shipper
 from ezmsg.ledger.tools.fleet.source import Source
 from ezmsg.ledger.tools.fleet.stream import check, ready
@@ -41,11 +43,12 @@ PAYLOAD_MIN = 1024
 
 
 class Aim(NamedTuple):
-    """The place that a ledger is shipped to, and how: ``replicas`` as for ``ready``."""
+    """The place that a ledger is shipped to, and how: ``replicas`` as for ``ready``, ``key`` for receipts."""
 
     place: Place
     name: str
     replicas: int | None = None
+    key: SigningKey | None = None
 
 
 def rig_name() -> str:
@@ -69,6 +72,7 @@ class Shipping:
             known = Reached(before.sequence, before.segment, before.offset, before.seq)
         host = socket.gethostname()[:60]
         self.shipper = Shipper(self.source, self.broker, aim.name, f"{host}:{os.getpid()}", say, known)
+        self._receipts = None if aim.key is None else Receipts(self.source, self.broker, aim.key, say)
         self._note = Shipped(to=self._to, ledger=self.source.id, name=aim.name)
         self._noted = self._checked = 0.0
         self._ready = False
@@ -98,6 +102,8 @@ class Shipping:
         try:
             while True:
                 wait = self._step()
+                if self._receipts is not None:
+                    self._receipts.look(self.shipper.reached)
                 self._keep_note(wait)
                 if wait is None:
                     if self.stop.is_set() or (not follow and self._is_over()):

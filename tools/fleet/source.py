@@ -9,6 +9,7 @@ import sys
 from hashlib import sha256
 from typing import Self
 
+from ezmsg.ledger.audit.receipt import Receipt
 from ezmsg.ledger.errors import DamagedLedger, HistoryDropped, LogError
 from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.lock.lock import is_written
@@ -120,6 +121,22 @@ class Source:
             return False
         self._hash_to(file, commit.at)
         return self._digest.hexdigest() == commit.sha256
+
+    def receipt(self, segment: int, offset: int, time: int) -> tuple[Receipt, bool] | None:
+        """A receipt of the ledger at a place that was shipped, and whether it is sealed there; None where no
+        commit ends. ``time``: ns since the epoch, UTC."""
+        try:
+            file = self._open(segment)
+        except Gone:
+            return None
+        place = self._ready if self._ready.offset == offset else self._place_before(file, offset)
+        commit = place.commit
+        if commit is None or place.offset != offset:
+            return None
+        stated = Receipt(
+            id=self.id, size=commit.at, sha256=commit.sha256, segment=segment, seq=commit.upto, time=time - time % 10**9
+        )
+        return stated, commit.seals
 
     def _cut(self, file: LedgerFile, offset: int) -> Piece:
         end = min(self._ready.offset, offset + self.piece_max)

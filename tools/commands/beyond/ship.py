@@ -7,6 +7,7 @@ import click
 
 from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.nats_broker import require_extra
 from ezmsg.ledger.tools.fleet.place import STREAM, Place, parse, safe_name
@@ -33,6 +34,7 @@ SLOW = (
 @option("--name", metavar="RIG", help="What the rig is called in the stream; this machine's name by default.")
 @option("--replicas", metavar="N", type=click.IntRange(1, REPLICAS_MAX), help="Copies that a new stream has; else 1.")
 @option("--monitor", metavar="URL", help="The server's monitoring port, to be told how it syncs: http://HOST:8222.")
+@option("--key", metavar="FILE", type=FILE, help="Leave receipts in the stream, signed with this key (extra: sign).")
 @flag("--follow", help="Go on when all is shipped, for what is recorded later; Ctrl-C ends.")
 def ship(
     ledger: Path,
@@ -41,6 +43,7 @@ def ship(
     name: str | None,
     replicas: int | None,
     monitor: str | None,
+    key: Path | None,
     follow: bool,
 ) -> int:
     """Follows a ledger, while it is recorded or afterwards, and ships the bytes of its file to a stream of NATS
@@ -62,7 +65,8 @@ def ship(
     place = parse(address, stream)
     if place.ledger:
         raise Misuse(f"{place.shown} names a ledger", hint="A ledger is shipped under its own id: leave that out.")
-    aim = Aim(place, safe_name(name) if name is not None else rig_name(), replicas)
+    rig = safe_name(name) if name is not None else rig_name()
+    aim = Aim(place, rig, replicas, None if key is None else read_key(key.expanduser(), rig))
     shipping = Shipping(str(path), aim, page.note, threading.Event())
     try:
         shipping.prepare()

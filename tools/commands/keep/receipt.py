@@ -11,7 +11,7 @@ from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
-from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.verify import Verification
@@ -50,7 +50,7 @@ def receipt(
         file = new_key.expanduser()
         _show_key(page, file, _made(file, owner), json)
         return
-    signer = None if key is None else _read_key(key, owner)
+    signer = None if key is None else read_key(key, owner)
     if ledger is None and address is None:
         if signer is None or key is None:
             raise Misuse("no ledger was named", hint="ezmsg-ledger receipt LEDGER")
@@ -96,7 +96,8 @@ def _made(path: Path, name: str) -> SigningKey:
     return made
 
 
-def _read_key(path: Path, name: str) -> SigningKey:
+def read_key(path: Path, name: str) -> SigningKey:
+    """The key in a file, that of ``name`` where it does not say whose it is. Raises Misuse, MalformedKey."""
     try:
         return SigningKey.parse(_read(path, "a key"), name)
     except MalformedKey as error:
@@ -161,8 +162,13 @@ def shown(path: Path, key: str | None) -> Shown:
 
     Raises MalformedNote, MalformedKey, Misuse.
     """
+    return of_note(path, _read(path, "the receipt"), key)
+
+
+def of_note(path: Path, text: bytes, key: str | None) -> Shown:
+    """The receipt of these bytes, which ``path`` names to people; as ``shown``."""
     try:
-        note = parse_note(_read(path, "the receipt"))
+        note = parse_note(text)
         found = Receipt.parse(note.text)
     except MalformedNote as error:
         raise MalformedNote(f"{path}: {error}", hint=error.hint) from error
@@ -173,8 +179,8 @@ def shown(path: Path, key: str | None) -> Shown:
     return Shown(path, note, found, VerifierKey.parse(line))
 
 
-def judged(shown: Shown, location: str, found: Verification) -> Judged:
-    """Whether the ledger at ``location`` goes on from the receipt, and whether the key has signed that.
+def judged(shown: Shown, ledger: LedgerReader, found: Verification) -> Judged:
+    """Whether ``ledger`` goes on from the receipt, and whether the key has signed that.
 
     ``found``: what was found when all of it was verified. Raises CannotSign without the library.
     """
@@ -183,7 +189,7 @@ def judged(shown: Shown, location: str, found: Verification) -> Judged:
         if shown.key is not None:
             shown.key.verify(shown.note)
         signed_by = None if shown.key is None else shown.key.name
-        check(location, shown.receipt)
+        check(ledger.location, shown.receipt, ledger.disk)
         # in an earlier segment, or between two of them: the receipt's own file is as it was
         if (found.segment, found.seq) < (shown.receipt.segment, shown.receipt.seq):
             raise OtherHistory(f"the ledger is damaged after seq {found.seq}, before seq {shown.receipt.seq}")

@@ -1,7 +1,7 @@
 """``verify``: whether a ledger is as it was written."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, judged, shown
+from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, Shown, judged, of_note, shown
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
@@ -45,13 +45,25 @@ PASSES = 2
 
 @argument("ledger", "LEDGER", "The ledger to check.", type=FILE, required=True)
 @flag("--deep", help="Fold the events too, and check every step.")
-@option("--receipt", metavar="FILE", type=FILE, help="And that it goes on from what this receipt says.")
+@option(
+    "--receipt",
+    "receipts",
+    metavar="FILE",
+    multiple=True,
+    help="And that it goes on from what this receipt says, or each one that a stream keeps for it (an address).",
+)
 @option("--key", metavar="KEY", help="And that this key signed it: the line, or a file with it.")
 @option("--origin", metavar="LEDGER", type=FILE, help="And that it holds what this one does, which it was cut out of.")
 @option("--ledger", "of", metavar="LEDGER", type=FILE, help="Of a NWB file: that its tables are what this ledger says.")
 @options.json
 def verify(
-    ledger: Path, deep: bool, receipt: Path | None, key: str | None, origin: Path | None, of: Path | None, json: bool
+    ledger: Path,
+    deep: bool,
+    receipts: Sequence[str],
+    key: str | None,
+    origin: Path | None,
+    of: Path | None,
+    json: bool,
 ) -> int:
     """Hashes every byte, reads every line, and says what does not hold, with its offset and seq. Changes nothing.
 
@@ -59,9 +71,9 @@ def verify(
     it (opening it for recording puts that aside); 4 when bytes have changed that had reached the disk. With --deep, 4
     too when an event contradicts those before it; that takes as long as the graph is large, for every event.
 
-    With --receipt it is also 4 when the ledger was cut back beyond the receipt or holds another history, and 1 when the
-    receipt proves nothing: it is of another ledger, or not signed by the key. With --origin, 4 when the two do not hold
-    the same, and 1 when it was not cut out of that ledger.
+    With --receipt, which can be given more than once, it is also 4 when the ledger was cut back beyond the receipt or
+    holds another history, and 1 when the receipt proves nothing: it is of another ledger, or not signed by the key.
+    With --origin, 4 when the two do not hold the same, and 1 when it was not cut out of that ledger.
 
     A NWB file that annotate wrote is checked with --ledger: 4 when its tables are not what the ledger says.
 
@@ -77,12 +89,12 @@ def verify(
     if of is not None:
         return _verify_tables(page, ledger, locate(of, page), json)
     path = locate(ledger, page)
-    if key is not None and receipt is None:
+    if key is not None and not receipts:
         raise exits.Misuse("--key is about the signature of a receipt", hint="Add --receipt FILE.")
     if origin is not None:
         for each in (path, origin):
             refuse_address(str(each), "verify --origin")
-    given = None if receipt is None else shown(receipt, key)
+    given = [each for text in receipts for each in _shown(text, key)]
     size = _size(path)
     with (
         bar("verifying", PASSES * size, size >= PROGRESS_MIN) as read,
@@ -92,26 +104,27 @@ def verify(
         writer = source.being_written
         with bar("checking every step", source.head, deep and source.head >= STEPS_MIN) as step:
             consistency = check_each_step(source, step) if deep else None
-        verdict = None if given is None else judged(given, source.location, found)
+        verdicts = [judged(each, source, found) for each in given]
         descent = None if origin is None else descended(source, locate(origin, page))
         if json:
-            stated = None if verdict is None else verdict.document
+            stated = [verdict.document for verdict in verdicts]
             compared = None if descent is None else descent.document
             origins = [msgspec.structs.asdict(each) for each in _origins(source)]
-            about = {"writer": writer, "deep": consistency, "receipt": stated, "origins": origins, "origin": compared}
+            about: dict[str, Any] = {"writer": writer, "deep": consistency, "receipt": stated[0] if stated else None}
+            about |= {"receipts": stated, "origins": origins, "origin": compared}
             page.document({"ledger": source.location, "id": source.id, **msgspec.structs.asdict(found), **about})
         else:
             _report(page, source, found, writer)
             if consistency is not None:
                 _report_steps(page, consistency)
-            if verdict is not None:
-                _tell(page, verdict, found.first)
+            for receipt, verdict in zip(given, verdicts, strict=True):
+                _tell(page, verdict, found.first, str(receipt.path) if len(given) > 1 else "")
             if descent is not None:
                 _tell_descent(page, descent)
     code = exits.OK if found.sound else exits.NO if found.torn else exits.DAMAGED
     if consistency is not None and consistency.seq is not None:
         code = exits.DAMAGED
-    codes = [judged.code for judged in (verdict, descent) if judged is not None]
+    codes = [judged.code for judged in (*verdicts, descent) if judged is not None]
     return max(code, *codes) if codes else code  # the worst of them: 0, 1 or 4
 
 
@@ -279,9 +292,20 @@ def _report_steps(page: Page, found: Consistency) -> None:
         page.line(f"  consistent before it: {count(found.events, 'event')}")
 
 
-def _tell(page: Page, verdict: Judged, first: int) -> None:
-    """Print the verdict on the receipt."""
+def _shown(text: str, key: str | None) -> list[Shown]:
+    """The receipts that are meant: that of a file, or all that a stream keeps."""
+    if address_of(text) is None:
+        return [shown(Path(text), key)]
+    from ezmsg.ledger.tools.fleet.receipts import kept  # of which hardly anybody has need
+
+    return [of_note(Path(name), note, key) for name, note in kept(text)]
+
+
+def _tell(page: Page, verdict: Judged, first: int, name: str = "") -> None:
+    """Print the verdict on the receipt; ``name`` says which it is of several."""
     receipt = verdict.receipt
+    if name:
+        page.line(("head", name))
     if verdict.says is not None:
         page.line(("bad", "the receipt does not hold"), f": {verdict.says}")
         if verdict.hint:

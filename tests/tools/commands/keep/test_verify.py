@@ -61,6 +61,7 @@ def test_the_document(run: Run, night: Any) -> None:
         "segment": 1,
         "deep": None,
         "receipt": None,
+        "receipts": [],
         "origins": [],
         "origin": None,
     }

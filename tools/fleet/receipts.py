@@ -1,0 +1,62 @@
+"""Receipts in a stream: what a ledger held when, signed by its rig, kept beside the bytes that they speak of."""
+
+import time
+from collections.abc import Callable
+
+from ezmsg.ledger.audit.note import SigningKey
+from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.fleet.errors import Refused, Unreachable
+from ezmsg.ledger.tools.fleet.message import MESSAGE_ID
+from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.place import Place, parse
+from ezmsg.ledger.tools.fleet.reader import resolved
+from ezmsg.ledger.tools.fleet.shipper import Reached
+from ezmsg.ledger.tools.fleet.source import Source
+
+EVERY_S = 3600.0
+"""How often a receipt is left while a ledger grows; one is left at each seal as well."""
+
+RETRY_S = 10.0
+"""How long to wait after one that the broker did not take."""
+
+
+class Receipts:
+    """Leaves receipts of what was shipped, signed with ``key``. ``say`` is told when one is not taken."""
+
+    def __init__(self, source: Source, broker: NatsBroker, key: SigningKey, say: Callable[[str], object]) -> None:
+        self._source = source
+        self._broker = broker
+        self._key = key
+        self._say = say
+        self._last = (0, 0)
+        self._next = 0.0
+
+    def look(self, reached: Reached | None) -> None:
+        """Leave one when it is time: at a seal, or an hour after the last one."""
+        now = time.monotonic()
+        if reached is None or (reached.segment, reached.offset) == self._last:
+            return
+        found = self._source.receipt(reached.segment, reached.offset, time.time_ns())
+        if found is None or (now < self._next and not found[1]):
+            return
+        receipt, _ = found
+        identity = f"receipt:{receipt.id}:{receipt.segment}:{receipt.size}"
+        try:
+            self._broker.append_receipt(receipt.id, self._key.sign(receipt.text), {MESSAGE_ID: identity})
+        except (Unreachable, Refused) as error:
+            self._say(f"a receipt could not be left in the stream: {error}")
+            self._next = now + RETRY_S
+            return
+        self._last, self._next = (reached.segment, reached.offset), now + EVERY_S
+
+
+def kept(address: str) -> list[tuple[str, bytes]]:
+    """The receipts that a stream keeps for the ledger at an address, each with a name for people. Raises Misuse."""
+    place = parse(address, ledger=True)
+    with NatsBroker(place) as broker:
+        ledger = resolved(broker, place.ledger)
+        named = Place(place.servers, place.stream, ledger).shown
+        found = [(f"{named} receipt {each.sequence}", each.data) for each in broker.receipts(ledger)]
+    if not found:
+        raise Misuse(f"{named} has no receipts", hint="`ship --key KEY` leaves one at each seal, and every hour.")
+    return found
