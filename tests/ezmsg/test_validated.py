@@ -58,6 +58,7 @@ def test_each_run_of_an_unchanged_script_is_as_validated(desk: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(RUNS_LONG * 60)
 def test_two_hundred_runs_of_an_unchanged_script_are_as_validated(desk: Any) -> None:
     expected = baseline(record(desk, "validated"))
     odd = {}
