@@ -1,0 +1,54 @@
+"""docs/FLEET.md: its server starts as it is written there, and the commands beside it do what they say."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ezmsg.ledger.tools import exits
+from ezmsg.ledger.tools.cli import main
+from tests.brokers import SERVER, Node
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "FLEET.md").read_text(encoding="utf-8")
+LEDGER = ROOT / "tests" / "tools" / "documents" / "demo.ledger"
+
+
+def test_the_commands_for_one_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not SERVER.exists():
+        pytest.skip("nats-server is not installed")
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(LEDGER, "run.ledger")
+    place = Node(tmp_path)  # for its free ports
+    config = re.findall(r"```text\n(server_name.*?)```", PAGE, re.DOTALL)[0]
+    for said, here in (("4222", place.port), ("8222", place.monitor_port), ("/var/lib/nats", tmp_path / "store")):
+        config = config.replace(said, str(here))
+    Path("ledgers.conf").write_text(config)
+    console = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[0]
+    first, *commands = [line.removeprefix("$ ") for line in console.splitlines()]
+    assert first == "nats-server -c ledgers.conf"
+    assert len(commands) == 4
+    with open(os.devnull, "wb") as nothing:
+        server = subprocess.Popen([str(SERVER), "-c", "ledgers.conf"], stdout=nothing, stderr=nothing)
+    try:
+        place.await_ready()
+        for command in commands:
+            words = shlex.split(command.replace("4222", str(place.port)).replace("8222", str(place.monitor_port)))
+            assert main(words[1:]) == exits.OK, command
+            assert "SYNCED" not in capsys.readouterr().err, "the page's server syncs each message"
+    finally:
+        server.kill()
+        server.wait(30)
+    assert Path("copy.ledger").read_bytes() == LEDGER.read_bytes()
+
+
+def test_three_nodes_have_the_line_that_matters() -> None:
+    blocks = re.findall(r"```text\n(server_name.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 2
+    assert all("sync_interval: always" in block for block in blocks)
