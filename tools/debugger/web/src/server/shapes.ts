@@ -159,6 +159,7 @@ export interface Gap {
   reason: string;
   topology?: number;
   settings?: number;
+  unseen?: number;
 }
 
 export interface History {
@@ -166,6 +167,7 @@ export interface History {
   lives: Life[];
   spans: Span[];
   ns: number;
+  left_out?: number;
   ledger: string;
   id: string;
   placement: Placement | null;
