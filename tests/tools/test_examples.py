@@ -19,14 +19,17 @@ from tests.brokers import Node, running
 
 Run = Callable[..., Any]
 
-ENDLESS = ("--follow", "--hold", " debug", " watch")
+ENDLESS = ("--follow", "--hold", " debug", " watch", " attach")
 """Examples with one of these go on until Ctrl-C."""
 
 LONG = ("selftest",)
 """Commands that take their time; their own tests run them shortened."""
 
-OF_A_RECORDING = (" check 127.", " --declared")
+OF_A_RECORDING = (" check 127.", " --declared", " restore ", " graph-document")
 """Examples that need a pipeline beside the ledger: the tests of their commands have one."""
+
+OF_DATA = (".nwb", ".xdf", ".fif")
+"""Examples that need a data file: tests/ezmsg/test_recordings.py records some."""
 
 ADDRESS = "127.0.0.1:25978"
 """Where the examples have a graph server; the test's own is elsewhere."""
@@ -72,6 +75,8 @@ def test_an_example_works(
         pytest.skip("goes on until Ctrl-C")
     if any(option in line for option in OF_A_RECORDING):
         pytest.skip("needs a pipeline")
+    if any(kind in line for kind in OF_DATA):
+        pytest.skip("needs a data file")
     if any(f" {command}" in line for command in LONG):
         pytest.skip("takes its time")
     shutil.copytree(desk, tmp_path / "desk")
