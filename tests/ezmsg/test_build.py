@@ -19,7 +19,6 @@ from ezmsg.ledger.projections import Timeline
 
 from .suite.environments import PACKAGES
 from .test_dashboard import PROGRAMS, opened
-from .test_packages import stock as stock
 
 pytestmark = pytest.mark.environments
 
