@@ -12,8 +12,12 @@ import msgspec
 JUMP_S = 0.1
 """What stamps must differ from their pace by, in seconds, to count as a jump."""
 
-READ_MAX = 400_000
-"""Stamps that are read one and all."""
+BLOCKS_MAX = 5_000
+"""Blocks of stamps that are read one and all: ezmsg-nwb puts each stamp into a block of its own, which costs 60 us
+and some kB."""
+
+PACE_MAX = 400_000
+"""Stamps that the pace is told from."""
 
 LOOKS = 2_000
 """Stamps of a longer axis that are looked at."""
@@ -72,12 +76,12 @@ def counted(begin: float, rate: float, count: int) -> Axis:
 def stamped(stamps: Any, blocks: int = 1) -> Axis:
     """The axis of stamps, an array or a dataset of HDF5 that has as many ``blocks``; at least one stamp.
 
-    Cost: all are read, or LOOKS of them where they are more than READ_MAX in as many blocks, and where these jump.
+    Cost: all are read, or LOOKS of them where they are in more than BLOCKS_MAX blocks, and where these jump.
     """
     count = len(stamps)
-    if count <= READ_MAX or blocks * 100 <= READ_MAX:
+    if blocks <= BLOCKS_MAX or count <= LOOKS:
         places = _jumps(stamps[:], 0)
-        period = _period(stamps[: min(count, READ_MAX)])
+        period = _period(stamps[: min(count, PACE_MAX)])
     else:
         period = _period(stamps[:LOOKS])
         places = _found(stamps, count, lambda first, last: _jumps(stamps[first : last + 1], first))

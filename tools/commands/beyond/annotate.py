@@ -69,8 +69,6 @@ def _print(page: Page, made: Annotated) -> None:
     for wrong in made.answer.clock_wrong:
         page.line(("warn", "  wrong with the file's clock: "), wrong)
     if made.answer.clock_wrong:
-        page.line(
-            "  the tables have the time of the samples as they stand in the file; wall_ns has the true time of each row"
-        )
+        page.line("  its tables have the times of the samples as they stand; wall_ns has the true time of each row")
     for doubt in made.answer.doubts:
         page.line(("warn", "  not known: "), doubt)
