@@ -33,7 +33,7 @@ PLAINER = {
 ADDED = frozenset(
     {
         *("clock", "loops", "note", "asked_field", "asked", "answered", "runs", "running", "origins", "origin"),
-        "settings_changes",
+        *("settings_changes", "receipts"),
     }
 )
 """Keys that documents have got since then: each is a line of the changelog."""

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from ezmsg.ledger.tools import exits
 HERE = Path(__file__).parent
 PATIENCE_S = 30.0
 """How long any single step may take: starting three processes on a slow machine takes a few seconds."""
+
+AGAIN_S = 10.0
+"""Time after which Ctrl-C is sent once more. ezmsg ends within two seconds of the first one, even on a slow machine."""
 
 UNITS = {
     "RIG/AMP/SOURCE",
@@ -133,15 +137,20 @@ class Cast:
         program.wait()
 
     def interrupt(self, program: "subprocess.Popen[bytes]") -> None:
-        """Send every process of the group what a terminal sends at Ctrl-C. Returns when the program has ended."""
-        if sys.platform == "win32":
-            program.terminate()
-        else:
-            os.killpg(program.pid, signal.SIGINT)
-        try:
-            program.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired as error:
-            raise DemoFailed(f"after {PATIENCE_S:g} s the system has still not ended", hint=self.complaint) from error
+        """Send every process of the group what a terminal sends at Ctrl-C. Returns when the program has ended.
+
+        An ezmsg that was busy at the first one may wait for ever: then it is sent once more, as a person would.
+        """
+        for patience in (AGAIN_S, PATIENCE_S):
+            if sys.platform == "win32":
+                program.terminate()
+            else:
+                os.killpg(program.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(patience)
+                return
+        whole = AGAIN_S + PATIENCE_S
+        raise DemoFailed(f"{whole:g} s after Ctrl-C the system has still not ended", hint=self.complaint)
 
     @property
     def missing(self) -> bool:

@@ -16,10 +16,12 @@ ALLOWED_OF = {
     "clock.py": {"open", "os.readlink"},
     "compression.py": {"os.dup", "os.close", "tempfile"},
     "lock.py": {"open"},
+    "followed.py": {"os.read"},
     "extras.py": {"os.name", "os.path.exists"},
 }
-"""An unpacked segment lies in a temporary file, which has no name and no promise; a lock asks /proc of a process, and a
-clock asks the system which boot and which time namespace it is; an install hint whether the checkout is still there."""
+"""An unpacked segment lies in a temporary file, which has no name and no promise; a lock asks /proc of a process, a
+follower reads its input, which is a pipe, a clock asks the system which boot and which time namespace it is, an install
+hint whether the checkout is still there."""
 
 LOOKING = {"exists", "lexists", "isfile", "isdir", "islink", "getsize", "getmtime", "samefile", "ismount"}
 """Functions of os.path that ask the disk. ``realpath`` does, too: a name is resolved once, before there is a seam."""

@@ -1,6 +1,6 @@
 """Boxes are made for their names."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.projections.drawing.sizes import SHOWN_MAX, shown, size_of, width, with_port
@@ -9,6 +9,7 @@ from ezmsg.ledger.projections.drawing.union import Union
 from .graphs import unit
 
 
+@example("@", "")
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_a_text_is_no_narrower_than_its_parts(a: str, b: str) -> None:
     assert width(a + b, 10) >= max(width(a, 10), width(b, 10))
