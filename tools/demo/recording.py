@@ -26,7 +26,7 @@ PATIENCE_S = 30.0
 """How long any single step may take: starting three processes on a slow machine takes a few seconds."""
 
 AGAIN_S = 10.0
-"""Time after which Ctrl-C is sent once more. ezmsg ends within two seconds of the first one, even on a slow machine."""
+"""Time after which Ctrl-C is sent once more."""
 
 UNITS = {
     "RIG/AMP/SOURCE",
