@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.storage.disk import Disk
@@ -83,6 +83,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
+@example(steps=[("create", "f"), ("link", "g/a", "f/a"), ("link", "a", "f/a")])
 @settings(max_examples=150, deadline=None)
 @given(steps=steps)
 def test_it_does_what_a_real_disk_does(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]) -> None:

@@ -6,6 +6,7 @@ three refuse it), and no reconnecting of its own: a connection that was lost is 
 """
 
 import asyncio
+import concurrent.futures
 import json
 import os
 import threading
@@ -178,13 +179,20 @@ class NatsBroker:
         return str(self._client.connected_server_version)
 
     def close(self) -> None:
-        """Let the connection go. Idempotent."""
+        """Let the connection go; calls that wait for an answer raise Unreachable. Idempotent."""
         if not self.closed and self._pid == os.getpid():
             self.closed = True
-            asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result(CONNECT_S)
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CONNECT_S * 2)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+    async def _end(self) -> None:
+        asked = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        await self._forget()
 
     def __enter__(self) -> Self:
         return self
@@ -259,7 +267,10 @@ class NatsBroker:
             asked.close()
             raise Unreachable(f"the connection to {self.place.shown} was closed")
         try:
-            return asyncio.run_coroutine_threadsafe(asyncio.wait_for(asked, seconds), self._loop).result()
+            waited = asyncio.run_coroutine_threadsafe(asyncio.wait_for(asked, seconds), self._loop)
+            return waited.result(seconds + CONNECT_S)
+        except concurrent.futures.CancelledError as error:
+            raise Unreachable(f"the connection to {self.place.shown} was closed") from error
         except errors.NoRespondersError as error:
             raise Unreachable(
                 f"{self.place.shown}: nobody answers for stream {self.place.stream}: it is not there, has no leader at "

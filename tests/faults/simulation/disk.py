@@ -6,7 +6,9 @@ that are written after them. Names are a matter of their own: they last once the
 """
 
 import errno
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import count
 
 from ezmsg.ledger.storage.disk import Disk, Identity, Space
@@ -220,8 +222,11 @@ class SimulatedDisk(Disk):
 
     def link(self, source: str, target: str) -> None:
         self.fault("link", target)
-        if self.tree.find(target) is not None:
-            raise system_error(errno.EEXIST, target)
+        with suppress(NotADirectoryError):
+            if self.tree.find(target) is not None:
+                raise system_error(errno.EEXIST, target)
+        self.tree.folder(os.path.dirname(source))  # the system looks at both folders first, this one before the other
+        self.tree.find(target)
         if isinstance(found := self.tree.find(source), Folder):  # of which there are no hard links: it is renamed
             self._move(source, target, found)
             return
