@@ -178,6 +178,14 @@ class RecordedGraph:
         """Why nothing is written at the moment; None when all is well."""
         return self.spool.degraded
 
+    def touch(self) -> None:
+        """Renew the time of the ledger's lock file, while it can be written; logs where that fails."""
+        if self.degraded is None:
+            try:
+                self.ledger.touch()
+            except OSError as error:
+                logger.warning("%s: the time of its lock file cannot be renewed: %s", self.ledger.location, error)
+
     def tend(self, *, at_once: bool = False) -> None:
         """Notice a disk that failed in the background; while nothing is written, try again and make up for it.
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 
 from ezmsg.ledger.lock.lock import is_written
@@ -26,3 +27,13 @@ def wait_for_end(location: str) -> None:
     path = os.path.realpath(location)
     while not said.endswith(OVER) and is_written(OS_DISK, path, path):
         time.sleep(LOOK_S)
+
+
+def set_at_end(ended: threading.Event, location: str) -> None:
+    """Set ``ended``, from a thread of its own, when the recording to ``location`` is over: see ``wait_for_end``."""
+
+    def wait() -> None:
+        wait_for_end(location)
+        ended.set()
+
+    threading.Thread(target=wait, name="end of the recording", daemon=True).start()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.lock.followed import wait_for_end
+from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.projections.lifetimes.archive import Archive
@@ -105,14 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     [location] = sys.argv[1:] if arguments is None else arguments
     logging.getLogger("ezmsg.ledger").setLevel(logging.ERROR)  # that an index was damaged is of no interest to anybody
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(location, stop), daemon=True).start()
+    set_at_end(stop, location)
     IndexKeeper(location, stop).run()
     return 0
-
-
-def _wait_for_end(location: str, stop: threading.Event) -> None:
-    wait_for_end(location)
-    stop.set()
 
 
 if __name__ == "__main__":

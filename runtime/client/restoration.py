@@ -99,10 +99,10 @@ def _same_sessions(past: GraphState, live: Look) -> dict[int, str]:
     found = {key: record.uuid for key, record in past.sessions.items() if record.uuid in live.sessions}
     labels = {uuid: label for uuid, label in live.labels.items() if uuid not in found.values()}
     then = {key: record.label for key, record in past.sessions.items() if key not in found and record.label}
-    once_now = {label: uuid for uuid, label in labels.items() if Counter(labels.values())[label] == 1}
-    once_then = Counter(then.values())
+    times_now, times_then = Counter(labels.values()), Counter(then.values())
+    once_now = {label: uuid for uuid, label in labels.items() if times_now[label] == 1}
     return found | {
-        key: once_now[label] for key, label in then.items() if label in once_now and once_then[label] == 1
+        key: once_now[label] for key, label in then.items() if label in once_now and times_then[label] == 1
     }
 
 

@@ -135,7 +135,7 @@ class Observer(RecordedGraph):
             while not stopped():
                 told = self._listen(TEND_S)
                 self.tend()
-                self._touch()
+                self.touch()
                 if told is None:
                     return False
                 if told or time.monotonic() >= self._idle:
@@ -163,13 +163,6 @@ class Observer(RecordedGraph):
     def _pause(self) -> None:
         """Let a burst gather, and the server do its own work between two looks."""
         time.sleep(max(GATHER_S, self._next - time.monotonic()))
-
-    def _touch(self) -> None:
-        if self.degraded is None:
-            try:
-                self.ledger.touch()
-            except OSError as error:
-                logger.warning("%s: the time of its lock file cannot be renewed: %s", self.ledger.location, error)
 
     # --- a look ------------------------------------------------------------------------------------------------------
 

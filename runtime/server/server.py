@@ -334,11 +334,7 @@ class GraphServer(threading.Thread):
             hub.tend()
             if self._rotator is not None:
                 self._rotator.tend(live)
-            if live.degraded is None:
-                try:
-                    live.ledger.touch()
-                except OSError as error:
-                    logger.warning("%s: the time of its lock file cannot be renewed: %s", live.ledger.location, error)
+            live.touch()
 
     async def _end_connections(self, hub: Hub) -> None:
         for task in self._tasks:

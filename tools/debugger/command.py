@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import click
 
-from ezmsg.ledger.lock.followed import wait_for_end
+from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.tools.debugger.server import LOOPBACK, CannotServe, require, serving
 from ezmsg.ledger.tools.debugger.watched import Watched
 from ezmsg.ledger.tools.exits import OK
@@ -83,7 +83,7 @@ def debug(
         address = server.address + ("" if seq is None else f"?{urlencode({'at': seq})}")
         ended = _until_signalled()
         if until_closed:
-            threading.Thread(target=_wait_for_end, args=(str(path), ended), daemon=True).start()
+            set_at_end(ended, str(path))
         print(address, flush=True)
         ends = "it ends with the recording" if until_closed else "Ctrl-C ends"
         print(f"{NAME}: showing {shortened(watched.ledger.location)} at this address; {ends}", file=sys.stderr)
@@ -104,11 +104,6 @@ def _until_signalled() -> threading.Event:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
             signal.signal(number, lambda number, frame: ended.set())
     return ended
-
-
-def _wait_for_end(location: str, ended: threading.Event) -> None:
-    wait_for_end(location)
-    ended.set()
 
 
 def _open(address: str, page: Page) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ezmsg.ledger.addresses import without_secret
+from ezmsg.ledger.addresses import SCHEMES, without_secret
 from ezmsg.ledger.tools.fleet.errors import NoStream
 from ezmsg.ledger.tools.fleet.message import is_token
 
@@ -35,9 +35,7 @@ class Place(NamedTuple):
     @property
     def shown(self) -> str:
         """The address without secrets: to be printed, and to be read from again."""
-        first, *others = map(without_secret, self.servers)
-        hosts = ",".join([first, *(each.partition("://")[2] for each in others)])
-        return "/".join(filter(None, (hosts, self.stream, self.ledger)))
+        return without_secret(self.address)
 
     @property
     def address(self) -> str:
@@ -69,7 +67,7 @@ def parse(address: str, stream: str | None = None, *, ledger: bool = False) -> P
     scheme, separator, rest = address.partition("://")
     hosts, _, path = rest.partition("/")
     parts = [unquote(part) for part in path.split("/") if part]
-    if not separator or scheme not in ("nats", "tls") or not hosts:
+    if not separator or scheme not in SCHEMES or not hosts:
         raise NoStream(f"{without_secret(address)} is not the address of a broker", hint=USAGE)
     servers = tuple(_server(scheme, host, address) for host in hosts.split(","))
     if len(parts) > 2 or (stream is not None and parts and parts[0] != stream):

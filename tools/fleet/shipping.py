@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from ezmsg.ledger.audit.note import SigningKey
 from ezmsg.ledger.errors import LedgerError, LogError
-from ezmsg.ledger.lock.followed import wait_for_end
+from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
 from ezmsg.ledger.tools.exits import OK, code_of
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
-from ezmsg.ledger.tools.fleet.message import PIECE_MAX, Piece
+from ezmsg.ledger.tools.fleet.message import PIECE_MAX
 from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.place import Place, parse
 from ezmsg.ledger.tools.fleet.receipts import Receipts
@@ -137,10 +137,7 @@ class Shipping:
         if self.source.being_written:
             return False
         reached = self.shipper.reached
-        more: Piece | None = None
-        if reached is not None:
-            more = self.source.piece(reached.segment, reached.offset)
-        return more is None
+        return reached is None or self.source.piece(reached.segment, reached.offset) is None
 
     @property
     def missing(self) -> int:
@@ -184,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code."""
     address, name, location = sys.argv[1:] if arguments is None else arguments
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(location, stop), daemon=True).start()
+    set_at_end(stop, location)
     try:
         shipping = Shipping(location, Aim(parse(address), name), Page().note, stop)
         try:
@@ -196,11 +193,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(str(error), error.hint)
         return code_of(error)
     return OK
-
-
-def _wait_for_end(location: str, stop: threading.Event) -> None:
-    wait_for_end(location)
-    stop.set()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ A marker is one JSON text: ``seq``, ``type``, ``text`` (a sentence), and of sett
 they are shown. No pickle is in it. Started by ``run`` and ``serve`` with ``--lsl``.
 """
 
-import os
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ import msgspec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import type_of
+from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -173,23 +173,16 @@ def follow(location: str, stop: threading.Event) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Stream the ledger that is named, until standard input ends; 1 when it cannot."""
+    """Stream the ledger that is named, until its recording is over; 1 when it cannot."""
     [location] = sys.argv[1:] if arguments is None else arguments
     stop = threading.Event()
-    threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
+    set_at_end(stop, location)
     try:
         follow(location, stop)
     except (LedgerError, OSError) as error:
         print(f"ezmsg-ledger: the marker stream: {error}", file=sys.stderr, flush=True)
         return 1
     return 0
-
-
-def _wait_for_end(stop: threading.Event) -> None:
-    """Set ``stop`` when the program that started this process closes its standard input, or is gone."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    stop.set()
 
 
 if __name__ == "__main__":

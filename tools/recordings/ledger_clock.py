@@ -4,6 +4,7 @@ The idea: an event's place is its wall time less the difference that the reading
 the monotonic clock of one start of a machine. Without readings the place is wall time itself.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -71,14 +72,8 @@ class LedgerClock:
         for span in self.spans:
             if span.begin > place:
                 break
-            low, high = span.first, span.last + 1
-            while low < high:
-                middle = (low + high) // 2
-                if self._time_of(middle) - span.offset <= place:
-                    low = middle + 1
-                else:
-                    high = middle
-            found = max(found, low - 1)
+            number = bisect_right(range(span.first, span.last + 1), place + span.offset, key=self._time_of)
+            found = max(found, span.first + number - 1)
         return found
 
     def wall(self, place: int) -> int:

@@ -66,12 +66,11 @@ def write(path: Path, tables: Tables) -> None:
         file = io.read()
         if PROVENANCE in (file.scratch or {}):
             raise NotARecording(f"{path.name} has tables of a ledger already", hint="Annotate the file as it was.")
-        _add_intervals(
-            pynwb, file, SETTINGS, "Settings that changed, one row for each field and value", tables.settings
-        )
-        _add_intervals(pynwb, file, WIRING, "Spans of unchanged wiring", tables.wiring)
-        _add_events(pynwb, file, MARKS, "Marks of people and programs", tables.marks)
-        _add_events(pynwb, file, EVENTS, "What became of sessions, processes and the recorder", tables.events)
+        spans = "Settings that changed, one row for each field and value"
+        _add_intervals(common, pynwb, file, SETTINGS, spans, tables.settings)
+        _add_intervals(common, pynwb, file, WIRING, "Spans of unchanged wiring", tables.wiring)
+        _add_events(common, file, MARKS, "Marks of people and programs", tables.marks)
+        _add_events(common, file, EVENTS, "What became of sessions, processes and the recorder", tables.events)
         if tables.constant:
             _add_scratch(
                 common, file, CONSTANT, "Settings that never changed while these samples were made", tables.constant
@@ -91,18 +90,17 @@ def _kept(rows: list[Row]) -> list[str]:
     return [name for name in names if name != "number" or not all(math.isnan(row["number"]) for row in rows)]
 
 
-def _columns(common_or_pynwb: Any, rows: list[Row], leave: tuple[str, ...] = ()) -> list[Any]:
+def _columns(common: Any, rows: list[Row], leave: tuple[str, ...] = ()) -> list[Any]:
     return [
-        common_or_pynwb.VectorData(name=name, description=COLUMNS[name], data=[row[name] for row in rows])
+        common.VectorData(name=name, description=COLUMNS[name], data=[row[name] for row in rows])
         for name in _kept(rows)
         if name not in leave
     ]
 
 
-def _add_intervals(pynwb: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
+def _add_intervals(common: Any, pynwb: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
     if not rows:
         return
-    common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
     times = [
         common.VectorData(name=f"{side}_time", description=f"{side} of the span (s)", data=[row[side] for row in rows])
         for side in ("start", "stop")
@@ -114,10 +112,9 @@ def _add_intervals(pynwb: Any, file: Any, name: str, description: str, rows: lis
 OF = "of a ledger of ezmsg-ledger; times as those of the samples. See scratch/ledger_provenance"
 
 
-def _add_events(pynwb: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
+def _add_events(common: Any, file: Any, name: str, description: str, rows: list[Row]) -> None:
     if not rows:
         return
-    common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
     module = needed("pynwb.event", EXTRA, "Writing NWB", MissingExtra)
     times = module.TimestampVectorData(
         name="timestamp", description="time of the event (s)", data=[row["timestamp"] for row in rows]
