@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.message import Message
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import parse
 
 SERVER = Path(sys.executable).with_name("nats-server")
 PATIENCE_S = 30.0

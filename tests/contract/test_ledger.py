@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import Conflict, ForkedWriter, InvalidEvent, LedgerClosed
 from ezmsg.ledger.events import EdgeConnected, Gap, Mark, SessionOpened, UnknownEvent
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.shipper import Shipper
-from ezmsg.ledger.tools.fleet.source import Source
-from ezmsg.ledger.tools.fleet.stream import ready
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import ready
+from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.brokers import Node, running
 
 

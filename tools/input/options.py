@@ -94,7 +94,7 @@ def followers(no_index: bool, debug: bool, ship: str | None = None, lsl: bool = 
 
         found.append(debugger())
     if ship is not None:
-        from ezmsg.ledger.tools.fleet.process import shipper
+        from ezmsg.ledger.tools.fleet.shipping.process import shipper
 
         found.append(shipper(ship))
     if lsl:

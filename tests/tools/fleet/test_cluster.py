@@ -11,10 +11,10 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.recorder import shipped
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import ready
 from ezmsg.ledger.tools.fleet.message import stored
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.stream import ready
 from tests.brokers import SERVER, Cluster
 
 PATIENCE_S = 120.0

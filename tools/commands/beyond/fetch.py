@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.fleet.fetching import fetch as fetched
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker, require_extra
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.message import Malformed, stored
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker, require_extra
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.reader import resolved
+from ezmsg.ledger.tools.fleet.reading.fetching import fetch as fetched
+from ezmsg.ledger.tools.fleet.reading.reader import resolved
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import shortened
 from ezmsg.ledger.tools.input.options import FILE, argument

@@ -10,7 +10,7 @@ from ezmsg.ledger.projections.questions.moments.times import span_text, time_tex
 from ezmsg.ledger.projections.questions.predicates import parse
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.fleet.rigs import Rig, history, newest, rigs_at, standing
+from ezmsg.ledger.tools.fleet.reading.rigs import Rig, history, newest, rigs_at, standing
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.options import argument, flag, option
 from ezmsg.ledger.tools.output import Page, table

@@ -296,7 +296,7 @@ def _shown(text: str, key: str | None) -> list[Shown]:
     """The receipts that are meant: that of a file, or all that a stream keeps."""
     if address_of(text) is None:
         return [shown(Path(text), key)]
-    from ezmsg.ledger.tools.fleet.receipts import kept  # of which hardly anybody has need
+    from ezmsg.ledger.tools.fleet.shipping.receipts import kept  # of which hardly anybody has need
 
     return [of_note(Path(name), note, key) for name, note in kept(text)]
 

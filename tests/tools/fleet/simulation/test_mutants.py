@@ -10,12 +10,14 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.tools.fleet import message, mirror, shipper, source
+from ezmsg.ledger.tools.fleet import message
 from ezmsg.ledger.tools.fleet.errors import Forked
 from ezmsg.ledger.tools.fleet.message import MESSAGE_ID, Message, Piece
-from ezmsg.ledger.tools.fleet.mirror import Mirror
-from ezmsg.ledger.tools.fleet.shipper import Shipper
-from ezmsg.ledger.tools.fleet.source import Source
+from ezmsg.ledger.tools.fleet.reading import mirror
+from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
+from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
+from ezmsg.ledger.tools.fleet.shipping.shipping import shipper, source
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.faults.test_mutants import Patch, mutated
 
 from .world import Kept, SimulatedBroker, Wrong, play

@@ -17,9 +17,9 @@ from ezmsg.ledger.events import Mark
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import FENCE, MESSAGE_ID, Message, Piece, headers_of
-from ezmsg.ledger.tools.fleet.mirror import Mirror
-from ezmsg.ledger.tools.fleet.shipper import Shipper
-from ezmsg.ledger.tools.fleet.source import Source
+from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
+from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 
 STEPS = 40
 PIECE_MAX = 700

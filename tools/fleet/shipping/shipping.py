@@ -20,13 +20,13 @@ from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
 from ezmsg.ledger.tools.exits import OK, code_of
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import check, ready
 from ezmsg.ledger.tools.fleet.message import PIECE_MAX
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place, parse
-from ezmsg.ledger.tools.fleet.receipts import Receipts
-from ezmsg.ledger.tools.fleet.shipper import BACKOFF_MAX_S, Reached, Shipper
-from ezmsg.ledger.tools.fleet.source import Source
-from ezmsg.ledger.tools.fleet.stream import check, ready
+from ezmsg.ledger.tools.fleet.shipping.receipts import Receipts
+from ezmsg.ledger.tools.fleet.shipping.shipper import BACKOFF_MAX_S, Reached, Shipper
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 from ezmsg.ledger.tools.output import Page, report
 
 POLL_S = 0.05

@@ -7,8 +7,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place
 
 CONSUMERS_MAX = 256
 """Consumers that others may have on the stream. We have none; without a number the server allows 1,000, and says so

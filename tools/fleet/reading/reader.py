@@ -19,11 +19,11 @@ from ezmsg.ledger.storage.reader import Stop, pause
 from ezmsg.ledger.storage.scan import Place as LedgerPlace
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse
 from ezmsg.ledger.tools.fleet.message import Malformed, Message, is_token, stored
-from ezmsg.ledger.tools.fleet.mirror import Mirror
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place, parse
-from ezmsg.ledger.tools.fleet.stream_disk import StreamDisk
+from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
+from ezmsg.ledger.tools.fleet.reading.stream_disk import StreamDisk
 
 SAME_S = 1.0
 """How often a reader that follows looks whether what it has shown is still there."""

@@ -13,12 +13,12 @@ from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, LedgerClosed, Log
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import ready
 from ezmsg.ledger.tools.fleet.message import Message, stored
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.shipper import Shipper
-from ezmsg.ledger.tools.fleet.source import Source
-from ezmsg.ledger.tools.fleet.stream import ready
+from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.brokers import Node, messages, put, uid
 
 Made = Callable[..., Path]
@@ -293,7 +293,7 @@ def test_a_history_that_was_written_anew_is_another_one(
 def test_commands_say_of_a_shipped_ledger_what_they_say_of_the_file(
     shipped: Callable[..., Shipped], command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    demo = Path(__file__).parents[1] / "documents" / "demo.ledger"
+    demo = Path(__file__).parents[2] / "documents" / "demo.ledger"
     path = Path(shutil.copy(demo, tmp_path / "demo.ledger"))
     there = shipped(path)
     name, *rest = command

@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 from ezmsg.ledger.extras import needed, require
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.jetstream.place import Place, rights
 from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, Message, Piece, headers_of
-from ezmsg.ledger.tools.fleet.place import Place, rights
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse
 from ezmsg.ledger.tools.fleet.message import Malformed, stored
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place, parse
 
 PATTERN = "*.ledger"
 

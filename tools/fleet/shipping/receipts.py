@@ -6,12 +6,12 @@ from collections.abc import Callable
 from ezmsg.ledger.audit.note import SigningKey
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.errors import Refused, Unreachable
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse
 from ezmsg.ledger.tools.fleet.message import MESSAGE_ID
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place, parse
-from ezmsg.ledger.tools.fleet.reader import resolved
-from ezmsg.ledger.tools.fleet.shipper import Reached
-from ezmsg.ledger.tools.fleet.source import Source
+from ezmsg.ledger.tools.fleet.reading.reader import resolved
+from ezmsg.ledger.tools.fleet.shipping.shipper import Reached
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 
 EVERY_S = 3600.0
 """How often a receipt is left while a ledger grows; one is left at each seal as well."""

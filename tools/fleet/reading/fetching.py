@@ -13,11 +13,11 @@ from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place, hash_file, last_commit, read_at
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.errors import Unreachable
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import Place as StreamPlace
 from ezmsg.ledger.tools.fleet.message import Malformed, Message, Stored, stored
-from ezmsg.ledger.tools.fleet.mirror import Mirror
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import Place as StreamPlace
-from ezmsg.ledger.tools.fleet.reader import told_order
+from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
+from ezmsg.ledger.tools.fleet.reading.reader import told_order
 
 
 class Fetched(NamedTuple):

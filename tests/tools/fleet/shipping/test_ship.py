@@ -16,13 +16,13 @@ from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
 from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import faults, ready, wanted
 from ezmsg.ledger.tools.fleet.message import Message, stored
-from ezmsg.ledger.tools.fleet.nats_broker import NatsBroker
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.shipper import Shipper
-from ezmsg.ledger.tools.fleet.shipping import Aim, Shipping
-from ezmsg.ledger.tools.fleet.source import Source
-from ezmsg.ledger.tools.fleet.stream import faults, ready, wanted
+from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
+from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
+from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.brokers import Node, messages, running
 
 Made = Callable[..., Path]

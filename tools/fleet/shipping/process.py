@@ -1,9 +1,9 @@
 """The shipper as a process of its own, beside a recording."""
 
 from ezmsg.ledger.runtime.recorder.followers import Follower
-from ezmsg.ledger.tools.fleet.nats_broker import require_extra
-from ezmsg.ledger.tools.fleet.place import parse
-from ezmsg.ledger.tools.fleet.shipping import rig_name
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import require_extra
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.shipping.shipping import rig_name
 
 
 def shipper(address: str) -> Follower:
@@ -15,7 +15,7 @@ def shipper(address: str) -> Follower:
     parse(address)
     return Follower(
         name="the shipper",
-        module="ezmsg.ledger.tools.fleet.shipping",
+        module="ezmsg.ledger.tools.fleet.shipping.shipping",
         arguments=(address, rig_name()),
         without="ezmsg-ledger ship goes on where it stopped",
     )

@@ -13,7 +13,7 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.tools.fleet.broker import Broker
 from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import Malformed, Piece, Stored, stored
-from ezmsg.ledger.tools.fleet.source import Gone, Source
+from ezmsg.ledger.tools.fleet.shipping.source import Gone, Source
 
 WRONG_FENCE = 10071
 """JetStream's number for an append that another message came before."""
