@@ -165,7 +165,7 @@ def export(
 def _write_bids(
     page: Page, ledger: Path | None, chosen: str, output: Path | None, data: Path | None, wall: bool, others: bool
 ) -> None:
-    from ezmsg.ledger.tools.recordings.bids_events import events_of, table  # of which hardly anybody has need
+    from ezmsg.ledger.tools.recordings.formats.bids_events import events_of, table  # of which hardly anybody has need
     from ezmsg.ledger.tools.recordings.laid import Laid
     from ezmsg.ledger.tools.recordings.recording import read
 

@@ -13,9 +13,9 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.receipt import check
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.recordings import fif_annotations, nwb_tables
 from ezmsg.ledger.tools.recordings.answer import InForce
-from ezmsg.ledger.tools.recordings.clock_mapping import LINK, UNCOVERED
+from ezmsg.ledger.tools.recordings.clocks.clock_mapping import LINK, UNCOVERED
+from ezmsg.ledger.tools.recordings.formats import fif_annotations, nwb_tables
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import NotARecording, Recording, read
 from ezmsg.ledger.tools.recordings.stretch import answer

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.questions.moments.times import time_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.tools.recordings.clock_mapping import (
+from ezmsg.ledger.tools.recordings.clocks.clock_mapping import (
     LINK,
     SECOND,
     UNCOVERED,
@@ -14,7 +14,7 @@ from ezmsg.ledger.tools.recordings.clock_mapping import (
     by_markers,
     recognise,
 )
-from ezmsg.ledger.tools.recordings.ledger_clock import LedgerClock, clocks_of
+from ezmsg.ledger.tools.recordings.clocks.ledger_clock import LedgerClock, clocks_of
 from ezmsg.ledger.tools.recordings.links import FOLDER, NAME, Link, links, searched
 from ezmsg.ledger.tools.recordings.recording import Recording
 from ezmsg.ledger.wording import count

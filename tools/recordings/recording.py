@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.recordings.axis import Axis
+from ezmsg.ledger.tools.recordings.clocks.axis import Axis
 
 
 class NotARecording(LedgerError):
@@ -66,11 +66,11 @@ def read(path: Path, series: str | None = None) -> Recording:
     if path.is_dir():
         raise NotARecording(f"{path} is a folder", hint=f"Name a data file: {FORMATS}.")
     if name.endswith(".nwb"):
-        from ezmsg.ledger.tools.recordings import nwb as module
+        from ezmsg.ledger.tools.recordings.formats import nwb as module
     elif name.endswith((".xdf", ".xdfz", ".xdf.gz")):
-        from ezmsg.ledger.tools.recordings import xdf as module  # type: ignore[no-redef]
+        from ezmsg.ledger.tools.recordings.formats import xdf as module  # type: ignore[no-redef]
     elif name.endswith((".fif", ".fif.gz")):
-        from ezmsg.ledger.tools.recordings import fif as module  # type: ignore[no-redef]
+        from ezmsg.ledger.tools.recordings.formats import fif as module  # type: ignore[no-redef]
     else:
         raise NotARecording(f"{path.name} does not say which format it has", hint=f"These are read: {FORMATS}.")
     return module.read(path, series)

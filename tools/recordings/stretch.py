@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.questions.settings.stored_value import Kept, kept,
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.recordings.answer import EdgeChange, FieldSpan, InForce, MarkAt
-from ezmsg.ledger.tools.recordings.clock_mapping import SECOND
+from ezmsg.ledger.tools.recordings.clocks.clock_mapping import SECOND
 from ezmsg.ledger.tools.recordings.lag import Block, HeldUp, block_of, held_up, window
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import read

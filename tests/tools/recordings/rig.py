@@ -9,7 +9,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.metadata import CollectionMetadata, GraphMetadata, UnitMetadata
 from ezmsg.ledger.projections.questions.settings.change_request import request_for
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.tools.recordings.axis import Axis, Piece, counted
+from ezmsg.ledger.tools.recordings.clocks.axis import Axis, Piece, counted
 from ezmsg.ledger.tools.recordings.recording import Recording
 from ezmsg.ledger.values import freeze
 from tests.fake_clock import SECOND, FakeClock

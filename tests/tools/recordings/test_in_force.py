@@ -17,7 +17,7 @@ from ezmsg.ledger.projections import Timeline
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.recordings.answer import InForce
-from ezmsg.ledger.tools.recordings.axis import Axis, Piece
+from ezmsg.ledger.tools.recordings.clocks.axis import Axis, Piece
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import Marker, Recording
 from ezmsg.ledger.tools.recordings.stretch import answer

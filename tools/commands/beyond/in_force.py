@@ -11,7 +11,7 @@ from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.recordings.answer import EdgeChange, FieldSpan, InForce
-from ezmsg.ledger.tools.recordings.clock_mapping import LINK, UNCOVERED
+from ezmsg.ledger.tools.recordings.clocks.clock_mapping import LINK, UNCOVERED
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import read
 from ezmsg.ledger.tools.recordings.stretch import answer

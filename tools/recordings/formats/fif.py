@@ -6,7 +6,7 @@ from typing import Any
 
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.recordings.axis import counted
+from ezmsg.ledger.tools.recordings.clocks.axis import counted
 from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recording, chosen
 
 EXTRA = "ezmsg-ledger[mne]"

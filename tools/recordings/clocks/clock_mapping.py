@@ -9,7 +9,7 @@ from statistics import median
 
 import msgspec
 
-from ezmsg.ledger.tools.recordings.ledger_clock import NEAR_NS, LedgerClock
+from ezmsg.ledger.tools.recordings.clocks.ledger_clock import NEAR_NS, LedgerClock
 from ezmsg.ledger.tools.recordings.recording import Recording
 from ezmsg.ledger.wording import count
 

@@ -6,8 +6,8 @@ import numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ezmsg.ledger.tools.recordings import axis as module
-from ezmsg.ledger.tools.recordings.axis import counted, stamped
+from ezmsg.ledger.tools.recordings.clocks import axis as module
+from ezmsg.ledger.tools.recordings.clocks.axis import counted, stamped
 
 
 def test_a_counted_axis_has_one_piece() -> None:

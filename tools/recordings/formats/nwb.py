@@ -11,7 +11,7 @@ from typing import Any
 
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.recordings.axis import Axis, counted, stamped
+from ezmsg.ledger.tools.recordings.clocks.axis import Axis, counted, stamped
 from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recording, chosen
 
 EXTRA = "ezmsg-ledger[nwb]"

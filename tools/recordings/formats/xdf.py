@@ -10,7 +10,7 @@ from typing import Any
 
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.recordings.axis import stamped
+from ezmsg.ledger.tools.recordings.clocks.axis import stamped
 from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recording, chosen
 
 EXTRA = "ezmsg-ledger[xdf]"

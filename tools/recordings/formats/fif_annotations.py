@@ -8,7 +8,7 @@ from typing import Any
 
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.recordings.fif import EXTRA, opened
+from ezmsg.ledger.tools.recordings.formats.fif import EXTRA, opened
 from ezmsg.ledger.tools.recordings.tables import Row, Tables
 
 WRITTEN = ("ledger_settings", "ledger_wiring", "ledger_marks")

@@ -10,11 +10,10 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
 from ezmsg.ledger.tools.recordings.annotation import NotOfThisLedger
-from ezmsg.ledger.tools.recordings.bids_events import COLUMNS, events_of, table
+from ezmsg.ledger.tools.recordings.formats.bids_events import COLUMNS, events_of, table
 from ezmsg.ledger.tools.recordings.laid import Laid
 from tests.fake_clock import FakeClock
-
-from .rig import Rig
+from tests.tools.recordings.rig import Rig
 
 
 @given(st.dictionaries(st.sampled_from(list(COLUMNS)), st.text(), min_size=1))

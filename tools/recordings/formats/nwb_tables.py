@@ -12,7 +12,7 @@ from typing import Any
 from ezmsg.ledger import __version__
 from ezmsg.ledger.extras import NAME, needed
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.recordings.nwb import EXTRA, opened
+from ezmsg.ledger.tools.recordings.formats.nwb import EXTRA, opened
 from ezmsg.ledger.tools.recordings.recording import NotARecording
 from ezmsg.ledger.tools.recordings.tables import Row, Tables
 
