@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import append, connect, dag, drawing, pipeline, replay, report, server, sizes, timetravel, watch
+from benchmarks import report
 from benchmarks.debugger import longest, page
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy, load
+from benchmarks.sections import append, connect, dag, drawing, pipeline, replay, server, sizes, timetravel, watch
 
 BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "append": append.run,

@@ -15,8 +15,8 @@ import psutil
 
 from benchmarks import builds
 from benchmarks.builds import Build
-from benchmarks.connect import start_up
 from benchmarks.harness import Section, Setting, Spread, ratios, say, seconds, times
+from benchmarks.sections.connect import start_up
 from benchmarks.workload import layered
 
 ABOUT = """\

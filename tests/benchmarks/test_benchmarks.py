@@ -244,7 +244,7 @@ def test_figures_are_written_with_three_digits(harness: Any, form: str, figure: 
 def test_sizes_tell_memory_beside_time_and_how_both_grow(
     harness: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmarks import sizes
+    from benchmarks.sections import sizes
 
     monkeypatch.setattr(sizes, "QUICK_SIZES", (2000, 4000))
     monkeypatch.setattr(sizes, "HISTORIES", {"edges": sizes.HISTORIES["edges"]})

@@ -1,4 +1,4 @@
-"""The servers that ours is measured beside, each as a process of its own: ``python -m benchmarks.peers KIND``.
+"""The servers that ours is measured beside, each as a process of its own: ``python -m benchmarks.programs.peers KIND``.
 
 As our recorder does, it says on standard output where it listens, and ends when standard input does.
 """
@@ -17,7 +17,7 @@ from ezmsg.core import __version__ as ezmsg_version
 from ezmsg.core.graphserver import GraphServer
 from ezmsg.core.netprotocol import Address, Command, encode_str, read_str
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 STOCK, ACKNOWLEDGING = "stock", "acknowledging"
 
@@ -30,7 +30,7 @@ class Peer:
         self.address = ""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "benchmarks.peers", self._kind]
+        command = [sys.executable, "-m", "benchmarks.programs.peers", self._kind]
         quiet = {**os.environ, "EZMSG_LOGLEVEL": "WARNING"}  # ezmsg 3.10 logs on standard output
         self._process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None

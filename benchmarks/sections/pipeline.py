@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.harness import Aim, Section, Setting, Spread, count, ratios, say, seconds, times
-from benchmarks.peers import ROOT, STOCK, Peer
+from benchmarks.programs.peers import ROOT, STOCK, Peer
 from ezmsg.ledger.log import Ledger
 
 ABOUT = """\
@@ -69,7 +69,7 @@ def run(setting: Setting) -> Section:
 
 def _figures(folder: Path, messages: int, start: Callable[[Path, list[str]], None]) -> Figures:
     path = folder / "figures.json"
-    start(folder, ["-m", "benchmarks.pipeline_script", str(path), str(messages)])
+    start(folder, ["-m", "benchmarks.programs.pipeline_script", str(path), str(messages)])
     found = json.loads(path.read_text(encoding="ascii"))
     path.unlink()
     took = found["took"]

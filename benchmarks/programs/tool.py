@@ -1,4 +1,7 @@
-"""A tool that reads an event stream: ``python -m benchmarks.tool HOST:PORT ENTRIES``; ends when it has had so many."""
+"""A tool that reads an event stream: ``python -m benchmarks.programs.tool HOST:PORT ENTRIES``.
+
+It ends when it has had so many.
+"""
 
 import socket
 import sys

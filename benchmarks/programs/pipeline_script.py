@@ -1,7 +1,8 @@
 """A pipeline of three processes that measures itself: messages through a middle unit, and how long each is under way.
 
-``python -m benchmarks.pipeline_script FILE MESSAGES`` writes to FILE, as JSON, the messages per second while it sends
-as fast as it can, and the seconds from sending to hearing of messages that are sent one every two milliseconds.
+``python -m benchmarks.programs.pipeline_script FILE MESSAGES`` writes to FILE, as JSON, the messages per second while
+it sends as fast as it can, and the seconds from sending to hearing of messages that are sent one every two
+milliseconds.
 """
 
 import asyncio

@@ -26,7 +26,7 @@ from ezmsg.core.netprotocol import Address, read_str
 from ezmsg.core.processclient import ProcessControlClient
 
 from benchmarks.harness import Aim, Section, Setting, Spread, count, ratios, say, seconds, take_turns, times
-from benchmarks.peers import STOCK, Peer
+from benchmarks.programs.peers import STOCK, Peer
 from benchmarks.workload import chain, layered
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
@@ -417,7 +417,7 @@ def _tools(setting: Setting, size: Size, section: Section) -> None:
 
 async def _tool(address: Address, size: Size) -> asyncio.subprocess.Process:
     """A tool that joins, in a process of its own: ten in one would be slower than the server."""
-    command = ("-m", "benchmarks.tool", str(address), str(size.entries - 1))
+    command = ("-m", "benchmarks.programs.tool", str(address), str(size.entries - 1))
     return await asyncio.create_subprocess_exec(sys.executable, *command)
 
 

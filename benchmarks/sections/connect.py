@@ -13,7 +13,7 @@ from ezmsg.core.graphcontext import GraphContext
 from ezmsg.core.netprotocol import Address
 
 from benchmarks.harness import Aim, Contender, Section, Setting, Spread, ratios, seconds, take_turns, times
-from benchmarks.peers import ACKNOWLEDGING, STOCK, Peer
+from benchmarks.programs.peers import ACKNOWLEDGING, STOCK, Peer
 from benchmarks.workload import Edges, chain, layered
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.recorder.process import Recorder

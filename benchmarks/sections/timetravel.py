@@ -287,7 +287,7 @@ def _scaled(share: Spread, by: float = 100.0) -> Spread:
 
 def _memory(path: Path, setting: Setting, section: Section) -> None:
     def grown(who: str) -> float:
-        command = [sys.executable, "-m", "benchmarks.growth", who, str(path)]
+        command = [sys.executable, "-m", "benchmarks.programs.growth", who, str(path)]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     present = (OURS, RAPHTORY) if _has("raphtory") else (OURS,)

@@ -1,4 +1,7 @@
-"""By how much a process grows that holds a history: ``python -m benchmarks.growth ezmsg-ledger|Raphtory PATH``."""
+"""By how much a process grows that holds a history.
+
+``python -m benchmarks.programs.growth ezmsg-ledger|Raphtory PATH`` prints the bytes.
+"""
 
 import gc
 import sys
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import timetravel
+from benchmarks.sections import timetravel
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 

@@ -1,0 +1,1 @@
+"""Programs that the sections start as processes of their own."""
