@@ -13,8 +13,7 @@ from typing import Any
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import BY_NAME, all_of
+from tests.runtime.server.conftest import BY_NAME, all_of
 
 LAB = '''
 import enum

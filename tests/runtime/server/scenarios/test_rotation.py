@@ -13,9 +13,8 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.runtime.server import server as server_module
-
-from .conftest import Serve
-from .examined import in_loop
+from tests.runtime.server.conftest import Serve
+from tests.runtime.server.examined import in_loop
 
 ROUNDS = 40
 

@@ -20,10 +20,10 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server.server import GraphServer
+from tests.runtime.server.examined import in_loop
+from tests.runtime.server.raw import COMPLETE, Raw, RawPublisher, RawSession, u64
 
-from .examined import in_loop
 from .mutations import hostile, mutated
-from .raw import COMPLETE, Raw, RawPublisher, RawSession, u64
 from .traffic import Traffic, openers, record
 
 LONG = os.environ.get("EZMSG_LEDGER_FUZZ")

@@ -16,8 +16,7 @@ from ezmsg.core.processclient import ProcessControlClient
 
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .raw import metadata, settings
+from tests.runtime.server.raw import metadata, settings
 
 PATIENCE_S = 10.0
 

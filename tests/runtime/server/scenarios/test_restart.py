@@ -17,10 +17,19 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.server import server as server_module
 from ezmsg.ledger.runtime.server.server import GraphServer
-
-from .conftest import Serve, all_of, recorded
-from .examined import ANSWER_S, STOP_MAX_S
-from .raw import COMPLETE, CYCLIC, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, metadata, text
+from tests.runtime.server.conftest import Serve, all_of, recorded
+from tests.runtime.server.examined import ANSWER_S, STOP_MAX_S
+from tests.runtime.server.raw import (
+    COMPLETE,
+    CYCLIC,
+    Raw,
+    RawProcess,
+    RawPublisher,
+    RawSession,
+    RawSubscriber,
+    metadata,
+    text,
+)
 
 
 class Recorder:

@@ -17,9 +17,20 @@ from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger.runtime.server.hub import Hub
 from ezmsg.ledger.runtime.server.server import _OPENERS, GraphServer
-
-from .examined import ANSWER_S, HANDLES, Examined, handles, in_loop
-from .raw import COMPLETE, Raw, RawProcess, RawPublisher, RawSession, RawSubscriber, blob, metadata, pickled, text, u64
+from tests.runtime.server.examined import ANSWER_S, HANDLES, Examined, handles, in_loop
+from tests.runtime.server.raw import (
+    COMPLETE,
+    Raw,
+    RawProcess,
+    RawPublisher,
+    RawSession,
+    RawSubscriber,
+    blob,
+    metadata,
+    pickled,
+    text,
+    u64,
+)
 
 CYCLES = int(os.environ.get("EZMSG_LEDGER_CYCLES", "40"))
 
