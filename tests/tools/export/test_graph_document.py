@@ -1,4 +1,4 @@
-"""Documents for ezmsg-dashboard's builder; ``tests/ezmsg/test_build.py`` opens one in the dashboard itself."""
+"""Documents for ezmsg-dashboard's builder; ``tests/ezmsg/dashboards/test_build.py`` opens one in the dashboard."""
 
 import json
 import sys

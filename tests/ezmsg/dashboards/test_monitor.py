@@ -14,10 +14,9 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
+from tests.ezmsg.suite.environments import MONITOR
 
-from .suite.environments import MONITOR
-
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parents[1] / "programs"
 DRIVERS = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d")
 MISSING = [name for name in ("EGL", "GL", "xkbcommon") if find_library(name) is None]
 MISSING += [] if any(any(Path(folder).glob("*.json")) for folder in DRIVERS) else ["a driver of Vulkan"]

@@ -16,8 +16,8 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
+from tests.ezmsg.suite.environments import PACKAGES
 
-from .suite.environments import PACKAGES
 from .test_dashboard import PROGRAMS, opened
 
 pytestmark = pytest.mark.environments

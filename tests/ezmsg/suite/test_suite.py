@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from .suite.environments import COMING, HERE, STABLE, Environment
-from .suite.sdist import SUITES, fetch, unpack_tests
-from .suite.suite_run import OURS, STOCK, SuiteRun, run
-from .suite.verdict import Comparison, explain
+from .environments import COMING, HERE, STABLE, Environment
+from .sdist import SUITES, fetch, unpack_tests
+from .suite_run import OURS, STOCK, SuiteRun, run
+from .verdict import Comparison, explain
 
 RELEASES = [
     pytest.param(HERE, id=HERE.name, marks=pytest.mark.ezmsg_suite),

@@ -49,9 +49,9 @@ from tests.runtime.server.raw import (
     u64,
 )
 
-from .side_by_side.faults import ELSEWHERE, FAULTS
-from .side_by_side.script import Script
-from .side_by_side.world import World
+from .faults import ELSEWHERE, FAULTS
+from .script import Script
+from .world import World
 
 SEEDS = range(10)
 STEPS = 400
@@ -188,7 +188,7 @@ def test_every_fault_of_the_table_is_shown() -> None:
 def test_every_fault_that_is_shown_elsewhere_has_its_test() -> None:
     for fault, place in ELSEWHERE.items():
         module, _, name = place.partition(".")
-        (file,) = (Path(__file__).parents[1] / "runtime" / "server").rglob(f"{module}.py")
+        (file,) = (Path(__file__).parents[2] / "runtime" / "server").rglob(f"{module}.py")
         text_of = file.read_text(encoding="utf-8")
         assert f"def {name}(" in text_of, fault
 

@@ -15,8 +15,8 @@ from ezmsg.ledger.runtime.client.line import Line
 from ezmsg.ledger.runtime.client.look import Look, SeenProcess, look
 from ezmsg.ledger.runtime.observer.observer import Observer
 
-from .side_by_side.script import Script
-from .side_by_side.world import World
+from .script import Script
+from .world import World
 
 STEPS = 200
 

@@ -18,12 +18,11 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
-
-from .suite.environments import COMING, DASHBOARD, PACKAGES, STABLE, Environment
+from tests.ezmsg.suite.environments import COMING, DASHBOARD, PACKAGES, STABLE, Environment
 
 pytestmark = pytest.mark.environments
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parents[1] / "programs"
 SINK, SOURCE = "SYSTEM/SINK", "SYSTEM/SOURCE"
 ANSWER_S = 20.0
 
