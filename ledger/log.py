@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, Self, overload
 
-from ezmsg.ledger.addresses import address_of, opened_for_reading, without_secret
 from ezmsg.ledger.clock import SYSTEM_CLOCK, Clock, WallClock, as_clock
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent, Event
@@ -18,6 +17,7 @@ from ezmsg.ledger.storage.reader import Stop
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.seq_times import SeqTimes
 from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.stores.addresses import address_of, opened_for_reading, without_secret
 from ezmsg.ledger.structural import Header, Origin
 
 LEDGER_ENV = "EZMSG_LEDGER"
@@ -312,11 +312,13 @@ class Ledger(LedgerReader):
             kind = disk.kind(path)
             moving = kind is None and disk.kind(path + MOVING) == "folder"  # a writer died in between
         if mode == "r":
-            from ezmsg.ledger.disk_reader import DiskReader  # a ledger itself; and who reads loads nothing that writes
+            from ezmsg.ledger.stores.disk_reader import (
+                DiskReader,  # a ledger itself; and who reads loads nothing that writes
+            )
 
             return DiskReader(disk, path + MOVING if moving else path)
-        from ezmsg.ledger.file_ledger import FileLedger
-        from ezmsg.ledger.segmented import SegmentedLedger
+        from ezmsg.ledger.stores.file_ledger import FileLedger
+        from ezmsg.ledger.stores.segmented import SegmentedLedger
 
         if segmented or moving or kind == "folder":
             ledger: FileLedger = SegmentedLedger(disk, path, durability, as_clock(clock), make=segmented)
@@ -328,7 +330,7 @@ class Ledger(LedgerReader):
     @staticmethod
     def memory(clock: Clock | WallClock = SYSTEM_CLOCK) -> "Ledger":
         """A ledger without a file. It behaves as one at durability ``none``, and is gone with the process."""
-        from ezmsg.ledger.memory import MemoryLedger
+        from ezmsg.ledger.stores.memory import MemoryLedger
 
         return MemoryLedger(as_clock(clock))
 

@@ -17,7 +17,6 @@ from hashlib import sha256
 
 import msgspec
 
-from ezmsg.ledger.addresses import address_of
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import RULES
 from ezmsg.ledger.projections.lifetimes.column import Column, shift_of
@@ -25,6 +24,7 @@ from ezmsg.ledger.projections.lifetimes.columns import CODES
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.scan import Place, read_at
+from ezmsg.ledger.stores.addresses import address_of
 from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")

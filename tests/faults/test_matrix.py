@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger
-from ezmsg.ledger.disk_reader import DiskReader
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.projections import Lifetimes
 from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.stores.disk_reader import DiskReader
 from ezmsg.ledger.tools.selftest import kills
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ezmsg.ledger import Ledger, segmented
+from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import LedgerLocked
 from ezmsg.ledger.events import EdgeConnected, Mark
 from ezmsg.ledger.folder import rotation
@@ -23,6 +23,7 @@ from ezmsg.ledger.lock import lock
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
 from ezmsg.ledger.storage import cursor, damage, file_access, flusher, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.stores import segmented
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

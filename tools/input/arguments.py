@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ezmsg.ledger.addresses import address_of
+from ezmsg.ledger.stores.addresses import address_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input.location import written
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ezmsg.ledger.addresses import address_of
+from ezmsg.ledger.stores.addresses import address_of
 from ezmsg.ledger.tools.exits import Misuse
 
 

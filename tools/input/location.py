@@ -7,7 +7,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ezmsg.ledger.addresses import address_of, without_secret
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
@@ -16,6 +15,7 @@ from ezmsg.ledger.projections.questions.moments.last_built import RUN
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.stores.addresses import address_of, without_secret
 from ezmsg.ledger.structural import CUT
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.output import Page

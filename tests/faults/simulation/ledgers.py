@@ -10,13 +10,13 @@ from hashlib import sha256
 from typing import Any
 
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.file_ledger import FileLedger
 from ezmsg.ledger.folder.segments import MOVING, number_of
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage import compression, reader
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.flusher import Flusher
 from ezmsg.ledger.storage.open_file import FIRST
+from ezmsg.ledger.stores.file_ledger import FileLedger
 
 from .disk import SimulatedDisk
 from .survivors import Image

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ezmsg.ledger.addresses import refuse_address
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.exits import Misuse

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.projections.copies.cut import cut as cut_out
 from ezmsg.ledger.projections.questions.moments.times import length_text
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened, shortened

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
@@ -15,6 +14,7 @@ from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, tell_beginning

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 
-from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.errors import LogError, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.copies.digests import Salt
@@ -14,6 +13,7 @@ from ezmsg.ledger.projections.copies.redact import compare_redacted
 from ezmsg.ledger.projections.copies.redact import redact as taken_out
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle, explained
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.audit.repair import SoundCopy, Survey, survey
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.lock.lock import refuse_written
@@ -16,6 +15,7 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.graph.tables import RECORDS
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, option

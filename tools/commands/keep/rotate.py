@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ezmsg.ledger.addresses import refuse_address
 from ezmsg.ledger.clock import Reading
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import state_at
@@ -11,6 +10,7 @@ from ezmsg.ledger.projections.graph.segment_start import rotate as begin_segment
 from ezmsg.ledger.projections.lifetimes.sealed_age import Age, SealedAges
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.open_file import Sealed
+from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option

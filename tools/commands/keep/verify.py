@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.addresses import address_of, refuse_address
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, ReceiptError
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.projections.copies.descent import Descent, check_descent
@@ -16,6 +15,7 @@ from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.stores.addresses import address_of, refuse_address
 from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.commands.keep.receipt import UNREADABLE, Judged, Shown, judged, of_note, shown

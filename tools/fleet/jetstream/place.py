@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ezmsg.ledger.addresses import SCHEMES, without_secret
+from ezmsg.ledger.stores.addresses import SCHEMES, without_secret
 from ezmsg.ledger.tools.fleet.errors import NoStream
 from ezmsg.ledger.tools.fleet.message import is_token
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ezmsg.ledger.addresses import address_of, without_secret
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.folder.segments import number_of
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.stores.addresses import address_of, without_secret
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 
 from ezmsg.ledger.clock import Clock
-from ezmsg.ledger.file_ledger import FileLedger
 from ezmsg.ledger.folder.proven import add_to_note
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.folder.rotation import begin_segment, drop_sealed, make_ready, pack_sealed
@@ -18,6 +17,7 @@ from ezmsg.ledger.storage.open_file import Sealed, Since
 from ezmsg.ledger.storage.reader import Reader
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.writer import Begun
+from ezmsg.ledger.stores.file_ledger import FileLedger
 
 
 class SegmentedLedger(FileLedger):

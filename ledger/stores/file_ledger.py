@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterable
 
 from ezmsg.ledger.clock import Clock
-from ezmsg.ledger.disk_reader import OnDisk
 from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import Event
 from ezmsg.ledger.folder.reader import FolderReader
@@ -24,6 +23,7 @@ from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
 from ezmsg.ledger.storage.scan import Place
 from ezmsg.ledger.storage.verify import Verification
 from ezmsg.ledger.storage.writer import Writer
+from ezmsg.ledger.stores.disk_reader import OnDisk
 from ezmsg.ledger.wording import seqs_text
 
 logger = logging.getLogger("ezmsg.ledger")
