@@ -10,7 +10,7 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.events import EVENT_TYPES, Event
-from ezmsg.ledger.storage.stamp import stamp
+from ezmsg.ledger.storage.writing.stamp import stamp
 
 FETCHED = 1000
 """Rows fetched at once while reading: larger and smaller numbers were slower."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ezmsg.ledger.errors import LedgerError
     from ezmsg.ledger.log import Ledger, LedgerReader
     from ezmsg.ledger.storage.durability import Durability
-    from ezmsg.ledger.storage.verify import Verification
+    from ezmsg.ledger.storage.reading.verify import Verification
 
 __all__ = ["Durability", "Ledger", "LedgerError", "LedgerReader", "Verification", "__version__", "errors", "events"]
 
@@ -22,7 +22,7 @@ _HOMES = {
     "Ledger": "log",
     "LedgerError": "errors",
     "LedgerReader": "log",
-    "Verification": "storage.verify",
+    "Verification": "storage.reading.verify",
 }
 
 

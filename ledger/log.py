@@ -12,11 +12,11 @@ from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.storage.disk import OS_DISK, Disk, Space
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import explained
-from ezmsg.ledger.storage.open_file import Sealed, Since, Start
-from ezmsg.ledger.storage.reader import Stop
-from ezmsg.ledger.storage.scan import Place
-from ezmsg.ledger.storage.seq_times import SeqTimes
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.open_file import Sealed, Since, Start
+from ezmsg.ledger.storage.reading.reader import Stop
+from ezmsg.ledger.storage.reading.scan import Place
+from ezmsg.ledger.storage.reading.seq_times import SeqTimes
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.stores.addresses import address_of, opened_for_reading, without_secret
 from ezmsg.ledger.structural import Header, Origin
 

@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.lifetimes.sealed_age import SealedAges
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.storage import compression
-from ezmsg.ledger.storage.open_file import Sealed
+from ezmsg.ledger.storage.reading.open_file import Sealed
 
 logger = logging.getLogger("ezmsg.ledger")
 

@@ -14,8 +14,8 @@ from ezmsg.ledger.errors import LedgerError, LogError, WriteFailed
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.storage.reader import clip
-from ezmsg.ledger.storage.stamp import encode_stamped, stamp
+from ezmsg.ledger.storage.reading.reader import clip
+from ezmsg.ledger.storage.writing.stamp import encode_stamped, stamp
 
 logger = logging.getLogger("ezmsg.ledger")
 

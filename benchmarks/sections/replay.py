@@ -12,7 +12,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
-from ezmsg.ledger.storage.scan import PIECE
+from ezmsg.ledger.storage.reading.scan import PIECE
 
 ABOUT = """\
 A whole recording is read and folded into a `GraphState`: edges, owners, nodes in their order, sessions. *Decoding

@@ -22,12 +22,11 @@ from ezmsg.ledger.errors import (
     SegmentGone,
 )
 from ezmsg.ledger.folder.segments import Segments
-from ezmsg.ledger.storage.cursor import fits
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.reader import Reader
-from ezmsg.ledger.storage.recovery import sound_end
-from ezmsg.ledger.storage.scan import (
+from ezmsg.ledger.storage.reading.cursor import fits
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.reader import Reader
+from ezmsg.ledger.storage.reading.scan import (
     COMMIT_LINE_MAX,
     Place,
     commits,
@@ -36,6 +35,7 @@ from ezmsg.ledger.storage.scan import (
     parse_commit,
     read_at,
 )
+from ezmsg.ledger.storage.writing.recovery import sound_end
 from ezmsg.ledger.structural import Commit
 
 ORIGIN = "ezmsg-ledger/"

@@ -16,13 +16,13 @@ from ezmsg.ledger.codec import LINE_MAX
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError, LogError
 from ezmsg.ledger.folder.reader import joins
 from ezmsg.ledger.folder.segments import Segments, segment_name
-from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle, size_of, write_new
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.scan import Place, Window, hash_file, pieces
-from ezmsg.ledger.storage.stamp import encode_late
-from ezmsg.ledger.storage.verify import Verification, verify_file
+from ezmsg.ledger.storage.reading.damage import damage_after
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.scan import Place, Window, hash_file, pieces
+from ezmsg.ledger.storage.reading.verify import Verification, verify_file
+from ezmsg.ledger.storage.writing.stamp import encode_late
 from ezmsg.ledger.structural import STRUCTURAL, Commit, Segment, encode_commit
 
 

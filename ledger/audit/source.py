@@ -8,9 +8,9 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.reader import Reader
-from ezmsg.ledger.storage.scan import commits, hash_file, read_at
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.reader import Reader
+from ezmsg.ledger.storage.reading.scan import commits, hash_file, read_at
 from ezmsg.ledger.structural import COMMIT_PREFIX, STRUCTURAL_PREFIX
 
 

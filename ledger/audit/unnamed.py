@@ -13,8 +13,8 @@ from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.file_access import NEW, explained
 from ezmsg.ledger.storage.header import check_states, new_header, segment_bytes
-from ezmsg.ledger.storage.open_file import FIRST, ORIGINS_MAX
-from ezmsg.ledger.storage.scan import PIECE, Hash
+from ezmsg.ledger.storage.reading.open_file import FIRST, ORIGINS_MAX
+from ezmsg.ledger.storage.reading.scan import PIECE, Hash
 from ezmsg.ledger.structural import Origin, encode_commit
 
 NUMBER = FIRST + 1

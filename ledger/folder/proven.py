@@ -16,8 +16,8 @@ from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import NEW, closing_handle, open_file, size_of, write_new
-from ezmsg.ledger.storage.scan import hash_file, read_at
-from ezmsg.ledger.storage.verify import verify_file
+from ezmsg.ledger.storage.reading.scan import hash_file, read_at
+from ezmsg.ledger.storage.reading.verify import verify_file
 
 logger = logging.getLogger("ezmsg.ledger.proven")
 

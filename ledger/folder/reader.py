@@ -19,12 +19,12 @@ from ezmsg.ledger.errors import (
 )
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import Segments, number_of
-from ezmsg.ledger.storage.cursor import Cursor
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.open_file import LedgerFile, Start
-from ezmsg.ledger.storage.reader import Reader, Stop, batches, clip, is_set
-from ezmsg.ledger.storage.scan import Place, stands
-from ezmsg.ledger.storage.verify import PROBLEMS_MAX, Verification, verify_file
+from ezmsg.ledger.storage.reading.cursor import Cursor
+from ezmsg.ledger.storage.reading.open_file import LedgerFile, Start
+from ezmsg.ledger.storage.reading.reader import Reader, Stop, batches, clip, is_set
+from ezmsg.ledger.storage.reading.scan import Place, stands
+from ezmsg.ledger.storage.reading.verify import PROBLEMS_MAX, Verification, verify_file
 from ezmsg.ledger.structural import Origin
 
 

@@ -18,11 +18,11 @@ from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import NEW, closing_handle, create, explained, open_file, size_of, write_new
 from ezmsg.ledger.storage.header import first_bytes, new_header, read_header, segment_bytes
-from ezmsg.ledger.storage.open_file import FIRST, LedgerFile, Sealed
-from ezmsg.ledger.storage.reader import Reader
-from ezmsg.ledger.storage.recovery import sound_end
-from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Place, hash_file, read_at
-from ezmsg.ledger.storage.writer import Begun
+from ezmsg.ledger.storage.reading.open_file import FIRST, LedgerFile, Sealed
+from ezmsg.ledger.storage.reading.reader import Reader
+from ezmsg.ledger.storage.reading.scan import COMMIT_LINE_MAX, Place, hash_file, read_at
+from ezmsg.ledger.storage.writing.recovery import sound_end
+from ezmsg.ledger.storage.writing.writer import Begun
 from ezmsg.ledger.structural import FORMAT, Header
 
 logger = logging.getLogger("ezmsg.ledger")

@@ -11,7 +11,7 @@ from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import explained, size_of
 from ezmsg.ledger.storage.header import Opening
-from ezmsg.ledger.storage.open_file import FIRST, LedgerFile
+from ezmsg.ledger.storage.reading.open_file import FIRST, LedgerFile
 from ezmsg.ledger.structural import Header
 
 MOVING = ".folder"

@@ -16,7 +16,7 @@ from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.storage.disk import Disk, Identity
 from ezmsg.ledger.storage.file_access import closing_handle, write_new
-from ezmsg.ledger.storage.scan import hash_file, read_at
+from ezmsg.ledger.storage.reading.scan import hash_file, read_at
 
 SUFFIX = ".zst"
 

@@ -12,7 +12,7 @@ from ezmsg.ledger.errors import DamagedLedger, InvalidEvent, LogError, NewerForm
 from ezmsg.ledger.events import INT_MAX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import MAKE_HINT, closing_handle, explained, open_file
-from ezmsg.ledger.storage.scan import Hash, Place, fill, read_at
+from ezmsg.ledger.storage.reading.scan import Hash, Place, fill, read_at
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     FORMAT,

@@ -11,10 +11,10 @@ from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.log import POLL_S, LedgerReader
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import explained
-from ezmsg.ledger.storage.open_file import LedgerFile, Start
-from ezmsg.ledger.storage.reader import Reader, Stop, pause
-from ezmsg.ledger.storage.scan import Place
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.open_file import LedgerFile, Start
+from ezmsg.ledger.storage.reading.reader import Reader, Stop, pause
+from ezmsg.ledger.storage.reading.scan import Place
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.structural import Origin
 
 

@@ -17,12 +17,12 @@ from ezmsg.ledger.storage.disk import Disk, Space, sync_file
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import closing_handle, create, explained
 from ezmsg.ledger.storage.header import first_bytes, new_header, refuse_foreign
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.reader import Reader, Stop
-from ezmsg.ledger.storage.recovery import is_missing_or_empty, open_for_append
-from ezmsg.ledger.storage.scan import Place
-from ezmsg.ledger.storage.verify import Verification
-from ezmsg.ledger.storage.writer import Writer
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.reader import Reader, Stop
+from ezmsg.ledger.storage.reading.scan import Place
+from ezmsg.ledger.storage.reading.verify import Verification
+from ezmsg.ledger.storage.writing.recovery import is_missing_or_empty, open_for_append
+from ezmsg.ledger.storage.writing.writer import Writer
 from ezmsg.ledger.stores.disk_reader import OnDisk
 from ezmsg.ledger.wording import seqs_text
 

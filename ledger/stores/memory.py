@@ -13,10 +13,10 @@ from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerErro
 from ezmsg.ledger.events import AnyEvent, Event
 from ezmsg.ledger.log import POLL_S, Ledger
 from ezmsg.ledger.storage.header import first_bytes, new_header
-from ezmsg.ledger.storage.reader import Stop, clip, is_set
-from ezmsg.ledger.storage.scan import Hash, Place
-from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
-from ezmsg.ledger.storage.verify import Verification, verify_bytes
+from ezmsg.ledger.storage.reading.reader import Stop, clip, is_set
+from ezmsg.ledger.storage.reading.scan import Hash, Place
+from ezmsg.ledger.storage.reading.verify import Verification, verify_bytes
+from ezmsg.ledger.storage.writing.stamp import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 
 BATCH = 1024

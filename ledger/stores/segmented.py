@@ -13,10 +13,10 @@ from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.header import check_states
-from ezmsg.ledger.storage.open_file import Sealed, Since
-from ezmsg.ledger.storage.reader import Reader
-from ezmsg.ledger.storage.scan import Place
-from ezmsg.ledger.storage.writer import Begun
+from ezmsg.ledger.storage.reading.open_file import Sealed, Since
+from ezmsg.ledger.storage.reading.reader import Reader
+from ezmsg.ledger.storage.reading.scan import Place
+from ezmsg.ledger.storage.writing.writer import Begun
 from ezmsg.ledger.stores.file_ledger import FileLedger
 
 

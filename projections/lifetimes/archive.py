@@ -18,7 +18,7 @@ from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.reading.scan import Place
 
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.lifetimes.index_file import IndexFile  # of which readers have no need

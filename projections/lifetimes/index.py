@@ -23,7 +23,7 @@ from ezmsg.ledger.projections.lifetimes.column import Column, shift_of
 from ezmsg.ledger.projections.lifetimes.columns import CODES
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import closing_handle
-from ezmsg.ledger.storage.scan import Place, read_at
+from ezmsg.ledger.storage.reading.scan import Place, read_at
 from ezmsg.ledger.stores.addresses import address_of
 from ezmsg.ledger.structural import FORMAT
 

@@ -28,7 +28,7 @@ from ezmsg.ledger.projections.lifetimes.index import (
 )
 from ezmsg.ledger.storage.disk import OS_DISK, Disk, sync_file, write_all
 from ezmsg.ledger.storage.file_access import NEW, closing_handle
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.reading.scan import Place
 from ezmsg.ledger.structural import FORMAT
 
 ALIGNED = 8

@@ -12,7 +12,7 @@ from ezmsg.ledger import clock
 from ezmsg.ledger.events import ClockRead
 from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.lifetimes.clock_readings import STEADY, Reading, Readings
-from ezmsg.ledger.storage.open_file import Sealed
+from ezmsg.ledger.storage.reading.open_file import Sealed
 
 
 class Age(NamedTuple):
@@ -31,7 +31,7 @@ class SealedAges:
 
     >>> from ezmsg.ledger import Ledger, events
     >>> from ezmsg.ledger.clock import SYSTEM_CLOCK
-    >>> from ezmsg.ledger.storage.open_file import Sealed
+    >>> from ezmsg.ledger.storage.reading.open_file import Sealed
     >>> with Ledger.open("rig.ledger", segmented=True) as ledger:
     ...     _ = ledger.append([events.Mark(name="baseline")])
     ...     _ = ledger.rotate([b"1"])

@@ -15,7 +15,7 @@ import pytest
 from ezmsg.ledger.events import EdgeConnected, EdgeDisconnected, SessionClosed, SessionOpened
 from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.storage.stamp import stamp
+from ezmsg.ledger.storage.writing.stamp import stamp
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger, LogError
 from ezmsg.ledger.projections import Lifetimes
-from ezmsg.ledger.storage import recovery
 from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.writing import recovery
 from ezmsg.ledger.stores.disk_reader import DiskReader
 from ezmsg.ledger.tools.selftest import kills
 from ezmsg.ledger.tools.selftest.broken import Broken

@@ -22,7 +22,9 @@ from ezmsg.ledger.folder import rotation
 from ezmsg.ledger.lock import lock
 from ezmsg.ledger.projections import GraphState, Timeline, fold
 from ezmsg.ledger.projections.lifetimes import archive, index
-from ezmsg.ledger.storage import cursor, damage, file_access, flusher, reader, recovery, seq_times, verify, writer
+from ezmsg.ledger.storage import file_access
+from ezmsg.ledger.storage.reading import cursor, damage, reader, seq_times, verify
+from ezmsg.ledger.storage.writing import flusher, recovery, writer
 from ezmsg.ledger.stores import segmented
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort

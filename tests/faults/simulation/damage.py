@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, LogError, NotALedger
 from ezmsg.ledger.events import EdgeConnected, Mark, SessionOpened
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

@@ -13,7 +13,7 @@ from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder.segments import MOVING, number_of
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.storage.durability import Durability
-from ezmsg.ledger.storage.open_file import FIRST
+from ezmsg.ledger.storage.reading.open_file import FIRST
 from ezmsg.ledger.tools.selftest.broken import Broken
 from ezmsg.ledger.tools.selftest.effort import Effort
 

@@ -12,10 +12,11 @@ from typing import Any
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder.segments import MOVING, number_of
 from ezmsg.ledger.log import Ledger, LedgerReader
-from ezmsg.ledger.storage import compression, reader
+from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.flusher import Flusher
-from ezmsg.ledger.storage.open_file import FIRST
+from ezmsg.ledger.storage.reading import reader
+from ezmsg.ledger.storage.reading.open_file import FIRST
+from ezmsg.ledger.storage.writing.flusher import Flusher
 from ezmsg.ledger.stores.file_ledger import FileLedger
 
 from .disk import SimulatedDisk

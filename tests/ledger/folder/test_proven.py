@@ -12,7 +12,7 @@ from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder import proven
 from ezmsg.ledger.folder.proven import NOTE
-from ezmsg.ledger.storage.scan import hash_file
+from ezmsg.ledger.storage.reading.scan import hash_file
 
 pytest.importorskip("zstandard")
 

@@ -18,8 +18,8 @@ from ezmsg.ledger.projections.lifetimes.index import FIRST, open_index
 from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.timeline import Timeline
-from ezmsg.ledger.storage import reader
 from ezmsg.ledger.storage.disk import OS_DISK
+from ezmsg.ledger.storage.reading import reader
 
 pytestmark = pytest.mark.usefixtures("small_steps")
 
@@ -262,7 +262,7 @@ def test_a_failing_disk_costs_the_index_and_nothing_else(path: Path, monkeypatch
 
 KILLED = """
 import sys
-from ezmsg.ledger.storage import reader
+from ezmsg.ledger.storage.reading import reader
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes import archive

@@ -10,7 +10,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.lifetimes.sealed_age import SealedAges
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.storage.open_file import Sealed
+from ezmsg.ledger.storage.reading.open_file import Sealed
 from tests.fake_clock import SECOND, FakeClock
 
 DAY = 86400

@@ -13,7 +13,7 @@ from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNot
 from ezmsg.ledger.log import Ledger, LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.input import options

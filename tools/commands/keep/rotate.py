@@ -9,7 +9,7 @@ from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.segment_start import rotate as begin_segment
 from ezmsg.ledger.projections.lifetimes.sealed_age import Age, SealedAges
 from ezmsg.ledger.storage import compression
-from ezmsg.ledger.storage.open_file import Sealed
+from ezmsg.ledger.storage.reading.open_file import Sealed
 from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import locate, shortened

@@ -14,7 +14,7 @@ from ezmsg.ledger.projections.copies.descent import Descent, check_descent
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.stores.addresses import address_of, refuse_address
 from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools import exits

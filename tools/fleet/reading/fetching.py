@@ -8,9 +8,9 @@ from ezmsg.ledger.folder.segments import number_of, segment_name
 from ezmsg.ledger.storage.compression import SUFFIX as PACKED
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import explained
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.reader import Reader
-from ezmsg.ledger.storage.scan import Place, hash_file, last_commit, read_at
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.reader import Reader
+from ezmsg.ledger.storage.reading.scan import Place, hash_file, last_commit, read_at
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.errors import Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker

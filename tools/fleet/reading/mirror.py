@@ -10,8 +10,8 @@ from typing import Protocol
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.storage.header import read_header
-from ezmsg.ledger.storage.scan import COMMIT_LINE, Hash, Place, parse_commit
-from ezmsg.ledger.storage.verify import BytesDisk
+from ezmsg.ledger.storage.reading.scan import COMMIT_LINE, Hash, Place, parse_commit
+from ezmsg.ledger.storage.reading.verify import BytesDisk
 from ezmsg.ledger.structural import COMMIT_PREFIX, Commit
 from ezmsg.ledger.tools.fleet.message import NO_COMMIT, Malformed, Message, Piece, stored
 

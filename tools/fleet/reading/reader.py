@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, NotALedger
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.storage.reader import Stop, pause
-from ezmsg.ledger.storage.scan import Place as LedgerPlace
-from ezmsg.ledger.storage.verify import Verification
+from ezmsg.ledger.storage.reading.reader import Stop, pause
+from ezmsg.ledger.storage.reading.scan import Place as LedgerPlace
+from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.stores.disk_reader import DiskReader
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker

@@ -15,8 +15,17 @@ from ezmsg.ledger.folder.segments import Segments
 from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.file_access import explained
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, Hash, Place, Window, commits, hash_range, last_commit, read_at
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.scan import (
+    COMMIT_LINE_MAX,
+    Hash,
+    Place,
+    Window,
+    commits,
+    hash_range,
+    last_commit,
+    read_at,
+)
 from ezmsg.ledger.tools.fleet.message import NO_COMMIT, PIECE_MAX, Piece
 
 

@@ -16,7 +16,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.runtime.live import LiveGraph
-from ezmsg.ledger.storage.cursor import Cursor
+from ezmsg.ledger.storage.reading.cursor import Cursor
 from ezmsg.ledger.tools import exits
 
 Run = Callable[..., Any]

@@ -8,11 +8,11 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.events import ServerLost, ServerStarted, ServerStopped
-from ezmsg.ledger.storage.cursor import Cursor, check_lines
-from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.open_file import LedgerFile
-from ezmsg.ledger.storage.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
+from ezmsg.ledger.storage.reading.cursor import Cursor, check_lines
+from ezmsg.ledger.storage.reading.damage import damage_after
+from ezmsg.ledger.storage.reading.open_file import LedgerFile
+from ezmsg.ledger.storage.reading.scan import Hash, Place, Window, commits, hash_range, last_commit, read_at
 from ezmsg.ledger.structural import Commit
 from ezmsg.ledger.wording import seqs_text
 

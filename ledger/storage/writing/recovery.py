@@ -10,8 +10,6 @@ import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.lock.lock import WriterLock
-from ezmsg.ledger.storage.cursor import fits
-from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.file_access import (
     NEW,
@@ -23,7 +21,9 @@ from ezmsg.ledger.storage.file_access import (
     write_new,
 )
 from ezmsg.ledger.storage.header import read_header
-from ezmsg.ledger.storage.scan import (
+from ezmsg.ledger.storage.reading.cursor import fits
+from ezmsg.ledger.storage.reading.damage import damage_after
+from ezmsg.ledger.storage.reading.scan import (
     Hash,
     Place,
     Window,

@@ -23,7 +23,7 @@ from ezmsg.ledger.events import (
     SettingsValue,
 )
 from ezmsg.ledger.projections.graph.replay import state_at
-from ezmsg.ledger.storage.stamp import encode_stamped, stamp
+from ezmsg.ledger.storage.writing.stamp import encode_stamped, stamp
 
 
 def test_seqs_and_one_time() -> None:

@@ -336,8 +336,8 @@ def test_level_none_does_not_sync(path: Path, faulty: Any, marks: Callable[..., 
 def test_unsynced_bytes_are_bounded(
     path: Path, faulty: Any, marks: Callable[..., list[Mark]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ezmsg.ledger.storage.flusher.UNSYNCED_MAX", 10_000)
-    monkeypatch.setattr("ezmsg.ledger.storage.flusher.INTERVAL_S", 60)
+    monkeypatch.setattr("ezmsg.ledger.storage.writing.flusher.UNSYNCED_MAX", 10_000)
+    monkeypatch.setattr("ezmsg.ledger.storage.writing.flusher.INTERVAL_S", 60)
     with Ledger.open(path, durability="interval", disk=faulty) as ledger:
         for _ in range(30):
             ledger.append(marks("x" * 1000))

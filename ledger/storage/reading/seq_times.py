@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from ezmsg.ledger.events import AnyEvent
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.reading.scan import Place
 
 
 class Readable(Protocol):

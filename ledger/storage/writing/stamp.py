@@ -10,7 +10,7 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.errors import EventError, InvalidEvent
 from ezmsg.ledger.events import EVENT_TYPES, INT_MAX, INT_MIN, Event, Gap, Int64, MetadataRegistered
 from ezmsg.ledger.metadata import check_registered
-from ezmsg.ledger.storage.cursor import follows
+from ezmsg.ledger.storage.reading.cursor import follows
 from ezmsg.ledger.wording import seqs_text
 
 FEW = 2

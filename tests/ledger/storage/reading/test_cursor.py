@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger import Ledger, codec
 from ezmsg.ledger.events import Gap, Mark, UnknownEvent
-from ezmsg.ledger.storage.cursor import Cursor, check_lines
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.storage.durability import Durability
 from ezmsg.ledger.storage.file_access import closing_handle
-from ezmsg.ledger.storage.reader import SEEK_PIECE
-from ezmsg.ledger.storage.scan import PIECE, Place
+from ezmsg.ledger.storage.reading.cursor import Cursor, check_lines
+from ezmsg.ledger.storage.reading.reader import SEEK_PIECE
+from ezmsg.ledger.storage.reading.scan import PIECE, Place
 from ezmsg.ledger.structural import encode_commit
 
 SHAPES = {
@@ -43,7 +43,7 @@ def no_close_look(*arguments: object) -> Any:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_quick_look_suffices_for_a_sound_file(path: Path, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = write(path, SHAPES[shape])
-    monkeypatch.setattr("ezmsg.ledger.storage.cursor.check_lines", no_close_look)
+    monkeypatch.setattr("ezmsg.ledger.storage.reading.cursor.check_lines", no_close_look)
     with Ledger.open(path, "r") as ledger:
         assert list(ledger.entries()) == stored
         assert ledger.head == len(stored)
@@ -54,7 +54,7 @@ def test_the_quick_look_suffices_for_a_sound_file(path: Path, shape: str, monkey
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_close_look_sees_the_same(path: Path, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = write(path, SHAPES[shape])
-    monkeypatch.setattr("ezmsg.ledger.storage.cursor.Cursor._take", lambda self, end: None)
+    monkeypatch.setattr("ezmsg.ledger.storage.reading.cursor.Cursor._take", lambda self, end: None)
     with Ledger.open(path, "r") as ledger:
         assert list(ledger.entries()) == stored
         assert list(ledger.entries(after=len(stored) - 3)) == stored[-3:]
@@ -93,7 +93,7 @@ def test_a_few_events_are_looked_up_without_decoding_a_piece(
         decoded += len(data)
         return real(data)
 
-    monkeypatch.setattr("ezmsg.ledger.storage.cursor.codec.decode", counted)
+    monkeypatch.setattr("ezmsg.ledger.storage.reading.cursor.codec.decode", counted)
     with Ledger.open(path, "r") as ledger:
         for after in range(0, len(stored) - 3, 97):
             decoded = 0

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ezmsg.ledger.errors import LedgerError, WriteFailed
 from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
 from ezmsg.ledger.storage.durability import Durability
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.reading.scan import Place
 
 logger = logging.getLogger("ezmsg.ledger")
 

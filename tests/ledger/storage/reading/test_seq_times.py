@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.storage.seq_times import TimeStack
+from ezmsg.ledger.storage.reading.seq_times import TimeStack
 
 
 @given(times=st.lists(st.integers(-5, 30), max_size=40), asked=st.lists(st.integers(-6, 31), min_size=1))

@@ -12,7 +12,7 @@ from ezmsg.ledger.storage.compression import PackedDisk
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import open_file
 from ezmsg.ledger.storage.header import read_header
-from ezmsg.ledger.storage.scan import COMMIT_LINE_MAX, parse_commit, read_at
+from ezmsg.ledger.storage.reading.scan import COMMIT_LINE_MAX, parse_commit, read_at
 from ezmsg.ledger.structural import ORIGIN_PREFIX, Checkpoint, Origin
 
 FIRST = 1

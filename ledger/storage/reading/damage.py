@@ -7,7 +7,7 @@ line that stands elsewhere than it says, because bytes were put in or taken out 
 
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.scan import Place, displaced, stated_durable
+from ezmsg.ledger.storage.reading.scan import Place, displaced, stated_durable
 
 
 def damage_after(disk: Disk, handle: int, path: str, place: Place, odd: str = "") -> DamagedLedger | None:

@@ -16,9 +16,9 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.codec import Line
 from ezmsg.ledger.errors import DamagedLedger, EventError, HistoryChanged
 from ezmsg.ledger.events import AnyEvent, Gap
-from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.storage.scan import (
+from ezmsg.ledger.storage.reading.damage import damage_after
+from ezmsg.ledger.storage.reading.scan import (
     COMMIT_LINE,
     PIECE,
     Place,

@@ -11,12 +11,12 @@ from typing import TypeAlias
 from ezmsg.ledger.errors import DamagedLedger, HistoryChanged
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.lock.lock import is_written
-from ezmsg.ledger.storage.cursor import Cursor, fits
-from ezmsg.ledger.storage.damage import damage_after
 from ezmsg.ledger.storage.file_access import closing_handle
-from ezmsg.ledger.storage.open_file import LedgerFile, Start
-from ezmsg.ledger.storage.scan import PIECE, Place, commits, last_commit, stands
-from ezmsg.ledger.storage.verify import Verification, verify_file
+from ezmsg.ledger.storage.reading.cursor import Cursor, fits
+from ezmsg.ledger.storage.reading.damage import damage_after
+from ezmsg.ledger.storage.reading.open_file import LedgerFile, Start
+from ezmsg.ledger.storage.reading.scan import PIECE, Place, commits, last_commit, stands
+from ezmsg.ledger.storage.reading.verify import Verification, verify_file
 from ezmsg.ledger.structural import Origin
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None

@@ -15,10 +15,10 @@ from ezmsg.ledger.events import Event
 from ezmsg.ledger.lock.lock import WriterLock
 from ezmsg.ledger.storage.disk import Disk, write_all
 from ezmsg.ledger.storage.durability import Durability
-from ezmsg.ledger.storage.flusher import Flusher
-from ezmsg.ledger.storage.recovery import Opened
-from ezmsg.ledger.storage.scan import Hash, Place, hash_file
-from ezmsg.ledger.storage.stamp import encode_late, encode_stamped, stamp
+from ezmsg.ledger.storage.reading.scan import Hash, Place, hash_file
+from ezmsg.ledger.storage.writing.flusher import Flusher
+from ezmsg.ledger.storage.writing.recovery import Opened
+from ezmsg.ledger.storage.writing.stamp import encode_late, encode_stamped, stamp
 from ezmsg.ledger.structural import encode_commit
 
 logger = logging.getLogger("ezmsg.ledger")
