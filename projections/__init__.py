@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.feeds import feed
     from ezmsg.ledger.projections.graph.dag import DAG
-    from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
     from ezmsg.ledger.projections.graph.state import GraphState
+    from ezmsg.ledger.projections.graph.views.diff import Change, Diff, diff
     from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
     from ezmsg.ledger.projections.projection import Projection, fold
     from ezmsg.ledger.projections.questions.moments.moments import Moment
@@ -30,9 +30,9 @@ __all__ = [
 _HOMES = {
     "feed": "feeds",
     "DAG": "graph.dag",
-    "Change": "graph.diff",
-    "Diff": "graph.diff",
-    "diff": "graph.diff",
+    "Change": "graph.views.diff",
+    "Diff": "graph.views.diff",
+    "diff": "graph.views.diff",
     "GraphState": "graph.state",
     "Lifetimes": "lifetimes.lifetimes",
     "Projection": "projection",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from ezmsg.ledger.projections.graph.checkpoint import checkpoint, restore
-from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 
 Kind: TypeAlias = type[TopologyChanged] | type[SettingsChanged]
 """The class of a feed's entries, which names the feed."""

@@ -19,7 +19,7 @@ from ezmsg.ledger.errors import (
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.records import ProcessRecord, Registration, RequestRecord, SessionRecord
-from ezmsg.ledger.projections.graph.snapshot import owner_names
+from ezmsg.ledger.projections.graph.views.snapshot import owner_names
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
 from ezmsg.ledger.runtime.refusal_limit import Refusals

@@ -17,9 +17,9 @@ from ezmsg.ledger.errors import LedgerClosed, LedgerError, NewerFormat
 from ezmsg.ledger.lock.holder import Unwritten
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.feeds import Checkpoint
-from ezmsg.ledger.projections.graph.feed_entries import FeedEntry
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.feed_entries import FeedEntry
 from ezmsg.ledger.runtime.catch_up import CatchUp
 from ezmsg.ledger.runtime.clock_watch import ClockWatch
 from ezmsg.ledger.runtime.references import check_references

@@ -14,9 +14,9 @@ from ezmsg.ledger.projections.natural_order import natural_edge
 from ezmsg.ledger.wording import count
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.projections.graph.diff import Diff
     from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
     from ezmsg.ledger.projections.graph.state import GraphState
+    from ezmsg.ledger.projections.graph.views.diff import Diff
     from ezmsg.ledger.projections.questions.timeline import Timeline
 
 EDGES_MAX = 3_000

@@ -12,14 +12,6 @@ from msgspec.structs import replace
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
 from ezmsg.ledger.metadata import GraphSnapshot
-from ezmsg.ledger.projections.graph.digest import digest, shape_digest
-from ezmsg.ledger.projections.graph.feed_entries import (
-    INITIAL_SETTINGS,
-    SETTINGS_UPDATED,
-    FeedEntry,
-    settings_changed,
-    topology_changed,
-)
 from ezmsg.ledger.projections.graph.invariants import check
 from ezmsg.ledger.projections.graph.ownership import Changes, EdgeKey
 from ezmsg.ledger.projections.graph.records import (
@@ -32,8 +24,16 @@ from ezmsg.ledger.projections.graph.records import (
     SettingRecord,
     initial_settings,
 )
-from ezmsg.ledger.projections.graph.snapshot import snapshot
 from ezmsg.ledger.projections.graph.tables import GraphTables
+from ezmsg.ledger.projections.graph.views.digest import digest, shape_digest
+from ezmsg.ledger.projections.graph.views.feed_entries import (
+    INITIAL_SETTINGS,
+    SETTINGS_UPDATED,
+    FeedEntry,
+    settings_changed,
+    topology_changed,
+)
+from ezmsg.ledger.projections.graph.views.snapshot import snapshot
 from ezmsg.ledger.projections.projection import contradiction, follows
 from ezmsg.ledger.wording import count
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.records import SessionRecord
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions.answers import Cause
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import Owner
 from ezmsg.ledger.projections.graph.records import ProcessRecord
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import differing, same_fact
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.answers import Answer
 from ezmsg.ledger.projections.questions.settings.components import same_component

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
 from ezmsg.ledger.log import POLL_S, LedgerReader
-from ezmsg.ledger.projections.graph.diff import Diff, diff
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import Diff, diff
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
 from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks

@@ -7,7 +7,7 @@ import msgspec
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.runtime.client.line import Line
 from ezmsg.ledger.runtime.server.translate import graph_metadata, settings_value
 from ezmsg.ledger.runtime.server.wire.protocol import Command, Malformed

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ezmsg.core.graphmeta import SettingsFieldUpdateRequest
 
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.projections.questions.settings.change_request import UPDATE
 from ezmsg.ledger.runtime.client.line import Line
 from ezmsg.ledger.runtime.client.restoration import Plan, Rewiring, Setting

@@ -18,8 +18,8 @@ from sortedcontainers import SortedDict
 
 from ezmsg.ledger.errors import LedgerError, OutOfOrder
 from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Kind, Replay
-from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.replay import beginning
+from ezmsg.ledger.projections.graph.views.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server import translate
 from ezmsg.ledger.runtime.server.payloads import NS_PER_S

@@ -7,8 +7,8 @@ from ezmsg.core.graphmeta import Edge, GraphMetadata, GraphSnapshot, SnapshotPro
 
 from ezmsg.ledger.projections.graph.ownership import Owner
 from ezmsg.ledger.projections.graph.records import Registration
-from ezmsg.ledger.projections.graph.snapshot import owner_names
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.snapshot import owner_names
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.server.pickles import parts
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg

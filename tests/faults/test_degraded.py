@@ -18,9 +18,9 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidEvent, LedgerError, WriteFailed
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
 from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.segment_start import rotate
+from ezmsg.ledger.projections.graph.views.feed_entries import TopologyChanged
 from ezmsg.ledger.runtime import GraphServer, LiveGraph, spool
 from ezmsg.ledger.runtime.recorder.control_client import ask
 from ezmsg.ledger.runtime.server import feed_history as history_module

@@ -17,8 +17,8 @@ from ezmsg.ledger.errors import UnknownEvents
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphSnapshot
 from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.projections.graph.diff import diff
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import diff
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import freeze
 

@@ -13,8 +13,8 @@ from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
 from ezmsg.ledger.projections import feeds
 from ezmsg.ledger.projections.feeds import Checkpoint, Checkpoints, Replay, feed
-from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import freeze
 

@@ -36,8 +36,8 @@ from ezmsg.ledger.errors import (
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import Edge, GraphMetadata, SettingsFieldMetadata, SettingsSchemaMetadata, UnitMetadata
 from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.feed_entries import FeedEntry, SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.live import LISTED_MAX, PAYLOAD_KEPT, LiveGraph
 from ezmsg.ledger.runtime.refusal_limit import Refusals

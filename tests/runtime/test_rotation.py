@@ -11,9 +11,9 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LogError
 from ezmsg.ledger.projections import GraphState, fold
-from ezmsg.ledger.projections.graph.feed_entries import FeedEntry, TopologyChanged
 from ezmsg.ledger.projections.graph.replay import state_at
 from ezmsg.ledger.projections.graph.segment_start import rotate
+from ezmsg.ledger.projections.graph.views.feed_entries import FeedEntry, TopologyChanged
 from ezmsg.ledger.runtime import rotation, spool
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Rotation, Rotator

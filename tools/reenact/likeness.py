@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.projections.graph.diff import differing
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import differing
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezmsg, settings_value, to_form
 from ezmsg.ledger.tools.text.documents import value_document
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.events import SettingsValue
-from ezmsg.ledger.projections.graph.diff import differing, same_fact
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SettingRecord
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import differing, same_fact
 from ezmsg.ledger.projections.natural_order import natural, natural_edge
 from ezmsg.ledger.projections.questions.answers import FieldChange
 from ezmsg.ledger.projections.questions.named_diff import GROUPS, NamedChange, NamedDiff

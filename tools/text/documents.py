@@ -9,8 +9,8 @@ from msgspec.structs import asdict
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.projections.graph.ownership import EdgeKey, Owner
 from ezmsg.ledger.projections.graph.records import EndpointRecord, ProcessRecord, SessionRecord, SettingRecord
-from ezmsg.ledger.projections.graph.snapshot import edge_owners, owner_names
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.snapshot import edge_owners, owner_names
 from ezmsg.ledger.projections.lifetimes.landmarks import Run
 from ezmsg.ledger.projections.questions.answers import Answer, Life, SettingChange, SettingDoubt
 from ezmsg.ledger.projections.questions.moments.moments import Moment

@@ -15,8 +15,8 @@ from ezmsg.ledger.errors import LedgerError, NewerFormat
 from ezmsg.ledger.events import SettingsValue
 from ezmsg.ledger.pickles.stand_ins import Inert, class_of
 from ezmsg.ledger.projections.graph.records import initial_settings
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.projections.questions.baselines.plain_form import digest, plain_form, plain_of_form
 from ezmsg.ledger.projections.questions.named_diff import NAMELESS
 from ezmsg.ledger.projections.questions.paths.relays import loops_in

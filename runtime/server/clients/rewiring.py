@@ -7,7 +7,7 @@ import msgspec
 from ezmsg.ledger.errors import CycleError
 from ezmsg.ledger.projections.graph.dag import DAG
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
-from ezmsg.ledger.projections.graph.snapshot import PERSISTENT
+from ezmsg.ledger.projections.graph.views.snapshot import PERSISTENT
 from ezmsg.ledger.runtime.restored import LABEL
 from ezmsg.ledger.runtime.server.clients.own_session import own_session
 from ezmsg.ledger.runtime.server.hub import Hub

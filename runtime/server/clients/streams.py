@@ -7,7 +7,7 @@ from uuid import uuid1
 from ezmsg.core.graphmeta import ProfilingStreamControl
 
 from ezmsg.ledger.projections.feeds import Kind
-from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
+from ezmsg.ledger.projections.graph.views.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.runtime.server.feed_history import listed
 from ezmsg.ledger.runtime.server.health.pulse import Stream
 from ezmsg.ledger.runtime.server.hub import Hub

@@ -24,7 +24,7 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.netprotocol import Command
 
 from ezmsg.ledger.projections.feeds import feed
-from ezmsg.ledger.projections.graph.feed_entries import TopologyChanged
+from ezmsg.ledger.projections.graph.views.feed_entries import TopologyChanged
 from ezmsg.ledger.runtime import LiveGraph
 from tests.runtime.server.raw import blob, pickled, text, u64
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
 from ezmsg.ledger.projections.graph import checkpoint
-from ezmsg.ledger.projections.graph.facts import facts
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.facts import facts
 
 
 def fold(events: list[Any], state: GraphState | None = None) -> GraphState:

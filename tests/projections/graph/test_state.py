@@ -11,8 +11,8 @@ from ezmsg.ledger.errors import InvalidEvent, LedgerError, OutOfOrder, UnknownEv
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
 from ezmsg.ledger.projections.graph import ownership
-from ezmsg.ledger.projections.graph.facts import facts, position
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.facts import facts, position
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import Form, freeze
 

@@ -10,8 +10,8 @@ import pytest
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.projections import feeds
 from ezmsg.ledger.projections.feeds import Kind
-from ezmsg.ledger.projections.graph.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.feed_entries import SettingsChanged, TopologyChanged
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime import LiveGraph
 from ezmsg.ledger.runtime.server import feed_history

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import Edge, GraphMetadata, GraphSnapshot, SnapshotProcess, SnapshotSession, UnitMetadata
-from ezmsg.ledger.projections.graph.snapshot import owner_names
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.snapshot import owner_names
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import freeze
 

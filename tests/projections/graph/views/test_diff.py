@@ -12,9 +12,9 @@ from msgspec import UNSET
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import OutOfOrder
 from ezmsg.ledger.events import stamped
-from ezmsg.ledger.projections.graph.diff import Change, Diff, diff
-from ezmsg.ledger.projections.graph.facts import facts
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.diff import Change, Diff, diff
+from ezmsg.ledger.projections.graph.views.facts import facts
 from ezmsg.ledger.projections.projection import fold
 
 STARTED = ev.ServerStarted(uuid="run", kind="server", name="s", host="h", pid=1)

@@ -18,14 +18,15 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import UnknownEvents
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, SettingsSchemaMetadata, UnitMetadata
-from ezmsg.ledger.projections.graph import digest, records
-from ezmsg.ledger.projections.graph.diff import diff
-from ezmsg.ledger.projections.graph.facts import facts, from_facts, position
+from ezmsg.ledger.projections.graph import records
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views import digest
+from ezmsg.ledger.projections.graph.views.diff import diff
+from ezmsg.ledger.projections.graph.views.facts import facts, from_facts, position
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import freeze
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 
 
 def state_of(*events: Any) -> GraphState:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.events import stamped
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
-from ezmsg.ledger.projections.graph.facts import facts, from_facts, position
 from ezmsg.ledger.projections.graph.records import Registration
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.graph.views.facts import facts, from_facts, position
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.values import freeze
 

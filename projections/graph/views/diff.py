@@ -7,9 +7,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ezmsg.ledger.errors import OutOfOrder
-from ezmsg.ledger.projections.graph.digest import encode
-from ezmsg.ledger.projections.graph.facts import Key, Position, facts, from_facts, position
 from ezmsg.ledger.projections.graph.tables import AnyTables, GraphTables
+from ezmsg.ledger.projections.graph.views.digest import encode
+from ezmsg.ledger.projections.graph.views.facts import Key, Position, facts, from_facts, position
 
 
 class Change(msgspec.Struct, frozen=True):
