@@ -72,7 +72,7 @@ types: $(DEV) ## mypy --strict on the wheel, installed in a clean environment
 	$(PY) -m pytest -q $(TYPES)
 
 page: $(DEV) ## build the debugger's page anew (needs Node.js and npm); the bundle is committed
-	@$(PY) -m ezmsg.ledger.tools.debugger.api.openapi docs/openapi.json tools/debugger/web/src/server/shapes.ts
+	@$(PY) -m ezmsg.ledger.tools.debugger.api.openapi docs/debugger/openapi.json tools/debugger/web/src/server/shapes.ts
 	@cd tools/debugger/web && npm ci --ignore-scripts --silent && node node_modules/esbuild/install.js && npm run --silent types && npm run --silent build
 
 bench: $(BENCH) ## measure, beside the peers

@@ -1,4 +1,4 @@
-"""A drawing as it is sent to the program that paints it: see docs/DRAWING.md."""
+"""A drawing as it is sent to the program that paints it: see docs/debugger/DRAWING.md."""
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Segment(msgspec.Struct, array_like=True, gc=False):
 
 
 class Document(msgspec.Struct):
-    """A drawing as it is sent: see docs/DRAWING.md."""
+    """A drawing as it is sent: see docs/debugger/DRAWING.md."""
 
     version: int
     seq: int

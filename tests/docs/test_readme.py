@@ -45,8 +45,8 @@ def test_every_link_leads_somewhere(target: str) -> None:
 
 
 def test_every_document_is_reachable_from_the_readme() -> None:
-    for page in (ROOT / "docs").glob("*.md"):
-        assert f"docs/{page.name}" in README, f"nothing leads to {page.name}"
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert page.relative_to(ROOT).as_posix() in README, f"nothing leads to {page.name}"
 
 
 def test_make_has_the_two_commands() -> None:

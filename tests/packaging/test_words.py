@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("ledger", "projections", "runtime", "tools")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md")
 
 NO_SUBJECT = re.compile(
     r"(It|Its|They|Their|He|She|We|You|This|That|These|Those|What|Whatever|Who|Whoever|Whose|Which|Where|There"

@@ -107,7 +107,7 @@ def _answering(watched: Watched, endpoint: Endpoint) -> Callable[[Any], Awaitabl
 class BadQuery(ValueError):
     """A parameter is missing, unknown, or not what it should be."""
 
-    hint = "docs/API.md lists the parameters of each address."
+    hint = "docs/debugger/API.md lists the parameters of each address."
 
 
 def query_of(kind: type[Query], items: list[tuple[str, str]]) -> Any:
@@ -142,7 +142,7 @@ def _live(watched: Watched) -> Callable[[Any], Awaitable[Any]]:
 
 
 async def _nothing_there(request: Any, error: Any) -> Any:
-    hint = "The API is below /api/v1/: docs/API.md lists its addresses."
+    hint = "The API is below /api/v1/: docs/debugger/API.md lists its addresses."
     return _json({"kind": "NotThere", "message": f"there is nothing at {request.url.path}", "hint": hint}, 404)
 
 

@@ -187,7 +187,7 @@ def _what_if(watched: Watched, query: queries.WhatIf) -> Document:
 ENDPOINTS = (
     Endpoint("ledger", queries.Nothing, _ledger, bodies.Ledger, "What the ledger is, and what stands out in it"),
     Endpoint("lifetimes", queries.Lifetimes, _lifetimes, None, "Every fact as a stretch of seqs, as columns"),
-    Endpoint("drawing", queries.Nothing, _drawing, bodies.Drawing, "One drawing of all time: docs/DRAWING.md"),
+    Endpoint("drawing", queries.Nothing, _drawing, bodies.Drawing, "One drawing of all time: docs/debugger/DRAWING.md"),
     Endpoint("state", queries.At, _state, bodies.State, "The graph at a moment: show --json"),
     Endpoint("diff", queries.Difference, _diff, bodies.Diff, "What changed between two moments: diff --json"),
     Endpoint("events", queries.Events, _events, bodies.Events, "Events, and the sentences that tell them"),

@@ -102,7 +102,7 @@ class Ledger(Which, kw_only=True):
 
 
 Drawing = Document
-"""Boxes, lines and the edges that they are of: docs/DRAWING.md."""
+"""Boxes, lines and the edges that they are of: docs/debugger/DRAWING.md."""
 
 
 class Edge(Struct, kw_only=True):

@@ -1,8 +1,8 @@
 """The lifetimes of a ledger as octets: columns that a page masks any moment with, without asking again.
 
-The form is described in docs/API.md. It is made from what ``Lifetimes.column`` gives, wherever that lies, and says
-nothing of how an index is laid out. Numbers are little-endian and seqs take 4 bytes: the low words of an 8-byte column,
-which a strided view copies without a loop; what is open (2^63 - 1) becomes 2^32 - 1 that way.
+The form is described in docs/debugger/API.md. It is made from what ``Lifetimes.column`` gives, wherever that lies, and
+says nothing of how an index is laid out. Numbers are little-endian and seqs take 4 bytes: the low words of an 8-byte
+column, which a strided view copies without a loop; what is open (2^63 - 1) becomes 2^32 - 1 that way.
 """
 
 import sys

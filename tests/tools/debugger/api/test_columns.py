@@ -1,4 +1,4 @@
-"""The octets of lifetimes, read as docs/API.md says: every moment masked from them is that of the lifetimes."""
+"""The octets of lifetimes, read as docs/debugger/API.md says: every moment masked from them is the lifetimes'."""
 
 import json
 import struct
