@@ -15,8 +15,8 @@ from ezmsg.ledger.tools.fleet.errors import Forked
 from ezmsg.ledger.tools.fleet.message import MESSAGE_ID, Message, Piece
 from ezmsg.ledger.tools.fleet.reading import mirror
 from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
+from ezmsg.ledger.tools.fleet.shipping import shipper, source
 from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
-from ezmsg.ledger.tools.fleet.shipping.shipping import shipper, source
 from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.faults.test_mutants import Patch, mutated
 
