@@ -70,7 +70,7 @@ class Clock:
         return Identity(_boot_id(), _time_namespace(), socket.gethostname())
 
     def read(self) -> Reading:
-        """All clocks, together: the narrowest of TRIES readings. Cost: a microsecond."""
+        """The clocks, read together: the narrowest of TRIES readings. Cost: a microsecond."""
         return min((self._read() for _ in range(TRIES)), key=lambda reading: reading.width)
 
     def _read(self) -> Reading:

@@ -96,7 +96,7 @@ class Codec:
         return lines
 
     def decode_line(self, line: bytes) -> Line:
-        """One line, without its newline. Raises EventError when it is neither an event nor a structural line."""
+        """Decode a line, without its newline. Raises EventError when it is neither an event nor a structural line."""
         return self._upcast(self._read(line))
 
     def _read(self, line: bytes) -> Line:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one small tree: ``LedgerError`` -> kind -> case.
+"""Errors, all of them, as one small tree: ``LedgerError`` -> kind -> case.
 
 Every error carries a ``hint``: what the person who meets it can do next.
 
@@ -63,7 +63,7 @@ class UnknownEvents(EventError):
 
 
 class LogError(LedgerError):
-    """Something about a ledger file or its writer."""
+    """A fault of a ledger file or of its writer."""
 
 
 class NotALedger(LogError):
@@ -77,7 +77,7 @@ class NewerFormat(LogError):
 
 
 class LedgerLocked(LogError):
-    """Another writer holds the ledger. ``holder`` says who, as far as the lock file tells: pid, host, start."""
+    """The ledger is held by another writer. ``holder`` says who, as far as the lock file tells: pid, host, start."""
 
     hint = "Stop the other writer, or record to another file."
 
@@ -254,7 +254,7 @@ class UnknownMoment(LedgerError):
 
 
 class UnknownSubject(LedgerError):
-    """Nothing of this name was ever in this ledger: no such topic, session, unit, field."""
+    """A name of something that was never in this ledger: no such topic, session, unit, field."""
 
 
 class PredicateError(LedgerError):

@@ -23,10 +23,10 @@ RULES = 2
 
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-"""What a 64-bit integer holds. Python has no bound, and msgspec writes what it is given; other readers fail there."""
+"""The range of a 64-bit integer. Python has no bound, and msgspec writes what it is given; other readers fail there."""
 
 Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=INT_MIN, le=INT_MAX)]
-"""What is beyond it is malformed already as a line: folds keep seqs and times in columns of so many bits."""
+"""The bound beyond which a line is malformed already: folds keep seqs and times in columns of so many bits."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -114,7 +114,7 @@ class SessionClosed(Event, frozen=True, gc=False, kw_only=True, tag="session.clo
 
 
 class EdgeConnected(Event, frozen=True, gc=False, kw_only=True, tag="edge.connected"):
-    """One owner gained one edge."""
+    """An owner gained an edge."""
 
     from_topic: str
     to_topic: str
@@ -124,7 +124,7 @@ class EdgeConnected(Event, frozen=True, gc=False, kw_only=True, tag="edge.connec
 
 
 class EdgeDisconnected(Event, frozen=True, gc=False, kw_only=True, tag="edge.disconnected"):
-    """One owner gave up one edge."""
+    """An owner gave up an edge."""
 
     from_topic: str
     to_topic: str
@@ -411,7 +411,7 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 AnyEvent: TypeAlias = Event | UnknownEvent
-"""What a ledger holds: an event of the catalogue, or one that only a newer version knows."""
+"""An entry of a ledger: an event of the catalogue, or one that only a newer version knows."""
 
 EVENT_TYPES: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()}
 """Every event class by its type text, in the order in which they stand above."""

@@ -67,14 +67,14 @@ class LedgerReader(ABC):
 
     @abstractmethod
     def tail(self, after: int = 0, poll: float = POLL_S, stop: Stop = None) -> Iterator[list[AnyEvent]]:
-        """As ``read``, then what comes, without a gap between; ends when ``stop`` is set or the ledger is closed.
+        """Read on as ``read`` does, then what comes, without a gap; ends when ``stop`` is set or the ledger is closed.
 
         Looks every ``poll`` seconds for what another process wrote; in the writer's process it wakes at once. Raises
         HistoryChanged when what was shown is no longer there.
         """
 
     def entries(self, after: int = 0, until: int | None = None) -> Iterator[AnyEvent]:
-        """As ``read``, event by event.
+        """Yield what ``read`` yields, event by event.
 
         >>> from ezmsg.ledger import Ledger, events
         >>> ledger = Ledger.memory()
@@ -101,7 +101,7 @@ class LedgerReader(ABC):
 
     @property
     def created(self) -> int:
-        """When the ledger was made: ns since the epoch, UTC."""
+        """The time at which the ledger was made: ns since the epoch, UTC."""
         return self.header.created
 
     @property
@@ -247,7 +247,7 @@ class Ledger(LedgerReader):
 
     durability: Durability
     clock: Clock
-    """What events are stamped by."""
+    """The clock that stamps events."""
 
     previous_writer_seen: int | None = None
     """When the writer before this one was last alive (ns since the epoch, UTC); None without one."""
@@ -401,7 +401,7 @@ class Ledger(LedgerReader):
     @property
     @abstractmethod
     def failure(self) -> WriteFailed | None:
-        """Why nothing can be written any more; None while all is well."""
+        """The reason why nothing can be written any more; None while all is well."""
 
     @property
     @abstractmethod
@@ -461,7 +461,7 @@ class Ledger(LedgerReader):
 
     @property
     def began(self) -> int:
-        """When the file that is written was begun: ns since the epoch, UTC."""
+        """The time at which the file that is written was begun: ns since the epoch, UTC."""
         return self.created
 
     @property

@@ -95,7 +95,7 @@ class TaskMetadata(Model, frozen=True, kw_only=True):
 
 
 class SettingsFieldMetadata(Model, frozen=True, kw_only=True):
-    """One field of a settings class."""
+    """A field of a settings class."""
 
     name: str = ""
     field_type: str = ""

@@ -8,7 +8,7 @@ FORMAT = 1
 """The format of the file as a whole. Event types come and go without changing it."""
 
 SEGMENT_FORMAT = 2
-"""That of a file that goes on where another one ended: a reader of format 1 alone would miss what came before."""
+"""The format of a file that goes on where another one ended: a reader of format 1 alone would miss what came before."""
 
 
 class Header(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.header"):
@@ -73,7 +73,7 @@ CUT, REDACTED, SERVED = "cut", "redact", "serve"
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="ledger.origin"):
-    """Another ledger, of which this one was made: ``made`` tells how, ``cut``, ``redact`` or ``serve``.
+    """The ledger that this one was made of: ``made`` tells how, ``cut``, ``redact`` or ``serve``.
 
     Events ``first`` to ``last`` of ledger ``ledger`` were taken over, at ``time`` (ns since the epoch, UTC). They stood
     in the first ``size`` bytes of its file ``segment``, up to event ``upto``, and in the files before it; ``sha256``
@@ -107,7 +107,7 @@ Structural: TypeAlias = KnownStructural | UnknownStructural
 
 
 STRUCTURAL = (Header, Segment, Checkpoint, Commit, Recovered, Origin, UnknownStructural)
-"""What a line that was read is an instance of, when it is not an event."""
+"""The classes of a line that was read and is not an event."""
 
 
 def encode_commit(upto: int, count: int, at: int, synced: int, sha256: str) -> bytes:

@@ -23,7 +23,7 @@ DEPTH_MAX = 64
 """Levels of nesting. Real settings nest below ten; a bound keeps a hostile value from exhausting the stack."""
 
 SIZE_MAX = 16 * 2**20
-"""What a value may weigh: each item of a container ITEM_WEIGHT, each text and each bytes its length.
+"""The most that a value may weigh: each item of a container ITEM_WEIGHT, each text and each bytes its length.
 
 No more fits in a line. It is weighed while it is frozen, because a pickle of a few hundred bytes can share one list so
 often that written out it would fill the memory of any machine.
@@ -171,7 +171,7 @@ def _freeze_sequence(value: Collection[Any], depth: int, scale: _Scale) -> Form:
 
 
 SEQUENCES: dict[type, str] = {list: "", tuple: "t", set: "set", frozenset: "frozenset"}
-"""What has items in the value form, and its tag."""
+"""The types that have items in the value form, and their tags."""
 
 
 def sequence(cls: type, items: list[Form]) -> Form:

@@ -40,7 +40,7 @@ _HOMES = {
     "Moment": "questions.moments.moments",
     "Timeline": "questions.timeline",
 }
-"""Where each name is at home: a program that uses one of them does not wait for the others."""
+"""The module of each name: a program that uses one of them does not wait for the others."""
 
 
 def __getattr__(name: str) -> Any:

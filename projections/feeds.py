@@ -140,7 +140,7 @@ def _size(state: GraphState) -> int:
 
 
 class Replay:
-    """One feed, read from a checkpoint on, in steps. Its memory is that of the state.
+    """A feed, read from a checkpoint on, in steps. Its memory is that of the state.
 
     ``number``: that of the last entry taken out; ``pending``: the entries that are to be taken out next.
     """

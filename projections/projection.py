@@ -8,7 +8,7 @@ from ezmsg.ledger.events import Gap
 
 
 class Projection(Protocol):
-    """Anything that is built by applying events in order. ``seq`` is that of the last event applied, 0 at first.
+    """A fold of events, which are applied in order. ``seq`` is that of the last event applied, 0 at first.
 
     >>> from ezmsg.ledger import events
     >>> from ezmsg.ledger.projections import fold

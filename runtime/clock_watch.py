@@ -4,7 +4,7 @@ from ezmsg.ledger.clock import Clock, Identity, Reading, WallOnly
 from ezmsg.ledger.events import ClockRead
 
 STEP_NS = 1_000_000
-"""By how much wall time may come apart from the monotonic clock before that is on record: 1 ms. Slewing moves both
+"""The drift of wall time from the monotonic clock that is not on record: up to 1 ms. Slewing moves both
 alike on Linux, and elsewhere by less in the time between two events."""
 
 SILENCE_NS = 60 * 10**9
@@ -39,11 +39,11 @@ class ClockWatch:
 
     @property
     def elapsed(self) -> int:
-        """How long the run has gone on, ns, by the monotonic clock."""
+        """The length of the run so far, ns, by the monotonic clock."""
         return self._mono() - self._began
 
     def age(self, time: int) -> int:
-        """How long ago (ns) the wall clock said ``time``, whatever was done to it in this run.
+        """The age (ns) of ``time``, a reading of the wall clock, whatever was done to it in this run.
 
         Where it said so more than once, the last time counts; a time from before the run is told by wall time up to
         its start. Cost: O(steps of the run).

@@ -175,7 +175,7 @@ class RecordedGraph:
 
     @property
     def degraded(self) -> Degraded | None:
-        """Why nothing is written at the moment; None when all is well."""
+        """The reason why nothing is written at the moment; None when all is well."""
         return self.spool.degraded
 
     def touch(self) -> None:

@@ -24,7 +24,7 @@ _REFERENCES: dict[type, tuple[str, str]] = {
     ev.SubscriberStalled: ("endpoint", "endpoints"),
     ev.SubscriberRecovered: ("endpoint", "endpoints"),
 }
-"""By event type: the field that names something which is open, and where the state keeps such things."""
+"""The fields that name something which is open, by event type, and where the state keeps such things."""
 
 
 def check_references(events: Sequence[ev.Event], state: GraphState, next_seq: int) -> None:

@@ -36,7 +36,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """How many edges of each kind there are, in words."""
+        """The number of edges of each kind, in words."""
         persistent = sum(stays for _, stays in self.edges)
         held = len(self.edges) - persistent
         also = f', and {count(held, "edge")} that session "{LABEL}" holds' if held else ""

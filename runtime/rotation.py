@@ -1,4 +1,4 @@
-"""When a served ledger begins a new segment, and what becomes of the sealed ones."""
+"""Rotation: the times at which a served ledger begins a new segment, and what becomes of the sealed ones."""
 
 import logging
 import threading
@@ -25,7 +25,7 @@ HOUSEWORK_S = 60.0
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """When to begin a new segment: after ``size`` bytes of events, or ``every`` ns, whichever comes first.
+    """The rule for beginning a new segment: after ``size`` bytes of events, or ``every`` ns, whichever comes first.
 
     Sealed segments are compressed if ``compress``, and removed ``keep`` ns after they were sealed (None: never). Both
     spans are of time that really passed, as far as that can be told: see ``ClockWatch.age`` and, of earlier runs,

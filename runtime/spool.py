@@ -31,7 +31,7 @@ long: the server has better things to do."""
 
 
 class Degraded(msgspec.Struct, frozen=True):
-    """Why and since when (ns) nothing is written. ``waiting``: events in memory; ``lost``: some no longer are.
+    """The reason why nothing is written, and since when. ``waiting``: events in memory; ``lost``: some no longer are.
 
     ``noted``: if the process ends now, the next one will know from the lock file which seqs were lost.
     """
@@ -104,7 +104,7 @@ class Spool:
 
     @property
     def trouble(self) -> tuple[int, str] | None:
-        """Since when (ns) and why nothing is written; None when all is well. Cost: none, unlike ``degraded``."""
+        """The time (ns) since when nothing is written, and why; None when all is well. It costs nothing."""
         return None if self._error is None else (self._since, str(self._error))
 
     def note(self, unwritten: Unwritten) -> None:
@@ -301,7 +301,7 @@ class Spool:
         return None if self.ledger.head >= self.head else (self.ledger.head + 1, self.head)
 
     def resumed(self, lost: int) -> None:
-        """All is well again: what was missing has been made up for."""
+        """End the trouble: what was missing has been made up for."""
         logger.error("%s: recording again; %d events written late, %d lost", self.ledger.location, self.late, lost)
         self._error = None
         self._noted = None

@@ -21,7 +21,7 @@ from ezmsg.ledger.tools.output import COMPLETE, NAME, give_up_stdout, report
 
 AS_JSON = "--json"
 GIVEN = f"{__name__}.given"
-"""Where a context keeps the words of the command line, for options that need one another."""
+"""The key under which a context keeps the words of the command line, for options that need one another."""
 
 RECORD, LOOK, KEEP, BEYOND = "Record", "Look", "Keep", "Beyond"
 
@@ -29,7 +29,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "sh
 
 
 class Command(NamedTuple):
-    """One command: its group in the help, the question it answers, and the function that does it.
+    """A command: its group in the help, the question it answers, and the function that does it.
 
     The function has the command's name and stands in ``commands/GROUP/NAME.py``, unless ``module`` names another place
     below ezmsg.ledger.tools. Its docstring goes on where the question ends; decorators of ``input/options.py`` declare
@@ -111,7 +111,7 @@ class Shown(click.Command):
         return super().parse_args(ctx, args)
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Nothing: newer versions of click list arguments here, and ``format_options`` does it for all versions."""
+        """Leave this out: newer versions of click list arguments here, and ``format_options`` does it for all."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, kind in (("Arguments", click.Argument), ("Options", click.Option)):

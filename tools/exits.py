@@ -9,11 +9,11 @@ NO = 1
 USAGE = 2
 """Bad arguments, no such file, no such moment, an address that is taken."""
 NOT_A_LEDGER = 3
-"""It is something else, or empty, or of a format that this version does not know."""
+"""The file is something else, or empty, or of a format that this version does not know."""
 DAMAGED = 4
-"""What was on the disk has changed, or the events contradict each other."""
+"""The bytes on the disk have changed, or the events contradict each other."""
 LOCKED = 5
-"""Another writer holds the ledger."""
+"""The ledger is held by another writer."""
 DISK = 6
 """The system refused to read or to write: permissions, no space, a broken disk."""
 UNWRITTEN = 7

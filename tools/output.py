@@ -267,7 +267,7 @@ def table(rows: list[list[str]], gap: int = 2) -> list[str]:
 
 
 def width(text: str) -> int:
-    """How many columns of a terminal a text takes. Cost: O(text), 50 ns a character beyond ASCII."""
+    """The columns of a terminal that a text takes. Cost: O(text), 50 ns a character beyond ASCII."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

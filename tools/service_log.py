@@ -9,7 +9,7 @@ from ezmsg.ledger.tools.output import Page
 
 FORMAT = "%(asctime)s.%(msecs)03d - pid: %(process)d - %(threadName)s - %(levelname)s - %(funcName)s: %(message)s"
 DATES = "%Y-%m-%d %H:%M:%S"
-"""As the lines of `ezmsg serve --log-file`, so that what reads those reads these."""
+"""The form of the lines of `ezmsg serve --log-file`, so that what reads those reads these."""
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ NOTE_MAX = 64 * 1024
 """Bytes of a note. A receipt takes some 200, each signature 100 more; whatever is larger is something else."""
 
 ED25519 = b"\x01"
-"""What a key of this algorithm begins with."""
+"""The first byte of a key of this algorithm."""
 
 KEY_BYTES = 32
 ID_BYTES = 4
@@ -30,7 +30,7 @@ _KEY = re.compile(r"([^+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
 
 
 class Signature(NamedTuple):
-    """One line below a note: whose key, the first bytes of the key's hash, and what that key made of the text."""
+    """A line below a note: whose key, the first bytes of the key's hash, and what that key made of the text."""
 
     name: str
     key_id: bytes

@@ -27,7 +27,7 @@ from ezmsg.ledger.structural import STRUCTURAL, Commit, Segment, encode_commit
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of a ledger is sound from its beginning, and what there is behind.
+    """The sound beginning of a ledger, and what stands after it.
 
     ``damage``: None when all is sound; ``torn`` when only the end is, as a killed writer leaves it; else ``damaged``.
     ``segment``, ``offset``, ``sha256``: the file in which the sound part ends, its bytes up to there and their digest.

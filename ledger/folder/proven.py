@@ -22,7 +22,7 @@ from ezmsg.ledger.storage.reading.verify import verify_file
 logger = logging.getLogger("ezmsg.ledger.proven")
 
 NOTE = ".verified"
-"""What the note is called after the folder that it is about."""
+"""The end of the note's name, after that of the folder which it is about."""
 
 NOTE_MAX = 2**24
 """Bytes of a note: some 60,000 segments. What is longer is not read."""

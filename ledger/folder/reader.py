@@ -129,7 +129,7 @@ class FolderReader:
 
     @property
     def began(self) -> int:
-        """When the last segment was begun: ns since the epoch, UTC."""
+        """The time at which the last segment was begun: ns since the epoch, UTC."""
         opening = self._segments.opening(self._segments.numbers()[-1])
         return opening.header.created if opening.segment is None else opening.segment.opened
 

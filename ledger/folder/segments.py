@@ -15,7 +15,7 @@ from ezmsg.ledger.storage.reading.open_file import FIRST, LedgerFile
 from ezmsg.ledger.structural import Header
 
 MOVING = ".folder"
-"""What a folder is called until the file that becomes its first segment is in it."""
+"""The end of a folder's name until the file that becomes its first segment is in it."""
 
 _NAME = re.compile(r"(\d{6,18})\.ledger(\.zst)?")
 
@@ -132,7 +132,7 @@ class Segments:
             self._openings[number] = file.opening
 
     def opening(self, number: int) -> Opening:
-        """How a segment begins. Cost: it is opened the first time, then remembered: that never changes."""
+        """The beginning of a segment. Cost: it is opened the first time, then remembered: that never changes."""
         found = self._openings.get(number)
         if found is None:
             with self.open(number) as file:

@@ -1,4 +1,4 @@
-"""One writer: the lock beside a ledger, and what becomes of it in a forked child.
+"""The lock that lets a ledger have one writer, and what becomes of it in a forked child.
 
 The lock is ``flock`` on the sidecar ``NAME.lock``, which is never unlinked (a lock on a name that somebody else removed
 would be worth nothing). Not ``fcntl`` locks: those vanish when anyone in the process closes any handle of the file. The
@@ -31,12 +31,12 @@ LET_GO_S = 2.0
 lock until it has closed what it inherited, which on a busy machine takes a while."""
 
 POLL_S = 0.005
-"""How often it looks meanwhile."""
+"""How often the successor looks meanwhile."""
 
 NETWORK_FILE_SYSTEMS = frozenset(
     ["nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "fuse.sshfs", "ncpfs"]
 )
-"""Where locks and syncs do not promise what they do on a disk of this machine."""
+"""File systems whose locks and syncs do not promise what they do on a disk of this machine."""
 
 
 _LOCK_HINT = "Record into a folder that exists and that you may write to."

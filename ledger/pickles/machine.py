@@ -64,7 +64,7 @@ class Machine:
     # --- containers --------------------------------------------------------------------------------------------------
 
     def since_mark(self) -> list[Any]:
-        """All that was pushed since the last mark, taken off the stack with it."""
+        """The items that were pushed since the last mark, taken off the stack with it."""
         mark = self.marks.pop()
         items = self.stack[mark:]
         del self.stack[mark:]

@@ -337,4 +337,4 @@ _OPCODES: dict[bytes, Handler] = {
     pickle.BUILD: _build,
 }
 HANDLERS: list[Handler] = [_OPCODES.get(bytes([code]), _unknown) for code in range(256)]
-"""By opcode: all but those that the reading itself takes, because they are nine of ten."""
+"""The operations by opcode: all but those that the reading itself takes, because they are nine of ten."""

@@ -89,7 +89,7 @@ def is_there() -> bool:
 
 
 class PackedDisk(Disk):
-    """One compressed file, read as the file that it was: sizes, offsets and bytes are those of that one."""
+    """A compressed file, read as the file that it was: sizes, offsets and bytes are that one's."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

@@ -191,7 +191,7 @@ class Disk:
         return os.fstat(handle).st_mtime_ns
 
     def times(self, handle: int) -> tuple[int, int]:
-        """When a file was last modified, and when anything about it was changed (Windows: made): ns, UTC."""
+        """The times when a file was last modified, and when anything about it was changed (Windows: made): ns, UTC."""
         status = os.fstat(handle)
         return status.st_mtime_ns, status.st_ctime_ns
 

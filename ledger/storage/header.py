@@ -1,4 +1,4 @@
-"""How a ledger file begins: making it, and telling a ledger from everything else."""
+"""The beginning of a ledger file: making it, and telling a ledger from everything else."""
 
 import uuid
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ HEADER_MAX = 4096
 small too."""
 
 class Opening(NamedTuple):
-    """How a file begins. ``start`` is the place after these lines, just before the first commit line.
+    """The beginning of a ledger file. ``start`` is the place after these lines, just before the first commit line.
 
     ``segment`` is None for a file that begins a ledger. What it says of the checkpoint is not looked at here.
     """
@@ -110,7 +110,7 @@ def refuse_foreign(disk: Disk, path: str) -> None:
 
 
 def read_header(disk: Disk, handle: int, path: str) -> Opening:
-    """How an open file begins.
+    """Read the beginning of an open file.
 
     Raises NotALedger when it is something else, NewerFormat when this version cannot read it, DamagedLedger when commit
     lines show that it was a ledger.

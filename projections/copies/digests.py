@@ -24,7 +24,7 @@ DIGITS = 32
 PREFIX = "redacted:"
 
 MARKER = re.compile(rb"redacted:[0-9a-f]{%d}" % DIGITS)
-"""What stands in the place of a value, in the bytes of a line."""
+"""The text that stands in the place of a value, in the bytes of a line."""
 
 
 def is_marker(form: Form) -> bool:

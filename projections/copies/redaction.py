@@ -188,7 +188,7 @@ class Redaction:
     # --- the second pass ---------------------------------------------------------------------------------------------
 
     def ready(self) -> None:
-        """All was learned: what follows looks for it."""
+        """End the learning: what follows looks for all that was learned."""
         anywhere: list[str] = []
         words: list[str] = []
         numbers: list[str] = []

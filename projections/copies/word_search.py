@@ -1,4 +1,4 @@
-"""One pattern for many texts, whose search does not take longer the more there are.
+"""A pattern for many texts, whose search does not take longer the more there are.
 
 The idea: an alternation of ten thousand texts is tried one by one at every place. Here texts that begin alike share
 their beginning, character by character, so that at most places the first character already decides.

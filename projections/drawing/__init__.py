@@ -1,1 +1,1 @@
-"""One drawing of all time: everything that ever lived is laid out once, and every moment is a mask over it."""
+"""The drawing of all time: everything that ever lived is laid out once, and every moment is a mask over it."""

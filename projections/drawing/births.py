@@ -22,14 +22,14 @@ class Birth(msgspec.Struct, frozen=True):
 
 
 class Lived(NamedTuple):
-    """All that a ledger ever had that can be drawn: components in the order of their registrations, and edges."""
+    """The parts of a ledger's life that can be drawn: components in the order of their registrations, and edges."""
 
     components: list[Mapping[str, Any]]
     edges: list[tuple[str, str]]
 
 
 def lived(lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) -> Lived:
-    """All that ever lived. ``registration`` gives what was registered when such a fact was born.
+    """Collect all that ever lived. ``registration`` gives what was registered when such a fact was born.
 
     Cost: O(topics + edges), and a call for each registration.
     """
@@ -40,7 +40,7 @@ def lived(lifetimes: Lifetimes, registration: Callable[[Fact], Registration]) ->
 
 
 def drawn(lifetimes: Lifetimes, registration: Callable[[Fact], Registration], beside: Lived | None = None) -> Drawing:
-    """All that ever lived, and what lived in another ledger (``beside``), whose own edges come after the others.
+    """Draw all that ever lived, and what lived in another ledger (``beside``), whose own edges come after the others.
 
     Cost: that of ``lived``, and the layout.
     """

@@ -3,7 +3,7 @@
 import msgspec
 
 VERSION = 1
-"""Of the wire form: it changes when its readers have to."""
+"""The version of the wire form: it changes when its readers have to."""
 
 
 class PlacedPort(msgspec.Struct, array_like=True, gc=False):

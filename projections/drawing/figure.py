@@ -94,7 +94,7 @@ def diff_html(diff: "Diff") -> str:
 
 
 def timeline_html(timeline: "Timeline") -> str:
-    """All that ever lived in a ledger, as HTML: what is not there at its end is drawn faintly.
+    """Draw all that ever lived in a ledger, as HTML: what is not there at its end is drawn faintly.
 
     A program takes away what it owns when it ends: where nothing is left, what was there before that counts. Cost: that
     of the layout, then also a pass over the events.
@@ -121,7 +121,7 @@ def timeline_html(timeline: "Timeline") -> str:
 
 
 def drawn_at(timeline: "Timeline", state: "GraphState", title: str) -> str:
-    """All that ever lived in a ledger as SVG; what is not there in ``state`` is drawn faintly. Cost: of the layout."""
+    """Draw all that ever lived in a ledger as SVG; what is not in ``state`` is drawn faintly. Cost: of the layout."""
     document = timeline.drawing().document()
     return svg(document, mask(document, scene_of(state), _notes(state)), title)
 

@@ -1,4 +1,4 @@
-"""How large boxes are: from the widths of their texts, which are known without a font at hand."""
+"""The sizes of boxes: from the widths of their texts, which are known without a font at hand."""
 
 import unicodedata
 from functools import lru_cache
@@ -291,7 +291,7 @@ def with_port(size: Size, kind: str, topic: str, name: str) -> Size:
 
 
 def border_width(name: str) -> int:
-    """How much room the name of a port on a collection's border takes inside of it."""
+    """The room that the name of a port on a collection's border takes inside of it."""
     return width(shown(name), PORT_PX) + PAD
 
 

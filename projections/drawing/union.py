@@ -1,4 +1,4 @@
-"""Everything that ever lived, as boxes in boxes with ports and the edges between these: what a drawing lays out.
+"""The union of all that ever lived, as boxes in boxes with ports and the edges between these: a drawing lays it out.
 
 Components that were registered say what they are. Of the topics of programs that registered nothing the names tell:
 ``A/B/OUT`` is the port ``OUT`` of a unit ``A/B``, and ``A`` is a collection when more than one thing is in it.

@@ -21,7 +21,7 @@ from ezmsg.ledger.projections.graph.records import (
 from ezmsg.ledger.projections.graph.state import GraphState
 
 VERSION = 1
-"""Of this encoding. A field that is added has a default; anything else is a new version."""
+"""The version of this encoding. A field that is added has a default; anything else is a new version."""
 
 _HINT = "A checkpoint is derived: make it again from the ledger."
 
@@ -55,7 +55,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 _PLAIN = ("seq", "time", "rules", "unknown", "paused", "topology", "settings_changes")
 _TABLES = ("runs", "sessions", "registrations", "processes", "endpoints", "requests")
-"""What a checkpoint has as the state has it, and the tables of records by id."""
+"""The fields that a checkpoint has as the state has them, and the tables of records by id."""
 
 
 class _Versioned(msgspec.Struct):

@@ -206,7 +206,7 @@ class Ownership:
                 yield (from_topic, to_topic), _as_set(owners)
 
     def spelled(self) -> Spelled:
-        """All of it as plain lists: equal tables give equal ones. Cost: O(n + e log e)."""
+        """Spell the tables as plain lists: equal tables give equal ones. Cost: O(n + e log e)."""
         places = {topic: place for place, topic in enumerate(self.nodes)}
         edges = [
             (place, to_place, in_order(owners) if type(owners) is set else [owners])

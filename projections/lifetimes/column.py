@@ -19,7 +19,7 @@ INTEGERS_SHIFT = 13
 a megabyte."""
 
 BYTES_SHIFT = 16
-"""As many bytes of text in a block."""
+"""The bytes of text in a block."""
 
 
 def shift_of(code: str) -> int:
@@ -206,7 +206,7 @@ class Column:
         return [*sorted(number for number in self.changed if number < self.kept), *range(self.kept, self.blocks)]
 
     def stored(self, load: Callable[[int], Block]) -> None:
-        """All of it is in the file whose blocks ``load`` gives: what need not be in memory is dropped."""
+        """Let go of what need not be in memory: all of it is in the file whose blocks ``load`` gives."""
         self._load = load
         self._full = [None] * len(self._full)
         self.kept = len(self._full)

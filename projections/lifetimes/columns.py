@@ -47,7 +47,7 @@ CODES = GROWING | WHOLE
 FACTS = ("fact.key", "fact.value", "fact.born", "fact.died")
 
 PERSISTENT = 0
-"""What the owner column has for holds of the persistent owner: no id is 0."""
+"""The owner column's value for holds of the persistent owner: no id is 0."""
 
 
 class Hold(NamedTuple):
@@ -64,7 +64,7 @@ class Hold(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Any fact but a hold, from event ``born`` until event ``died``. ``value`` is what the journal notes of it."""
+    """A fact other than a hold, from event ``born`` until event ``died``. ``value`` is what the journal notes of it."""
 
     kind: str
     name: Any

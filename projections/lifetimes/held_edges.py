@@ -21,7 +21,7 @@ from ezmsg.ledger.projections.lifetimes.spans import OPEN
 from ezmsg.ledger.projections.projection import contradiction
 
 MANY = -1
-"""In the place of an edge's owner: it has several, whose rows stand in a dict."""
+"""The mark in the place of an edge's owner: the edge has several, whose rows stand in a dict."""
 
 
 class HeldEdges(Ownership):

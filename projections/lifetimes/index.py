@@ -30,7 +30,7 @@ from ezmsg.ledger.structural import FORMAT
 logger = logging.getLogger("ezmsg.ledger")
 
 VERSION = 5
-"""Of the file. Another one is made anew: an index is never migrated."""
+"""The version of the file. An index of another one is made anew, never migrated."""
 
 SUFFIX = ".index"
 MAGIC = b"ezmsg-ledger-index "
@@ -75,7 +75,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FirstLine(msgspec.Struct, frozen=True):
-    """One of the two first lines, the ``slot`` of which is 0 or 1: where the head is that it names, and its SHA-256."""
+    """A first line, of which there are two, in ``slot`` 0 and 1: where the head is that it names, and its SHA-256."""
 
     slot: int
     offset: int

@@ -216,14 +216,14 @@ def _head(
 
 
 class Standing(NamedTuple):
-    """How far the index of a ledger is: up to event ``seq``; ``kept``: whether a process is adding to it."""
+    """The reach of a ledger's index: up to event ``seq``; ``kept``: whether a process is adding to it."""
 
     seq: int
     kept: bool
 
 
 def standing(ledger_path: str, ledger_id: str, disk: Disk = OS_DISK) -> Standing | None:
-    """How far the index of a ledger is; None when it has none. Cost: O(1)."""
+    """Tell how far the index of a ledger is; None when it has none. Cost: O(1)."""
     for path in paths(ledger_path, ledger_id):
         index = open_index(disk, path, ledger_id)
         if index is not None:

@@ -17,7 +17,7 @@ from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.projections.lifetimes.archive import Archive
 
 POLL_S = 0.5
-"""How often it looks how far the ledger is."""
+"""How often the keeper looks how far the ledger is."""
 
 ROOM_MIN = 2**28
 """Bytes that are left free on the disk: they are for the ledger."""

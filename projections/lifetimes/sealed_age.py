@@ -1,4 +1,4 @@
-"""How long ago the segments of a ledger were sealed: by a clock that nobody sets, where readings of it allow that.
+"""The ages of a ledger's sealed segments: by a clock that nobody sets, where readings of it allow that.
 
 The idea: a segment says by wall time when the one before it was sealed, and wall time is set. Readings of the clocks
 stand in the ledger around that place. One that is of the monotonic clock which runs now says how wall time stood to it

@@ -47,7 +47,7 @@ def complement(spans: Spans, begin: int) -> Spans:
 
 
 def counted(pieces: Iterable[tuple[int, int]], begin: int = 0) -> list[tuple[int, int, int]]:
-    """How many of ``pieces`` there are, as (born, died, number), from ``begin`` on without an end. Cost: O(n log n)."""
+    """The number of ``pieces``, as (born, died, number), from ``begin`` on without an end. Cost: O(n log n)."""
     steps = Counter({begin: 0})
     for born, died in pieces:
         steps[max(begin, born)] += 1

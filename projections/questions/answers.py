@@ -66,7 +66,7 @@ class Span(Answer, frozen=True):
 
 
 class Life(Answer, frozen=True):
-    """One life of one fact. ``kind``: edge, session, setting, unit, endpoint, stall, ...; ``name``: what it is about.
+    """A life of a fact. ``kind``: edge, session, setting, unit, endpoint, stall, ...; ``name``: what it is about.
 
     ``owner`` (of an edge) is a session id, None the persistent owner, ``label`` the name of the owner. ``value`` is
     that of a setting, the process of a unit, and so on. ``went`` is None while it lasts, and so is ``ended``: when that
@@ -240,7 +240,7 @@ class SettingChange(Answer, frozen=True):
 
 
 class FieldChange(Answer, frozen=True):
-    """One field of a setting; ``path`` is "" for a value without fields.
+    """A field of a setting; ``path`` is "" for a value without fields.
 
     ``missing``: ``before`` or ``after`` when it was not there on that side. ``note``: what differs, in words, where the
     two forms do not show it: which elements of an array, or that it cannot be told.

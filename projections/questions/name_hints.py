@@ -12,7 +12,7 @@ LIKE, LIKE_END = 0.6, 0.8
 """How like a name, or its part after the last slash, has to be to be offered; 1 is the same."""
 
 BESIDE = 0.1
-"""By how much less like it another name may be than the one that is most like it, to be offered beside it."""
+"""The likeness that another name may lack of the one that is most like it, to be offered beside it."""
 
 DIGITS_MAX = 18
 """Digits of a seq or an id, at most: 64 bits have no more. Python refuses to read thousands of them."""

@@ -122,7 +122,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 class And(msgspec.Struct, frozen=True):
-    """All parts hold."""
+    """A conjunction: all parts hold."""
 
     parts: tuple["Predicate", ...]
 
@@ -131,7 +131,7 @@ class And(msgspec.Struct, frozen=True):
 
 
 class Or(msgspec.Struct, frozen=True):
-    """Any of the parts holds."""
+    """A disjunction: at least one of the parts holds."""
 
     parts: tuple["Predicate", ...]
 

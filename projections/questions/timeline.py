@@ -299,7 +299,7 @@ class Timeline:
         return self._ask(lambda evidence, at: history(evidence, _subject(evidence, subject), most), "end")
 
     def history_in_turn(self, subject: str | Subject) -> tuple[History, Iterator[Life]]:
-        """As ``history``, but the lives come one after the other, beside an answer that has none of them.
+        """Give ``history`` with its lives one after the other, beside an answer that has none of them.
 
         So an answer of any length needs no memory for all of it. Cost: that of ``history``.
 
@@ -490,7 +490,7 @@ class Timeline:
         return timeline_html(self)
 
     def drawing(self, known: Drawing | None = None, other: Timeline | None = None) -> Drawing:
-        """All that ever lived, laid out once: what is there at a moment, or differs between two, is a mask over it.
+        """The drawing of all that ever lived: what is there at a moment, or differs between two, is a mask over it.
 
         With ``other``, also all that lived in that ledger, by names: two ledgers are compared on one drawing.
 

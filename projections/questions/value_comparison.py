@@ -168,4 +168,4 @@ _KINDS: tuple[tuple[Any, Any], ...] = (
     (Inert, _objects),
     (Model | UnknownModel, _models),
 )
-"""By kind, the first that one of two values is of: how two of them are compared."""
+"""The comparisons by kind, the first that one of two values is of."""

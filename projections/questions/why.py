@@ -1,4 +1,4 @@
-"""Why a subject is as it is at a moment, and all the lives that it had: each with the events at its ends."""
+"""The reasons why a subject is as it is at a moment, and all its lives: each with the events at its ends."""
 
 from collections.abc import Iterator
 from itertools import chain

@@ -27,7 +27,7 @@ class Broken(LedgerError):
 
 
 class Line:
-    """One connection. ``id`` is the UUID that the server gave it ("" for one that has none), ``version`` that of ezmsg
+    """A connection. ``id`` is the UUID that the server gave it ("" for one that has none), ``version`` that of ezmsg
     which the server says."""
 
     def __init__(self, address: str, opener: bytes) -> None:
@@ -49,7 +49,7 @@ class Line:
             self._expect(Command.COMPLETE)
 
     def say(self, command: bytes, *texts: str, payload: bytes | None = None) -> bool:
-        """One command; whether the server has done it (COMPLETE) or refused it (CYCLIC, ERROR). Raises Broken."""
+        """Say a command; whether the server has done it (COMPLETE) or refused it (CYCLIC, ERROR). Raises Broken."""
         blob = b"" if payload is None else encode_blob(payload)
         self._send(command + b"".join(map(encode_str, texts)) + blob)
         answer = self._receive(1)

@@ -45,7 +45,7 @@ class Differences:
         self._reports = reports
         self._first = first
         self.untold: Counter[Known] = Counter()
-        """What ``changes`` has found that nobody had told of: the stream may tell it late."""
+        """The changes that ``changes`` has found and nobody had told of: the stream may tell them late."""
         named, running = told.sources()
         known = {record.uuid for record in state.sessions.values()}
         open_processes = {record.uuid for record in state.processes.values()}
@@ -77,7 +77,7 @@ class Differences:
     # --- what has changed, once that is open -------------------------------------------------------------------------
 
     def changes(self) -> Steps:
-        """All else, in an order that can be folded; ``state`` has the openings. ``told`` loses what it explains."""
+        """Find the rest, in an order to be folded in; ``state`` has the openings. ``told`` loses what it explains."""
         self._sessions = {record.uuid: key for key, record in self._state.sessions.items()}
         self._processes = {record.uuid: key for key, record in self._state.processes.items()}
         self._told.pass_over_registrations()

@@ -73,7 +73,7 @@ class Told:
         return (each for each in self._changes.values() if (each.session, each.process) == (session, process))
 
     def count(self, session: str) -> int:
-        """How many changes tell of a session."""
+        """The number of changes that tell of a session."""
         return sum(1 for _ in self._of(session, None))
 
     def take(self, owner: str | None, topic: str) -> int | None:

@@ -22,7 +22,7 @@ from ezmsg.ledger.runtime.server.wire.protocol import Command
 logger = logging.getLogger("ezmsg.ledger")
 
 BLIND = ("peers", "endpoints", "requests", "refusals", "pauses", "ends", "between")
-"""What ezmsg's graph server tells nobody: see ``server.started`` in docs/FORMAT.md."""
+"""The facts that ezmsg's graph server tells nobody: see ``server.started`` in docs/FORMAT.md."""
 
 GATHER_S = 0.01
 """Time that is let pass after something was told, so that a burst of changes is looked at once."""
@@ -48,7 +48,7 @@ ALL = 2**62
 
 
 class Stream(threading.Thread):
-    """One of the server's two streams, read as fast as it comes; each entry goes into ``news`` as it is, None at its
+    """A stream of the server's two, read as fast as it comes; each entry goes into ``news`` as it is, None at its
     end. A server drops the oldest of more than a thousand entries that wait for a slow reader."""
 
     def __init__(self, address: str, command: bytes, after: int, news: "queue.Queue[tuple[bytes, Any]]") -> None:

@@ -70,7 +70,7 @@ class Recorder:
         self.run = 0
         """The seq of the event with which its run began; 0 until it is ready."""
         self.failure: RecorderFailed | None = None
-        """What kept it from becoming ready after ``start`` had returned early."""
+        """The error that kept it from becoming ready after ``start`` had returned early."""
         self.unwritten = False
         """Whether the last events are lost, because they could not be written when it stopped."""
 
@@ -227,7 +227,7 @@ def _say_number(recorder: int) -> None:
 
 
 def exit_text(code: int) -> str:
-    """How a process ended, in words: ``exit code 3``, ``killed by SIGTERM``."""
+    """Say in words how a process ended: ``exit code 3``, ``killed by SIGTERM``."""
     return f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
 
 

@@ -1,4 +1,4 @@
-"""How far a ledger was shipped: a note beside it, which its shipper keeps and ``status`` reads.
+"""The progress of shipping a ledger: a note beside it, which its shipper keeps and ``status`` reads.
 
 The note is derived: what the stream holds is what counts. It goes with nothing when it is deleted.
 """

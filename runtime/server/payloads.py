@@ -195,7 +195,7 @@ _FIELDS = {
     cls: {name: (check, _DEFAULTS[cls].get(name, MISSING)) for name, check in checks.items()}
     for cls, checks in _CHECKS.items()
 }
-"""By class and field: its check, and its value where a client's ezmsg has no such field."""
+"""The checks by class and field, and the field's value where a client's ezmsg has no such field."""
 
 _AS_THEY_ARE = frozenset({GraphMetadata, SettingsSnapshotValue})
 

@@ -20,6 +20,14 @@ NO_SUBJECT = re.compile(
     r"(It|Its|They|Their|He|She|We|You|This|That|These|Those|What|Whatever|Who|Whoever|Whose|Which|Where|There"
     r"|Nobody|Somebody|Everybody|Both)\b"
 )
+VAGUE = re.compile(
+    r"(One|Another|Any|Anything|Everything|Something|Nothing|Each|Such|None|As|By|Of|Without|Since"
+    r"|All (?:that|of|was|were|is|it|to|parts))\b"
+)
+"""Beginnings of a public docstring that leave its reader to guess what is spoken of."""
+
+QUESTION = re.compile(r"(How|Why|When)\b")
+"""Of a constant it says what the number is: ``POLL_S``: "How often ..."; of all else that is public it is a riddle."""
 
 INSTEAD = {
     r"(?<!\bthere )\b(?:is|are|was|were) no\b(?! (?:longer|more)\b|[,.;:)])": '"is not a", "cannot"',
@@ -39,26 +47,52 @@ ALLOWED = (
 
 
 class Text(NamedTuple):
-    """A text of the project: where it stands, and whether it begins a thing of its own, as docstrings do."""
+    """A text of the project: where it stands, and what it documents: "" for other texts than docstrings."""
 
     place: str
     text: str
-    begins: bool
+    documents: str
+    is_constant: bool = False
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether it is a docstring whose beginning has no subject."""
+        if not self.documents:
+            return False
+        forbidden = [NO_SUBJECT]
+        if not re.search(r"\b_(?!_)", self.documents):
+            forbidden += [VAGUE] if self.is_constant else [VAGUE, QUESTION]
+        return any(each.match(self.text) for each in forbidden)
 
 
 def texts(path: Path) -> Iterator[Text]:
     """Every docstring and every other text of a module. Comments are between us."""
-    name = path.relative_to(ROOT).as_posix()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, documented) and ast.get_docstring(node) is not None and isinstance(node.body[0], ast.Expr)
-    }
+    yield from texts_in(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
+
+
+def texts_in(code: str, name: str) -> Iterator[Text]:
+    tree = ast.parse(code)
+    documented = {id(text): (what, constant) for text, what, constant in docstrings(tree, "module")}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield Text(f"{name}:{node.lineno}", node.value, id(node) in docstrings)
+            yield Text(f"{name}:{node.lineno}", node.value, *documented.get(id(node), ("",)))
+
+
+def docstrings(node: ast.AST, name: str) -> Iterator[tuple[ast.Constant, str, bool]]:
+    """The docstrings in ``node``, what each documents, as ``module.Class.method``, and whether that is a constant."""
+    before: ast.AST = node
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.Expr(value=ast.Constant(value=str()) as text):
+                if before is node:
+                    yield text, name, False
+                elif isinstance(before, ast.Assign | ast.AnnAssign):
+                    target = before.targets[0] if isinstance(before, ast.Assign) else before.target
+                    yield text, f"{name}.{ast.unparse(target)}", True
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from docstrings(child, f"{name}.{child.name}")
+        if isinstance(child, ast.stmt):
+            before = child
 
 
 MODULES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
@@ -82,7 +116,7 @@ def test_a_docstring_begins_with_its_subject(room: str) -> None:
         for path in MODULES
         if path.relative_to(ROOT).parts[0] == room
         for text in texts(path)
-        if text.begins and NO_SUBJECT.match(text.text)
+        if text.is_vague
     ]
     assert not found, "\n".join(["a stranger does not know what is meant:", *found])
 
@@ -133,3 +167,31 @@ def test_an_odd_phrase_is_found(text: str) -> None:
 )
 def test_plain_english_is_let_alone(text: str) -> None:
     assert not list(odd(text))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""What a module does."""',
+        'def f():\n    """One address: what it takes."""',
+        'class A:\n    def f(self):\n        """How far it goes."""',
+        'X = 1\n"""What a key begins with."""',
+        'class A:\n    def __init__(self):\n        self.x: int = 0\n        """All that was seen."""',
+        'def _f():\n    """It does so."""',
+    ],
+)
+def test_a_docstring_without_a_subject_is_found(code: str) -> None:
+    assert [text.is_vague for text in texts_in(code, "a.py")] == [True]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""The sizes of boxes."""',
+        'def f():\n    """All clocks, read together."""',
+        'POLL_S = 1.0\n"""How often a tail looks."""',
+        'def f():\n    "a docstring of its own"\n    "What is no docstring"',
+    ],
+)
+def test_a_docstring_with_a_subject_is_let_alone(code: str) -> None:
+    assert not any(text.is_vague for text in texts_in(code, "a.py"))

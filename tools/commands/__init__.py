@@ -1,1 +1,1 @@
-"""One file for each command, of the command's name, grouped as the help is."""
+"""The commands: a file of its name for each, grouped as the help is."""

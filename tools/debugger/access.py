@@ -25,7 +25,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""What every answer carries. No other site gets one, no script but our own runs, and no address is told to anybody."""
+"""Headers of every answer. No other site gets one, no script but our own runs, and no address is told to anybody."""
 
 
 class AccessCheck:

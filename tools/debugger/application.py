@@ -21,7 +21,7 @@ logger = logging.getLogger("ezmsg.ledger")
 PREFIX = "/api/v1"
 
 BYTES_MAX = 64 * 2**20
-"""Of one JSON document: what a browser still reads in a second. Octets have bounds of their own."""
+"""The largest JSON document: what a browser still reads in a second. Octets have bounds of their own."""
 
 PAGE = "page"
 TYPES = {

@@ -16,7 +16,7 @@ from ezmsg.ledger.tools.debugger.watched import Watched
 LOOPBACK = "127.0.0.1"
 
 GRACE_S = 1
-"""How long open answers may take when it ends: a stream of events has no end of its own."""
+"""How long open answers may take when the server ends: a stream of events has no end of its own."""
 
 BACKLOG = 128
 

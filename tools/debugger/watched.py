@@ -34,7 +34,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, error: LedgerError | OSError, seq: int) -> "Trouble":
-        """As it is told."""
+        """Make a fault of an error, as it is told."""
         return cls(type(error).__name__, str(error), getattr(error, "hint", ""), seq)
 
 
@@ -106,7 +106,7 @@ class Watched:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why the ledger cannot be read to its end, or no more at all; None while it can."""
+        """The reason why the ledger cannot be read to its end, or no more at all; None while it can."""
         damage = self.timeline.damage
         return self.gone if damage is None else Trouble.of(damage, damage.seq)
 
@@ -118,7 +118,7 @@ class Watched:
         return self._place.seq
 
     def drawing(self) -> "Drawing":
-        """All that ever lived, in the other ledger too, drawn when it is first asked for; it grows with the ledger."""
+        """The drawing of all, in the other ledger too, made when it is first asked for; it grows with the ledger."""
         self._drawing = self.timeline.drawing(self._drawing, self.other)
         return self._drawing
 
@@ -167,7 +167,7 @@ class Watched:
 
 
 def contradicted(watched: Watched) -> Trouble | None:
-    """Why no lifetimes can be made of the ledger; None when they can."""
+    """The reason why no lifetimes can be made of the ledger; None when they can."""
     try:
         _ = watched.timeline.lifetimes
     except EventError as error:

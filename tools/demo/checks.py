@@ -11,7 +11,7 @@ from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RELAYS, SHARED, TUNED,
 
 
 def mistakes(ledger: LedgerReader, moments: Moments) -> Iterator[str]:
-    """Everything that is recorded otherwise than it was done; nothing when all is well. Cost: a few replays."""
+    """Find all that is recorded otherwise than it was done; nothing when all is well. Cost: a few replays."""
     timeline = Timeline(ledger)
     wired, visited, lost = (timeline.at(str(seq)) for seq in (moments.wired, moments.visited, moments.lost))
     yield from _wiring(wired, moments)

@@ -46,7 +46,7 @@ OWN_EDGES = {
     ("RIG/TUNER/OUTPUT_SETTINGS", "RIG/AMP/INPUT_SETTINGS"),
 }
 RELAYS = ("RIG/MONITOR/__relay_in_INPUT", "RIG/MONITOR/__relays__/INPUT")
-"""Where ezmsg puts the monitor's relay: a unit before 3.10, a pair of topics since."""
+"""The places where ezmsg puts the monitor's relay: a unit before 3.10, a pair of topics since."""
 
 
 def wiring(relay: str) -> set[tuple[str, str]]:

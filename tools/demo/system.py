@@ -18,7 +18,7 @@ TUNE_INTERVAL_S = 0.3
 
 
 class Sample(ez.Message):
-    """One made-up measurement."""
+    """A made-up measurement."""
 
     number: int
     value: float

@@ -11,7 +11,7 @@ from ezmsg.ledger.tools.export.rows import Row
 
 
 def write_json(document: dict[str, Any], out: BinaryIO) -> None:
-    """One document, indented."""
+    """Write a document, indented."""
     out.write(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
 
 

@@ -60,5 +60,5 @@ class Narrowing(msgspec.Struct, frozen=True):
         return any(self.wants([name]) for name in names)
 
     def rows(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Of the rows of a state those that name what is wanted."""
+        """The rows of a state that name what is wanted."""
         return (row for row in rows if self.wants(row.get(name) for name in ("name", "from_topic", "to_topic")))

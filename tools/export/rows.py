@@ -62,7 +62,7 @@ def event_row(event: ev.AnyEvent) -> Row:
 
 
 def state_rows(state: GraphState) -> Iterator[Row]:
-    """Everything there is in a state, a row each: ``what`` is edge, session, component, setting, process, publisher,
+    """Yield all that is in a state, a row each: ``what`` is edge, session, component, setting, process, publisher,
     subscriber, channel or request; ids are the seqs of the opening events, ``session`` and ``process`` such ids."""
     for edge, owners in sorted(state.ownership.edges()):
         held = [names.owner(state, owner) for owner in in_order(owners)]

@@ -34,6 +34,6 @@ class Forked(OtherHistory):
 
 
 class FenceLost(LedgerLocked):
-    """Another program ships another history of this ledger to the same stream."""
+    """The stream gets another history of this ledger, from another program."""
 
     hint = "Stop one of the two: a ledger has one writer, and one rig that ships it."

@@ -24,7 +24,7 @@ NAME, SHIPPER = "Ledger-Name", "Ledger-Shipper"
 MESSAGE_ID, FENCE = "Nats-Msg-Id", "Nats-Expected-Last-Subject-Sequence"
 
 NO_COMMIT = "none"
-"""What stands for the digest before the first commit line of a file has come."""
+"""The text that stands for the digest before the first commit line of a file has come."""
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]+")
 

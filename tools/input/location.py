@@ -162,8 +162,10 @@ def _is_of_nobody(path: Path) -> bool:
 
 
 def written(path: Path) -> int | None:
-    """When a ledger was last written: a file, or the newest segment in a folder; None for anything else, and for what
-    is still empty."""
+    """The time at which a ledger was last written: a file, or the newest segment in a folder.
+
+    None for anything else, and for what is still empty.
+    """
     if path.is_file():
         status = path.stat()
         return status.st_mtime_ns if status.st_size else None

@@ -1,4 +1,4 @@
-"""How a command declares its parameters, and those that several commands share.
+"""Parameters of commands: how a command declares them, and those that several commands share.
 
 A command is a plain function below ``argument``, ``option`` and ``flag``: they note what stands on the command line and
 leave the function as it is. ``tools/cli.py`` makes the command of it.

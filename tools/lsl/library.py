@@ -20,7 +20,7 @@ def require_pylsl(error: type[LedgerError]) -> None:
 
 
 def ahead_of_monotonic(library: Any, tries: int = 5) -> float:
-    """By how many seconds the clock of LSL is ahead of CLOCK_MONOTONIC: by nothing, on Linux.
+    """The seconds by which the clock of LSL is ahead of CLOCK_MONOTONIC: none, on Linux.
 
     The narrowest of some readings counts.
     """

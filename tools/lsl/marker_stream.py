@@ -29,7 +29,7 @@ from ezmsg.ledger.tools.lsl.library import ahead_of_monotonic, pylsl
 from ezmsg.ledger.tools.text.event_words import deed
 
 POLL_S = 0.05
-"""How often it looks for new events, and for new consumers."""
+"""How often the stream looks for new events, and for new consumers."""
 
 SETTLE_S = 1.0
 """Time between a consumer's connection and what is sent to it: LSL drops what comes before the two have agreed."""
@@ -131,7 +131,7 @@ def _port_of(outlet: Any) -> int:
 
 
 def connections(port: int) -> int:
-    """How many connections to a port of this machine are established; 0 where the system does not say."""
+    """Count the established connections to a port of this machine; 0 where the system does not say."""
     found = 0
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:

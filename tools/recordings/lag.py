@@ -1,4 +1,4 @@
-"""How far samples may lag behind a settings event: what is on record of the length of blocks, and of processes held up.
+"""The lag of samples after a settings event: what is on record of the length of blocks, and of processes held up.
 
 A unit takes a new value for the next block that it gets, and a block is stamped with the time of its first sample or
 of its last. So the first sample that shows a change lies within one block of the event, on either side. A process that
@@ -18,7 +18,7 @@ BLOCK_S = 0.2
 """The length of a block that is assumed where none is on record: that of slow sources."""
 
 SLACK_NS = 5_000_000
-"""What a report takes from the unit to the ledger on a machine with time to spare."""
+"""The time that a report takes from the unit to the ledger on a machine with time to spare."""
 
 HELD_UP_NS = 50_000_000
 """The least time for a request to be answered that counts as held up, unless a block is longer."""

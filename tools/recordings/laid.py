@@ -81,7 +81,7 @@ class Laid:
 
     @property
     def sureness(self) -> str:
-        """How sure it is where the recording lies."""
+        """The sureness of where the recording lies."""
         if self.mapping is None:
             return LINK if self.links else UNCOVERED
         return self.mapping.sureness if self.covered else UNCOVERED

@@ -16,10 +16,10 @@ _PATH = re.compile(r"(?:Posix|Windows|PurePosix|PureWindows)?Path\((['\"])(.*)\1
 """A path as ezmsg shows it."""
 
 _PART = re.compile(r"_\d{2,}$")
-"""What ezmsg-nwb adds to the name of a file that it goes on with."""
+"""The ending that ezmsg-nwb adds to the name of a file that it goes on with."""
 
 PATH, NAME, STREAM, FOLDER = "the path", "the name", "the stream", "the folder"
-"""What of a recording a setting names; the first is the surest."""
+"""The parts of a recording that a setting can name; the first is the surest."""
 
 _ORDER = (PATH, NAME, STREAM, FOLDER)
 

@@ -97,7 +97,7 @@ class Stretch:
         return type(event) is ev.RequestAnswered and event.ok
 
     def answer(self) -> InForce:
-        """All of it."""
+        """The whole answer."""
         spans, uncertain = self._spans()
         changed = {(span.unit, span.field) for span in spans if not (span.began_before and span.went_on_after)}
         changed |= {(span.unit, span.field) for span in spans if span.end < self.end or span.begin > self.begin}

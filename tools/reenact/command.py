@@ -34,7 +34,7 @@ SHOWN_MAX = 20
 
 
 _ONE = {"topics": "topic", "edges": "edge", "sessions": "session", "processes": "process", "settings": "setting"}
-"""What one of each group that is compared is called."""
+"""The name of one thing of each group that is compared."""
 
 
 class NotEmpty(exits.Misuse):

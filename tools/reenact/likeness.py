@@ -14,11 +14,11 @@ from ezmsg.ledger.runtime.server.translate import form_to_ezmsg, settings_to_ezm
 from ezmsg.ledger.tools.text.documents import value_document
 
 Shape = dict[str, dict[str, Any]]
-"""What is compared: by group, what it is called and what is said of it."""
+"""The groups that are compared: what each is called and what is said of it."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing that is not the same; None where it is not there."""
+    """A thing that is not the same; None where it is not there."""
 
     group: str
     name: str
@@ -85,7 +85,7 @@ def server_shape(snapshot: Any, settings: Any, sessions: dict[str, int], process
 
 
 def differences(recorded: Shape, server: Shape) -> list[Difference]:
-    """Everything that is not the same, type-strictly; nothing when all is. Cost: O(both)."""
+    """Find all that is not the same, type-strictly; nothing when all is. Cost: O(both)."""
     return [
         Difference(group, *change) for group, here in recorded.items() for change in differing(here, server[group])
     ]

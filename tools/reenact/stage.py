@@ -42,7 +42,7 @@ class Stage:
         self.passed: Counter[str] = Counter()
 
     def play(self, event: ev.AnyEvent) -> None:
-        """One event: commanded, then applied to ``state``. Raises Broken when the server fails."""
+        """Play an event: it is commanded, then applied to ``state``. Raises Broken when the server fails."""
         act = _ACTS.get(type(event))
         if act is None:
             if not isinstance(event, SILENT):

@@ -29,7 +29,7 @@ ROOM = 64 * 2**20
 
 
 class Part(NamedTuple):
-    """One part of the test: its name, what it asks, and what does it. ``Effort.over`` tells it when time is up."""
+    """A part of the test: its name, what it asks, and what does it. ``Effort.over`` tells it when time is up."""
 
     name: str
     question: str
@@ -49,7 +49,7 @@ PARTS = (
 
 
 class Outcome(NamedTuple):
-    """How a part ended, and after how many seconds. ``problem`` is "" when all held; ``refused``: the system did not
+    """The end of a part, and after how many seconds. ``problem`` is "" when all held; ``refused``: the system did not
     let it be tried, so that no promise is broken."""
 
     part: Part

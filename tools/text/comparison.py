@@ -33,7 +33,7 @@ LISTED_MAX = 6
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One line: ``sign`` (+ - ~), ``text`` for people ("": not worth a line), ``document`` for programs."""
+    """A line: ``sign`` (+ - ~), ``text`` for people ("": not worth a line), ``document`` for programs."""
 
     sign: str
     text: str

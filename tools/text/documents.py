@@ -173,7 +173,7 @@ def placement_document(timeline: Timeline, subject: str, end: Moment) -> Documen
 
 
 def stay_changes(timeline: Timeline, unit: str, end: Moment, *, whole: bool = False) -> list[list[SettingChange]]:
-    """Of each stay of a unit in a process, the changes of its settings while it was there."""
+    """The stays of a unit in processes, each with the changes of its settings while it was there."""
     stays = timeline.placement(unit, end).stays
     if unit not in timeline.asked(lambda lifetimes: lifetimes.names("setting")):
         return [[] for _ in stays]

@@ -248,7 +248,7 @@ def _request_routed(known: Names, event: ev.RequestRouted) -> str:
 
 
 def refusal(event: ev.RequestAnswered) -> str:
-    """Why a request failed: ezmsg's code, and the reason that the process gave, on one line."""
+    """The reason why a request failed: ezmsg's code, and what the process gave, on one line."""
     said = " ".join((event.error or "").split())
     return ": ".join(filter(None, (event.error_code, said))) or "no reason given"
 
@@ -257,7 +257,7 @@ def refusal(event: ev.RequestAnswered) -> str:
 
 
 class Recollection:
-    """Everything that ever had a name in a ledger, by its id: names for ``deed`` where no state is at hand.
+    """A memory of all that ever had a name in a ledger, by its id: names for ``deed`` where no state is at hand.
 
     Tables are made when an event asks for them. Cost: O(processes), O(endpoints) once each; and a piece of the ledger
     for each event that is told, unless the one before was in the same piece.

@@ -1,4 +1,4 @@
-"""Why a command was refused, in a sentence: the cycle with its owners, the session that was there first."""
+"""The reasons why commands were refused, in sentences: the cycle with its owners, the session that was there first."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -96,7 +96,7 @@ _WORDS = {
     "too_many_connections": "was not let in: there were too many connections",
     "too_many_from_host": "was not let in: there were too many connections from its host",
 }
-"""What is said of the one who was refused, by the reason, where that is all there is to say."""
+"""The words for the one who was refused, by the reason, where that is all there is to say."""
 
 _REASONS: dict[str, Callable[[GraphState, str, CommandRejected, int], tuple[str, tuple[str, ...]]]] = {
     "cycle": _cycle,

@@ -1,4 +1,4 @@
-"""One session: what it did, in order, what went with it, and what it left behind."""
+"""The story of a session: what it did, in order, what went with it, and what it left behind."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ LINES_MAX = 10
 
 
 class Holding(msgspec.Struct, frozen=True):
-    """Something that a session held and that others hold still: an edge with its owners, or a component whose settings
+    """A thing that a session held and that others hold still: an edge with its owners, or a component whose settings
     a process keeps in force. ``text`` for people, ``document`` for programs."""
 
     text: str

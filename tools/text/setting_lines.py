@@ -8,7 +8,7 @@ from ezmsg.ledger.tools.text.span_lines import SpanLines
 from ezmsg.ledger.tools.text.value_text import arrow_text
 
 REPLACED = ("replaced", "registered anew")
-"""What ends a value with another one in its place, which is told itself."""
+"""The reasons that end a value with another one in its place, which is told itself."""
 
 
 _REPORT = ev.SettingsUpdated.__struct_config__.tag

@@ -14,5 +14,5 @@ _WORDS = {
 
 
 def unseen_words(unseen: Sequence[str]) -> list[str]:
-    """Each of ``unseen``, as ``server.started`` has it, in words; one of a newer version as it is."""
+    """Say ``unseen``, as ``server.started`` has it, in words; what a newer version added, as it is."""
     return [_WORDS.get(each, each) for each in unseen]

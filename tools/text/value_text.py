@@ -125,7 +125,7 @@ def misfit_text(value: SettingsValue, schema: Form = None, only: Collection[str]
 
 
 def kept_text(value: Kept, *, whole: bool = False) -> str:
-    """One field of a settings value; of an array its kind and elements: ``float64 array of 2,000: 0.0, 0.5, ...``."""
+    """Say a field of a settings value; of an array its kind and elements: ``float64 array of 2,000: 0.0, 0.5, ...``."""
     array = value.array
     if array is None:
         return value_text(value.form, whole=whole)
@@ -177,7 +177,7 @@ def change_text(change: FieldChange, *, whole: bool = False) -> str:
 
 
 def changes_text(changes: Sequence[FieldChange], most: int, *, whole: bool = False) -> str:
-    """All changes of a value: ``gain=2.0 (was 1.0), mode="fast" (new); no longer rate, span``; "" of none.
+    """The changes of a value: ``gain=2.0 (was 1.0), mode="fast" (new); no longer rate, span``; "" of none.
 
     At most ``most`` fields are listed by name, of each kind.
     """

@@ -1,4 +1,4 @@
-"""One file of a ledger, open for reading: how it begins, and the checkpoint that a segment begins with."""
+"""A file of a ledger, open for reading: how it begins, and the checkpoint that a segment begins with."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -42,7 +42,7 @@ class Sealed(NamedTuple):
 
 
 class LedgerFile:
-    """One file of a ledger, open for reading; ``disk`` and ``handle`` give its bytes, compressed or not."""
+    """A file of a ledger, open for reading; ``disk`` and ``handle`` give its bytes, compressed or not."""
 
     def __init__(self, disk: Disk, path: str) -> None:
         """Raises NotALedger, NewerFormat, DamagedLedger, LogError."""

@@ -20,7 +20,7 @@ from ezmsg.ledger.storage.reading.verify import Verification, verify_file
 from ezmsg.ledger.structural import Origin
 
 Stop: TypeAlias = Callable[[], bool] | threading.Event | None
-"""What ends a ``tail``: a function that returns True, or an event that is set; None: nothing but closing."""
+"""The end of a ``tail``: when a function returns True, or an event is set; None: nothing but closing ends it."""
 
 SETTLE_S = 0.05
 """How long a writer may take from the first byte of a commit to its last, before a reader calls it torn."""

@@ -21,7 +21,7 @@ FIRST_PIECE = 4096
 """Bytes read at first when looking back from the end of a file: the last commit line is mostly among them."""
 
 COMMIT_LINE = b"\n" + COMMIT_PREFIX
-"""Where a commit line begins. JSON has no raw newline inside, so this is never part of anything else."""
+"""The beginning of a commit line. JSON has no raw newline inside, so this is never part of anything else."""
 
 COMMIT_LINE_MAX = 256
 """Bytes of a commit line: 64 of the hash, four integers of at most 20 digits, and the names."""
@@ -91,7 +91,7 @@ def pieces(disk: Disk, handle: int, begin: int, end: int) -> Iterator[bytes]:
 
 
 def piece_of(disk: Disk, handle: int, offset: int) -> int:
-    """How much to read at ``offset``: a PIECE, or one page more than what is left, so that small files cost little."""
+    """The bytes to read at ``offset``: a PIECE, or one page more than is left, so that small files cost little."""
     return min(PIECE, max(0, disk.size(handle) - offset) + FIRST_PIECE)
 
 
@@ -153,7 +153,7 @@ def commits(disk: Disk, handle: int, start: int, piece: int = PIECE) -> Iterator
 
 
 def stated_durable(disk: Disk, handle: int, start: int) -> int:
-    """How far the file was on the disk, by what the commit lines from ``start`` on state; 0 without any.
+    """The part of the file that was on the disk, by what the commit lines from ``start`` on state; 0 without any.
 
     Whatever else is wrong with a line, it counts: were bytes put in or taken out before it, it stands in another place.
     Without a newline before it, it counts where its offset is right: elsewhere it may be a part of somebody's settings.

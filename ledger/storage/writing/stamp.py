@@ -134,8 +134,8 @@ def _plain_fields(kind: type[Event]) -> dict[str, Any]:
 _FIELDS: dict[type, Any] = {
     kind: msgspec.defstruct(kind.__name__, list(_plain_fields(kind).items()), gc=False) for kind in _CLASSES
 }
-"""What events are converted to, to check their plain fields: nothing is kept of it. That is half the cost of reading
-lines back, since no text is copied and nothing compared."""
+"""The classes that events are converted to, to check their plain fields: nothing is kept of it. That is half the cost
+of reading lines back, since no text is copied and nothing compared."""
 
 _PLAIN = frozenset(
     kind for kind in _CLASSES if {*_plain_fields(kind), *Event.__struct_fields__} == set(kind.__struct_fields__)

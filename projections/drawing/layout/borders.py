@@ -1,4 +1,4 @@
-"""How an edge gets from box to box: which collections' borders it crosses, and where.
+"""The ways of edges from box to box: which collections' borders it crosses, and where.
 
 A collection's topics are ports on its border. What crosses without one gets a silent port there, one per source, or one
 cable for all when there are many: each collection can then be laid out by itself.

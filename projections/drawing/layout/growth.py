@@ -1,4 +1,4 @@
-"""How a layout takes in what was born since, so that no two boxes change sides and edges alone move none."""
+"""Taking in what was born since a layout, so that no two boxes change sides and edges alone move none."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

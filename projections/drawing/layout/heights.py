@@ -1,4 +1,4 @@
-"""How high each node of a row of layers stands: near its neighbours, lines straight, nothing over anything else.
+"""The height of each node in a row of layers: near its neighbours, lines straight, nothing over anything else.
 
 Each node wishes for the weighted median of where its strands would be straight. Isotonic regression (pool adjacent
 violators) turns the wishes of a layer into heights that keep order and distances: O(n), and nothing overlaps.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 SETTINGS_WEIGHT, WEIGHT = 1, 3
-"""What it is worth that an arrow leads to the right: those of settings lead back rather than those of data."""
+"""The worth of an arrow that leads to the right: those of settings lead back rather than those of data."""
 
 SHAPE = 1 / 3
 """Width by height that a layer of boxes at which ways begin or end may have, however low all others are."""

@@ -1,4 +1,4 @@
-"""One collection's inside while it is laid out: nodes in layers, and the strands that run between neighbouring ones."""
+"""A collection's inside while it is laid out: nodes in layers, and the strands that run between neighbouring ones."""
 
 from collections.abc import Mapping, Sequence
 

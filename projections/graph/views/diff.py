@@ -13,7 +13,7 @@ from ezmsg.ledger.projections.graph.views.facts import Key, Position, facts, fro
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One fact that changed; ``before`` is UNSET for one that came, ``after`` for one that went.
+    """A fact that changed; ``before`` is UNSET for one that came, ``after`` for one that went.
 
     ``key`` is as in ``facts``: the kind of the fact, then what it is about.
 
@@ -110,6 +110,6 @@ def same_fact(a: Any, b: Any) -> bool:
 def differing(
     before: Mapping[Any, Any], after: Mapping[Any, Any], same: Callable[[Any, Any], bool] = same_fact
 ) -> list[tuple[Any, Any, Any]]:
-    """Each key that has not the same value in both, with its values: None where it has none."""
+    """The keys that have not the same value in both, with their values: None where it has none."""
     keys = dict.fromkeys((*before, *after))
     return [(key, old, new) for key in keys if not same(old := before.get(key), new := after.get(key))]

@@ -12,7 +12,7 @@ from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.tables import GraphTables
 
 VERSION = 1
-"""Of the encoding below: part of every digest, so that a change of it can never pass for a change of state."""
+"""The version of the encoding, part of every digest: its change can never pass for a change of state."""
 
 
 def encode(value: Any) -> bytes:

@@ -25,7 +25,7 @@ MISSING, EXTRA, CHANGED = "missing", "extra", "changed"
 
 
 class Difference(Answer, frozen=True):
-    """One difference of a session from its baseline.
+    """A difference of a session from its baseline.
 
     ``group`` is one of GROUPS; ``name``: an edge as ``A -> B``, an address, units or topics. ``field``: the dotted path
     of a setting or of a component's metadata, "" for the whole. ``change``: missing, extra or changed. ``expected`` and

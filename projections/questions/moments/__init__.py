@@ -1,1 +1,1 @@
-"""How people name a moment, and which seq is meant."""
+"""Names that people give a moment, and which seq is meant."""

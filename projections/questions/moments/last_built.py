@@ -24,7 +24,7 @@ BUILDS = frozenset(
 
 
 WIRES = BUILDS - {ev.PublisherOpened, ev.SubscriberOpened, ev.ChannelOpened}
-"""Those that add to how a graph is wired and set. Endpoints still open while others of a program that ends close."""
+"""The events that add to wiring and settings. Endpoints still open while others of a program that ends close."""
 
 RUN = (ev.ServerStarted, ev.ServerStopped, ev.ServerLost, ev.ClockRead)
 """The events that a run consists of when no client ever connected."""

@@ -154,7 +154,7 @@ def elapsed_text(ns: int) -> str:
 
 
 def length_text(ns: int, clock: str) -> str:
-    """As ``span_text``; a length that was told by wall time because its ends are of two boots of a machine says so."""
+    """A length as ``span_text`` has it; one told by wall time, as its ends are of two boots of a machine, says so."""
     return span_text(ns) + (" by the wall clock" if clock == "boots" else "")
 
 

@@ -21,7 +21,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "None": (type(None),),
     "NoneType": (type(None),),
 }
-"""By the name of a plain type: the types of the values that a field of it can hold."""
+"""The types of the values that a field can hold, by the name of its plain type."""
 
 _JSON_KINDS: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),

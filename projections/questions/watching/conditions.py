@@ -30,7 +30,7 @@ RELEASES: tuple[type, ...] = (ev.SessionCleared, ev.SessionClosed, ev.GraphClear
 
 
 class Condition(ABC):
-    """One fact of a predicate: ``now`` says whether it is so.
+    """A fact of a predicate: ``now`` says whether it is so.
 
     ``types``: the events that can change it. ``every_edge``: the state has to know all edges for it, not only those
     that it is touched by.

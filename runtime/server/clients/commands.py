@@ -15,7 +15,7 @@ Later: TypeAlias = Callable[[], Awaitable[bytes]]
 """Gives an answer for which something has to be waited for."""
 
 Handlers: TypeAlias = Mapping[bytes, tuple[tuple[Argument, ...], Callable[..., bytes | Later]]]
-"""By command: the arguments that follow it, and the method that decides it. It returns the answer, or b"" for none."""
+"""The arguments that follow each command, and the method that decides it. That returns the answer, or b"" for none."""
 
 
 class CommandsOver(Exception):

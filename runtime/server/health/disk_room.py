@@ -26,7 +26,7 @@ LEAST_BYTES, LEAST_SHARE = 10**9, 20
 HOUR_NS = 3600 * 10**9
 
 SECONDS_MAX = 10 * 365 * 86400.0
-"""What lasts longer than ten years is not told in hours."""
+"""The time beyond which hours are not told: ten years."""
 
 
 class DiskState(msgspec.Struct, frozen=True, kw_only=True):

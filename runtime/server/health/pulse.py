@@ -55,7 +55,7 @@ class Speed:
             samples.popleft()
 
     def per_second(self, now: float, count: int, least: float = 0.001) -> float | None:
-        """By how much the count grows in a second; None when it has been measured for less than ``least`` seconds."""
+        """The growth of the count in a second; None when it has been measured for less than ``least`` seconds."""
         then, before = self._samples[0]
         return (count - before) / (now - then) if now - then >= least else None
 

@@ -18,7 +18,7 @@ SLOWEST = 5
 
 
 def vitals(hub: Hub) -> dict[str, Any]:
-    """Everything that ``status`` and the metrics tell; docs/cli.md has its shape. Cost: O(clients + edges)."""
+    """Collect all that ``status`` and the metrics tell; docs/cli.md has its shape. Cost: O(clients + edges)."""
     live, state, now = hub.live, hub.live.state, hub.live.ledger.clock.real()
     live.settle()
     hub.pulse.beat()

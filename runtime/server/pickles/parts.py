@@ -20,7 +20,7 @@ _u32 = struct.Struct("<I").pack
 
 
 def part(value: object) -> bytes:
-    """Any value that can be pickled."""
+    """Pickle any value that can be pickled."""
     return body(dumps(value, PROTOCOL))
 
 

@@ -17,7 +17,7 @@ AGAIN_MIN = 3
 """How often something must have been sent again before a missing acknowledgement means anything."""
 
 GONE = frozenset([errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH])
-"""What the system calls it when no answer comes."""
+"""The names that the system has for an answer that does not come."""
 
 _INFO = struct.Struct("=8B13I")  # of struct tcp_info: its first fields, which never change
 

@@ -152,7 +152,7 @@ class Judged(msgspec.Struct, frozen=True):
 
     @property
     def document(self) -> dict[str, Any]:
-        """As ``verify --json`` shows it."""
+        """The document that ``verify --json`` shows."""
         about = msgspec.structs.asdict(self.receipt)
         return {"holds": self.code == OK, "why": self.why, "says": self.says, "signed_by": self.signed_by, **about}
 

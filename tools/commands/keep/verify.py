@@ -37,7 +37,7 @@ PROOFS = {
     SERVED: "verify --origin ORIGINAL",
     REDACTED: "redact LEDGER --check ORIGINAL",
 }
-"""By the way in which a ledger was made of another one: the command that compares the two."""
+"""The command that compares two ledgers, by the way in which the one was made of the other."""
 
 PASSES = 2
 """How often verifying reads a file: once for the lines, once for the hashes."""
@@ -164,7 +164,7 @@ class Descended(msgspec.Struct, frozen=True):
 
     @property
     def document(self) -> dict[str, Any]:
-        """As ``verify --json`` shows it."""
+        """The document that ``verify --json`` shows."""
         found = {name: getattr(self.found, name, None) for name in ("events", "first", "last", "state", "added")}
         return {"holds": self.code == exits.OK, "why": self.why, "says": self.says, "ledger": self.original, **found}
 

@@ -21,7 +21,7 @@ SHOWN_MAX = 20
 
 
 class Boot(msgspec.Struct):
-    """One start of a machine, as the readings of its clocks tell: the seqs of the ``first`` and the ``last`` of them.
+    """A start of a machine, as the readings of its clocks tell: the seqs of the ``first`` and the ``last`` of them.
 
     ``number`` counts from 1. ``began`` and ``ended`` are wall times (ns); ``lasted``: ns by the monotonic clock.
     """

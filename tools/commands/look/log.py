@@ -30,7 +30,7 @@ REFUSED = "command.rejected"
 CLOCK = "clock.read"
 
 UNKNOWN = "unknown"
-"""What `--type` calls the events that this version does not know."""
+"""The name that `--type` has for events that this version does not know."""
 
 WINDOW_MIN, WINDOW_PER_LINE, WINDOW_GROWTH = 1000, 20, 8
 """Events looked at for the last lines: telling takes some microseconds each, so a long ledger is not told in full."""

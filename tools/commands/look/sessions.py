@@ -25,7 +25,7 @@ from ezmsg.ledger.tools.text.session_story import SessionStory, find_session, pr
 
 
 class SessionLife(msgspec.Struct):
-    """One session from its opening to its end. Times: ns since the epoch, UTC; ``run``: the run's number.
+    """A session from its opening to its end. Times: ns since the epoch, UTC; ``run``: the run's number.
 
     ``reason`` is that of its end: closed, lost, server_stopped, server_lost, error, unseen; None while it is open.
     ``edges`` and ``components`` are what it held last, before its end took that away; the maxima are of all its life.
@@ -55,7 +55,7 @@ class SessionLife(msgspec.Struct):
 
 
 class RunLife(msgspec.Struct):
-    """One run from its start to its end. Times: ns since the epoch, UTC.
+    """A run from its start to its end. Times: ns since the epoch, UTC.
 
     ``reason``: stopped, shutdown, signal, orphaned, ..., lost; None while it goes on. ``exit_code`` or ``signal``: how
     the script ended that was run recorded, where that is known.

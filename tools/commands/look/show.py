@@ -70,7 +70,7 @@ def show(ledger: Path | None, at: str, full: bool, json: bool) -> None:
 
 
 class Picture:
-    """One state, section by section."""
+    """A state, section by section."""
 
     def __init__(self, page: Page, timeline: Timeline, state: GraphState, full: bool) -> None:
         self._page = page

@@ -30,7 +30,7 @@ WAIT_S = 0.1
 HOUR_NS = 3600 * 10**9
 
 CLEAR = "\x1b[H\x1b[2J"
-"""What clears a terminal."""
+"""The escape sequence that clears a terminal."""
 
 SHIPPER_SILENT_NS = 30 * 10**9
 """A shipper leaves word each second while there is something to ship."""
@@ -43,7 +43,7 @@ AT_ITS_END = {
     True: "if it ends now, the next start will name the seqs that are lost",
     False: "if it ends now, NOBODY WILL KNOW what is lost: its lock file cannot be written either",
 }
-"""What becomes of the events in memory, by whether the lock file tells of them."""
+"""The fate of the events in memory, by whether the lock file tells of them."""
 
 
 class Row(NamedTuple):

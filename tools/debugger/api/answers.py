@@ -25,7 +25,7 @@ LISTED_MAX = 10_000
 
 
 class Endpoint(NamedTuple):
-    """One address: what it takes, what makes its answer, and what that is (None: octets)."""
+    """An address of the API: what it takes, what makes its answer, and what that is (None: octets)."""
 
     path: str
     query: type[queries.Query]
@@ -215,7 +215,7 @@ STATUS = {
     "OSError": 409,
     "LedgerError": 400,
 }
-"""Which error answers with which status: that of its class, or of the nearest one that it derives from."""
+"""The status that each error answers with: that of its class, or of the nearest one that it derives from."""
 
 
 def status_of(error: BaseException) -> int:

@@ -20,7 +20,7 @@ from ezmsg.ledger.tools.text.bursts import Line
 
 
 class Refusal(Struct):
-    """Why a request was not answered: the error's class, its message, and what to do next."""
+    """The reason why a request was not answered: the error's class, its message, and what to do next."""
 
     kind: str
     message: str

@@ -22,7 +22,7 @@ VERSION = 1
 ALIGNED = 8
 
 LASTS = 2**32 - 1
-"""What ``died`` is in the octets while a thing lives."""
+"""The value of ``died`` in the octets while a thing lives."""
 
 SEQ_MAX = LASTS - 1
 """The last seq that the octets have room for."""
@@ -42,7 +42,7 @@ class TooLong(ValueError):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """How far an answer went: rows of each table."""
+    """The extent of an answer: rows of each table."""
 
     holds: int = 0
     edges: int = 0
@@ -71,7 +71,7 @@ class Columns:
         self._steps: dict[int, Step] = {}
 
     def octets(self, lifetimes: Lifetimes, after: int = 0, window: tuple[int, int] | None = None) -> bytes:
-        """Everything, or, when ``after`` is the ``head`` of an answer that was given, what is new since then.
+        """Give all rows, or, when ``after`` is the ``head`` of an answer that was given, those that are new since.
 
         ``window`` (first, last): only the holds that stood at some time between these seqs. Raises TooLong.
         Cost: O(rows), a copy; since an earlier answer O(what stands and what is new).

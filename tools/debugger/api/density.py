@@ -1,4 +1,4 @@
-"""How much happened when: events in stretches of seqs or of time."""
+"""The density of a history: events in stretches of seqs or of time."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.tools.debugger.api.clocks import Clock, clocks
 
 ROWS = 1 << INTEGERS_SHIFT
-"""Of one block of a column: a slice of it copies nothing."""
+"""The rows of one block of a column: a slice of it copies nothing."""
 
 
 class Bucket(msgspec.Struct, frozen=True):

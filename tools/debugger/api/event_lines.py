@@ -96,7 +96,7 @@ class _Teller:
 
 
 def raw_events(watched: Watched, after: int, until: int, limit: int) -> Document:
-    """As ``event_lines``, without a line: no state has to be found. Cost: O(limit)."""
+    """Events as ``event_lines`` has them, without a line: no state has to be found. Cost: O(limit)."""
     until, after = min(until, watched.head), max(after, watched.ledger.first - 1)
     events = list(watched.ledger.entries(after, min(until, after + limit)))
     seq = events[-1].seq if events else until

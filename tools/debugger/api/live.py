@@ -14,7 +14,7 @@ POLL_S = 0.1
 """Between two looks at the ledger: a person sees no difference."""
 
 QUIET_S = 10.0
-"""Without anything to tell, a comment is sent so often: a lost client is noticed, and a proxy does not hang up."""
+"""Seconds between comments while nothing is to be told: a lost client is noticed, and a proxy does not hang up."""
 
 PIECE = 500
 """Events in one message."""

@@ -109,7 +109,7 @@ class Explain(Query, frozen=True):
 
 
 class Settings(Query, frozen=True):
-    """Without ``unit``: what is in force everywhere."""
+    """The parameters of ``settings``. Without ``unit``: what is in force everywhere."""
 
     unit: Text | None = None
     field: Text | None = None
@@ -117,7 +117,7 @@ class Settings(Query, frozen=True):
 
 
 class Doubts(Query, frozen=True):
-    """Without ``unit``: about the settings of all."""
+    """The parameters of ``doubts``. Without ``unit``: about the settings of all."""
 
     unit: Text | None = None
     at: Moment = "end"

@@ -52,7 +52,7 @@ def require_extra() -> None:
 
 
 class NatsBroker:
-    """One stream of a broker. It is connected to by the first request; ``close`` lets it go."""
+    """A stream of a broker. It is connected to by the first request; ``close`` lets it go."""
 
     def __init__(self, place: Place) -> None:
         """Raises MissingExtra, NoStream."""
@@ -103,7 +103,7 @@ class NatsBroker:
         return self._after(self.place.subject(ledger), sequence)
 
     def receipts(self, ledger: str) -> list[Message]:
-        """All receipts that are kept for a ledger, in their order."""
+        """The receipts that are kept for a ledger, in their order."""
         found: list[Message] = []
         while more := self._after(self.place.receipts(ledger), found[-1].sequence if found else 0):
             found += more
@@ -145,7 +145,7 @@ class NatsBroker:
         self._api(f"STREAM.CREATE.{self.place.stream}", config)
 
     def counts(self, subject: str) -> dict[str, int]:
-        """How many messages each subject has that fits ``subject``, which may have wildcards."""
+        """Count the messages of each subject that fits ``subject``, which may have wildcards."""
         found: dict[str, int] = {}
         while True:
             answer = self.info(subject, len(found))

@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        """How the subjects of this stream begin, after the kind: streams of one broker must not share a subject."""
+        """The beginning of this stream's subjects, after the kind: streams of one broker must not share a subject."""
         return "" if self.stream == STREAM else f"{self.stream}."
 
     def subject(self, ledger: str) -> str:
@@ -98,7 +98,7 @@ def _server(scheme: str, host: str, address: str) -> str:
 
 
 def rights(place: Place) -> dict[str, Any]:
-    """How to log in, as ``nats.connect`` takes it: by the context that $NATS_CONTEXT names. Raises NoStream.
+    """The login, as ``nats.connect`` takes it: by the context that $NATS_CONTEXT names. Raises NoStream.
 
     What stands in an address goes before it.
     """

@@ -60,7 +60,7 @@ RULES: dict[str, tuple[Callable[[Any, dict[str, Any]], bool], str]] = {
     "sources": (_is_unset, "others add to it"),
     "subject_transform": (_is_unset, "it changes subjects"),
 }
-"""By the name of each setting that matters: what it must be, and what is so otherwise."""
+"""The settings that matter, by name: what each must be, and what is so otherwise."""
 
 HARMLESS = frozenset(
     [

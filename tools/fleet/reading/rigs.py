@@ -31,7 +31,7 @@ class Rig(NamedTuple):
 
     @property
     def document(self) -> dict[str, Any]:
-        """As ``--json`` shows it: without a password that the location may have."""
+        """The document that ``--json`` shows: without a password that the location may have."""
         return {**self._asdict(), "location": without_secret(self.location)}
 
 
@@ -82,7 +82,7 @@ def history(rig: Rig) -> Iterator[Timeline]:
 
 
 class Standing(NamedTuple):
-    """How a rig is: its last event, whether it records now, what runs there, or why it cannot be read."""
+    """The state of a rig: its last event, whether it records now, what runs there, or why it cannot be read."""
 
     rig: Rig
     seq: int = 0
@@ -95,7 +95,7 @@ class Standing(NamedTuple):
 
 
 def standing(rig: Rig) -> Standing:
-    """How a rig is by its ledger, which is read to its end. What keeps it from being read is told."""
+    """Tell how a rig is by its ledger, which is read to its end. What keeps it from being read is told."""
     try:
         with history(rig) as timeline:
             state = timeline.at("end")

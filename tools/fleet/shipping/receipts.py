@@ -17,7 +17,7 @@ EVERY_S = 3600.0
 """How often a receipt is left while a ledger grows; one is left at each seal as well."""
 
 RETRY_S = 10.0
-"""How long to wait after one that the broker did not take."""
+"""How long to wait after a receipt that the broker did not take."""
 
 
 class Receipts:

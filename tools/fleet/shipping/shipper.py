@@ -57,7 +57,7 @@ class Shipper:
     ) -> None:
         self.source = source
         self.reached: Reached | None = None
-        """What the stream was last seen to have; None until it was looked at."""
+        """The part of the ledger that the stream was last seen to have; None until it was looked at."""
         self.waits = ""
         self.acknowledged = 0
         """How many appends were acknowledged. Nothing else shows that the broker is well."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 JUMP_S = 0.1
-"""What stamps must differ from their pace by, in seconds, to count as a jump."""
+"""The seconds by which stamps must differ from their pace to count as a jump."""
 
 BLOCKS_MAX = 5_000
 """Blocks of stamps that are read one and all: ezmsg-nwb puts each stamp into a block of its own, which costs 60 us

@@ -25,7 +25,7 @@ EXACT, WALL, LINK, UNCOVERED = "exact", "as the wall clock said", "by the link o
 """How sure a mapping is. The fifth is "by N markers"."""
 
 ERRORS_NS = {"NWB": 300, "NWB moved": 4_000, "XDF": 8_000, "FIF": 1_400}
-"""By what mappings are off, as measured beside signals that ezmsg-nwb 1.13.0, ezmsg-lsl 1.17.1 and mne 1.13.2 wrote."""
+"""The errors of mappings, as measured beside signals that ezmsg-nwb 1.13.0, ezmsg-lsl 1.17.1 and mne 1.13.2 wrote."""
 
 
 class Piece(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class LedgerClock:
-    """One clock of a ledger: of one start of a machine, or wall time where ``name`` is None.
+    """A clock of a ledger: of one start of a machine, or wall time where ``name`` is None.
 
     ``time_of`` gives an event's time. Places are ns of the clock. A look costs O(log n).
     """

@@ -12,7 +12,7 @@ from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recor
 EXTRA = "ezmsg-ledger[mne]"
 
 SEAMS = ("BAD boundary", "EDGE boundary")
-"""What mne notes where recordings were put one after the other."""
+"""The description that mne notes where recordings were put one after the other."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -55,7 +55,7 @@ COLUMNS = {
     "text": "what the event says",
     "registered_by": "the session that registered the component",
 }
-"""What the columns are, for the file."""
+"""The descriptions of the columns, for the file."""
 
 
 def write(path: Path, tables: Tables) -> None:
