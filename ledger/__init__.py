@@ -11,7 +11,8 @@ from ezmsg.ledger._version import __version__
 if TYPE_CHECKING:
     from ezmsg.ledger import errors, events
     from ezmsg.ledger.errors import LedgerError
-    from ezmsg.ledger.log import Ledger, LedgerReader
+    from ezmsg.ledger.log import Ledger
+    from ezmsg.ledger.reader import LedgerReader
     from ezmsg.ledger.storage.durability import Durability
     from ezmsg.ledger.storage.reading.verify import Verification
 
@@ -21,7 +22,7 @@ _HOMES = {
     "Durability": "storage.durability",
     "Ledger": "log",
     "LedgerError": "errors",
-    "LedgerReader": "log",
+    "LedgerReader": "reader",
     "Verification": "storage.reading.verify",
 }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoints
 
-    from ezmsg.ledger.log import LedgerReader
+    from ezmsg.ledger.reader import LedgerReader
 
 READERS = "ezmsg.ledger.readers"
 """The group of entry points that open an address for reading; each is named as its scheme."""

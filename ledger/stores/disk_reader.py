@@ -8,7 +8,7 @@ from ezmsg.ledger.errors import DamagedLedger, LedgerClosed
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.reader import FolderReader
 from ezmsg.ledger.lock.lock import is_written
-from ezmsg.ledger.log import POLL_S, LedgerReader
+from ezmsg.ledger.reader import POLL_S, LedgerReader
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.reading.open_file import LedgerFile, Start

@@ -11,7 +11,8 @@ from ezmsg.ledger import codec
 from ezmsg.ledger.clock import Clock
 from ezmsg.ledger.errors import Conflict, ForkedWriter, LedgerClosed, LedgerError
 from ezmsg.ledger.events import AnyEvent, Event
-from ezmsg.ledger.log import POLL_S, Ledger
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import POLL_S
 from ezmsg.ledger.storage.header import first_bytes, new_header
 from ezmsg.ledger.storage.reading.reader import Stop, clip, is_set
 from ezmsg.ledger.storage.reading.scan import Hash, Place

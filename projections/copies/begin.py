@@ -5,10 +5,10 @@ import time
 
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.audit.unnamed import Derived
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.copies.cut import Made, check_made, origin_of, path_of
 from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import SERVED
 

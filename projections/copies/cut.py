@@ -9,12 +9,13 @@ from ezmsg.ledger.audit.receipt import Receipt
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.audit.unnamed import Derived
 from ezmsg.ledger.errors import LogError
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.checkpoint import decode, encode
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import CUT, Origin
 

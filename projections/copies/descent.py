@@ -8,9 +8,9 @@ import msgspec
 from ezmsg.ledger.audit.receipt import check
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.errors import HistoryDropped, OtherHistory, OtherLedger
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.copies.cut import receipt_of
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import CUT, SERVED, Origin
 

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.audit.unnamed import Derived
 from ezmsg.ledger.errors import LogError, OtherHistory, OtherLedger, UnknownSubject
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.copies.cut import Made, check_made, origin_of, path_of, receipt_of
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt
 from ezmsg.ledger.projections.copies.redaction import Redaction
@@ -22,6 +21,7 @@ from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.name_hints import near
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import REDACTED, Origin
 

@@ -6,10 +6,10 @@ import msgspec
 
 from ezmsg.ledger import codec
 from ezmsg.ledger.errors import EventError, HistoryDropped, NewerFormat, OutOfOrder
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.checkpoint import decode
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.reader import LedgerReader
 
 
 def state_of(states: Sequence[bytes]) -> GraphState:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, EventError, LedgerError
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.replay import beginning, state_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
@@ -17,6 +16,7 @@ from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_i
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.projection import fold
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.reading.scan import Place
 

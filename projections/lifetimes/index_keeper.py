@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.lock.followed import set_at_end
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes import archive
 from ezmsg.ledger.projections.lifetimes.archive import Archive
+from ezmsg.ledger.reader import LedgerReader
 
 POLL_S = 0.5
 """How often the keeper looks how far the ledger is."""

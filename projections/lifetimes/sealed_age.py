@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from ezmsg.ledger import clock
 from ezmsg.ledger.events import ClockRead
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.lifetimes.clock_readings import STEADY, Reading, Readings
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.reading.open_file import Sealed
 
 

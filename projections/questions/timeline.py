@@ -11,7 +11,6 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ezmsg.ledger.errors import DamagedLedger, NothingInCommon
-from ezmsg.ledger.log import POLL_S, LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.graph.views.diff import Diff, diff
 from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
@@ -19,6 +18,7 @@ from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
 from ezmsg.ledger.projections.questions.moments.moments import Moment, Moments
+from ezmsg.ledger.reader import POLL_S, LedgerReader
 
 if TYPE_CHECKING:
     from ezmsg.ledger.projections.drawing.births import Lived

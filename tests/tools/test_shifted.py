@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ezmsg.ledger.errors import DamagedLedger, LogError, NewerFormat, NotALedger
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.tools import exits
 
 zstandard = pytest.importorskip("zstandard")

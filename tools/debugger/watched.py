@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from ezmsg.ledger.errors import EventError, LedgerError
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.tools.debugger.api.columns import Columns
 
 if TYPE_CHECKING:

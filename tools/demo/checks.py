@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.tools.demo.recording import GAINS, OWN, RELAYS, SHARED, TUNED, UNITS, Moments, wiring
 
 

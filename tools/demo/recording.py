@@ -16,7 +16,8 @@ from typing import Any
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.extras import needed
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.runtime.address import ADDRESS_ENV
 from ezmsg.ledger.runtime.recorder.process import Recorder
 from ezmsg.ledger.tools import exits

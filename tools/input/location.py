@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, UnknownMoment, UnknownSubject
 from ezmsg.ledger.events import AnyEvent
 from ezmsg.ledger.folder.segments import number_of
-from ezmsg.ledger.log import LEDGER_ENV, Ledger, LedgerReader
+from ezmsg.ledger.log import LEDGER_ENV, Ledger
 from ezmsg.ledger.projections.questions.moments.last_built import RUN
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.name_hints import did_you_mean
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.stores.addresses import address_of, without_secret
 from ezmsg.ledger.structural import CUT
 from ezmsg.ledger.tools.exits import Misuse

@@ -21,9 +21,10 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import type_of
 from ezmsg.ledger.lock.followed import set_at_end
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.replay import beginning
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.lsl.library import ahead_of_monotonic, pylsl
 from ezmsg.ledger.tools.text.event_words import deed

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.log import LedgerReader
 from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.questions.moments.moments import Moment
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.structural import CUT, REDACTED, SERVED, Origin
 from ezmsg.ledger.tools.output import listed
 from ezmsg.ledger.tools.text import names

@@ -6,7 +6,7 @@ An ezmsg program clears what it owns when it ends, so the end of a recording sho
 from collections.abc import Collection
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import LedgerReader
+from ezmsg.ledger.reader import LedgerReader
 
 BUILDS = frozenset(
     {

@@ -10,7 +10,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import POLL_S, LedgerReader
 from ezmsg.ledger.projections.graph.ownership import Changes
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
@@ -26,6 +25,7 @@ from ezmsg.ledger.projections.questions.watching.conditions import (
     facts,
     holds,
 )
+from ezmsg.ledger.reader import POLL_S, LedgerReader
 
 _ENDS = frozenset({*RELEASES, ev.ProcessClosed, ev.EndpointClosed, ev.RequestAnswered})
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.folder.segments import MOVING, number_of
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage import compression
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.reading import reader

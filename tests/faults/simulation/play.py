@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.tools.selftest.broken import Broken
 
 from .disk import SimulatedDisk, no_fault

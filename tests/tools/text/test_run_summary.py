@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.segment_start import rotate
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools.text.run_summary import summarise
 

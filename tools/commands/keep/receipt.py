@@ -10,7 +10,8 @@ import msgspec
 from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
 from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
 from ezmsg.ledger.storage.file_access import closing_handle
 from ezmsg.ledger.storage.reading.verify import Verification

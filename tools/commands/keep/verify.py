@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError, ReceiptError
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.copies.descent import Descent, check_descent
 from ezmsg.ledger.projections.graph.replay import beginning
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.compression import SUFFIX
 from ezmsg.ledger.storage.disk import Disk
 from ezmsg.ledger.storage.reading.verify import Verification

@@ -9,12 +9,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.log import Ledger, LedgerReader
+from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.moments.last_built import WIRES, last_built
 from ezmsg.ledger.projections.questions.settings.stored_value import kept, parts, shown_form
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.values import fields_of
 
 Named = tuple[str, str, str]
