@@ -2,10 +2,15 @@
 
 The idea: an event's place is its wall time less the difference that the reading before it states, which is a time of
 the monotonic clock of one start of a machine. Without readings the place is wall time itself.
+
+Spans follow each other by their events, and are found by halving. Their places may overlap a little: an event that was
+stamped just after the wall clock was set, and before that was noticed, seems to lie elsewhere. So a place is looked up
+among the latest beginning up to each span, or the soonest one from it on, which only rise.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -30,7 +35,8 @@ class Span(msgspec.Struct, frozen=True):
 class LedgerClock:
     """A clock of a ledger: of one start of a machine, or wall time where ``name`` is None.
 
-    ``time_of`` gives an event's time. Places are ns of the clock. A look costs O(log n).
+    ``time_of`` gives an event's time. Places are ns of the clock. Cost: O(log n) in the readings and events, or what
+    else is said.
     """
 
     def __init__(self, landmarks: Landmarks, time_of: Callable[[int], int], name: Any, holds: list[Hold]) -> None:
@@ -46,6 +52,10 @@ class LedgerClock:
         if name is None:
             first, last = landmarks.first, landmarks.last
             self.spans.append(Span(first[0], last[0], landmarks.earliest, landmarks.latest, 0))
+        begins = [span.begin for span in self.spans]
+        self._firsts = [span.first for span in self.spans]
+        self._latest_to = list(accumulate(begins, max))
+        self._soonest_from = list(accumulate(reversed(begins), min))[::-1]
 
     @property
     def begin(self) -> int:
@@ -59,32 +69,30 @@ class LedgerClock:
 
     def place(self, seq: int) -> int | None:
         """The place of event ``seq``; None when it is on another clock."""
-        for span in self.spans:
-            if span.first <= seq <= span.last:
-                return self._time_of(seq) - span.offset
-        return None
+        number = bisect_right(self._firsts, seq) - 1
+        if number < 0 or seq > self.spans[number].last:
+            return None
+        return self._time_of(seq) - self.spans[number].offset
 
     def seq_at(self, place: int) -> int:
         """The last event at or before ``place``; the one before the clock's first when there is none."""
         if self.name is None:
             return self._landmarks.seq_at(place)
-        found = max(0, self.spans[0].first - 1)
-        for span in self.spans:
-            if span.begin > place:
-                break
-            number = bisect_right(range(span.first, span.last + 1), place + span.offset, key=self._time_of)
-            found = max(found, span.first + number - 1)
-        return found
+        number = bisect_right(self._latest_to, place) - 1
+        if number < 0:
+            return max(0, self.spans[0].first - 1)
+        span = self.spans[number]
+        before = bisect_right(range(span.first, span.last + 1), place + span.offset, key=self._time_of)
+        return max(0, span.first + before - 1)
 
     def wall(self, place: int) -> int:
         """The time that the wall clock said at ``place`` (ns since the epoch, UTC)."""
-        span = next((span for span in reversed(self.spans) if span.begin <= place), self.spans[0])
-        return place + span.offset
+        return place + self.spans[max(0, bisect_right(self._soonest_from, place) - 1)].offset
 
     def of_wall(self, wall: int) -> list[int]:
         """The places at which the wall clock said ``wall``: two where it was set back, none where it was set ahead.
 
-        Before the first and after the last reading, as if it had run on.
+        Before the first and after the last reading, as if it had run on. Cost: O(readings).
         """
         found = []
         for number, span in enumerate(self.spans):
@@ -100,7 +108,10 @@ class LedgerClock:
         return self.wall(place) - place
 
     def jumps(self, begin: int, end: int) -> list[tuple[int, int]]:
-        """The places between ``begin`` and ``end`` at which the wall clock was set, and by how much (ns)."""
+        """The places between ``begin`` and ``end`` at which the wall clock was set, and by how much (ns).
+
+        Cost: O(readings).
+        """
         return [
             (after.begin, after.offset - before.offset)
             for before, after in zip(self.spans, self.spans[1:], strict=False)
