@@ -6,7 +6,6 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from ezmsg.ledger import codec
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph.ownership import in_order
 from ezmsg.ledger.projections.graph.state import GraphState
@@ -51,14 +50,6 @@ def event_columns() -> dict[str, type]:
     plain = _event_columns()
     first = {"seq": int, "time": int, "type": str}
     return {**first, **{name: kind for name, kind in sorted(plain.items()) if name not in first}, "event": str}
-
-
-def event_row(event: ev.AnyEvent) -> Row:
-    """An event as a row: its fields by name, and ``event``."""
-    row: Row = {"type": ev.type_of(event), "event": codec.encode([event]).decode("utf-8").rstrip("\n")}
-    names_ = ("seq", "time") if isinstance(event, ev.UnknownEvent) else event.__struct_fields__
-    row.update((name, getattr(event, name)) for name in names_)
-    return row
 
 
 def state_rows(state: GraphState) -> Iterator[Row]:

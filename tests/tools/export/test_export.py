@@ -111,7 +111,7 @@ def test_names_mean_nothing_to_a_format(evil: GraphState, tmp_path: Path) -> Non
     assert '"A\\"\\\\<b>;\\\\n\\\\x1b[2J\\"]" -> "B"' in dot
     assert "#quot;" in mermaid
     assert "<b>" not in mermaid.replace("%% ", "", 1).split("\n", 2)[2]
-    assert all("\x1b" not in text and "A\"" not in text.splitlines()[0] for text in (dot, mermaid, graphml))
+    assert all("\x1b" not in text and 'A"' not in text.splitlines()[0] for text in (dot, mermaid, graphml))
     root = ElementTree.fromstring(graphml)
     [edge] = [element for element in root.iter() if element.tag.endswith("}edge")]
     assert edge.get("source") == 'A"\\<b>;\\n\\x1b[2J"]'
