@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ezmsg.ledger.errors import LogError, NotALedger
-from ezmsg.ledger.storage.disk import Disk, sync_file, write_all
+from ezmsg.ledger.storage.disk import OS_DISK, Disk, sync_file, write_all
 
 NEW = ".new"
 """At the end of a file's name while it is being made."""
@@ -42,6 +42,30 @@ def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
             write_all(disk, handle, block, offset)
             offset += len(block)
         sync_file(disk, handle)
+
+
+@contextmanager
+def replacing(path: str, disk: Disk = OS_DISK) -> Iterator[str]:
+    """A name beside ``path``, to write a file under: at the end it takes the place of ``path``, whole or not at all.
+
+    Nobody syncs it: it is for what a power cut may take. Raises OSError.
+
+    >>> with replacing("baseline.json") as beside, open(beside, "w") as file:
+    ...     _ = file.write("{}")
+    >>> open("baseline.json").read()
+    '{}'
+    """
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f".{name}.{os.getpid()}")
+    if disk.kind(beside) is not None:
+        disk.remove(beside)  # of a process that had this number before
+    try:
+        yield beside
+        disk.replace(beside, path)
+    except BaseException:
+        if disk.kind(beside) is not None:
+            disk.remove(beside)
+        raise
 
 
 @contextmanager

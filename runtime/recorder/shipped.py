@@ -8,7 +8,8 @@ import time
 
 import msgspec
 
-from ezmsg.ledger.storage.disk import FILE_MODE
+from ezmsg.ledger.storage.disk import OS_DISK, write_all
+from ezmsg.ledger.storage.file_access import closing_handle, replacing
 
 SUFFIX = ".shipped"
 
@@ -41,14 +42,8 @@ def write(location: str, shipped: Shipped) -> None:
     """Leave the note beside the ledger at ``location``, in place of the one before. Raises OSError."""
     shipped.time = time.time_ns()
     shipped.pid = os.getpid()
-    path = location + SUFFIX
-    temporary = f"{path}.{os.getpid()}"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-    try:
-        os.write(handle, msgspec.json.encode(shipped))
-    finally:
-        os.close(handle)
-    os.replace(temporary, path)
+    with replacing(location + SUFFIX) as beside, closing_handle(OS_DISK, OS_DISK.create(beside)) as handle:
+        write_all(OS_DISK, handle, msgspec.json.encode(shipped), 0)
 
 
 def read(location: str) -> Shipped | None:

@@ -15,6 +15,7 @@ from ezmsg.ledger.projections.drawing.figure import drawn_at
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.timeline import Timeline
+from ezmsg.ledger.storage.file_access import replacing
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.export import flat, json_lines, tables
 from ezmsg.ledger.tools.export.dot import to_dot
@@ -230,14 +231,8 @@ def _out(output: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with open(beside, "wb") as out:
-            yield out
-        os.replace(beside, output)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with replacing(str(output)) as beside, open(beside, "wb") as out:
+        yield out
 
 
 def _say(page: Page, output: Path | None, what: str) -> None:

@@ -4,7 +4,6 @@ A baseline holds no id, no UUID, no pid and no time, its names are sorted, and e
 an unchanged program gives the same file, and what ``git diff`` shows is what was changed.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ezmsg.ledger.projections.questions.named_diff import NAMELESS
 from ezmsg.ledger.projections.questions.paths.relays import loops_in
 from ezmsg.ledger.projections.questions.settings.components import with_sets
 from ezmsg.ledger.projections.questions.settings.stored_value import Kept, attributes, kept, leaves, parts
+from ezmsg.ledger.storage.file_access import replacing
 from ezmsg.ledger.values import Form
 
 VERSION = 1
@@ -165,10 +165,5 @@ def read(path: str | Path) -> Baseline:
 
 def write(path: str | Path, baseline: Baseline) -> None:
     """Write a baseline to a file, in place of one that is there: whole, or not at all. Raises OSError."""
-    target = Path(path)
-    new = target.with_name(f"{target.name}.new-{os.getpid()}")
-    try:
-        new.write_bytes(encode(baseline))
-        os.replace(new, target)
-    finally:
-        new.unlink(missing_ok=True)
+    with replacing(str(path)) as beside:
+        Path(beside).write_bytes(encode(baseline))

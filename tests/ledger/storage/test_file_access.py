@@ -1,0 +1,65 @@
+"""A file takes the place of another one whole, or not at all, and leaves nothing beside it."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ezmsg.ledger.storage.disk import Disk
+from ezmsg.ledger.storage.file_access import replacing
+
+
+def test_a_file_that_was_written_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("before")
+    with replacing(str(path)) as beside:
+        Path(beside).write_text("after")
+        assert path.read_text() == "before"
+    assert path.read_text() == "after"
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_file_that_could_not_be_written_leaves_all_as_it_was(tmp_path: Path, written: bool) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("before")
+
+    def write() -> None:
+        with replacing(str(path)) as beside:
+            if written:
+                Path(beside).write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["x.json"]
+
+
+class Full(Disk):
+    """A disk that lets no file take the place of another one."""
+
+    def replace(self, source: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target)
+
+
+def test_a_refusal_of_the_system_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+
+    def write() -> None:
+        with replacing(str(path), Full()) as beside:
+            Path(beside).write_text("after")
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_a_process_of_the_same_number_left_is_not_in_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    (tmp_path / f".x.json.{os.getpid()}").write_text("left by a process that was killed")
+    with replacing(str(path)) as beside:
+        assert not Path(beside).exists()
+        Path(beside).write_text("after")
+    assert os.listdir(tmp_path) == ["x.json"]
