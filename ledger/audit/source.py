@@ -46,6 +46,11 @@ class Source:
                     if kept:
                         yield Lines([event for event, _ in kept], [line for _, line in kept])
 
+    def lines(self, after: int, until: int) -> Iterator[tuple[AnyEvent, bytes]]:
+        """The same, event by event, each with its line."""
+        for found in self.commits(after, until):
+            yield from zip(found.events, found.lines, strict=True)
+
     def prove(self, after: int, until: int, time: int) -> Receipt:
         """A receipt for the first commit that holds event ``until``, once all bytes that lead there from the file with
         event ``after`` + 1 were hashed. ``time``: ns since the epoch, UTC.

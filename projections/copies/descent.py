@@ -1,6 +1,5 @@
 """Whether a ledger that was cut out of another one holds what that one holds, told by looking at both."""
 
-from collections.abc import Iterator
 from itertools import takewhile
 
 import msgspec
@@ -9,7 +8,8 @@ from ezmsg.ledger.audit.receipt import check
 from ezmsg.ledger.audit.source import Source
 from ezmsg.ledger.errors import HistoryDropped, OtherHistory, OtherLedger
 from ezmsg.ledger.projections.copies.cut import receipt_of
-from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.projections.copies.pairs import DIFFERS_HINT, pairs
+from ezmsg.ledger.projections.graph.replay import beginning, state_before
 from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.structural import CUT, SERVED, Origin
@@ -61,7 +61,7 @@ def check_descent(ledger: LedgerReader, original: LedgerReader, disk: Disk = OS_
         raise OtherLedger(why, hint="")
     check(original.location, receipt_of(origin), disk)
     first, last = ledger.first, ledger.origins[-1].last
-    events = _compare(Source(disk, ledger.location), Source(disk, original.location), first - 1, last)
+    events = _same_lines(Source(disk, ledger.location), Source(disk, original.location), first - 1, last)
     return Descent(
         origin=origin,
         events=events,
@@ -83,28 +83,16 @@ def _begun_from(ledger: LedgerReader, origin: Origin, original: LedgerReader, di
 
 _NONE_HINT = "Name a ledger that `ezmsg-ledger cut` has made."
 _REDACTED_HINT = "Ask: ezmsg-ledger redact LEDGER --check ORIGINAL"
-_OTHER_HINT = "One of the two was made anew. `ezmsg-ledger verify` says whether each is sound in itself."
 
 
-def _compare(ours: Source, theirs: Source, after: int, last: int) -> int:
+def _same_lines(ours: Source, theirs: Source, after: int, last: int) -> int:
     """How many lines are the same from ``after`` to ``last``. Raises OtherHistory at the first that is not."""
-    count, seq = 0, after
-    expected = _lines(theirs, after, last)
-    for seq, line in _lines(ours, after, last):
-        found = next(expected, None)
-        if found != (seq, line):
-            raise OtherHistory(f"{ours.path} has another event at seq {seq} than {theirs.path}", hint=_OTHER_HINT)
+    count = 0
+    for pair in pairs(ours, theirs, after, last):
+        if pair.ours != pair.theirs:
+            raise OtherHistory(f"{ours.path} has another event at seq {pair.seq} than {theirs.path}", hint=DIFFERS_HINT)
         count += 1
-    if (missing := next(expected, None)) is not None:
-        why = f"{ours.path} has no event after seq {seq}, but {theirs.path} has seq {missing[0]}"
-        raise OtherHistory(why, hint=_OTHER_HINT)
     return count
-
-
-def _lines(source: Source, after: int, last: int) -> Iterator[tuple[int, bytes]]:
-    for found in source.commits(after, last):
-        for event, line in zip(found.events, found.lines, strict=True):
-            yield event.seq, line
 
 
 def _same_beginning(ledger: LedgerReader, original: LedgerReader) -> bool:
@@ -116,11 +104,11 @@ def _same_beginning(ledger: LedgerReader, original: LedgerReader) -> bool:
     if first < original.first:
         return False
     try:
-        theirs = beginning(original) if first == original.first else state_at(original, first - 1)
+        theirs = state_before(original, first)
     except HistoryDropped:
         return False
     ours = beginning(ledger)
     if ours.digest(allow_unknown=True) != theirs.digest(allow_unknown=True):
         why = f"{ledger.location} begins with another state than {original.location} had after seq {first - 1}"
-        raise OtherHistory(why, hint=_OTHER_HINT)
+        raise OtherHistory(why, hint=DIFFERS_HINT)
     return True

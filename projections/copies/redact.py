@@ -4,7 +4,7 @@ import base64
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -14,10 +14,11 @@ from ezmsg.ledger.audit.unnamed import Derived
 from ezmsg.ledger.errors import LogError, OtherHistory, OtherLedger, UnknownSubject
 from ezmsg.ledger.projections.copies.cut import Made, check_made, origin_of, path_of, receipt_of
 from ezmsg.ledger.projections.copies.digests import MARKER, Salt
+from ezmsg.ledger.projections.copies.pairs import DIFFERS_HINT, pairs
 from ezmsg.ledger.projections.copies.redaction import Redaction
 from ezmsg.ledger.projections.copies.setting_names import SettingNames
 from ezmsg.ledger.projections.graph.checkpoint import encode
-from ezmsg.ledger.projections.graph.replay import beginning, state_at
+from ezmsg.ledger.projections.graph.replay import beginning, state_before
 from ezmsg.ledger.projections.graph.segment_start import states_of
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.questions.name_hints import near
@@ -167,14 +168,14 @@ def compare_redacted(
         raise OtherHistory(f"{original.location} begins with seq {original.first}: what was made of it begins earlier")
     if original.head < origin.last:
         raise OtherHistory(f"{original.location} ends with seq {original.head}, before seq {origin.last}")
-    before = beginning(original) if origin.first == original.first else state_at(original, origin.first - 1)
+    before = state_before(original, origin.first)
     redaction = _learned(original, before, origin.redacted, salt or Salt.make(), origin.last)
     theirs, ours = Source(disk, path_of(original)), Source(disk, path_of(ledger))
     if salt is not None:
         proof = theirs.prove(before.seq, origin.last, origin.time)
         if salt.of_receipt(proof) != origin.sha256:
             why = f"{original.location} has another digest than the ledger that was redacted, up to seq {origin.last}"
-            raise OtherHistory(why, hint=_DIFFERS_HINT)
+            raise OtherHistory(why, hint=DIFFERS_HINT)
     return _compared(ledger, original, origins[place:], redaction, ours, theirs, salted=salt is not None)
 
 
@@ -191,23 +192,20 @@ def _compared(
     origin, last = origins[0], origins[-1].last
     twins = _Twins(known=salted)
     start = beginning(ledger)
-    known = beginning(original) if start.seq == original.first - 1 else state_at(original, start.seq)
+    known = state_before(original, start.seq + 1)
     if not twins.fit(encode(start), encode(redaction.state(known))):
         why = f"{ledger.location} begins with another state than {original.location} had after seq {start.seq}"
-        raise OtherHistory(why, hint=_DIFFERS_HINT)
-    expected = _lines(theirs, start.seq, last, redaction)
+        raise OtherHistory(why, hint=DIFFERS_HINT)
     events = changed = 0
-    for seq, line, _ in _lines(ours, start.seq, last, None):
-        found = next(expected, None)
-        if found is None or found[0] != seq or not twins.fit(line, found[1]):
+    for pair in pairs(ours, theirs, start.seq, last):
+        redacted = redaction.line(pair.event, pair.theirs)
+        if not twins.fit(pair.ours, redacted):
             raise OtherHistory(
-                f"seq {seq} of {ledger.location} differs from {original.location} in more than the named values",
-                hint=_DIFFERS_HINT,
+                f"seq {pair.seq} of {ledger.location} differs from {original.location} in more than the named values",
+                hint=DIFFERS_HINT,
             )
         events += 1
-        changed += found[2]
-    if (missing := next(expected, None)) is not None:
-        raise OtherHistory(f"seq {missing[0]} of {original.location} is not in {ledger.location}", hint=_DIFFERS_HINT)
+        changed += redacted != pair.theirs
     return Comparison(
         origin=origin,
         events=events,
@@ -216,17 +214,6 @@ def _compared(
         salted=salted,
         added=max(0, ledger.head - last),
     )
-
-
-_DIFFERS_HINT = "One of the two was changed since. `ezmsg-ledger verify` says whether each is sound in itself."
-
-
-def _lines(source: Source, after: int, last: int, redaction: Redaction | None) -> Iterator[tuple[int, bytes, bool]]:
-    """Seqs and lines, as they stand or redacted, and whether that made them others."""
-    for found in source.commits(after, last):
-        for event, line in zip(found.events, found.lines, strict=True):
-            new = line if redaction is None else redaction.line(event, line)
-            yield event.seq, new, new != line
 
 
 _PAYLOAD = re.compile(rb'(?<="payload":")[A-Za-z0-9+/]+={0,2}(?=")')

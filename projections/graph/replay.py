@@ -46,6 +46,11 @@ def state_at(ledger: LedgerReader, seq: int | None = None) -> GraphState:
     return fold(ledger.read(state.seq, seq), state)
 
 
+def state_before(ledger: LedgerReader, seq: int) -> GraphState:
+    """The state just before event ``seq``, also where that is the first one that is there. Raises as ``state_at``."""
+    return beginning(ledger) if seq == ledger.first else state_at(ledger, seq - 1)
+
+
 def _start(ledger: LedgerReader, seq: int | None) -> GraphState:
     while (start := ledger.start(seq)) is not None:
         try:
