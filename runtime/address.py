@@ -83,9 +83,9 @@ def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | No
     )
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     """A socket that listens at an address: who connects waits until somebody accepts. Raises CannotListen."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as ezmsg does
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

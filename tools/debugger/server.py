@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ezmsg.ledger import extras
+from ezmsg.ledger.runtime.address import CannotListen, listening_socket
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.debugger.access import TOKEN_BYTES
 from ezmsg.ledger.tools.debugger.watched import Watched
@@ -17,8 +18,6 @@ LOOPBACK = "127.0.0.1"
 
 GRACE_S = 1
 """How long open answers may take when the server ends: a stream of events has no end of its own."""
-
-BACKLOG = 128
 
 
 class CannotServe(exits.Misuse):
@@ -110,22 +109,13 @@ def require() -> None:
 
 def _listening(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return listening_socket(host, port, family)
     except OSError as error:
         message = f"{host} is not an address of this machine: {error.strerror}"
         raise CannotServe(message, hint="Leave --host out.") from error
-    found = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(where)
-        found.listen(BACKLOG)
-    except (OSError, OverflowError) as error:
-        found.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise CannotServe(
-            f"{host}:{port} cannot be listened on: {why}", hint="Give another --port, or leave it out for a free one."
-        ) from error
-    return found
+    except CannotListen as error:
+        raise CannotServe(str(error), hint="Give another --port, or leave it out for a free one.") from error
 
 
 @contextlib.contextmanager

@@ -72,7 +72,8 @@ def test_a_browser_is_given_the_address(desk: Any, night: Any, tmp_path: Path) -
         (["--at", "999999"], 2, "hint: The ledger holds seq 1"),
         (["--with", "nothing.ledger"], 2, "there is no file"),
         (["--host", "0.0.0.0"], 2, "hint: Say which: --allow"),
-        (["--host", "192.0.2.1", "--allow", "192.0.2.0/24"], 2, "cannot be listened on"),
+        (["--host", "192.0.2.1", "--allow", "192.0.2.0/24"], 2, "this machine does not have that address"),
+        (["--host", "nowhere.invalid", "--allow", "192.0.2.0/24"], 2, "nowhere.invalid is not an address of this"),
         (["--allow", "everybody"], 2, "is neither a network"),
         (["--port", "70000"], 2, "65535"),
     ],
@@ -89,7 +90,7 @@ def test_a_port_that_is_taken_is_said(desk: Any, night: Any) -> None:
         port = str(taken.getsockname()[1])
         told = desk.do("ezmsg-ledger", "debug", night.path, "--no-open", "--port", port)
     assert told.code == 2
-    assert f"127.0.0.1:{port} cannot be listened on" in told.err
+    assert f"cannot listen on 127.0.0.1:{port}: another program has it" in told.err
     assert "hint: Give another --port" in told.err
 
 
