@@ -148,28 +148,36 @@ class Shipping:
         return 0
 
     def _keep_note(self, wait: float | None, at_once: bool = False) -> None:
-        """Leave word of how far it is: when that has changed, but not too often; and when trouble comes or goes."""
-        found, reached = self._note, self.shipper.reached
-        now = time.monotonic()
+        """Leave word of how far it is, when that is due: at once when trouble comes or goes."""
+        found = self._note
         trouble = found.trouble if found.stopped else self.shipper.waits
-        sequence = 0 if reached is None else reached.sequence
-        if not at_once and trouble == found.trouble:
-            if sequence == found.sequence and (wait is None or now - self._noted < NOTE_S) and self._noted:
-                return
-            if wait is not None and now - self._noted < NOTE_S:
-                return
+        if not (at_once or trouble != found.trouble or self._note_is_due(wait)):
+            return
+        reached, sequence = self.shipper.reached, self._sequence
         if reached is not None:
             found.segment, found.offset, found.seq = reached.segment, reached.offset, reached.upto
             if sequence != found.sequence:
                 found.acknowledged = time.time_ns()
-        found.sequence, found.trouble, found.missing = sequence, trouble, self.missing
-        self._noted = now
+        found.sequence = sequence
+        found.trouble, found.missing = trouble, self.missing
+        self._noted = time.monotonic()
         try:
             note.write(self.location, found)
         except OSError as error:
             if not found.stopped:
                 self._say(f"how far it is cannot be noted beside the ledger: {error}")
-                self._noted = now + CHECK_S
+                self._noted += CHECK_S
+
+    def _note_is_due(self, wait: float | None) -> bool:
+        """Whether there is news: when all is shipped, that the stream has more than is noted; before, each NOTE_S."""
+        if wait is None:
+            return not self._noted or self._sequence != self._note.sequence
+        return time.monotonic() - self._noted >= NOTE_S
+
+    @property
+    def _sequence(self) -> int:
+        """The last message that the stream is known to have; 0 without one."""
+        return 0 if self.shipper.reached is None else self.shipper.reached.sequence
 
     def close(self) -> None:
         """Let the file and the connection go."""
