@@ -30,7 +30,7 @@ from ezmsg.ledger.storage.reading.scan import (
     piece_of,
     stands,
 )
-from ezmsg.ledger.storage.single_commits import lines_of_events
+from ezmsg.ledger.storage.reading.single_commits import lines_of_events
 from ezmsg.ledger.structural import (
     COMMIT_PREFIX,
     STRUCTURAL,

@@ -14,7 +14,7 @@ from operator import add, le
 
 import msgspec
 
-from ezmsg.ledger.storage.scan import Place
+from ezmsg.ledger.storage.reading.scan import Place
 from ezmsg.ledger.structural import COMMIT_PREFIX
 
 _LINE = re.compile(

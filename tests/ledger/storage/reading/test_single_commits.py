@@ -6,10 +6,10 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.events import Mark
-from ezmsg.ledger.storage.cursor import check_lines
 from ezmsg.ledger.storage.durability import Durability
-from ezmsg.ledger.storage.scan import Place
-from ezmsg.ledger.storage.single_commits import lines_of_events
+from ezmsg.ledger.storage.reading.cursor import check_lines
+from ezmsg.ledger.storage.reading.scan import Place
+from ezmsg.ledger.storage.reading.single_commits import lines_of_events
 
 COMMITS = 7
 
