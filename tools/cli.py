@@ -271,6 +271,10 @@ def _run(arguments: list[str]) -> int:
 def _loaded(command: Command) -> click.Command:
     """The command itself: its function, imported, with the parameters that it declares."""
     function = command.load()
+    import logging  # what reads a ledger imports it anyway, and the help need not
+
+    if logging.lastResort is not None:  # a warning that nobody else shows bears our name, as all on standard error
+        logging.lastResort.setFormatter(logging.Formatter(f"{NAME}: %(message)s"))
     shown = Shown(
         command.name,
         callback=function,

@@ -202,7 +202,7 @@ def is_written(disk: Disk, path: str, file: str) -> bool:
         if not _is_gone(_holder_of(disk, path)):
             return True
     try:
-        return _is_locked(disk, file)
+        return disk.kind(file) == "file" and _is_locked(disk, file)  # opening a pipe would wait for its other end
     except OSError:  # it is gone, or cannot be read: nobody that could be known of
         return False
 

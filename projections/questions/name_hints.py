@@ -42,11 +42,12 @@ def some_of(names: list[str]) -> str:
     return f"{', '.join(names[:NAMED_MAX])}{more}"
 
 
-def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "") -> str:
+def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "", after: str = "") -> str:
     """``Did you mean AMP/OUT?``: at most ``most`` names of ``known`` that are like ``name``; "" when none is.
 
     Capitals do not count; where none is very like it, a name may be like another in the part after the last slash
-    alone. No id is like another. ``before`` is put before each name that is offered. Cost: O(known), 50 us for each.
+    alone. No id is like another. ``before`` and ``after`` are put around each name that is offered. Cost: O(known), 50
+    us for each.
 
     >>> did_you_mean("SYS/AMP/OTU", ["SYS/AMP/OUT", "SYS/LOG/IN"])
     'Did you mean SYS/AMP/OUT?'
@@ -65,7 +66,8 @@ def did_you_mean(name: str, known: Iterable[str], most: int = 1, before: str = "
     if best < 1 - BESIDE:
         ends = {each.rpartition("/")[2]: whole for each, whole in wholes.items()}
         found += [ends[match] for match in get_close_matches(wanted.rpartition("/")[2], ends, most, LIKE_END)]
-    return f"Did you mean {' or '.join(before + each for each in dict.fromkeys(found))}?" if found else ""
+    offered = [f"{before}{each}{after}" for each in dict.fromkeys(found)]
+    return f"Did you mean {' or '.join(offered)}?" if offered else ""
 
 
 def _rank(name: str) -> tuple[Any, ...]:

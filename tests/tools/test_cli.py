@@ -420,6 +420,15 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
         folder.chmod(0o700)
 
 
+@pytest.mark.parametrize("command", ["log", "show", "sessions", "verify", "receipt", "repair", "rotate"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(run: Run, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "x.ledger")
+    answer = run(command, tmp_path / "x.ledger")
+    assert answer.code == exits.NOT_A_LEDGER
+    assert "x.ledger is not a regular file" in answer.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
@@ -442,6 +451,9 @@ def test_a_folder_that_may_not_be_written_is_enough_to_look(run: Run, tmp_path: 
         (["diff", "LEDGER", "1", "2", "3"], "two moments are needed", "ezmsg-ledger diff [LEDGER] A B"),
         (["diff", "LEDGER", "-5x", "end"], "no such option", "ezmsg-ledger diff --help"),
         (["verify"], "missing argument", "ezmsg-ledger verify --help"),
+        (["verify", ""], "it is empty, and not the name of a file", "ezmsg-ledger verify --help"),
+        (["export", "LEDGER", "-f", "csv", "-o", ""], "it is empty", "ezmsg-ledger export --help"),
+        (["sessions", ""], "one of the words is empty", "ezmsg-ledger sessions [LEDGER]"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(

@@ -14,6 +14,8 @@ def taken_apart(words: Sequence[str], least: int, most: int, what: str, usage: s
     The first word is a ledger when there is one word more than can be asked about, or when it is a file or a folder of
     segments, or is called like one. Raises Misuse, which says that ``what`` is needed, and how it is used.
     """
+    if "" in words:
+        raise Misuse("one of the words is empty: a variable that is not set, perhaps", hint=usage)
     first_is_ledger = len(words) > most or (bool(words) and is_ledger(words[0]))
     rest = list(words[1:] if first_is_ledger else words)
     if least <= len(rest) <= most:

@@ -21,7 +21,8 @@ from ezmsg.ledger.structural import CUT
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.output import Page
 
-PATTERN = "*.ledger"
+ENDING = ".ledger"
+PATTERN = f"*{ENDING}"
 
 
 class NoSuchLedger(Misuse):
@@ -147,7 +148,9 @@ def _existing(path: Path, which: str) -> Path:
         return path
     beside = [each.name for each in _ledgers(path.parent)]
     begun = [name for name in beside if name.startswith(path.name)]
-    hint = did_you_mean(begun[0] if begun else path.name, beside, before=f"{path.parent / '_'}"[:-1])
+    stems = [name.removesuffix(ENDING) for name in beside]  # the ending is alike in all
+    wanted = (begun[0] if begun else path.name).removesuffix(ENDING)
+    hint = did_you_mean(wanted, stems, before=f"{path.parent / '_'}"[:-1], after=ENDING)
     if not hint and beside:
         hint = f"There is {path.parent / beside[0]}" + (f", and {len(beside) - 1} more." if beside[1:] else ".")
     raise NoSuchLedger(f"there is no file {path}{which}", hint=hint or "Record one: ezmsg-ledger run SCRIPT.py")

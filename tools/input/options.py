@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FILE = click.Path(readable=False, path_type=Path)
+class _File(click.Path):
+    """A path, but for an empty one: that comes of a variable that is not set, and would mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty, and not the name of a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _File(readable=False, path_type=Path)
 """A path, whether or not there is something that may be read: the system says so. Shells complete it."""
 
 

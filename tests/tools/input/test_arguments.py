@@ -36,6 +36,12 @@ def test_it_is_the_first_when_it_can_be_one(words: list[str], ledger: str | None
     assert taken_apart(words, 0, 1, "one at most", "") == (ledger and Path(ledger), rest)
 
 
+@pytest.mark.parametrize("words", [[""], ["a file", ""], ["", "viewer"]])
+def test_an_empty_word_is_refused(words: list[str]) -> None:
+    with pytest.raises(Misuse, match="one of the words is empty"):
+        taken_apart(words, 0, 1, "one at most", "usage")
+
+
 @pytest.mark.parametrize("words", [[], ["a file"], ["a", "b", "c"]])
 def test_too_few_or_too_many_are_refused_with_the_usage(words: list[str]) -> None:
     with pytest.raises(Misuse, match="a topic is needed") as refused:

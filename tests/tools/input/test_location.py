@@ -121,6 +121,7 @@ def test_with_none_at_all_it_says_where_one_could_come_from(run: Run, here: Path
         ("mondy-20261124-101500.ledger", "Did you mean monday-20261124-101500.ledger?"),
         ("monday", "Did you mean monday-20261124-101500.ledger?"),
         ("qqqq", "There is monday-20261124-101500.ledger."),
+        ("q.ledger", "There is monday-20261124-101500.ledger."),
     ],
 )
 def test_a_wrong_name_is_answered_with_a_right_one(run: Run, here: Path, named: str, hint: str) -> None:

@@ -1,6 +1,7 @@
 """``rotate`` and the options of ``serve``, and every command on what is left."""
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -157,6 +158,17 @@ def test_a_recording_that_goes_on_behind_a_hole_says_so(
     assert [record.getMessage() for record in caplog.records] == [
         f"{left}: segment 3 is missing after segment 2. What stands before it is left alone, and not read"
     ]
+
+
+def test_a_warning_bears_our_name(file: Path) -> None:
+    with file.open("ab") as torn:
+        torn.write(b'{"type":"mark"')
+    command = [sys.executable, "-m", "ezmsg.ledger.tools.cli", "rotate", str(file)]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert told.returncode == exits.OK
+    (warning,) = told.stderr.splitlines()
+    assert warning.startswith("ezmsg-ledger: ")
+    assert "its last writer was interrupted" in warning
 
 
 def test_a_hole_is_damage(run: Run, left: Path) -> None:
