@@ -66,6 +66,10 @@ class Section:
     rows: list[Sequence[str]] = field(default_factory=list)
     aims: list[Aim] = field(default_factory=list)
 
+    def aim(self, what: str, ratio: Spread, bound: float, at_most: bool = False) -> None:
+        """Hold a ratio against a bound. The aim bears the section's name, by which it is found on a page."""
+        self.aims.append(Aim(f"{self.title.lower()}: {what}", ratio, bound, at_most))
+
 
 def take_turns(
     what: str, contenders: Mapping[str, Contender], rounds: int, once: Container[str] = ()

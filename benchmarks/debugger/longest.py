@@ -3,7 +3,7 @@
 from benchmarks.debugger import ledgers
 from benchmarks.debugger.browser import Debugger, Page, chromium, launched, memory
 from benchmarks.debugger.page import add, aim, open_ledger
-from benchmarks.harness import Aim, Section, Setting, Spread, count, say
+from benchmarks.harness import Section, Setting, Spread, count, say
 
 ABOUT = """\
 A ledger of ten million events, nine tenths of them changes of settings, with its index, from the start of the command.
@@ -47,6 +47,5 @@ def run(setting: Setting) -> Section:
     if not setting.quick:
         aim(section, f"drawing, {of}", [each[1].wall for each in opened], READY_S)
         beside = Spread.of([taken / BYTES])
-        title = section.title.lower()
-        section.aims.append(Aim(f"{title}: the browser's memory, beside 400 MB", beside, 1.0, at_most=True))
+        section.aim("the browser's memory, beside 400 MB", beside, 1.0, at_most=True)
     return section

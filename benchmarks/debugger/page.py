@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from benchmarks.debugger import ledgers
 from benchmarks.debugger.browser import Debugger, Page, Took, chromium, launched
 from benchmarks.graphs import Parts, deep, rig
-from benchmarks.harness import Aim, Section, Setting, Spread, count, say, seconds, take_turns
+from benchmarks.harness import Section, Setting, Spread, count, say, seconds, take_turns
 from ezmsg.ledger import Ledger
 
 ABOUT = """\
@@ -93,8 +93,7 @@ def add(section: Section, what: str, of: str, took: Sequence[Took], peer: str = 
 def aim(section: Section, what: str, figures: Sequence[float], most: float) -> None:
     """An aim in seconds, held against the median of the figures."""
     beside = Spread.of([each / most for each in figures])
-    title = section.title.lower()
-    section.aims.append(Aim(f"{title}: {what}, beside {seconds(most)}", beside, 1.0, at_most=True))
+    section.aim(f"{what}, beside {seconds(most)}", beside, 1.0, at_most=True)
 
 
 def _peer(folder: Path) -> Path | None:
@@ -142,7 +141,7 @@ def _measure(name: str, path: Path, peer: Path | None, browser: Any, setting: Se
         times, most = FASTER[name]
         if peer is not None:
             pairs = [b / a for a, b in zip(figures["debugger"], figures["@xyflow"], strict=True)]
-            section.aims.append(Aim(f"debugger: @xyflow's edges / a step, {name}", Spread.of(pairs), times))
+            section.aim(f"@xyflow's edges / a step, {name}", Spread.of(pairs), times)
         aim(section, f"a step, {name}", [each.processor for each in steps["debugger"]], most)
         aim(section, f"a step beside a pin, {name}", [each.processor for each in compared], FRAMES_S)
     if name in FIRST:
@@ -261,4 +260,4 @@ def _measure_bundle(section: Section) -> None:
     packed = sum(len(gzip.compress(path.read_bytes(), 9)) for path in files)
     section.rows.append(("the bundle, compressed", "", f"{packed / 1000:.0f} kB", "", ""))
     beside = Spread.of([packed / BUNDLE_BYTES])
-    section.aims.append(Aim(f"debugger: the bundle, beside {BUNDLE_BYTES / 1000:.0f} kB", beside, 1.0, at_most=True))
+    section.aim(f"the bundle, beside {BUNDLE_BYTES / 1000:.0f} kB", beside, 1.0, at_most=True)

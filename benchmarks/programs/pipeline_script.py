@@ -1,8 +1,9 @@
 """A pipeline of three processes that measures itself: messages through a middle unit, and how long each is under way.
 
-``python -m benchmarks.programs.pipeline_script FILE MESSAGES`` writes to FILE, as JSON, the messages per second while
-it sends as fast as it can, and the seconds from sending to hearing of messages that are sent one every two
-milliseconds.
+``python -m benchmarks.programs.pipeline_script FILE MESSAGES BURST`` writes to FILE, as JSON, the seconds from sending
+to hearing of MESSAGES that are sent one every two milliseconds, and the messages per second of BURST that are sent as
+fast as it can. Before that it sends MESSAGES, one every two milliseconds, that do not count: the first ones wait until
+all three processes have found each other, and whatever began with them is still loading what it needs.
 """
 
 import asyncio
@@ -19,12 +20,11 @@ import ezmsg.core as ez
 PAUSE_S = 0.002
 """Between two of the messages whose time under way is measured."""
 
-
-
 class Plan(ez.Settings):
     """What to do: how many messages of either kind, and where the figures go."""
 
     messages: int = 0
+    burst: int = 0
     path: str = ""
 
 
@@ -37,16 +37,16 @@ class Message:
 
 
 class Source(ez.Unit):
-    """Sends ``messages`` one by one, then as many at once."""
+    """Sends ``messages`` one by one, twice, then ``burst`` at once. Those that do not count have numbers below 0."""
 
     SETTINGS = Plan
     OUTPUT = ez.OutputStream(Message)
 
     @ez.publisher(OUTPUT)
     async def send(self) -> AsyncGenerator[Any, None]:
-        await asyncio.sleep(0.5)  # all three are up by then
-        for number in range(2 * self.SETTINGS.messages):
-            if number < self.SETTINGS.messages:
+        messages = self.SETTINGS.messages
+        for number in range(-messages, messages + self.SETTINGS.burst):
+            if number < messages:
                 await asyncio.sleep(PAUSE_S)
             yield self.OUTPUT, Message(number, perf_counter())
 
@@ -75,13 +75,13 @@ class Sink(ez.Unit):
 
     @ez.subscriber(INPUT)
     async def hear(self, message: Message) -> None:
-        now, wanted = perf_counter(), self.SETTINGS.messages
-        if message.number < wanted:
+        now, messages, burst = perf_counter(), self.SETTINGS.messages, self.SETTINGS.burst
+        if 0 <= message.number < messages:
             self.took.append(now - message.sent)
-        elif message.number == wanted:
+        elif message.number == messages:
             self.began = now
-        if message.number == 2 * wanted - 1:
-            figures = {"rate": (wanted - 1) / (now - self.began), "took": self.took}
+        if message.number == messages + burst - 1:
+            figures = {"rate": (burst - 1) / (now - self.began), "took": self.took}
             Path(self.SETTINGS.path).write_text(json.dumps(figures), encoding="ascii")
             raise ez.NormalTermination
 
@@ -107,4 +107,4 @@ class Line(ez.Collection):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method("fork")
-    ez.run(LINE=Line(Plan(int(sys.argv[2]), sys.argv[1])))
+    ez.run(LINE=Line(Plan(int(sys.argv[2]), int(sys.argv[3]), sys.argv[1])))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import process_time
 
 from benchmarks.graphs import Parts, chain, deep, rig
-from benchmarks.harness import Aim, Section, Setting, Spread, seconds, take_turns
+from benchmarks.harness import Section, Setting, Spread, seconds, take_turns
 from ezmsg.ledger.projections.drawing.document import Document
 from ezmsg.ledger.projections.drawing.drawing import Drawing
 from ezmsg.ledger.projections.drawing.mask import SAME, Mask
@@ -58,8 +58,8 @@ def _measure(name: str, parts: Parts, setting: Setting, section: Section) -> Non
     if name in AIMS_SECONDS and not setting.quick:
         aim = AIMS_SECONDS[name]
         beside = Spread.of([each / aim for each in figures["layout"]])
-        what = f"drawing: layout of {name}, {units} units: beside {seconds(aim)}"
-        section.aims.append(Aim(what, beside, 1.0, at_most=True))
+        what = f"layout of {name}, {units} units: beside {seconds(aim)}"
+        section.aim(what, beside, 1.0, at_most=True)
 
 
 def _paint(document: Document) -> float:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.harness import Aim, Contender, Section, Setting, Spread, count, ratios, say, take_turns, times
+from benchmarks.harness import Contender, Section, Setting, Spread, count, ratios, say, take_turns, times
 from benchmarks.tables import Table
 from benchmarks.workload import batches, events
 from ezmsg.ledger import codec
@@ -84,10 +84,10 @@ def _measure(folder: Path, number: int, setting: Setting, section: Section) -> N
 
 def _judge(number: int, figures: dict[str, list[float]], section: Section) -> None:
     size = COMMIT_SIZES[0]
-    what = f"replay, {number:,} events, {size:,} per commit"
+    what = f"{number:,} events, {size:,} per commit"
     ours = figures[f"ours {size}"]
-    section.aims.append(Aim(f"{what}: speed beside decoding alone", ratios(figures[f"{DECODING} {size}"], ours), 0.3))
-    section.aims.append(Aim(f"{what}: speed beside SQLite", ratios(figures[TABLE], ours), 1.2))
+    section.aim(f"{what}: speed beside decoding alone", ratios(figures[f"{DECODING} {size}"], ours), 0.3)
+    section.aim(f"{what}: speed beside SQLite", ratios(figures[TABLE], ours), 1.2)
 
 
 # --- the readers -----------------------------------------------------------------------------------------------------

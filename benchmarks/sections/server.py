@@ -25,7 +25,7 @@ from ezmsg.core.graphmeta import (
 from ezmsg.core.netprotocol import Address, read_str
 from ezmsg.core.processclient import ProcessControlClient
 
-from benchmarks.harness import Aim, Section, Setting, Spread, count, ratios, say, seconds, take_turns, times
+from benchmarks.harness import Section, Setting, Spread, count, ratios, say, seconds, take_turns, times
 from benchmarks.programs.peers import STOCK, Peer
 from benchmarks.workload import chain, layered
 from ezmsg.ledger.log import Ledger
@@ -122,7 +122,7 @@ def _compare(
     for name, found in figures.items():
         ratio = "" if name == OURS else ratios(found, figures[OURS]).written(times)
         section.rows.append((case, name, Spread.of(found).written(seconds), seconds(max(found)), ratio))
-    section.aims.append(Aim(f"{case}: speed beside ezmsg's own server", speed, aim))
+    section.aim(f"{case}: speed beside ezmsg's own server", speed, aim)
 
 
 async def _float(act: Awaitable[float]) -> float:
@@ -154,7 +154,7 @@ def _growth(setting: Setting, size: Size, section: Section) -> None:
         case = f"growth to {size.growth:,} edges, p50 of the {name} {few:,} (at most: p99)"
         section.rows.append((case, OURS, seconds(p50), seconds(p99), ""))
     grown = Spread.of([statistics.median(ends[1]) / statistics.median(ends[0])])
-    section.aims.append(Aim(f"growth to {size.growth:,} edges: last p50 beside the first", grown, 2, True))
+    section.aim(f"growth to {size.growth:,} edges: last p50 beside the first", grown, 2, at_most=True)
 
 
 def _sessions(setting: Setting, size: Size, section: Section, subscribers: int) -> None:
@@ -207,7 +207,7 @@ def _bytes(setting: Setting, size: Size, section: Section) -> None:
             found = [asyncio.run(wire(running[OURS], sessions)) for _ in range(setting.rounds)]
         section.rows.append((case, OURS, Spread.of(found).written(count), count(max(found)), ""))
         if sessions > 1:
-            section.aims.append(Aim(f"{case}: beside 200", ratios(found, [200.0]), 1, True))
+            section.aim(f"{case}: beside 200", ratios(found, [200.0]), 1, at_most=True)
 
 
 # --- snapshots and settings ------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def _snapshots(setting: Setting, size: Size, section: Section) -> None:
             section.rows.append(row)
         speed = ratios(figures[OTHER], figures[OURS])
         least = 1.5 if kind == "the first" else 2
-        section.aims.append(Aim(f"{case}, {kind}: speed beside ezmsg's own server", speed, least))
+        section.aim(f"{case}, {kind}: speed beside ezmsg's own server", speed, least)
 
 
 def _settings(setting: Setting, size: Size, section: Section) -> None:
@@ -317,9 +317,8 @@ def _settings(setting: Setting, size: Size, section: Section) -> None:
         p99 = statistics.median(statistics.quantiles(each[name], n=100)[98] for each in rounds)
         ratio = "" if name == OURS else ratios(found, medians[OURS]).written(times)
         section.rows.append((case, name, Spread.of(found).written(seconds), seconds(p99), ratio))
-    section.aims.append(
-        Aim("settings update: p50 beside ezmsg's own server", ratios(medians[OURS], medians[OTHER]), 1.15, True)
-    )
+    beside = ratios(medians[OURS], medians[OTHER])
+    section.aim("settings update: p50 beside ezmsg's own server", beside, 1.15, at_most=True)
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -363,7 +362,7 @@ def _idle(setting: Setting, size: Size, section: Section) -> None:
         figures = {name: asyncio.run(connect(server)) for name, server in running.items()}
     for name, grown in figures.items():
         section.rows.append((case, name, count(grown), count(grown), ""))
-    section.aims.append(Aim(f"{case}: beside 20 kB", Spread.of([figures[OURS] / 20_000]), 1, True))
+    section.aim(f"{case}: beside 20 kB", Spread.of([figures[OURS] / 20_000]), 1, at_most=True)
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------
@@ -412,7 +411,7 @@ def _tools(setting: Setting, size: Size, section: Section) -> None:
     for when, figures in (("before", quiet), ("meanwhile", busy)):
         p50, p99 = statistics.median(figures), statistics.quantiles(figures, n=100)[98]
         section.rows.append((f"{case}: connects {when}, p50 (at most: p99)", OURS, seconds(p50), seconds(p99), ""))
-    section.aims.append(Aim(f"{case}: p99 of connects meanwhile beside 20 ms", Spread.of([p99 / 0.02]), 1, True))
+    section.aim(f"{case}: p99 of connects meanwhile beside 20 ms", Spread.of([p99 / 0.02]), 1, at_most=True)
 
 
 async def _tool(address: Address, size: Size) -> asyncio.subprocess.Process:

@@ -94,6 +94,8 @@ def test_each_benchmark_runs(name: str, title: str, contenders: set[str], tmp_pa
     assert contenders <= {cell for row in rows for cell in row}
     assert all(len(row) == len(rows[0]) for row in rows)
     assert all(re.search(r"\d", row[3] if len(row) > 4 else row[2]) for row in rows[1:]), "a row without a figure"
+    aims = table(done.stdout, "Aims")[1:]
+    assert all(row[0].startswith(f"{title.lower()}: ") for row in aims), "an aim that its section is not found by"
     assert list(tmp_path.iterdir()) == [], "files were left behind"
 
 
@@ -112,8 +114,9 @@ def test_sections_are_put_into_a_page_in_place_of_their_own(harness: Any) -> Non
     setting = harness.Setting(Path(), quick=False, rounds=1)
 
     def section(title: str, figure: float) -> Any:
-        aims = [harness.Aim(f"{title.lower()}: speed", harness.Spread.of([figure]), 1.0)]
-        return harness.Section(title, f"About {title}.", ("what", "figure"), [("it", f"{figure}")], aims)
+        made = harness.Section(title, f"About {title}.", ("what", "figure"), [("it", f"{figure}")])
+        made.aim("speed", harness.Spread.of([figure]), 1.0)
+        return made
 
     page = report.write([section("Append", 1.0), section("Drawing", 0.5), section("Server", 2.0)], setting)
     assert report.put_in(page, []) == page
@@ -151,6 +154,8 @@ def test_the_page_in_the_documentation_is_whole_and_in_earnest() -> None:
     titles = ("Append", "Replay", "Time travel", "Cycle test", "Connect", "Server", "Drawing", "Debugger")
     assert [title for title in titles if len(table(page, title)) < 5] == []
     aims = table(page, "Aims")[1:]
+    sections = set(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    assert {row[0].partition(": ")[0].capitalize() for row in aims} <= sections, "an aim of no section"
     assert len(aims) == 62
     for what, asked, measured, verdict in aims:
         bound, figure = (float(text.replace(",", "").split()[0].lstrip("<>=")) for text in (asked[3:], measured))
