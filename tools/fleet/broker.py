@@ -1,5 +1,6 @@
 """The requests of a shipper and a reader to a broker: as few as can be, so that its word need not be trusted."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ezmsg.ledger.tools.fleet.message import Message, Piece
@@ -11,10 +12,13 @@ class Broker(Protocol):
     def last(self, ledger: str) -> Message | None:
         """The last message of a ledger, by the word of the stream's leader; None when there is none."""
 
-    def append(self, ledger: str, piece: Piece, fence: int, name: str, shipper: str) -> int | None:
+    def append(
+        self, ledger: str, piece: Piece, fence: int, name: str, shipper: str, meanwhile: Callable[[], object]
+    ) -> int | None:
         """Add a message, unless the ledger's last one has another number than ``fence``; its number.
 
         None where the broker says that it had this very message before: which number that has is not told.
+        ``meanwhile`` is called while the answer is on its way, and must not raise.
         """
 
     def after(self, ledger: str, sequence: int) -> list[Message]:

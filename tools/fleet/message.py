@@ -9,9 +9,12 @@ import re
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-PIECE_MAX = 256 * 1024
-"""Bytes of a payload. A synced append of this size costs little more than one of a byte, and a reader that follows is
-not kept waiting for more."""
+PIECE_MAX = 1024 * 1024
+"""Bytes of a payload, and fewer where the server's limit is nearer: 1 MiB with the headers, unless it was told another.
+
+Each message costs a round trip and a sync of the broker's disk, so what is waiting goes in few: of 256 KiB each, a
+finished ledger takes twice as long. One that is being recorded sends what there is, and waits for no more.
+"""
 
 HEADERS_MAX = 2048
 """Bytes that the headers can take: a server's limit holds for payload and headers together."""

@@ -65,7 +65,8 @@ def parse_commit(line: bytes, at: int) -> Commit | None:
 def read_at(disk: Disk, handle: int, offset: int, size: int) -> bytes:
     """The bytes from ``offset`` on, ``size`` of them, or fewer at the end of the file."""
     buffer = bytearray(size)
-    return bytes(buffer[: fill(disk, handle, memoryview(buffer), offset)])
+    view = memoryview(buffer)
+    return bytes(view[: fill(disk, handle, view, offset)])
 
 
 def fill(disk: Disk, handle: int, view: memoryview, offset: int) -> int:

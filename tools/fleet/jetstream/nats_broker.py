@@ -10,7 +10,7 @@ import concurrent.futures
 import json
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
@@ -83,17 +83,27 @@ class NatsBroker:
         answer = self._api(f"STREAM.MSG.GET.{self.place.stream}", {"last_by_subj": subject}, none=NO_MESSAGE)
         return None if answer is None else _from_answer(answer["message"])
 
-    def append(self, ledger: str, piece: Piece, fence: int, name: str, shipper: str) -> int | None:
+    def append(
+        self,
+        ledger: str,
+        piece: Piece,
+        fence: int,
+        name: str,
+        shipper: str,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> int | None:
         """See Broker."""
         headers = headers_of(ledger, piece, fence, name, shipper)
-        return self._published(self.place.subject(ledger), piece.data, headers)
+        return self._published(self.place.subject(ledger), piece.data, headers, meanwhile)
 
     def append_receipt(self, ledger: str, note: bytes, headers: dict[str, str]) -> int | None:
         """Add a receipt of a ledger."""
         return self._published(self.place.receipts(ledger), note, headers)
 
-    def _published(self, subject: str, data: bytes, headers: dict[str, str]) -> int | None:
-        answer = self._answered(self._request(subject, data, headers))
+    def _published(
+        self, subject: str, data: bytes, headers: dict[str, str], meanwhile: Callable[[], object] = lambda: None
+    ) -> int | None:
+        answer = self._answered(self._request(subject, data, headers, meanwhile))
         if answer.get("stream") != self.place.stream:
             raise Refused(f"stream {answer.get('stream')} has taken a message for {self.place.stream}", 0)
         return None if answer.get("duplicate") else int(answer["seq"])
@@ -225,13 +235,15 @@ class NatsBroker:
         found: dict[str, Any] = answer
         return found
 
-    def _request(self, subject: str, data: bytes, headers: dict[str, str] | None) -> bytes:
+    def _request(
+        self, subject: str, data: bytes, headers: dict[str, str] | None, meanwhile: Callable[[], object] = lambda: None
+    ) -> bytes:
         async def asked() -> bytes:
             client = await self._connected()
             answer = await client.request(subject, data, timeout=ANSWER_S, headers=headers)
             return bytes(answer.data)
 
-        return self._run(asked(), CONNECT_S * 2 + ANSWER_S)
+        return self._run(asked(), CONNECT_S * 2 + ANSWER_S, meanwhile)
 
     async def _many(self, asked: dict[str, Any]) -> list[Message]:
         return [message for _, message in await self._each(asked)]
@@ -260,7 +272,9 @@ class NatsBroker:
         finally:
             await subscription.unsubscribe()
 
-    def _run(self, asked: Coroutine[Any, Any, T], seconds: float) -> T:
+    def _run(
+        self, asked: Coroutine[Any, Any, T], seconds: float, meanwhile: Callable[[], object] = lambda: None
+    ) -> T:
         """The result of ``asked``, and what the library raises as errors of ours."""
         errors = self._nats.errors
         if self.closed or self._pid != os.getpid():  # a forked child has no thread that would answer
@@ -268,6 +282,7 @@ class NatsBroker:
             raise Unreachable(f"the connection to {self.place.shown} was closed")
         try:
             waited = asyncio.run_coroutine_threadsafe(asyncio.wait_for(asked, seconds), self._loop)
+            meanwhile()
             return waited.result(seconds + CONNECT_S)
         except concurrent.futures.CancelledError as error:
             raise Unreachable(f"the connection to {self.place.shown} was closed") from error

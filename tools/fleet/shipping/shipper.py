@@ -4,12 +4,14 @@ The idea: the stream itself says where to go on, never an acknowledgement that w
 not a failure: what was not acknowledged may be stored, now or in a while. So whatever an append's outcome is, other
 than a plain yes, the last message that the stream has is read, compared with the file, and shipping goes on after it.
 The fence (the number that the subject's last message must have) keeps a second append, or a second shipper, out.
+While the answer to one append is on its way, the next piece is read and checked, no more.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
-from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.tools.fleet.broker import Broker
 from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import Malformed, Piece, Stored, stored
@@ -155,7 +157,9 @@ class Shipper:
         fence = 0 if self.reached is None else self.reached.sequence
         self._certain = False  # until the answer is a plain yes
         try:
-            sequence = self._broker.append(self.source.id, piece, fence, self._name, self._shipper)
+            sequence = self._broker.append(
+                self.source.id, piece, fence, self._name, self._shipper, lambda: self._prepare(piece)
+            )
         except Refused as error:
             self._refused = error.code
             if error.code != WRONG_FENCE:  # it decides nothing
@@ -166,6 +170,11 @@ class Shipper:
             return  # it had that message already, perhaps with fewer commits
         self.reached = self._known = Reached(sequence, piece.segment, piece.end, piece.upto)
         self._certain = True
+
+    def _prepare(self, piece: Piece) -> None:
+        """Read and check the piece after this one while the answer to this one is on its way."""
+        with suppress(LedgerError, OSError):  # raised when it is the next one's turn
+            self.source.prepare(piece)
 
     # --- how it goes ---
 

@@ -89,7 +89,7 @@ class Shipping:
         if most < PAYLOAD_MIN:
             raise NoStream(
                 f"{self._aim.place.shown} takes messages of {most} bytes beside our headers, which is too little",
-                hint=f"Set max_payload of the server to {PIECE_MAX * 2} or more.",
+                hint=f"Set max_payload of the server to {PIECE_MAX}, its default, or more.",
             )
         self.source.piece_max = min(PIECE_MAX, most)
         self._ready, self._checked = True, time.monotonic()

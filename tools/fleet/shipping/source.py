@@ -16,16 +16,7 @@ from ezmsg.ledger.lock.lock import is_written
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
 from ezmsg.ledger.storage.file_access import explained
 from ezmsg.ledger.storage.reading.open_file import LedgerFile
-from ezmsg.ledger.storage.reading.scan import (
-    COMMIT_LINE_MAX,
-    Hash,
-    Place,
-    Window,
-    commits,
-    hash_range,
-    last_commit,
-    read_at,
-)
+from ezmsg.ledger.storage.reading.scan import COMMIT_LINE_MAX, Hash, Place, commits, last_commit, pieces, read_at
 from ezmsg.ledger.tools.fleet.message import NO_COMMIT, PIECE_MAX, Piece
 
 
@@ -49,7 +40,6 @@ class Source:
         self._disk = disk
         self._file: LedgerFile | None = None
         self._digest: Hash = sha256()
-        self._window: Window | None = None
         self._ready = Place(0, 0, b"")
         """The end of the last commit that was hashed and is durable."""
         self._before = self._ready
@@ -58,6 +48,8 @@ class Source:
         """The offset that these two hold for: a stream that was restored can go on from an earlier one."""
         self._hashed = 0
         self._durable = 0
+        self._kept: dict[tuple[int, int], Piece] = {}
+        """By place: a piece and the one after it, which was prepared. Either may be asked for, and asked for again."""
         self.id: str = self._open(self.first).header.id
 
     # --- which files there are ---
@@ -107,12 +99,28 @@ class Source:
         """
         while True:
             file = self._open(segment)
-            if self._since <= offset < self._ready.offset or self._advance(file, offset):
+            kept = self._kept.get((segment, offset))
+            if kept is not None and len(kept.data) <= self.piece_max:
+                return kept
+            if self._since <= offset < self._ready.offset:
                 return self._cut(file, offset)
+            data = self._advance(file, offset)
+            if data is not None:
+                return self._cut(file, offset, data)
             following = self._following(segment)
             if following is None or offset < file.size:
                 return None
             segment, offset = following, 0
+
+    def prepare(self, piece: Piece) -> None:
+        """Read and check the piece after this one, so that it is at hand when it is asked for.
+
+        Only where as much is waiting as fits into one: a smaller piece grows until it is its turn. Raises as ``piece``.
+        """
+        self._kept = {}
+        file = self._open(piece.segment)
+        if file.size - piece.end >= self.piece_max and (following := self.piece(piece.segment, piece.end)) is not None:
+            self._kept = {(each.segment, each.offset): each for each in (piece, following)}
 
     def agrees(self, piece: Piece) -> bool:
         """Whether the file holds these very bytes at their place, and the history before them that they state."""
@@ -147,15 +155,16 @@ class Source:
         )
         return stated, commit.seals
 
-    def _cut(self, file: LedgerFile, offset: int) -> Piece:
+    def _cut(self, file: LedgerFile, offset: int, data: bytes = b"") -> Piece:
         end = min(self._ready.offset, offset + self.piece_max)
-        data = read_at(file.disk, file.handle, offset, end - offset)
+        data = data or read_at(file.disk, file.handle, offset, end - offset)
         place = self._ready if end == self._ready.offset else self._before
         commit = place.commit
         return Piece(file.number, offset, data, place.seq, NO_COMMIT if commit is None else commit.sha256)
 
-    def _advance(self, file: LedgerFile, offset: int) -> bool:
-        """Take in the commits after ``offset`` that fit into a piece, or one that is larger; False without any."""
+    def _advance(self, file: LedgerFile, offset: int) -> bytes | None:
+        """Take in the commits after ``offset`` that fit into a piece, and hand out their bytes; or one commit that is
+        larger, and b"". None without any."""
         size = file.size
         since = max(offset - COMMIT_LINE_MAX, file.start.offset)  # the piece before can have ended within a commit line
         place = last_commit(file.disk, file.handle, min(size, offset + self.piece_max), since)
@@ -165,8 +174,8 @@ class Source:
             place = next(found, None)
         commit = None if place is None else place.commit
         if place is None or commit is None or place.offset <= offset:
-            return False
-        self._hash_to(file, commit.at)
+            return None
+        data = self._hash_commits(file, offset, place)
         if self._digest.hexdigest() != commit.sha256:
             self._forget(file)
             raise DamagedLedger(
@@ -177,17 +186,28 @@ class Source:
             )
         self._make_durable(file, place)
         self._ready, self._before, self._since = place, before, offset
-        return True
+        return data
 
     def _place_before(self, file: LedgerFile, offset: int) -> Place:
         found = last_commit(file.disk, file.handle, offset, file.start.offset) if offset > file.start.offset else None
         return found or Place(0, file.start.seq, b"")
 
+    def _hash_commits(self, file: LedgerFile, offset: int, place: Place) -> bytes:
+        """Hash up to the commit line before ``place``. What fits into a piece is read once, hashed and handed out."""
+        if place.at <= offset or place.offset - offset > self.piece_max:
+            self._hash_to(file, place.at)
+            return b""
+        self._hash_to(file, offset)
+        data = read_at(file.disk, file.handle, offset, place.offset - offset)
+        self._digest.update(memoryview(data)[: place.at - offset])
+        self._hashed = place.at
+        return data
+
     def _hash_to(self, file: LedgerFile, offset: int) -> None:
         if offset < self._hashed:
             self._forget(file)
-        window = Window(file.disk, file.handle)  # not kept: what a piece ends in may have grown since
-        hash_range(self._digest, window, self._hashed, offset)
+        for each in pieces(file.disk, file.handle, self._hashed, offset):
+            self._digest.update(each)
         self._hashed = offset
 
     def _make_durable(self, file: LedgerFile, place: Place) -> None:
@@ -235,7 +255,7 @@ class Source:
         return self._disk.identity_at(file.path) == self._disk.identity(file.handle)
 
     def _forget(self, file: LedgerFile) -> None:
-        self._digest, self._hashed, self._durable = sha256(), 0, 0
+        self._digest, self._hashed, self._durable, self._kept = sha256(), 0, 0, {}
         self._ready = self._before = Place(0, file.start.seq, b"")
 
     def _following(self, segment: int) -> int | None:

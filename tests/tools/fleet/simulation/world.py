@@ -7,6 +7,7 @@ drawn from the seed. After every step all that a reader accepts must be a beginn
 """
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -68,8 +69,11 @@ class SimulatedBroker:
         known = self.messages[: len(self.messages) - self.dice.randint(0, self.lag)] if self.lag else self.messages
         return [message for message in known if message.sequence > sequence][: self.dice.randint(1, 4)]
 
-    def append(self, ledger: str, piece: Piece, fence: int, name: str, shipper: str) -> int | None:
+    def append(
+        self, ledger: str, piece: Piece, fence: int, name: str, shipper: str, meanwhile: Callable[[], object]
+    ) -> int | None:
         self.come()
+        meanwhile()
         asked = Late(piece, fence, name, shipper)
         if self.cut:
             raise Unreachable("no answer")
