@@ -1,6 +1,6 @@
 """Takes the pictures of the README anew: records the demonstration, opens the debugger on it, and takes screenshots.
 
-    .venv/bin/python tests/docs/pictures.py
+.venv/bin/python tests/docs/pictures.py
 """
 
 import shutil

@@ -48,6 +48,26 @@ def test_the_commands_for_one_node(
     assert Path("copy.ledger").read_bytes() == LEDGER.read_bytes()
 
 
+def test_questions_in_sql_print_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place_fleet(tmp_path / "fleet")
+    block = re.findall(r"print this -->\n```console\n(.*?)```", PAGE, re.DOTALL)[0]
+    shown = re.findall(r"^\$ (ezmsg-ledger .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
+    assert len(shown) == 4
+    for command, answer in shown:
+        assert main(shlex.split(command)[1:]) == exits.OK
+        assert capsys.readouterr().out.replace("\r\n", "\n") == answer, command
+
+
+def place_fleet(folder: Path) -> None:
+    """The two ledgers that the page asks."""
+    folder.mkdir()
+    shutil.copy(LEDGER, folder / "rig-3.ledger")
+    shutil.copy(ROOT / "tests" / "golden" / "endings.ledger", folder / "rig-4.ledger")
+
+
 def test_three_nodes_have_the_line_that_matters() -> None:
     blocks = re.findall(r"```text\n(server_name.*?)```", PAGE, re.DOTALL)
     assert len(blocks) == 2

@@ -134,9 +134,7 @@ def wired(path: Path) -> Path:
     return newer(path, lines)
 
 
-def test_unknown_fields_are_kept_and_copied_and_recorded_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_fields_are_kept_and_copied_and_recorded_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = wired(tmp_path / "x.ledger")
     before = path.read_bytes()
     assert main(["show", str(path), "--at", "2", "--json"]) == exits.OK

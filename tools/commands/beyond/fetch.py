@@ -8,6 +8,7 @@ from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker, require_e
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.message import Malformed, stored
 from ezmsg.ledger.tools.fleet.reading.fetching import fetch as fetched
+from ezmsg.ledger.tools.fleet.reading.fetching import file_name
 from ezmsg.ledger.tools.fleet.reading.reader import resolved
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import shortened
@@ -52,7 +53,7 @@ def fetch(address: str, file: Path | None, json: bool) -> int:
 
 
 def _named(broker: NatsBroker, ledger: str) -> Path:
-    """A name for a ledger that is given none: that of its rig, and the beginning of its id."""
+    """A name for a ledger that is given none."""
     message = broker.last(ledger)
     name = ""
     if message is not None:
@@ -60,5 +61,4 @@ def _named(broker: NatsBroker, ledger: str) -> Path:
             name = stored(message).name
         except Malformed:  # what it is in the stream is told when it is read
             name = ""
-    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".-")
-    return Path(f"{safe or 'ledger'}-{ledger[:8]}.ledger")
+    return Path(file_name(name, ledger))

@@ -1,7 +1,10 @@
 """``fleet``: questions to the ledgers of many rigs at once."""
 
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
@@ -12,7 +15,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.reading.rigs import Rig, history, newest, rigs_at, standing
 from ezmsg.ledger.tools.input import options
-from ezmsg.ledger.tools.input.options import argument, flag, option
+from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import Page, table
 from ezmsg.ledger.tools.text.comparison import NamedComparison, print_changes
 from ezmsg.ledger.tools.text.documents import Document, answer_document, moment_document
@@ -22,34 +25,55 @@ EDGES_MAX = 20
 ROWS_MAX = 12
 """Lines of a rig, or of a group of changes, that are shown without --full."""
 
-_USAGE = "ezmsg-ledger fleet list|when|show|diff WHERE ..., WHERE being nats://HOST:PORT/STREAM or a folder of ledgers."
+ASKED = {"list": 0, "when": 1, "show": 0, "diff": 2, "sql": 1}
+"""What can be asked, and how many words each question has."""
 
-
-@argument(
-    "what", "list|when|show|diff", "What to ask.", required=True, type=click.Choice(["list", "when", "show", "diff"])
+_USAGE = (
+    "ezmsg-ledger fleet list|when|show|diff|sql WHERE ..., WHERE being nats://HOST:PORT/STREAM or a folder of ledgers."
 )
+
+
+@argument("what", "|".join(ASKED), "What to ask.", required=True, type=click.Choice(list(ASKED)))
 @argument("where", "WHERE", "A stream, nats://HOST:PORT/STREAM, or a folder of ledgers.", required=True)
-@argument("words", "...", "A predicate for `when`, two rigs for `diff`.", nargs=-1)
+@argument("words", "...", "A predicate for `when`, two rigs for `diff`, a SELECT for `sql`.", nargs=-1)
 @option("--at", metavar="MOMENT", default="end", help="The moment to look at, such as a time that all rigs share.")
-@flag("--full", help="Every edge, and all changes.")
+@flag("--full", help="Every edge, all changes, all rows.")
+@option("--cache", metavar="FOLDER", type=FILE, help="For `sql`: keep what is fetched and its tables here.")
+@flag("--csv", help="For `sql`: the rows as CSV.")
 @options.json
-def fleet(what: str, where: str, words: Sequence[str], at: str, full: bool, json: bool) -> int:
+def fleet(
+    what: str,
+    where: str,
+    words: Sequence[str],
+    at: str,
+    full: bool,
+    cache: Path | None,
+    csv: bool,
+    json: bool,
+) -> int:
     """Asks the ledgers of all rigs at once, in a stream that they were shipped to (extra: fleet) or in a folder.
 
     `list` tells how each is: its last event, and whether it records. `when` finds the rigs in which a predicate ever
-    held, and since when. `show` gives the graphs of all rigs at one time. `diff` compares two of them by names.
-    A ledger that cannot be read, or not to its end, is named, and the exit code is 4; the others are told.
+    held, and since when. `show` gives the graphs of all rigs at one time. `diff` compares two of them by names. `sql`
+    asks DuckDB (extra: sql) about the tables events, sessions, edges, settings and ledgers, in which each row has the
+    name of its rig and the id of its ledger. A ledger that cannot be read, or not to its end, is named, and the exit
+    code is 4; the others are told.
 
     Examples:
       ezmsg-ledger fleet list nats://127.0.0.1:4222/LEDGERS
       ezmsg-ledger fleet when nats://127.0.0.1:4222/LEDGERS 'edge SYSTEM/SOURCE/OUT -> SYSTEM/AMP/IN'
       ezmsg-ledger fleet show . --at 14:03:21
       ezmsg-ledger fleet diff . rig run
+      ezmsg-ledger fleet sql . 'SELECT rig, label, max(ended - began) FROM sessions GROUP BY ALL' --cache ~/.fleet
     """
     page = Page()
-    wanted = {"when": 1, "diff": 2}.get(what, 0)
+    wanted = ASKED[what]
     if len(words) != wanted:
         raise Misuse(f"fleet {what} takes {count(wanted, 'word')} after WHERE, not {len(words)}", hint=_USAGE)
+    if what == "sql":
+        return _sql(page, where, words[0], cache, full, json, csv)
+    if cache is not None or csv:
+        raise Misuse("--cache and --csv are for `fleet sql`", hint=_USAGE)
     rigs = rigs_at(where)
     if what == "list":
         return _list(page, rigs, json)
@@ -165,3 +189,38 @@ def _diff(page: Page, a: Rig, b: Rig, at: str, full: bool, json: bool) -> int:
         if not comparison:
             page.line("no difference")
     return exits.OK
+
+
+def _sql(page: Page, where: str, sql: str, cache: Path | None, full: bool, json: bool, csv: bool) -> int:
+    from ezmsg.ledger.tools.fleet.reading.copies import copied  # DuckDB is loaded for this question alone
+    from ezmsg.ledger.tools.fleet.sql.database import Database, require_extra
+    from ezmsg.ledger.tools.fleet.sql.printing import print_csv, print_json, print_table
+    from ezmsg.ledger.tools.fleet.sql.question import Question, check, tables_in
+
+    if json and csv:
+        raise Misuse("--json and --csv are two answers", hint="Leave one of them out.")
+    require_extra()
+    check(sql)
+    with ExitStack() as stack:
+        folder = _cache(cache) if cache else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
+        rigs, trouble = copied(where, folder)
+        path = folder / "fleet.duckdb"
+        with Database(path, page.progress) as database:
+            database.fill(rigs, tables_in(sql))
+            trouble += [each for each in database.trouble if each not in trouble]
+        with Question(path, sql) as question:
+            if json:
+                print_json(page, question)
+            elif csv:
+                print_csv(page, question)
+            else:
+                print_table(page, question, full)
+    for each in trouble:
+        page.note(each)
+    return exits.DAMAGED if trouble else exits.OK
+
+
+def _cache(folder: Path) -> Path:
+    folder = folder.expanduser()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

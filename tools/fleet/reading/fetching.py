@@ -117,6 +117,16 @@ def fetch(broker: NatsBroker, ledger: str, path: str) -> Fetched:
     return Fetched(path, ledger, mirror.place.seq, files.written, size, 1 if not folder else len(os.listdir(path)))
 
 
+def file_name(name: str, ledger: str) -> str:
+    """A name for the file of a ledger: that of its rig, as far as it can stand there, and the beginning of its id.
+
+    >>> file_name("rig 3", "0195f3c2-7c11-7000-8000-000000000000")
+    'rig-3-0195f3c2.ledger'
+    """
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".-")
+    return f"{safe or 'ledger'}-{ledger[:8]}.ledger"
+
+
 def _segment(message: Message) -> int:
     try:
         return stored(message).piece.segment
