@@ -67,8 +67,13 @@ def parse_address(text: str) -> tuple[str, int]:
         )
     raise CannotListen(
         f"{text!r} is not an address: host, colon, and a port from 0 to {PORT_MAX}",
-        hint="Such as 127.0.0.1:25978; port 0 takes a free one.",
+        hint="Such as 127.0.0.1:25978.",
     )
+
+
+def why_not(error: Exception) -> str:
+    """The reason why nothing could be had from an address, in the system's words, without the number of its error."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | None:

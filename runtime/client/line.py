@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import parse_address
+from ezmsg.ledger.runtime.address import parse_address, why_not
 from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
 
@@ -38,7 +38,7 @@ class Line:
             self.version = self._blob().decode("utf-8", "replace")  # which every ezmsg server says first
         except (OSError, Broken) as error:
             raise NoServer(
-                f"no graph server answers at {address}: {error}",
+                f"no graph server answers at {address}: {why_not(error)}",
                 hint="Start one: `ezmsg-ledger serve`, or `ezmsg serve`.",
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import VERSION_MAX, parse_address, read_counted
+from ezmsg.ledger.runtime.address import VERSION_MAX, parse_address, read_counted, why_not
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob
 
 TIMEOUT_S = 5.0
@@ -39,7 +39,7 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     except EOFError as error:
         raise NoAnswer(f"the graph server at {address} is not a recorder: no answer to {do}", hint=hint) from error
     except (OSError, ValueError, OverflowError) as error:
-        raise NoAnswer(f"no recorder answers at {address}: {error}", hint=hint) from error
+        raise NoAnswer(f"no recorder answers at {address}: {why_not(error)}", hint=hint) from error
     if "error" in reply:
         raise NoAnswer(f"the recorder at {address} refused: {reply['error']}")
     return dict(reply)

@@ -16,6 +16,7 @@ from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
+from ezmsg.ledger.tools.input.location import ENDING, locate
 from ezmsg.ledger.tools.input.options import argument, flag, option
 from ezmsg.ledger.tools.output import Page, Part, listed
 from ezmsg.ledger.tools.text.event_words import OBSERVER
@@ -71,8 +72,8 @@ def status(address: str | None, watch: bool, wait: float | None, json: bool) -> 
       ezmsg-ledger status 127.0.0.1:10000 --json
       ezmsg-ledger status lab.ledger
     """
-    if address is not None and os.path.lexists(address):
-        return _of_ledger(Path(address), watch, json)
+    if address is not None and (os.path.lexists(address) or address.endswith(ENDING)):
+        return _of_ledger(locate(Path(address), Page()), watch, json)
     where = address_or_default(address)
     page = Page()
     deadline = time.monotonic() + (wait or 0.0)

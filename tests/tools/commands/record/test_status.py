@@ -119,8 +119,13 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         assert main(["status", address]) == 1
     err = capsys.readouterr().err
-    assert f"no recorder answers at {address}" in err
+    assert f"no recorder answers at {address}: Connection refused\n" in err
     assert "hint:" in err
+
+
+def test_a_ledger_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path / "monday.ledger")]) == exits.USAGE
+    assert f"there is no file {tmp_path / 'monday.ledger'}" in capsys.readouterr().err
 
 
 def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
