@@ -26,7 +26,7 @@ ROWS_MAX = 12
 """Lines of a rig, or of a group of changes, that are shown without --full."""
 
 ASKED = {"list": 0, "when": 1, "show": 0, "diff": 2, "sql": 1}
-"""What can be asked, and how many words each question has."""
+"""The questions that can be asked, and how many words each has."""
 
 _USAGE = (
     "ezmsg-ledger fleet list|when|show|diff|sql WHERE ..., WHERE being nats://HOST:PORT/STREAM or a folder of ledgers."

@@ -52,7 +52,7 @@ _OWN = (
     "CREATE TABLE own.made (statement VARCHAR)",
     "CREATE TABLE own.filled (rig VARCHAR, ledger VARCHAR, tables VARCHAR, upto VARCHAR)",
 )
-"""What is noted of the database itself: how it was made, and how far each ledger is in which tables."""
+"""Notes on the database itself: how it was made, and how far each ledger is in which tables."""
 
 
 def require_extra() -> None:

@@ -16,7 +16,7 @@ LOCKED = {
     "python_enable_replacements": "false",
     "lock_configuration": "true",
 }
-"""What keeps a question from files, the network, and the variables of this program, for good."""
+"""The settings that keep a question from files, the network, and the variables of this program, for good."""
 
 ROWS = 1000
 """Rows that are taken at a time."""
@@ -34,7 +34,7 @@ class Column(NamedTuple):
 
 
 class Question:
-    """One SELECT, being asked. ``columns`` are those of the answer; iterating gives its rows, as tuples."""
+    """A SELECT, being asked. ``columns`` are those of the answer; iterating gives its rows, as tuples."""
 
     def __init__(self, path: Path, sql: str) -> None:
         """Raises BadQuestion, MissingExtra."""
