@@ -48,13 +48,19 @@ def write_new(disk: Disk, path: str, blocks: Iterable[bytes]) -> None:
 def replacing(path: str, disk: Disk = OS_DISK) -> Iterator[str]:
     """A name beside ``path``, to write a file under: at the end it takes the place of ``path``, whole or not at all.
 
-    Nobody syncs it: it is for what a power cut may take. Raises OSError.
+    A symbolic link stays, and leads to the new file. What is not a file, such as ``/dev/null`` or a pipe, is written to
+    as it is: a name given to a file in its place would take it away from everybody. Nobody syncs what is written: it is
+    for what a power cut may take. Raises OSError.
 
     >>> with replacing("baseline.json") as beside, open(beside, "w") as file:
     ...     _ = file.write("{}")
     >>> open("baseline.json").read()
     '{}'
     """
+    if disk.kind(path) not in (None, "file"):
+        yield path
+        return
+    path = os.path.realpath(path)
     folder, name = os.path.split(path)
     beside = os.path.join(folder, f".{name}.{os.getpid()}")
     if disk.kind(beside) is not None:

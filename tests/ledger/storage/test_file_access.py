@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,35 @@ def test_what_a_process_of_the_same_number_left_is_not_in_the_way(tmp_path: Path
         assert not Path(beside).exists()
         Path(beside).write_text("after")
     assert os.listdir(tmp_path) == ["x.json"]
+
+
+def test_what_is_not_a_file_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with replacing(str(pipe)) as place:
+            Path(place).write_text("through it")
+        assert os.read(reader, 100) == b"through it"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_link_stays_and_leads_to_the_new_file(tmp_path: Path) -> None:
+    target, link = tmp_path / "there" / "x.json", tmp_path / "x.json"
+    target.parent.mkdir()
+    target.write_text("before")
+    link.symlink_to(target)
+    with replacing(str(link)) as beside:
+        Path(beside).write_text("after")
+    assert link.is_symlink()
+    assert target.read_text() == "after"
+    assert os.listdir(target.parent) == ["x.json"]
+
+
+def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), replacing(str(tmp_path)) as place:
+        Path(place).write_text("in its place")
+    assert tmp_path.is_dir()
