@@ -15,6 +15,7 @@ from ezmsg.ledger.projections.lifetimes.builder import CHECK_EVERY
 from ezmsg.ledger.projections.lifetimes.index import DamagedIndex, Index, open_index, paths
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, Disk
@@ -99,6 +100,21 @@ class Archive:
             except DamagedLedger as error:
                 self.damage = error
         return self._landmarks
+
+    @property
+    def session_lives(self) -> SessionLives:
+        """All sessions and runs as of now; up to the damage, which is kept, when the ledger is damaged.
+
+        Cost: those of the index, then one pass over what is new.
+        """
+        known = self.asked(self._session_lives_at_hand)
+        try:
+            if not known.seq:
+                known.begin(beginning(self.ledger))
+            fold(self.ledger.read(known.seq), known)
+        except DamagedLedger as error:
+            self.damage = error
+        return known
 
     def state_at(self, seq: int) -> GraphState:
         """The state after event ``seq``. Cost: a checkpoint, and the events since; without an index one pass."""
@@ -206,6 +222,10 @@ class Archive:
         if found is None or found.seq < self._landmarks.seq:
             return self._landmarks
         return found.landmarks if found.seq >= self.ledger.head else found.landmarks.copy()
+
+    def _session_lives_at_hand(self) -> SessionLives:
+        found = self._stored()
+        return SessionLives() if found is None else found.session_lives()
 
     def _stands(self) -> bool:
         return self.ledger.first == self._first and self.ledger.holds(self._place)

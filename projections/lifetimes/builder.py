@@ -9,13 +9,13 @@ and is answered in the time that a few thousand events take, however many there 
 from collections.abc import Sequence
 from typing import Any
 
-from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections.graph import checkpoint
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, ObservedState
 from ezmsg.ledger.projections.lifetimes.held_edges import HeldEdges
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks, turns
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 
 NOTE_EVERY = 2**12
 """Events between two notes of what is open. A query looks at one note and at the rows born since: both of one size
@@ -40,17 +40,21 @@ class Builder:
         columns: dict[str, Column],
         topics: list[str],
         landmarks: Landmarks,
+        lives: SessionLives,
         journal: FactJournal | None = None,
         before: GraphState | None = None,
         rows: Sequence[int] = (),
     ) -> None:
         self._columns = columns
         self._landmarks = landmarks
+        self.lives = lives
         self.journal = journal or FactJournal(columns)
         self.edges = HeldEdges(columns, topics)
         self.state = ObservedState(self.journal, self.edges)
         if before is not None:
             self.edges.go_on(before.ownership, rows)
+            for life in lives.open:
+                self.edges.held_before(life.id, life.edges_max)
             self.state.load(before)
         self.note_after = NOTE_EVERY
         self.check_after = CHECK_EVERY
@@ -61,6 +65,7 @@ class Builder:
         columns = self._columns
         columns["time.seq"].append(state.seq)
         columns["time.ns"].append(state.time)
+        self.lives.begin(state)
         self.edges.begin(state.ownership, state.seq)
         self._landmarks.begin(state)
         self.state.load(state, tell=True)
@@ -71,7 +76,6 @@ class Builder:
         """Add events, in order. Raises as the fold does; after that the builder is of no further use."""
         for begin in range(0, len(events), NOTE_EVERY):
             piece = events[begin : begin + NOTE_EVERY] if len(events) > NOTE_EVERY else events
-            self.edges.grow(piece)
             self.state.apply_batch(piece)
             self.edges.settle()
             self.journal.settle()
@@ -79,7 +83,9 @@ class Builder:
             self.note()
 
     def _take(self, events: Sequence[Any]) -> None:
-        others = [event for event in events if type(event) not in _EDGES]
+        others = self.state.passed
+        self._columns["session.lives"].frombytes(self.lives.take(others, self.edges.ended))
+        self.edges.ended.clear()
         turn_firsts, turn_lasts = turns(events)
         self._landmarks.take(events, others, turn_lasts)
         growing = self._columns["time.seq"], self._columns["time.ns"]
@@ -90,6 +96,7 @@ class Builder:
                 times.append(event.time)
         for column in growing:
             column.settle()
+        others.clear()
 
     def note(self, force: bool = False) -> None:
         """Note what is open, and the state, when enough has come since the last time; with ``force``, if anything
@@ -112,6 +119,3 @@ class Builder:
             checked.append(seq)
             columns["check.end"].append(len(columns["checkpoints"]))
             self.check_after = max(CHECK_EVERY, len(kept) // CHECK_BYTES)
-
-
-_EDGES = frozenset({ev.EdgeConnected, ev.EdgeDisconnected})

@@ -15,7 +15,7 @@ GROWING = {
     "hold.died": "q",
     "hold.edge": "I",
     "hold.owner": "q",
-    "hold.before": "I",
+    "hold.before": "i",
     "edge.from": "I",
     "edge.to": "I",
     "note.seq": "q",
@@ -34,12 +34,13 @@ GROWING = {
     "values": "B",
     "topics": "B",
     "keys": "B",
+    "session.lives": "B",
     "stack.time": "q",
     "stack.seq": "q",
 }
 """The columns that grow at their ends, with their type codes. Rows of some change later, when something ends."""
 
-WHOLE = {"edge.last": "I", "key.last": "I", "landmarks": "B"}
+WHOLE = {"edge.last": "I", "key.last": "I", "landmarks": "B", "session.open": "B"}
 """The columns that are stored as a whole each time."""
 
 CODES = GROWING | WHOLE

@@ -179,12 +179,16 @@ class _Endpoints(Table):
 
 
 class ObservedState(GraphState):
-    """A graph state whose facts are told to a journal, and whose edges write themselves down."""
+    """A graph state whose facts are told to a journal, and whose edges write themselves down.
+
+    ``passed`` are the events that it was given which are not about edges, since somebody cleared it.
+    """
 
     def __init__(self, journal: FactJournal, edges: HeldEdges) -> None:
         super().__init__()
         self._journal = journal
         self.ownership: HeldEdges = edges
+        self.passed: list[Any] = []
         self.runs = Table(journal, "run", lambda r: [r.name, r.kind], True)
         self.sessions = Table(journal, "session", lambda r: [r.label, r.peer, r.uuid], True)
         self.registrations = _Registrations(journal, "registration", lambda _: None)
@@ -214,6 +218,7 @@ class ObservedState(GraphState):
         self._journal.seq = self.ownership.seq = event.seq
         paused = self.paused
         super()._apply_other(event)
+        self.passed.append(event)
         if self.paused and not paused:
             self._journal.begin("paused", None, None)
         elif paused and not self.paused:

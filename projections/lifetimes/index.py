@@ -29,7 +29,7 @@ from ezmsg.ledger.structural import FORMAT
 
 logger = logging.getLogger("ezmsg.ledger")
 
-VERSION = 5
+VERSION = 6
 """The version of the file. An index of another one is made anew, never migrated."""
 
 SUFFIX = ".index"

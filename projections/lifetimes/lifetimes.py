@@ -33,6 +33,7 @@ from ezmsg.ledger.projections.lifetimes.columns import (
 )
 from ezmsg.ledger.projections.lifetimes.fact_journal import FactJournal, FactKey
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.lifetimes.spans import Spans
 
 SETTING = "setting"
@@ -78,9 +79,8 @@ class Lifetimes:
         if source is None:
             self._columns, self._topics, self._keys = empty(), [], []
             self._landmarks = Landmarks(self._columns["stack.time"], self._columns["stack.seq"])
-            self._builder = Builder(
-                self._columns, self._topics, self._landmarks, FactJournal(self._columns, self._keys)
-            )
+            journal = FactJournal(self._columns, self._keys)
+            self._builder = Builder(self._columns, self._topics, self._landmarks, SessionLives(), journal)
 
     # --- columns -----------------------------------------------------------------------------------------------------
 
@@ -185,24 +185,23 @@ class Lifetimes:
             return False
         born, died, before = self._chains or self._chain_columns()
         births, fixed, shift = born.at_hand()
-        deaths, fixed_deaths, _ = died.at_hand()
         befores, fixed_befores, _ = before.at_hand()
-        fixed = min(fixed, fixed_deaths, fixed_befores)
+        fixed = min(fixed, fixed_befores)
         mask = (1 << shift) - 1
-        row: int = self._last[place]
-        while row:
-            row -= 1
+        row = self._last(place) - 1
+        while row >= 0:
             if row >= fixed:
-                began, row_before = born[row], before[row]
-                stands = began <= seq < died[row]
+                began, number_before = born[row], before[row]
             else:  # the loop goes where it finds the blocks: a call for each value costs more than all that it does
                 number, at = row >> shift, row & mask
                 began = (births[number] or born.block(number))[at]
-                stands = began <= seq < (deaths[number] or died.block(number))[at]
-                row_before = (befores[number] or before.block(number))[at]
-            if stands:
-                return True
-            row = row_before
+                number_before = (befores[number] or before.block(number))[at]
+            if began <= seq:
+                if seq < died[row]:
+                    return True
+                if number_before <= 0:  # nobody held it when this hold came
+                    return False
+            row = (number_before if number_before > 0 else -number_before) - 1
         return False
 
     def _chain_columns(self) -> tuple[Column, Column, Column]:
@@ -217,17 +216,17 @@ class Lifetimes:
         born, died, owner = (self.column(f"hold.{name}") for name in ("born", "died", "owner"))
         return frozenset(owner[row] or None for row in self._rows_back(place) if born[row] <= seq < died[row])
 
-    @property
-    def _last(self) -> Sequence[int]:
-        return self.column("edge.last") if self._builder is None else self._builder.edges.last  # type: ignore[return-value]
+    def _last(self, place: int) -> int:
+        """The number of the last hold on an edge."""
+        return int(self.column("edge.last")[place]) if self._builder is None else self._builder.edges.last[place]
 
     def _rows_back(self, place: int) -> Iterator[int]:
         """The rows of the holds on an edge, from the last one to the first."""
         before = self.column("hold.before")
-        row = self._last[place]
-        while row:
-            yield row - 1
-            row = before[row - 1]
+        number = self._last(place)
+        while number:
+            yield number - 1
+            number = abs(before[number - 1])
 
     def edge_spans(self, edge: EdgeKey) -> Spans:
         """The stretches in which anyone held ``edge``. Cost: O(holds on it)."""
@@ -375,6 +374,16 @@ class Lifetimes:
         """The names of all facts of a kind, in the order in which they first came."""
         return [name for each, name in self.keys if each == kind]
 
+    def session_lives(self) -> SessionLives:
+        """All sessions and runs, on their own: who has them can go on by themselves. Cost: O(sessions), 1 us each."""
+        return SessionLives.load(bytes(self.column("session.lives")[:]), self._open_sessions(), self.seq)
+
+    def _open_sessions(self) -> bytes:
+        builder = self._builder
+        if builder is None:
+            return bytes(self.column("session.open")[:])
+        return builder.lives.still_open(builder.edges.holding)
+
     # --- times and states --------------------------------------------------------------------------------------------
 
     def time_of(self, seq: int) -> int:
@@ -419,7 +428,8 @@ class Lifetimes:
         columns = {name: self.column(name) for name in CODES}
         self._written = (len(self.topics), len(self.keys))
         journal, rows = FactJournal(columns, self.keys), self.holds_at(self.seq)
-        builder = Builder(columns, self.topics, self.landmarks, journal, state, rows)
+        lives = SessionLives.load(b"", bytes(self.column("session.open")[:]), self.seq)
+        builder = Builder(columns, self.topics, self.landmarks, lives, journal, state, rows)
         self._builder = builder
         return builder
 
@@ -441,6 +451,7 @@ class Lifetimes:
             columns[name] = Column(code)
         columns["landmarks"].frombytes(self.landmarks.sections()[0])
         columns["edge.last"].extend(builder.edges.last)
+        columns["session.open"].frombytes(self._open_sessions())
         columns["key.last"].extend(builder.journal.last)
         return columns
 
@@ -457,4 +468,9 @@ class Lifetimes:
             assert stretches(holds) == self.edge_spans(edge) == self.spans_of([place])[0], edge
         everywhere = self.spans_of(range(len(self.edges())))
         assert everywhere == [self.edge_spans(edge) for edge in self.edges()]
+        for place in range(len(self.edges())):
+            rows = list(self._rows_back(place))[::-1]
+            for number, row in enumerate(rows):
+                joined = any(died[other] > born[row] for other in rows[:number])
+                assert joined == (self.column("hold.before")[row] > 0), f"hold {row}: whether its edge was held"
         assert sum(len(self.holds_on(edge)) for edge in self.edges()) == len(born), "a hold is in no chain"

@@ -17,6 +17,7 @@ from ezmsg.ledger.projections.lifetimes.archive import Archive, Progress
 from ezmsg.ledger.projections.lifetimes.clock_readings import Elapsed
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.questions.moments.moments import Moment, Moments
 from ezmsg.ledger.reader import POLL_S, LedgerReader
 
@@ -98,6 +99,14 @@ class Timeline:
         Cost: those of the index, then one pass over what is new.
         """
         return self._archive.landmarks
+
+    @property
+    def session_lives(self) -> SessionLives:
+        """All sessions and runs as of now, from beginning to end; up to the damage, when the ledger is damaged.
+
+        Cost: those of the index, then one pass over what is new.
+        """
+        return self._archive.session_lives
 
     @property
     def damage(self) -> DamagedLedger | None:

@@ -10,6 +10,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.archive import Archive
 from ezmsg.ledger.projections.lifetimes.landmarks import Landmarks
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.projection import fold
 
 pytestmark = pytest.mark.usefixtures("small_steps")
@@ -54,6 +55,24 @@ def test_a_mark_counts_once_while_the_ledger_grows(ledger: Ledger) -> None:
 def test_landmarks_are_those_of_a_fold(ledger: Ledger) -> None:
     ledger.append([ev.SessionOpened(uuid="u", label="SYSTEM"), ev.Mark(name="m")])
     assert Archive(ledger).landmarks.sections() == fold(ledger.read(), Landmarks()).sections()
+
+
+def test_sessions_are_those_of_a_fold_and_no_event_is_read_that_the_index_has(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [opened] = ledger.append([ev.SessionOpened(uuid="u", label="SYSTEM")])
+    for number in range(40):
+        ledger.append([ev.EdgeConnected(from_topic=f"A{number}", to_topic="C", owner=opened.seq)])
+    Archive(ledger).lifetimes()
+    ledger.append([ev.EdgeDisconnected(from_topic="A1", to_topic="C", owner=opened.seq)])
+    expected = fold(ledger.read(), SessionLives())
+    asked, read = [], type(ledger).read
+    monkeypatch.setattr(type(ledger), "read", lambda *args: asked.append(args[1:]) or read(*args))
+    for archive in (Archive(ledger), Archive(ledger, keep=False)):
+        found = archive.session_lives
+        assert (found.lives, found.runs, found.seq) == (expected.lives, expected.runs, ledger.head)
+        assert (found.lives[opened.seq].edges, found.lives[opened.seq].edges_max) == (39, 40)
+    assert asked == [(81,), (0,)]
 
 
 @pytest.mark.parametrize("keep", [True, False])

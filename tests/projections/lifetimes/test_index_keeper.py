@@ -57,6 +57,7 @@ def dump(location: Path, index: bool) -> dict[str, Any]:
             "keys": lifetimes.keys,
             "times": [(lifetimes.time_of(seq), told.landmarks.seq_at(lifetimes.time_of(seq))) for seq in moments],
             "landmarks": msgspec.json.decode(told.landmarks.sections()[0]),
+            "sessions": (told.session_lives.lives, told.session_lives.runs),
             "live": [sorted(lifetimes.edges_at(seq).items()) for seq in moments],
             "states": [told.at(seq).digest() for seq in moments if seq >= first],
         }

@@ -13,7 +13,9 @@ from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes import builder, column
 from ezmsg.ledger.projections.lifetimes.column import Column
 from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
+from ezmsg.ledger.projections.projection import fold
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,6 +42,11 @@ def reread(told: Lifetimes) -> Lifetimes:
         return Column(code, lambda number: memoryview(data[number]).cast(code), rows)
 
     return Lifetimes(source, told.seq)
+
+
+def lives(told: Any) -> Any:
+    found = told.session_lives() if isinstance(told, Lifetimes) else told
+    return found.seq, list(found.lives.values()), found.runs
 
 
 def compare(told: Lifetimes, state: GraphState, since: bool = True) -> None:
@@ -80,7 +87,10 @@ def test_every_moment_is_that_of_a_replay(data: Any, histories: Any) -> None:
         told = reread(told)  # what goes on from an index is as good as what never left the memory
     told.apply_batch(history[cut:])
     told.check()
+    expected = lives(fold([history], SessionLives()))
+    assert lives(told) == expected
     for each in (told, reread(told)) if history else (told,):
+        assert lives(each) == expected
         state = GraphState()
         for event in history:
             state.apply(event)
@@ -104,13 +114,17 @@ def test_a_history_may_begin_with_a_state(data: Any, histories: Any) -> None:
     state, again = GraphState(), GraphState()
     state.apply_batch(history[:cut])
     again.apply_batch(history[:cut])
-    told = Lifetimes()
+    told, followed = Lifetimes(), SessionLives()
+    followed.begin(again)
     told.start(again)
     compare(told, state, since=False)
     for event in history[cut:]:
         told.apply(event)
         state.apply(event)
         compare(told, state, since=False)
+        followed.apply(event)
+        assert lives(told) == lives(followed)
+    assert lives(reread(told)) == lives(followed)
     told.check()
 
 

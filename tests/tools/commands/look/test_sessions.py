@@ -16,10 +16,11 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.metadata import GraphMetadata, UnitMetadata
 from ezmsg.ledger.projections.graph.segment_start import rotate
 from ezmsg.ledger.projections.graph.state import GraphState
+from ezmsg.ledger.projections.lifetimes.lifetimes import Lifetimes
+from ezmsg.ledger.projections.lifetimes.session_lives import SessionLives
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.commands.look.sessions import Sessions
 from ezmsg.ledger.values import freeze
 from tests.fake_clock import FakeClock
 
@@ -193,7 +194,7 @@ def test_damage_shows_what_was_before_it(run: Run, night: Any, tmp_path: Path) -
 @given(st.lists(st.tuples(st.sampled_from(["edge", "clear", "close", "open"]), st.integers(0, 5)), max_size=40))
 def test_what_a_session_holds_is_what_the_graph_state_says(steps: list[tuple[str, int]]) -> None:
     ledger = Ledger.memory()
-    state, found = GraphState(), Sessions()
+    state, found = GraphState(), SessionLives()
     most: dict[int, int] = {}
     for kind, number in [("open", 0), *steps]:
         open_ids = list(state.sessions)
@@ -217,12 +218,13 @@ def test_what_a_session_holds_is_what_the_graph_state_says(steps: list[tuple[str
             held = len(state.ownership.held(key))
             most[key] = max(most.get(key, 0), held)
             assert (found.lives[key].edges, found.lives[key].edges_max) == (held, most[key])
-    assert fold(ledger.read(), Sessions()).lives == found.lives
+    assert fold(ledger.read(), SessionLives()).lives == found.lives
+    assert fold(ledger.read(), Lifetimes()).session_lives().lives == found.lives
     assert [key for key, life in found.lives.items() if life.ended is None] == list(state.sessions)
 
 
 def test_holes_and_contradictions_are_noticed() -> None:
     with pytest.raises(OutOfOrder):
-        Sessions().apply(ev.SessionOpened(uuid="s", seq=2, time=1))
+        SessionLives().apply(ev.SessionOpened(uuid="s", seq=2, time=1))
     with pytest.raises(InvalidEvent):
-        Sessions().apply(ev.SessionClosed(session=9, reason="lost", seq=1, time=1))
+        SessionLives().apply(ev.SessionClosed(session=9, reason="lost", seq=1, time=1))
