@@ -236,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exits.USAGE
     except click.UsageError as error:
         known = [command.name for command in COMMANDS if command.name in given[:1]]
-        message = error.format_message().strip().rstrip(".").replace("\n", " ")
+        message = " ".join(error.format_message().split()).rstrip(".")
         report(message[:1].lower() + message[1:], " ".join([NAME, *known, "--help"]))
         code = exits.USAGE
     except Exception as error:

@@ -453,6 +453,7 @@ def test_a_pipe_is_refused_and_not_waited_for(run: Run, tmp_path: Path, command:
         (["verify"], "missing argument", "ezmsg-ledger verify --help"),
         (["verify", ""], "it is empty, and not the name of a file", "ezmsg-ledger verify --help"),
         (["export", "LEDGER", "-f", "csv", "-o", ""], "it is empty", "ezmsg-ledger export --help"),
+        (["fleet"], "Choose from: list, when,", "ezmsg-ledger fleet --help"),
         (["sessions", ""], "one of the words is empty", "ezmsg-ledger sessions [LEDGER]"),
     ],
 )

@@ -29,7 +29,7 @@ def annotate(
     and others), which `verify --ledger` checks later; FIF gets annotations. What is wrong with the clock of the file
     is said.
 
-    A file that nothing in the ledger names is refused, unless forced (1).
+    A file that nothing in the ledger names is refused, with exit code 1, unless --force is given.
 
     Examples:
       ezmsg-ledger annotate monday.nwb -o monday-annotated.nwb

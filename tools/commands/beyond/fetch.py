@@ -29,7 +29,7 @@ def fetch(address: str, file: Path | None, json: bool) -> int:
     """Brings all that a stream holds of a ledger into a file: the same bytes as on the rig, each checked on its way
     against the digests that the ledger states itself (extra: fleet). A ledger of several segments becomes a folder.
 
-    A file that holds the beginning is gone on with: after a fetch that was interrupted, or when more has been shipped.
+    A file that holds the beginning is continued: after a fetch that was interrupted, or when more has been shipped.
     The exit code is 4 when messages are missing, changed, doubled or in another order: what is sound before them is in
     the file then.
 

@@ -56,7 +56,8 @@ def in_force(
     change, when it came to within a block of samples, how the clock of the file was recognised, how sure all that is,
     and what is not known. NWB needs the extra `nwb`, XDF `xdf`, FIF `mne`.
 
-    Seconds count from the first sample of the file. 1 when the ledger recorded nothing while the samples were made.
+    Seconds count from the first sample of the file. The exit code is 1 when the ledger recorded nothing while
+    the samples were made.
 
     Examples:
       ezmsg-ledger in-force monday.nwb --from 120 --to 180

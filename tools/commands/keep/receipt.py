@@ -117,7 +117,9 @@ def _read(path: Path, what: str) -> bytes:
     try:
         with path.expanduser().open("rb") as file:
             return file.read(NOTE_MAX + 1)
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except IsADirectoryError as error:
+        raise Misuse(f"{path} is a folder", hint=f"Name the file that holds {what}.") from error
+    except FileNotFoundError as error:
         raise Misuse(f"there is no file {path}", hint=f"Name the file that holds {what}.") from error
 
 

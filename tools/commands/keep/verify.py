@@ -295,6 +295,8 @@ def _report_steps(page: Page, found: Consistency) -> None:
 
 def _shown(text: str, key: str | None) -> list[Shown]:
     """The receipts that are meant: that of a file, or all that a stream keeps."""
+    if not text:
+        raise exits.Misuse("the name of a receipt is empty", hint="Name the file that holds the receipt.")
     if address_of(text) is None:
         return [shown(Path(text), key)]
     from ezmsg.ledger.tools.fleet.shipping.receipts import kept  # of which hardly anybody has need

@@ -29,8 +29,8 @@ _USAGE = "ezmsg-ledger explain [LEDGER] TOPIC, such as: ezmsg-ledger explain run
 @options.json
 def explain(words: Sequence[str], at: str, full: bool, json: bool) -> None:
     """Looks at all that could stand between a subscriber and its messages, and gives the reasons, the likeliest first:
-    nobody subscribes; the graph is paused; the subscriber is stalled; the path from a publisher was cut, and by whose
-    deed; there never was one; no publisher is open upstream.
+    nobody subscribes; the graph is paused; the subscriber is stalled; the path from a publisher was cut, and by whom;
+    there never was one; no publisher is open upstream.
 
     Whether a publisher publishes is not recorded: messages never pass the graph server.
 

@@ -23,8 +23,8 @@ _USAGE = "ezmsg-ledger path [LEDGER] FROM TO, such as: ezmsg-ledger path run.led
 @flag("--full", help="All spans and edges, and all nanoseconds.")
 @options.json
 def path(words: Sequence[str], at: str, through_units: bool, full: bool, json: bool) -> None:
-    """Says when there was a way for messages from one topic to another over edges, which one, how often it broke, by
-    whose deed, and for how long it was there in all. A unit takes messages from one topic and publishes others: with
+    """Says when there was a way for messages from one topic to another over edges, which one, how often it broke, who
+    broke it, and how long it was there in all. A unit takes messages from one topic and publishes others: with
     --through-units the way goes on there.
 
     Examples:

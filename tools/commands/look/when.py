@@ -27,7 +27,7 @@ _USAGE = "ezmsg-ledger when [LEDGER] PREDICATE, such as: ezmsg-ledger when run.l
 @flag("--full", help="All spans, whole values, and all nanoseconds.")
 @options.json
 def when(words: Sequence[str], at: str, full: bool, json: bool) -> None:
-    """Finds the spans in which a predicate was true: when it first became so, when that last changed, by whose deed.
+    """Finds the spans in which a predicate was true: when it first became so, when that last changed, and who did it.
 
     A predicate is one argument: 'edge A -> B', 'path A -> B', 'session S', 'setting SYSTEM/AMP.gain == 2.0' (a JSON
     value: 2 is 2.0, but true is not 1; also != < <= > >=), 'topic T', 'component C', 'unit U', 'publisher T',

@@ -106,7 +106,7 @@ def serve(
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
     Ctrl-C, SIGTERM, or `ezmsg shutdown`.
 
-    A ledger that exists is gone on with: its persistent edges stand, and what the last run left behind is ended. With
+    A ledger that exists is continued: its persistent edges stand, and what the last run left behind is ended. With
     --from it must not exist: it begins with the wiring that another one had at a moment, and names that one.
 
     Examples:

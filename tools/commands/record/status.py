@@ -63,7 +63,8 @@ def status(address: str | None, watch: bool, wait: float | None, json: bool) -> 
     """Asks the recorder itself: what it records to, how far it is, who is connected, and whether the disk keeps up. The
     exit code is 7 while it cannot write.
 
-    An observer (`attach`) listens nowhere: name its ledger, and what that tells is shown; 1 when nobody writes it.
+    An observer (`attach`) listens nowhere: name its ledger, and what that tells is shown; the exit code is 1 when
+    nobody writes it.
 
     Examples:
       ezmsg-ledger status
