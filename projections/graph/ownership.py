@@ -24,9 +24,6 @@ Spelled: TypeAlias = tuple[list[tuple[str, int]], list[tuple[int, int, list[Owne
 """Nodes in their order, as (topic, rank of its birth); and edges, sorted, as (from, to, owners in order), the topics by
 their place among the nodes."""
 
-Changes: TypeAlias = list[Any]
-"""Events with which an edge came or went, each followed by the number of nodes after it: a flat list is quick."""
-
 COMPACT_MIN = 2**16
 """Events applied before the notes of lost holds are thrown out: 1 MiB of notes at most."""
 
@@ -55,19 +52,18 @@ class Ownership:
 
     Owners are session ids; ``None`` is ezmsg's persistent owner. An edge exists while anyone holds it, a node while any
     edge touches it. Applying one event costs O(1). ``nodes`` is in ezmsg's order: that of first appearance, where a
-    node that disappeared and came back goes to the end. ``released`` counts the edges that vanished with their owners.
+    node that disappeared and came back goes to the end.
     """
 
-    __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes", "released")
+    __slots__ = ("_gained", "_gained_count", "_gained_max", "nodes")
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self.released = 0
         self._gained: dict[Owner, list[str]] = {None: []}
         self._gained_count = 0
         self._gained_max = COMPACT_MIN
 
-    def run(self, events: Sequence[Any], start: int, seq: int, changed: Changes | None) -> tuple[int, int]:
+    def run(self, events: Sequence[Any], start: int, seq: int, changed: list[Any] | None) -> tuple[int, int]:
         """Apply the edge events from index ``start`` up to the first that is of another type or does not follow.
 
         ``seq`` is the last seq applied before. Returns the last applied now, and how many events changed the topology
@@ -130,7 +126,7 @@ class Ownership:
                 else:
                     break
                 if changed is not None:
-                    changed += event, len(nodes)
+                    changed.append(event)
         except KeyError as error:
             raise contradiction(seq, error) from error
         self._gained_count += seq - first
@@ -177,7 +173,6 @@ class Ownership:
             elif type(owners) is set and owner in owners:
                 out[to_topic] = _without(owners, owner)
         self._gained[owner] = []
-        self.released += len(vanished)
         return vanished
 
     def held(self, owner: Owner) -> list[EdgeKey]:

@@ -13,7 +13,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import InvalidValue, NewerFormat
 from ezmsg.ledger.metadata import GraphSnapshot
 from ezmsg.ledger.projections.graph.invariants import check
-from ezmsg.ledger.projections.graph.ownership import Changes, EdgeKey
+from ezmsg.ledger.projections.graph.ownership import EdgeKey
 from ezmsg.ledger.projections.graph.records import (
     EndpointRecord,
     ProcessRecord,
@@ -63,25 +63,23 @@ class GraphState(GraphTables):
         """Apply one event. Raises OutOfOrder when it does not follow, InvalidEvent when it contradicts the state."""
         self.apply_batch((event,))
 
-    def apply_batch(self, events: Sequence[Any], changed: Changes | None = None) -> None:
+    def apply_batch(self, events: Sequence[Any]) -> None:
         """Apply events in order: the same as ``apply`` on each, but faster.
 
-        The edge events with which an edge came or went are added to ``changed``, if given.
         After OutOfOrder the state stands at the last event that followed; after InvalidEvent it is of no further use.
         """
         index = 0
         end = len(events)
-        if changed is None and self.watch is not None:
-            changed = []
         while index < end:
             if type(events[index]) in _EDGES:
+                changed: list[Any] | None = None if self.watch is None else []
                 seq, changes = self.ownership.run(events, index, self.seq, changed)
                 if seq > self.seq:
                     index += seq - self.seq
                     self.seq, self.time = seq, events[index - 1].time
                     self.topology += changes
-                    if changed and changes and self.watch is not None:
-                        self._report_edges(changed[-2 * changes :: 2])
+                    if changed:
+                        self._report_edges(changed)
             if index < end:
                 self._apply_other(events[index])
                 index += 1

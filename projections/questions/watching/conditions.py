@@ -2,136 +2,30 @@
 
 The idea: a condition names the types of events that can change it, and is asked of each of these, before it is applied,
 whether it concerns the condition at all. For nearly all events that is a look-up of a type, or one in a dict beside it.
-Only then is the event applied by itself and the condition looked at anew, in the graph state. The number of edges, or
-of topics, changes with nearly every edge: such a condition is told the edges that came or went, many at once.
+Only then is the condition looked at anew, in the graph state, to which every event is applied but those of edges. The
+facts that edges decide are kept up to date otherwise: see ``wiring_conditions``.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise, repeat
 from typing import Any
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.ownership import Changes, Node
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.questions import predicates as pr
 from ezmsg.ledger.projections.questions.name_hints import number
 from ezmsg.ledger.projections.questions.predicate_spans import holds_of
 from ezmsg.ledger.projections.questions.value_comparison import ORDERS
-
-EDGES: tuple[type, ...] = (ev.EdgeConnected, ev.EdgeDisconnected)
-RUN_ENDS: tuple[type, ...] = (ev.ServerStopped, ev.ServerLost)
-RELEASES: tuple[type, ...] = (ev.SessionCleared, ev.SessionClosed, ev.GraphCleared, *RUN_ENDS)
-"""The events with which edges go that they do not name."""
-
-
-class Condition(ABC):
-    """A fact of a predicate: ``now`` says whether it is so.
-
-    ``types``: the events that can change it. ``every_edge``: the state has to know all edges for it, not only those
-    that it is touched by.
-    """
-
-    types: tuple[type, ...] = ()
-    every_edge: bool = False
-    now: bool = False
-
-    def touches(self, event: Any) -> bool:
-        """Whether an event of one of ``types``, which is not applied yet, can change this."""
-        return True
-
-    @abstractmethod
-    def look(self, event: Any, state: GraphState) -> None:
-        """Set ``now`` anew after such an event; None: at the beginning."""
-
-
-class EdgeCondition(Condition):
-    """An edge is there. An event costs O(1)."""
-
-    types = (*EDGES, *RELEASES)
-
-    def __init__(self, fact: pr.Edge) -> None:
-        self._edge = (fact.from_topic, fact.to_topic)
-
-    def touches(self, event: Any) -> bool:
-        if type(event) in EDGES:
-            return bool(event.to_topic == self._edge[1] and event.from_topic == self._edge[0])
-        return self.now
-
-    def look(self, event: Any, state: GraphState) -> None:
-        self.now = self._edge in state.ownership
-
-
-class PathCondition(Condition):
-    """Edges lead from one topic to another.
-
-    While they do, only the edges of one way matter. While they do not, only an edge that leaves what was reached, for a
-    place that was not; an edge that went is not followed up, so that what was reached may be too much: then a search
-    tells, and begins it anew. Each search changes the answer or what was reached. Cost: O(1) for any other event,
-    O(what is newly reached) for such an edge, O(edges that the first topic reaches) for a search.
-    """
-
-    types = (*EDGES, *RELEASES)
-    every_edge = True
-
-    def __init__(self, fact: pr.Reaches) -> None:
-        self._from, self._to = fact.from_topic, fact.to_topic
-        self._reached = {self._from}
-        self._way: dict[str, str] = {}
-
-    def touches(self, event: Any) -> bool:
-        if type(event) is ev.EdgeConnected:
-            return event.from_topic in self._reached and event.to_topic not in self._reached and not self.now
-        if type(event) is ev.EdgeDisconnected:
-            return self.now and self._way.get(event.from_topic) == event.to_topic
-        return self.now
-
-    def look(self, event: Any, state: GraphState) -> None:
-        nodes = state.ownership.nodes
-        if type(event) is ev.EdgeConnected and not self._extend(nodes, event.to_topic):
-            return
-        if not (self.now and all(edge in state.ownership for edge in self._way.items())):
-            self._search(nodes)
-
-    def _extend(self, nodes: dict[str, Node], topic: str) -> bool:
-        """Add what a topic reaches; whether the goal is among it."""
-        self._reached.add(topic)
-        waiting = [topic]
-        while waiting:
-            node = nodes.get(waiting.pop())
-            new = [] if node is None else [each for each in node.out if each not in self._reached]
-            self._reached.update(new)
-            waiting += new
-        return self._to in self._reached
-
-    def _search(self, nodes: dict[str, Node]) -> None:
-        came = {self._from: self._from}
-        waiting = deque([self._from])
-        self._way = {}
-        while waiting and not self._way:
-            here = waiting.popleft()
-            node = nodes.get(here)
-            for there in () if node is None else node.out:
-                if there == self._to:
-                    self._way = _way(came, here, there)
-                    break
-                if there not in came:
-                    came[there] = here
-                    waiting.append(there)
-        self._reached = set(came)
-        self.now = bool(self._way)
-
-
-def _way(came: dict[str, str], here: str, there: str) -> dict[str, str]:
-    way = {here: there}
-    while came[here] != here:
-        way[came[here]] = here
-        here = came[here]
-    return way
+from ezmsg.ledger.projections.questions.watching.condition import RUN_ENDS, Condition
+from ezmsg.ledger.projections.questions.watching.wiring_conditions import (
+    EdgeCondition,
+    EdgeCount,
+    PathCondition,
+    TopicCondition,
+    TopicCount,
+)
 
 
 class SessionCondition(Condition):
@@ -202,23 +96,6 @@ class SettingCondition(Condition):
         if value is not self._value:
             self._value = value
             self.now = value is not None and holds_of(self._fact, value)
-
-
-class TopicCondition(Condition):
-    """An edge touches a topic. An event costs O(1)."""
-
-    types = (*EDGES, *RELEASES)
-
-    def __init__(self, fact: pr.There) -> None:
-        self._topic = fact.name
-
-    def touches(self, event: Any) -> bool:
-        if type(event) in EDGES:
-            return self._topic in (event.from_topic, event.to_topic)
-        return self.now
-
-    def look(self, event: Any, state: GraphState) -> None:
-        self.now = self._topic in state.ownership.nodes
 
 
 class ComponentCondition(Condition):
@@ -329,52 +206,13 @@ _COUNTED: dict[str, tuple[type, ...]] = {
 }
 
 
-class WiringCount(Condition):
-    """The number of edges, or of topics, compares so. An event costs O(1).
-
-    Edges are counted by those that came or went; only a session or run that ends is looked at by itself. So is a
-    registration, after which a session may have another name in what is told of a turn.
-    """
-
-    types = (*RELEASES, ev.MetadataRegistered)
-    every_edge = True
-
-    def __init__(self, fact: pr.Count) -> None:
-        self._compare = ORDERS[fact.sign]
-        self._limit = fact.number
-        self._of_topics = fact.noun == "topics"
-        self._edges = 0
-        self._released = 0
-
-    def turns(self, changed: Changes) -> list[int]:
-        """The places at which ``now`` turns (it stays as it is) among the changes since it was looked at."""
-        if self._of_topics:
-            numbers = changed[1::2]
-        else:
-            steps = [1 if type(event) is ev.EdgeConnected else -1 for event in changed[::2]]
-            numbers = list(accumulate(steps, initial=self._edges))
-            self._edges = numbers[-1]
-            del numbers[0]
-        truths = list(map(self._compare, numbers, repeat(self._limit)))
-        if truths.count(self.now) == len(truths):
-            return []
-        return [place for place, (before, after) in enumerate(pairwise((self.now, *truths))) if before is not after]
-
-    def look(self, event: Any, state: GraphState) -> None:
-        wiring = state.ownership
-        if event is None:
-            self._edges = sum(len(node.out) for node in wiring.nodes.values())
-        else:
-            self._edges -= wiring.released - self._released
-        self._released = wiring.released
-        self.now = self._compare(len(wiring.nodes) if self._of_topics else self._edges, self._limit)
-
-
+_COUNTS: dict[str, type[Any]] = {"edges": EdgeCount, "topics": TopicCount}
 _THERE: dict[str, type[Any]] = {"topic": TopicCondition, "component": ComponentCondition, "unit": UnitCondition}
 
 
-def condition(fact: pr.Predicate, ever: Iterable[SessionMark]) -> Condition:
+def condition_of(fact: pr.Predicate, ever: Iterable[SessionMark]) -> Condition:
     """The condition for one fact of a predicate; ``ever``: all sessions that there were."""
+    made: Condition
     match fact:
         case pr.Edge():
             return EdgeCondition(fact)
@@ -385,10 +223,11 @@ def condition(fact: pr.Predicate, ever: Iterable[SessionMark]) -> Condition:
         case pr.Setting():
             return SettingCondition(fact)
         case pr.There():
-            made: Condition = _THERE.get(fact.kind, EndpointCondition)(fact)
+            made = _THERE.get(fact.kind, EndpointCondition)(fact)
             return made
         case pr.Count():
-            return WiringCount(fact) if fact.noun in ("edges", "topics") else CountCondition(fact)
+            made = _COUNTS.get(fact.noun, CountCondition)(fact)
+            return made
     return PausedCondition()
 
 

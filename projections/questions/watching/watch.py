@@ -5,29 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter, length_hint
 from typing import Any
 
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.projections.graph.ownership import Changes
+from ezmsg.ledger.reader import POLL_S, LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
+from ezmsg.ledger.projections.projection import contradiction
 from ezmsg.ledger.projections.questions import causes
 from ezmsg.ledger.projections.questions import predicates as pr
 from ezmsg.ledger.projections.questions.answers import Answer, Cause
-from ezmsg.ledger.projections.questions.watching.conditions import (
-    EDGES,
-    RELEASES,
-    Condition,
-    WiringCount,
-    condition,
-    facts,
-    holds,
-)
-from ezmsg.ledger.reader import POLL_S, LedgerReader
+from ezmsg.ledger.projections.questions.watching.condition import Condition
+from ezmsg.ledger.projections.questions.watching.conditions import condition_of, facts, holds
+from ezmsg.ledger.projections.questions.watching.wiring_conditions import WiringCondition
 
-_ENDS = frozenset({*RELEASES, ev.ProcessClosed, ev.EndpointClosed, ev.RequestAnswered})
+_seq_of = itemgetter(0)
+_EDGES = frozenset({ev.EdgeConnected, ev.EdgeDisconnected})
+_ENDS = frozenset({*WiringCondition.types, ev.ProcessClosed, ev.EndpointClosed, ev.RequestAnswered})
 
 Words = Callable[[GraphState, Any], str]
 """A function that says an event in words, given the state at it; "" where it has none."""
@@ -74,13 +72,12 @@ class Watch:
         self._words = words
         self._stopped = threading.Event()
         ever = list(sessions)
-        self._conditions = {str(fact): condition(fact, ever) for fact in facts(predicate)}
-        self._counts = [each for each in self._conditions.values() if isinstance(each, WiringCount)]
-        self._every_edge = any(each.every_edge for each in self._conditions.values())
-        self._by_type: dict[type, list[Condition]] = {}
+        self._conditions = {str(fact): condition_of(fact, ever) for fact in facts(predicate)}
+        self._wiring = [each for each in self._conditions.values() if isinstance(each, WiringCondition)]
+        self._by_type: dict[type, list[Condition]] = {}  # the others
         for each in self._conditions.values():
             each.look(None, state)
-            for kind in each.types:
+            for kind in () if each in self._wiring else each.types:
                 self._by_type.setdefault(kind, []).append(each)
         self.seq = state.seq
         self.now = self._holds()
@@ -93,72 +90,55 @@ class Watch:
         """The turns in the events that follow, in order."""
         turns: list[Turn] = []
         if events and not self.seq:  # only with the first of all there is a graph to speak of
-            self._meet(events[0], turns)
+            self._go(events[:1], turns)
+            self._turn(events[0], turns)
             events = events[1:]
-        begin = 0
-        for place in self._touching(events):
-            self._pass(events[begin:place], turns)
-            self._meet(events[place], turns)
-            begin = place + 1
-        self._pass(events[begin:] if begin else events, turns)
+        self._go(events, turns)
         return turns
 
-    def _touching(self, events: Sequence[Any]) -> Iterator[int]:
-        """The places of the events that touch a condition; for each, those before it have to be met by then."""
-        for place, asked in enumerate(map(self._by_type.get, map(type, events))):
-            if asked is not None:
-                event = events[place]
-                for each in asked:
-                    if each.touches(event):
-                        yield place
-                        break
+    def _go(self, events: Sequence[Any], turns: list[Turn]) -> None:
+        """Go on over events: over a run of edges at once, over others one by one."""
+        streams = [(each, iter(events)) for each in self._wiring]
+        others = (event for event in events if type(event) not in _EDGES)
+        while (other := self._rewire(events, streams, turns) if streams else next(others, None)) is not None:
+            self._meet(other, turns)
+        if events:
+            self.seq = events[-1].seq
 
-    def _pass(self, events: Sequence[Any], turns: list[Turn]) -> None:
-        """Go on over events that touch no condition; only a number of edges or topics may turn with them."""
-        if not events:
-            return
-        if self._every_edge:
-            for event, counts in self._apply_all(events):
-                for each in counts:
-                    each.now = not each.now
-                self._turn(event, turns)
-        else:
-            for event in events:
-                if type(event) not in EDGES:
-                    self._apply_alone(event)
-        self.seq = events[-1].seq
+    def _rewire(
+        self, events: Sequence[Any], streams: list[tuple[WiringCondition, Iterator[Any]]], turns: list[Turn]
+    ) -> Any:
+        """Go on over a run of edges, of which each condition reads its own stream; returns the event that ended it."""
+        other = None
+        turning: list[tuple[int, Any, WiringCondition]] = []
+        for each, stream in streams:
+            try:
+                found, other = each.take(stream)
+            except KeyError as error:
+                raise contradiction(events[-1 - length_hint(stream)].seq, error) from error
+            turning += [(event.seq, event, each) for event in found]
+        turning.sort(key=_seq_of)
+        for _, group in groupby(turning, _seq_of):
+            with_it = list(group)
+            for _, _, each in with_it:
+                each.now = not each.now
+            self._turn(with_it[0][1], turns)
+        return other
 
     def _meet(self, event: Any, turns: list[Turn]) -> None:
-        """Go on over one event, and look at the conditions that it touches."""
-        touched = [each for each in self._by_type.get(type(event), ()) if each.touches(event)]
-        told = self._cause(event) if touched and type(event) in _ENDS else None
-        if self._every_edge:
-            for _, counts in self._apply_all((event,)):
-                touched += counts
-        else:
-            self._apply_alone(event)
-        for each in touched:
+        """Go on over one event that is not of an edge, and look at the conditions that it touches."""
+        if type(event) in WiringCondition.types:
+            for condition in self._wiring:
+                condition.look(event, self._state)
+        others = [each for each in self._by_type.get(type(event), ()) if each.touches(event)]
+        told = self._cause(event) if type(event) in _ENDS and (others or self._holds() != self.now) else None
+        # Edges are not applied: nothing asks the state about them.
+        self._state.seq = event.first - 1 if type(event) is ev.Gap and event.lost else event.seq - 1
+        self._state.apply_batch((event,))
+        for each in others:
             each.look(event, self._state)
         self.seq = event.seq
         self._turn(event, turns, told)
-
-    def _apply_all(self, events: Sequence[Any]) -> list[tuple[Any, list[WiringCount]]]:
-        """Apply events; returns those with which numbers of edges or topics turn, in order, each with these."""
-        if not self._counts:
-            self._state.apply_batch(events)
-            return []
-        changed: Changes = []
-        self._state.apply_batch(events, changed)
-        found: dict[int, list[WiringCount]] = {}
-        for each in self._counts:
-            for place in each.turns(changed):
-                found.setdefault(place, []).append(each)
-        return [(changed[2 * place], found[place]) for place in sorted(found)]
-
-    def _apply_alone(self, event: Any) -> None:
-        """Apply an event to a state that was not told of the edges before it, for nothing asks about them."""
-        self._state.seq = event.first - 1 if type(event) is ev.Gap and event.lost else event.seq - 1
-        self._state.apply_batch((event,))
 
     def __iter__(self) -> Iterator[Turn]:
         for batch in self._ledger.tail(self.seq, self._poll, self._is_over):

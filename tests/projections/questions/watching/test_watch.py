@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, PredicateError, UnknownSubject
+from ezmsg.ledger.errors import DamagedLedger, HistoryChanged, InvalidEvent, PredicateError, UnknownSubject
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.lifetimes.spans import OPEN
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -30,6 +30,8 @@ PREDICATES = [
     "not paused",
     "edges >= 5",
     "topics < 4",
+    "edges == 4 or topics != 5",
+    "topic T3 and not edge T3 -> T5 and edges >= 3",
     "sessions == 2",
     "processes > 0",
     "components >= 2",
@@ -187,6 +189,28 @@ def test_names_that_nobody_used_yet_are_waited_for() -> None:
     watch = Timeline(Ledger.memory()).watch("path NO -> WHERE or unit NOBODY or session NONE", timeout=0.05)
     assert list(watch) == []
     assert not watch.now
+
+
+@pytest.mark.parametrize("text", ["A -> B", "topic A", "path A -> B", "edges > 0", "topics > 0"])
+def test_an_event_that_contradicts_those_before_it_is_named(text: str) -> None:
+    ledger = Ledger.memory()
+    ledger.append([ev.SessionOpened(uuid="u")])
+    for owner in (None, 1):
+        ledger.append([ev.EdgeConnected(from_topic="A", to_topic="B", owner=owner)])
+    ledger.append([ev.EdgeDisconnected(from_topic="A", to_topic="B", owner=1) for _ in range(2)])
+    watch = Timeline(Ledger.memory()).watch(text)
+    with pytest.raises(InvalidEvent, match="event 5 contradicts"):
+        watch.take(list(ledger.entries()))
+
+
+def test_topics_are_never_taken_for_others() -> None:
+    """Whatever stands in them: a text of both topics of an edge has to be that of one edge alone."""
+    ledger = Ledger.memory()
+    for from_topic, to_topic in (("A", "B\0C"), ("A\0B", "C"), ("A\nB", "C"), ("A", "B\nC"), ("A -> B", "C")):
+        ledger.append([ev.EdgeConnected(from_topic=from_topic, to_topic=to_topic, owner=None)])
+    ledger.append([ev.GraphCleared()])
+    found = Timeline(Ledger.memory()).watch("edges >= 5").take(list(ledger.entries()))
+    assert [(turn.seq, turn.now) for turn in found] == [(5, True), (6, False)]
 
 
 def test_a_mistake_is_pointed_at() -> None:
