@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ezmsg.ledger.projections.questions.moments.moments import looks_like_moment
 from ezmsg.ledger.stores.addresses import address_of
 from ezmsg.ledger.tools.exits import Misuse
 
@@ -29,3 +30,10 @@ def ledger_of(word: Path | None) -> Path | None:
         f"the ledger of the recorder at {address} cannot be read here: it {where}",
         hint="Ask on the machine that records to a file, and name the file.",
     )
+
+
+def is_recorder(word: str) -> bool:
+    """Whether a word is the address of a recorder, where it could be a moment as well: ``12:30`` is a time."""
+    from ezmsg.ledger.runtime.address import host_and_port
+
+    return not looks_like_moment(word) and host_and_port(word) is not None

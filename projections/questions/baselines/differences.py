@@ -51,13 +51,15 @@ class Difference(Answer, frozen=True):
 class Likeness(Answer, frozen=True):
     """A session beside its baseline, at ``moment``. ``ignored``: how many differences were not to be compared.
 
-    ``loops``: the ways on which a relay gets back what it sends, those that the baseline has too.
+    ``loops``: the ways on which a relay gets back what it sends, those that the baseline has too. ``unmatched``: the
+    patterns of ``ignore``, without those of the baseline, after which nothing is called in either of the two.
     """
 
     moment: Moment
     differences: list[Difference]
     ignored: int
     loops: list[list[str]]
+    unmatched: list[str]
 
     @property
     def same(self) -> bool:
@@ -87,7 +89,38 @@ def check(evidence: Evidence, expected: Baseline, moment: Moment, ignore: Sequen
     patterns = [*expected.ignore, *ignore]
     wanted = [each for each in every if not _is_ignored(each, patterns)]
     told = [_explained(evidence, each, moment) for each in wanted]
-    return Likeness(moment, told, len(every) - len(wanted), found.loops)
+    return Likeness(moment, told, len(every) - len(wanted), found.loops, unmatched(ignore, expected, found))
+
+
+def unmatched(patterns: Iterable[str], *baselines: Baseline) -> list[str]:
+    """The patterns that no group, name or ``UNIT.field`` of these baselines matches: misspelled, perhaps.
+
+    Cost: O(patterns x names).
+    """
+    names = {name for baseline in baselines for name in _names(baseline)}
+    return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in names)]
+
+
+def _names(baseline: Baseline) -> Iterator[str]:
+    """All that a difference of a baseline could be named by: see ``Difference.names``."""
+    yield from GROUPS
+    for here, there in _pairs(baseline):
+        yield from (here, there, f"{here} -> {there}")
+    for table, top in ((baseline.components, ""), (baseline.settings, "fields.")):
+        for name, entry in table.items():
+            yield name
+            yield from (f"{name}.{path.removeprefix(top)}" for path in _paths(entry))
+    for group in (*baseline.processes, *baseline.loops):
+        yield from group
+
+
+def _paths(form: Form, path: str = "") -> Iterator[str]:
+    """The dotted paths of all fields of a form."""
+    if type(form) is dict:
+        for name, inner in form.items():
+            here = f"{path}.{name}" if path else name
+            yield here
+            yield from _paths(inner, here)
 
 
 def _is_ignored(difference: Difference, patterns: Iterable[str]) -> bool:

@@ -48,6 +48,14 @@ def is_ago(text: str) -> bool:
     return text.startswith("-") and span(text[1:]) is not None
 
 
+def looks_like_moment(text: str) -> bool:
+    """Whether ``text`` is written as a time or the name of a moment: ``12:30`` and ``mark:7`` are, ``rig:7`` is not."""
+    try:
+        return text.startswith(("mark:", "session:", "run:")) or parse(text) is not None
+    except (ValueError, OverflowError):  # a time that there is not
+        return True
+
+
 class Moments:
     """The moments of one ledger, found by their texts.
 

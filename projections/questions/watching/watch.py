@@ -12,7 +12,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from ezmsg.ledger import events as ev
-from ezmsg.ledger.reader import POLL_S, LedgerReader
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes.landmarks import SessionMark
 from ezmsg.ledger.projections.projection import contradiction
@@ -22,6 +21,7 @@ from ezmsg.ledger.projections.questions.answers import Answer, Cause
 from ezmsg.ledger.projections.questions.watching.condition import Condition
 from ezmsg.ledger.projections.questions.watching.conditions import condition_of, facts, holds
 from ezmsg.ledger.projections.questions.watching.wiring_conditions import WiringCondition
+from ezmsg.ledger.reader import POLL_S, LedgerReader
 
 _seq_of = itemgetter(0)
 _EDGES = frozenset({ev.EdgeConnected, ev.EdgeDisconnected})

@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 from ezmsg.ledger.projections.questions.baselines.baseline import Baseline, read, write
-from ezmsg.ledger.projections.questions.baselines.differences import CHANGED, EXTRA, MISSING, Difference, Likeness
+from ezmsg.ledger.projections.questions.baselines.differences import (
+    CHANGED,
+    EXTRA,
+    MISSING,
+    Difference,
+    Likeness,
+    unmatched,
+)
 from ezmsg.ledger.projections.questions.moments.last_built import WIRES, last_built
 from ezmsg.ledger.projections.questions.moments.moments import Moment
 from ezmsg.ledger.projections.questions.moments.times import time_text
@@ -88,6 +95,7 @@ def check(
             page.document({**ledger_document(timeline), "like": str(like), "same": found.same, **found.to_dict()})
         else:
             _print(page, timeline, found, like, full)
+        _tell_unmatched(page, found.unmatched)
         page.note_unknown(timeline.at(found.moment).unknown)
         return exits.OK if found.same else exits.NO
 
@@ -113,10 +121,18 @@ def _write(page: Page, timeline: Timeline, moment: Moment, target: Path, ignore:
             "Name a moment at which the system stood: --at MOMENT"
         )
         return exits.NO  # and where the ledger is damaged, that is said
+    _tell_unmatched(page, unmatched(ignore, baseline))
     write(target, baseline)
     page.line(f"wrote {target}: {_contents(baseline)}, as of seq {moment.seq}{how_text(moment)}")
     page.line(f"  ezmsg-ledger check --like {target}")
     return exits.OK
+
+
+def _tell_unmatched(page: Page, patterns: Sequence[str]) -> None:
+    """Say which patterns pass over nothing, whatever differs: whoever misspelled one would not be told otherwise."""
+    if patterns:
+        called = ", ".join(map(repr, patterns))
+        page.note(f"nothing is called like {called}, so that --ignore passes over nothing by it")
 
 
 def _contents(baseline: Baseline) -> str:

@@ -13,6 +13,7 @@ from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.arguments import is_ledger, taken_apart
+from ezmsg.ledger.tools.input.live_ledger import is_recorder, ledger_of
 from ezmsg.ledger.tools.input.location import opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
 from ezmsg.ledger.tools.output import Page
@@ -21,7 +22,10 @@ from ezmsg.ledger.tools.text.documents import Document, ledger_document, moment_
 from ezmsg.ledger.tools.text.phrases import how_text
 
 
-@options.words("[LEDGER] A B", "The ledger to read, and two moments of it; with --declared one, or none.")
+@options.words(
+    "[LEDGER|HOST:PORT] A B",
+    "The ledger to read, or the recorder that writes it, and two moments of it; with --declared one, or none.",
+)
 @option("--with", "other", metavar="LEDGER", type=FILE, help="Take B from this ledger, and compare by names.")
 @flag("--by-name", help="Compare names, not ids: for two runs of the same system.")
 @option("--declared", metavar="FILE", type=FILE, help="Compare what this program declares, with what came up.")
@@ -53,7 +57,7 @@ def diff(
       ezmsg-ledger diff worked.ledger mark:steady mark:steady --with failed.ledger
       ezmsg-ledger diff run.ledger mark:before mark:after
       ezmsg-ledger diff run.ledger 42 57 --json
-      ezmsg-ledger diff run.ledger --declared pipeline.py
+      ezmsg-ledger diff 127.0.0.1:25978 --declared pipeline.py
     """
     page = Page()
     if declared is not None:
@@ -61,12 +65,15 @@ def diff(
 
         if other is not None or by_name:
             raise Misuse("--declared is compared with one moment", hint="Leave --with and --by-name out.")
-        path, moments = taken_apart(words, 0, 1, "one moment at most is needed", _USAGE)
-        return compare_declared(page, path, moments, declared, run, full, json)
+        if len(words) == 1 and is_recorder(words[0]):
+            path, moments = Path(words[0]), []
+        else:
+            path, moments = taken_apart(words, 0, 1, "one moment at most is needed", _DECLARED_USAGE)
+        return compare_declared(page, ledger_of(path), moments, declared, run, full, json)
     if other is None:
         _refuse_two_ledgers(words)
     path, (a_text, b_text) = taken_apart(words, 2, 2, "two moments are needed", _USAGE)
-    with opened(path, page) as timeline, _second(other, timeline, page) as there:
+    with opened(ledger_of(path), page) as timeline, _second(other, timeline, page) as there:
         a, b = timeline.moment(a_text), there.moment(b_text)
         before, after = timeline.at(a), there.at(b)
         second = there if other is not None else None
@@ -111,7 +118,8 @@ def _document(
     }
 
 
-_USAGE = "ezmsg-ledger diff [LEDGER] A B, such as: ezmsg-ledger diff run.ledger -5m end"
+_USAGE = "ezmsg-ledger diff [LEDGER|HOST:PORT] A B, such as: ezmsg-ledger diff run.ledger -5m end"
+_DECLARED_USAGE = "ezmsg-ledger diff [LEDGER|HOST:PORT] [MOMENT] --declared pipeline.py"
 
 
 def _refuse_two_ledgers(words: Sequence[str]) -> None:

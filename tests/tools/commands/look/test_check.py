@@ -48,6 +48,25 @@ def test_each_difference_takes_a_line_with_its_reason(run: Run, night: Any, base
     assert "1 difference ignored" in ignored.out
 
 
+def test_a_pattern_after_which_nothing_is_called_is_told(run: Run, night: Any, baseline: Path, tmp_path: Path) -> None:
+    like = ("check", night.path, "--like", baseline, "--at", "19")
+    known = ["edges", "SYSTEM/LOG*", "SYSTEM/AMP.gain", "SYSTEM/AMP/OUT -> SYSTEM/LOG/IN", "*.component_type"]
+    quiet = run(*like, *(word for pattern in known for word in ("--ignore", pattern)))
+    assert (quiet.code, quiet.err) == (exits.OK, ""), "these have names, although none of them differs"
+    told = run(*like, "--ignore", "SYSTEM/LGO*", "--ignore", "SYSTEM/AMP.gian", "--ignore", "loops")
+    assert told.code == exits.OK
+    [line] = told.err.splitlines()
+    assert line.endswith(
+        "nothing is called like 'SYSTEM/LGO*', 'SYSTEM/AMP.gian', so that --ignore passes over nothing by it"
+    )
+    document = json.loads(run(*like, "--ignore", "SYSTEM/LGO*", "--json").out)
+    assert document["unmatched"] == ["SYSTEM/LGO*"]
+    written = run("check", night.path, "--at", "19", "--write", tmp_path / "other.json", "--ignore", "SYSTEM/LGO*")
+    assert written.code == exits.OK
+    assert "nothing is called like 'SYSTEM/LGO*'" in written.err
+    assert run("check", night.path, "--like", tmp_path / "other.json", "--at", "19").err == "", "it was told once"
+
+
 def test_a_lost_viewer_is_told_with_who_lost_it(run: Run, night: Any, tmp_path: Path) -> None:
     path = tmp_path / "visited.json"
     run("check", night.path, "--at", night.seqs["visited"], "--write", path)
