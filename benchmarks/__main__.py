@@ -11,7 +11,19 @@ from benchmarks import report
 from benchmarks.debugger import longest, page
 from benchmarks.harness import Section, Setting, say
 from benchmarks.machine import busy, load
-from benchmarks.sections import append, connect, dag, drawing, pipeline, replay, server, sizes, timetravel, watch
+from benchmarks.sections import (
+    append,
+    connect,
+    dag,
+    drawing,
+    pipeline,
+    recordings,
+    replay,
+    server,
+    sizes,
+    timetravel,
+    watch,
+)
 
 BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "append": append.run,
@@ -25,11 +37,12 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "connect": connect.run,
     "server": server.run,
     "pipeline": pipeline.run,
+    "recordings": recordings.run,
     "sizes": sizes.run,
     "sizes-large": sizes.run_large,
 }
 
-ONLY_WHEN_ASKED = {"debugger-longest", "sizes", "sizes-large"}
+ONLY_WHEN_ASKED = {"debugger-longest", "recordings", "sizes", "sizes-large"}
 """They need minutes and gigabytes before they measure anything."""
 
 ROUNDS, QUICK_ROUNDS = 7, 2

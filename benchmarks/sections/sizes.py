@@ -28,7 +28,7 @@ COMMAND = """
 import sys
 from ezmsg.ledger.tools.cli import main
 try:
-    main()
+    sys.exit(main())
 finally:
     with open("/proc/self/status") as status:
         print(next(line for line in status if line.startswith("VmHWM")).split()[1], file=sys.stderr)
@@ -93,12 +93,12 @@ def _asked(path: Path, number: int, setting: Setting) -> dict[str, list[Took]]:
     # what reads all of it runs in few rounds: it takes so long that it averages over what else happens
     for turn in range(min(setting.rounds, 2)):
         say(f"{path.name}: first look {turn + 1}")
-        found.setdefault("replay", []).append(_took(REPLAY, [str(path)]))
+        found.setdefault("replay", []).append(took(REPLAY, [str(path)]))
         index.unlink(missing_ok=True)
         found.setdefault("the last 20 events, no index", []).append(
-            _took(COMMAND, ["log", str(path), "-n", "20", "--json"])
+            took(COMMAND, ["log", str(path), "-n", "20", "--json"])
         )
-        found.setdefault("first look", []).append(_took(COMMAND, show))
+        found.setdefault("first look", []).append(took(COMMAND, show))
     for turn in range(setting.rounds):
         say(f"{path.name}: with an index, {turn + 1}")
         for what, arguments in (
@@ -107,11 +107,11 @@ def _asked(path: Path, number: int, setting: Setting) -> dict[str, list[Took]]:
             ("history of a topic", topic),
             ("sessions --json", ["sessions", str(path), "--json"]),
         ):
-            found.setdefault(what, []).append(_took(COMMAND, arguments))
+            found.setdefault(what, []).append(took(COMMAND, arguments))
     return found
 
 
-def _took(code: str, arguments: list[str]) -> Took:
+def took(code: str, arguments: list[str]) -> Took:
     start = perf_counter()
     command = [sys.executable, "-c", code, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

@@ -108,6 +108,21 @@ def test_the_debugger_is_measured_in_a_browser(tmp_path: Path) -> None:
     assert all(re.search(r"\d", row[2] + row[3]) for row in rows.values()), "a row without a figure"
 
 
+@pytest.mark.environments
+def test_data_files_are_measured_beside_ledgers(tmp_path: Path) -> None:
+    """In the environment that has the libraries of their formats."""
+    from tests.ezmsg.suite.environments import RECORDINGS
+
+    command = [RECORDINGS.python(), "-m", "benchmarks", "--quick", "--only", "recordings", "--folder", tmp_path]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = {row[0]: row for row in table(done.stdout, "Recordings")[1:]}
+    for what in ("NWB, one piece", "NWB, a block for each sample", "raw FIF"):
+        assert re.search(r"\d", rows[f"annotate, {what}"][4]), rows
+    assert re.search(r"\d", rows["in-force, a minute"][3])
+    assert [each.name for each in tmp_path.iterdir() if "annotated" in each.name] == []
+
+
 def test_sections_are_put_into_a_page_in_place_of_their_own(harness: Any) -> None:
     from benchmarks import report
 

@@ -187,6 +187,40 @@ def test_what_is_no_recording_is_said_in_one_message(fast: Recorded) -> None:
         assert "Traceback" not in told.err
 
 
+def test_what_is_packed_or_encrypted_is_said_in_one_message(fast: Recorded, tmp_path: Path) -> None:
+    """A filter that nobody has here; an archive; bytes of gpg; stamps that were never written: none is a fault."""
+    code = (
+        "import h5py, numpy, shutil, sys; from pathlib import Path; folder = Path(sys.argv[2]);"
+        "shutil.copy(sys.argv[1], folder / 'filter.nwb');"
+        "file = h5py.File(folder / 'filter.nwb', 'a'); series = file['acquisition/signal'];"
+        "stamps = series['timestamps'][:]; del series['timestamps'];"
+        "series.create_dataset('timestamps', data=stamps, chunks=(500,), compression='lzf'); file.close();"
+        "packed = (folder / 'filter.nwb').read_bytes(); lzf = bytes.fromhex('007d0800'); assert lzf in packed;"
+        "(folder / 'filter.nwb').write_bytes(packed.replace(lzf, bytes.fromhex('e7800800')));"
+        "shutil.copy(sys.argv[1], folder / 'unwritten.nwb');"
+        "file = h5py.File(folder / 'unwritten.nwb', 'a');"
+        "file['acquisition/signal/timestamps'][-3000:] = numpy.nan; file.close()"
+    )
+    told = fast.desk.do(RECORDINGS.python(), "-c", code, fast.folder / "rig.nwb", tmp_path)
+    assert told.code == 0, told.err
+    (tmp_path / "zip.nwb").write_bytes(b"PK\x03\x04" + bytes(5000))
+    (tmp_path / "gpg.xdf").write_bytes(b"\x85\x02\x0c\x03" + bytes(range(256)) * 20)
+    (tmp_path / "gpg_raw.fif").write_bytes(b"\x85\x02\x0c\x03" + bytes(range(256)) * 20)
+    for name, said in (
+        ("filter.nwb", "is HDF5 that is not read: .*\n.*filter that is not installed"),
+        ("unwritten.nwb", "its stamp [0-9,]+ is not a number"),
+        ("zip.nwb", "is not read as HDF5"),
+        ("gpg.xdf", "is not read as XDF"),
+        ("gpg_raw.fif", "is not read as raw FIF"),
+    ):
+        command = ("-m", "ezmsg.ledger.tools.cli", "in-force", tmp_path / name, fast.ledger)
+        told = fast.desk.do(RECORDINGS.python(), *command)
+        assert (told.code, told.out) == (3, ""), name
+        assert re.search(said, told.err), told.err
+        assert "Traceback" not in told.err
+        assert told.err.count("ezmsg-ledger: ") == 1
+
+
 def test_a_cropped_and_a_concatenated_file(fast: Recorded) -> None:
     """A cropped file is the same stretch; one that was put together is right up to its seam, and says where that is."""
     code = (
@@ -317,6 +351,50 @@ def test_annotations_in_fif_survive_crop_and_save(fast: Recorded) -> None:
     for begin, text, _ in found["short"]:
         if text in known and begin > 0:
             assert begin + 5 == pytest.approx(known[text], abs=1e-3)
+
+
+def test_samples_in_fif_stay_as_they_are(fast: Recorded, tmp_path: Path) -> None:
+    """Read and saved by mne, integers come out one digit off: their bytes are copied, or the file is refused."""
+    code = (
+        "import mne, numpy, sys; from pathlib import Path; folder = Path(sys.argv[2]);"
+        "raw = mne.io.read_raw_fif(sys.argv[1], verbose='error', preload=True);"
+        "info = mne.create_info(50, 1000.0, 'eeg'); [each.update(cal=1e-7) for each in info['chs']];"
+        "wide = numpy.random.default_rng(1).integers(-2**30, 2**30, (50, raw.n_times)) * 1e-7;"
+        "new = mne.io.RawArray(wide, info, first_samp=raw.first_samp, verbose='error');"
+        "new.set_meas_date(raw.info['meas_date']);"
+        "new.set_annotations(mne.Annotations([1.5], [0.5], ['blink'], orig_time=raw.info['meas_date']));"
+        "new.save(folder / 'int_raw.fif', fmt='int', verbose='error');"
+        "new.save(folder / 'int_raw.fif.gz', fmt='int', verbose='error');"
+        "parts = dict(split_size='2MB', buffer_size_sec=1, verbose='error');"
+        "new.save(folder / 'inparts_raw.fif', fmt='int', **parts);"
+        "new.save(folder / 'floats_raw.fif', fmt='single', **parts)"
+    )
+    told = fast.desk.do(RECORDINGS.python(), "-c", code, fast.folder / "rig_raw.fif", tmp_path)
+    assert told.code == 0, told.err
+    made = fast.ask("annotate", tmp_path / "int_raw.fif", fast.ledger, "-o", tmp_path / "out_raw.fif", "--force")
+    was, now = ((tmp_path / name).read_bytes() for name in ("int_raw.fif", "out_raw.fif"))
+    assert sum(a != b for a, b in zip(was, now, strict=False)) <= 8, "one link is bent"
+    fast.ask("annotate", tmp_path / "floats_raw.fif", fast.ledger, "-o", tmp_path / "new_raw.fif", "--force")
+    code = (
+        "import json, mne, sys; from pathlib import Path; folder = Path(sys.argv[1]);"
+        "read = lambda name: mne.io.read_raw_fif(folder / name, verbose='error');"
+        "pairs = [[read(a), read(b)] for a, b in (('int_raw.fif', 'out_raw.fif'), ('floats_raw.fif', 'new_raw.fif'))];"
+        "print(json.dumps([[bool((a.get_data() == b.get_data()).all()), len(a.filenames), len(b.filenames),"
+        " list(b.annotations.description)] for a, b in pairs]))"
+    )
+    told = fast.desk.do(RECORDINGS.python(), "-c", code, tmp_path)
+    assert told.code == 0, told.err
+    found = json.loads(told.out.splitlines()[-1])
+    for same, _, after, notes in found:
+        assert (same, after) == (True, 1)
+        assert notes.count("blink") == 1
+        assert sum(note.startswith("ledger/") for note in notes) == sum(made["rows"].values())
+    assert found[1][1] > 1
+    for name, end in (("int_raw.fif.gz", "_raw.fif.gz"), ("inparts_raw.fif", "_raw.fif")):
+        command = ("annotate", tmp_path / name, fast.ledger, "-o", tmp_path / f"refused{end}", "--force")
+        told = fast.desk.do(RECORDINGS.python(), "-m", "ezmsg.ledger.tools.cli", *command)
+        assert (told.code, "one digit off" in told.err) == (3, True), told
+    assert [each.name for each in tmp_path.iterdir() if "refused" in each.name or each.name.startswith(".")] == []
 
 
 def test_events_for_bids_pass_its_validator(fast: Recorded, tmp_path: Path) -> None:

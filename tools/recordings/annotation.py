@@ -1,9 +1,9 @@
 """A copy of a data file that has the ledger's tables in it. The file itself is never written to."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from ezmsg.ledger.receipt import check
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.recordings.answer import InForce
 from ezmsg.ledger.tools.recordings.clocks.clock_mapping import LINK, UNCOVERED
+from ezmsg.ledger.tools.recordings.draft import drafted, taken
 from ezmsg.ledger.tools.recordings.formats import fif_annotations, nwb_tables
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import NotARecording, Recording, read
@@ -34,7 +35,10 @@ class Annotated(msgspec.Struct, frozen=True):
     answer: InForce
 
 
-_WRITERS: dict[str, Callable[[Path, Tables], None]] = {"NWB": nwb_tables.write, "FIF": fif_annotations.write}
+Writer = Callable[[Path, Path], AbstractContextManager[Callable[[Tables], None]]]
+
+_WRITERS: dict[str, Writer] = {"NWB": nwb_tables.writing, "FIF": fif_annotations.writing}
+"""By format: from a source and a target to a block in which tables are put into a copy. The copy goes on meanwhile."""
 
 
 def annotate(
@@ -79,15 +83,10 @@ def write_copy(laid: Laid, out: Path, *, force: bool = False, block: float | Non
             hint="Where you know better: --force.",
         )
     must_be_laid(laid)
-    found = answer(laid, block=block)
-    tables = tables_of(laid, found, time.time_ns())
-    beside = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
-        shutil.copyfile(recording.path, beside)
-        _WRITERS[recording.format](beside, tables)
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
+    with drafted(out) as draft, _WRITERS[recording.format](recording.path, draft) as write:
+        found = answer(laid, block=block)
+        tables = tables_of(laid, found, time.time_ns())
+        write(tables)
     rows = {name: len(each) for name, each in nwb_tables.expected(tables).items()}
     if recording.format == "FIF":
         rows = {name: rows.get(name, 0) for name in fif_annotations.WRITTEN}
@@ -106,7 +105,7 @@ def _check_place(recording: Recording, out: Path) -> None:
     if out.exists() and os.path.samefile(out, recording.path):
         raise Misuse(f"{out} is the data file itself", hint="A copy is annotated: name another file.")
     if os.path.lexists(out):
-        raise Misuse(f"{out} exists", hint="Nothing is written over. Name another file.")
+        raise taken(out)
     if "".join(out.suffixes[-1:]) != "".join(recording.path.suffixes[-1:]):
         raise Misuse(f"{out.name} does not end as {recording.path.name} does", hint="Programs tell formats by that.")
     if not out.parent.is_dir():

@@ -161,6 +161,11 @@ class Laid:
             doubts.append(f"{count(len(self.links), 'setting')} of the ledger name this file: it may be either's")
         if self.links and self.links[0].what in (NAME, FOLDER):
             doubts.append(f"only {self.links[0].what} fits: another file may have had it")
+        if (step := self.recording.axis.step) > 1:
+            doubts.append(
+                f"one in {step:,} of its {self.recording.axis.count:,} stamps was looked at: an axis that jumps and "
+                "jumps back between two of them is not seen"
+            )
         if self.mapping is None:
             return [*doubts, *self._unmapped()]
         if self.covered:

@@ -6,7 +6,7 @@ import msgspec
 
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.recordings.clocks.axis import Axis
+from ezmsg.ledger.tools.recordings.clocks.axis import Axis, NotNumbers
 
 
 class NotARecording(LedgerError):
@@ -73,7 +73,12 @@ def read(path: Path, series: str | None = None) -> Recording:
         from ezmsg.ledger.tools.recordings.formats import fif as module  # type: ignore[no-redef]
     else:
         raise NotARecording(f"{path.name} does not say which format it has", hint=f"These are read: {FORMATS}.")
-    return module.read(path, series)
+    try:
+        return module.read(path, series)
+    except NotNumbers as error:
+        raise NotARecording(
+            f"{path.name} cannot be laid beside a ledger: {error}", hint="What wrote it may have ended too early."
+        ) from error
 
 
 def chosen(path: Path, series: str | None, sizes: dict[str, int]) -> str:

@@ -4,7 +4,7 @@ The idea: between two jumps a stamp tells its place, so a mapping to another clo
 file may keep every stamp in a block of its own, so of a long one only some are read, and all where these do not fit.
 """
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import msgspec
@@ -23,6 +23,10 @@ LOOKS = 2_000
 """Stamps of a longer axis that are looked at."""
 
 
+class NotNumbers(ValueError):
+    """Stamps of which some are not numbers: they were never written."""
+
+
 class Piece(msgspec.Struct, frozen=True):
     """Samples ``first`` to ``last``, whose stamps run on from ``begin`` to ``end`` (s, as they stand in the file)."""
 
@@ -35,13 +39,15 @@ class Piece(msgspec.Struct, frozen=True):
 class Axis(msgspec.Struct, frozen=True):
     """The stamps of ``count`` samples: pieces without a jump. ``period``: seconds from one to the next, the median.
 
-    ``counted``: the file holds no stamps, they follow from a beginning and a rate.
+    ``counted``: the file holds no stamps, they follow from a beginning and a rate. ``step``: where it is more than 1,
+    only one stamp of so many was looked at for jumps, so that one and its opposite between two of them are not seen.
     """
 
     pieces: list[Piece]
     period: float
     count: int
     counted: bool = False
+    step: int = 1
 
     @property
     def begin(self) -> float:
@@ -76,21 +82,22 @@ def counted(begin: float, rate: float, count: int) -> Axis:
 def stamped(stamps: Any, blocks: int = 1) -> Axis:
     """The axis of stamps, an array or a dataset of HDF5 that has as many ``blocks``; at least one stamp.
 
-    Cost: all are read, or LOOKS of them where they are in more than BLOCKS_MAX blocks, and where these jump.
+    Raises NotNumbers. Cost: all are read; where they are in more than BLOCKS_MAX blocks, LOOKS of them, and some 20
+    for each jump.
     """
     count = len(stamps)
     if blocks <= BLOCKS_MAX or count <= LOOKS:
-        places = _jumps(stamps[:], 0)
-        period = _period(stamps[: min(count, PACE_MAX)])
+        places = _jumps(stamps[:])
+        period, step = _period(stamps[: min(count, PACE_MAX)]), 1
     else:
-        period = _period(stamps[:LOOKS])
-        places = _found(stamps, count, lambda first, last: _jumps(stamps[first : last + 1], first))
+        period, step = _period(stamps[:LOOKS]), -(-count // LOOKS)
+        places = _found(stamps, count, step)
     pieces = []
     first = 0
     for place in [*places, count]:
         pieces.append(Piece(first, place - 1, float(stamps[first]), float(stamps[place - 1])))
         first = place
-    return Axis(pieces, period, count)
+    return Axis(pieces, period, count, step=step)
 
 
 def _period(stamps: Any) -> float:
@@ -99,24 +106,49 @@ def _period(stamps: Any) -> float:
     return float(numpy.median(numpy.diff(stamps))) if len(stamps) > 1 else 0.0
 
 
-def _jumps(stamps: Any, base: int) -> list[int]:
-    """The samples, counted from ``base``, before which the stamps jump."""
+def _limit(pace: float) -> float:
+    """The difference from the pace (s) by which a step is a jump."""
+    return max(JUMP_S, 5 * abs(pace))
+
+
+def _jumps(stamps: Any) -> list[int]:
+    """The samples before which the stamps jump."""
     import numpy
 
+    if not numpy.isfinite(stamps).all():
+        raise NotNumbers(f"its stamp {int(numpy.flatnonzero(~numpy.isfinite(stamps))[0]):,} is not a number")
     if len(stamps) < 2:
         return []
     steps = numpy.diff(stamps)
     pace = float(numpy.median(steps))
-    return [base + int(place) + 1 for place in numpy.flatnonzero(numpy.abs(steps - pace) > max(JUMP_S, 5 * abs(pace)))]
+    return [int(place) + 1 for place in numpy.flatnonzero(numpy.abs(steps - pace) > _limit(pace))]
 
 
-def _found(stamps: Any, count: int, look: Callable[[int, int], list[int]]) -> list[int]:
-    """The jumps between stamps that are looked at here and there: where two are not as far apart as most."""
+def _found(stamps: Any, count: int, step: int) -> list[int]:
+    """The jumps between stamps of which one in ``step`` is looked at, and others only where two are oddly far apart."""
     import numpy
 
-    step = -(-count // LOOKS)
-    seen = numpy.asarray(stamps[::step])
-    apart = numpy.diff(seen)
-    odd = numpy.flatnonzero(numpy.abs(apart - numpy.median(apart)) > JUMP_S)
-    places = [place for number in odd for place in look(int(number) * step, (int(number) + 1) * step)]
-    return places + look((len(seen) - 1) * step, count - 1)
+    places = [*range(0, count, step), count - 1]
+    seen = [float(stamp) for stamp in stamps[::step]]
+    seen.append(float(stamps[count - 1]))
+    if odd := [place for place, stamp in zip(places, seen, strict=True) if not math.isfinite(stamp)]:
+        raise NotNumbers(f"its stamp {odd[0]:,} is not a number")
+    pace = float(numpy.median(numpy.diff(seen[:-1]))) / step
+    found: list[int] = []
+    for first, last, begin, end in zip(places, places[1:], seen, seen[1:], strict=False):
+        found += _between(stamps, (first, begin), (last, end), pace)
+    return found
+
+
+def _between(stamps: Any, one: tuple[int, float], other: tuple[int, float], pace: float) -> list[int]:
+    """The jumps between two samples with their stamps, by halves: of a half that keeps the pace nothing is read."""
+    (first, begin), (last, end) = one, other
+    if abs(end - begin - (last - first) * pace) <= _limit(pace):
+        return []
+    if last - first == 1:
+        return [last]
+    middle = (first + last) // 2
+    half = middle, float(stamps[middle])
+    if not math.isfinite(half[1]):
+        raise NotNumbers(f"its stamp {middle:,} is not a number")
+    return _between(stamps, one, half, pace) + _between(stamps, half, other, pace)

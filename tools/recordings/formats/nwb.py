@@ -58,7 +58,18 @@ def opened(path: Path) -> Iterator[Any]:
     with file:
         if "session_start_time" not in file:
             raise NotARecording(f"{path.name} is HDF5 and not NWB: it has no session_start_time", hint="")
-        yield file
+        try:
+            yield file
+        except (
+            OSError,
+            RuntimeError,
+            KeyError,
+        ) as error:  # what HDF5 meets in data that are damaged, or packed by others
+            raise NotARecording(
+                f"{path.name} is HDF5 that is not read: {' '.join(str(error).split())}",
+                hint="It may be damaged, or packed with a filter that is not installed here: where it is, "
+                "h5repack -f NONE FILE COPY makes a copy without.",
+            ) from error
 
 
 def _instant(file: Any, name: str, path: Path) -> int:

@@ -6,12 +6,15 @@ columns for times. What never changed is in scratch: spans that all begin togeth
 
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ezmsg.ledger import __version__
 from ezmsg.ledger.extras import NAME, needed
 from ezmsg.ledger.tools.exits import MissingExtra
+from ezmsg.ledger.tools.recordings.file_copy import FileCopy
 from ezmsg.ledger.tools.recordings.formats.nwb import EXTRA, opened
 from ezmsg.ledger.tools.recordings.recording import NotARecording
 from ezmsg.ledger.tools.recordings.tables import Row, Tables
@@ -58,14 +61,33 @@ COLUMNS = {
 """The descriptions of the columns, for the file."""
 
 
-def write(path: Path, tables: Tables) -> None:
-    """Add the tables to the NWB file at ``path``. Raises MissingExtra; NotARecording where they are there already."""
+@contextmanager
+def writing(source: Path, target: Path) -> Iterator[Callable[[Tables], None]]:
+    """A block in which tables are put into a copy of ``source``, a NWB file, at ``target``.
+
+    The copy is of its bytes, and goes on while the library of the format is loaded and the tables are made: both take
+    a second. Raises MissingExtra; NotARecording where there are such tables already.
+    """
+    with opened(source) as file:
+        if PROVENANCE in file.get("scratch", {}):
+            raise NotARecording(f"{source.name} has tables of a ledger already", hint="Annotate the file as it was.")
+    with FileCopy(source, target) as copy:
+        for name in ("pynwb", "hdmf.common", "pynwb.event"):
+            needed(name, EXTRA, "Writing NWB", MissingExtra)
+
+        def write(tables: Tables) -> None:
+            copy.wait()
+            _add(target, tables)
+
+        yield write
+
+
+def _add(path: Path, tables: Tables) -> None:
+    """Add the tables to the NWB file at ``path``. What it has stays where it is."""
     pynwb = needed("pynwb", EXTRA, "Writing NWB", MissingExtra)
     common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
     with pynwb.NWBHDF5IO(str(path), "a") as io:
         file = io.read()
-        if PROVENANCE in (file.scratch or {}):
-            raise NotARecording(f"{path.name} has tables of a ledger already", hint="Annotate the file as it was.")
         spans = "Settings that changed, one row for each field and value"
         _add_intervals(common, pynwb, file, SETTINGS, spans, tables.settings)
         _add_intervals(common, pynwb, file, WIRING, "Spans of unchanged wiring", tables.wiring)

@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ezmsg.ledger.tools.recordings.clocks import axis as module
-from ezmsg.ledger.tools.recordings.clocks.axis import counted, stamped
+from ezmsg.ledger.tools.recordings.clocks.axis import NotNumbers, counted, stamped
 
 
 def test_a_counted_axis_has_one_piece() -> None:
@@ -18,6 +19,17 @@ def test_a_counted_axis_has_one_piece() -> None:
 def test_a_single_sample_is_an_axis() -> None:
     axis = stamped(numpy.array([3.5]))
     assert (axis.begin, axis.end, axis.count, axis.rate, axis.jumps()) == (3.5, 3.5, 1, 0.0, [])
+
+
+@pytest.mark.parametrize("first", [0, 500, 2_001, 99_999])
+@pytest.mark.parametrize("blocks", [1, 100_000])
+def test_stamps_that_were_never_written_are_refused(first: int, blocks: int) -> None:
+    stamps = numpy.arange(100_000) * 0.001
+    stamps[first : first + 60] = numpy.nan
+    if first == 2_001 and blocks > 1:
+        stamps[first:] = numpy.nan
+    with pytest.raises(NotNumbers, match="is not a number"):
+        stamped(stamps, blocks)
 
 
 class Slow:
@@ -58,4 +70,5 @@ def test_every_jump_is_found_whether_all_is_read_or_not(jumps: list[tuple[int, f
         module.LOOKS = looks
     assert [piece.first for piece in looked.pieces[1:]] == expected
     assert looked.pieces == whole.pieces
-    assert few.read < 5_000, "most stamps are not read"
+    assert (whole.step, looked.step) == (1, 200)
+    assert few.read < 1_200, "all but a few stamps are not read"
