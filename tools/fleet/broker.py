@@ -18,7 +18,9 @@ class Broker(Protocol):
         """Add a message, unless the ledger's last one has another number than ``fence``; its number.
 
         None where the broker says that it had this very message before: which number that has is not told.
-        ``meanwhile`` is called while the answer is on its way, and must not raise.
+        ``meanwhile`` is called while the answer is on its way, and must not raise. Raises Disconnected when the
+        connection is another one than ``last`` was answered over: a broker that was restored from an older copy gives
+        its numbers out again, so ``fence`` may be another message's by now.
         """
 
     def after(self, ledger: str, sequence: int) -> list[Message]:

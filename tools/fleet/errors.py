@@ -14,6 +14,10 @@ class Unreachable(LogError):
     hint = "Nothing is lost: the ledger is on the disk, and what is missing is shipped when the broker answers again."
 
 
+class Disconnected(Unreachable):
+    """The connection over which the stream was looked at is gone. Nothing was asked of the broker."""
+
+
 class Refused(LogError):
     """The broker answered a request with an error: ``code`` is JetStream's own number for it."""
 

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from ezmsg.ledger.extras import needed, require
 from ezmsg.ledger.tools.exits import MissingExtra
-from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.errors import Disconnected, NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.place import Place, rights
 from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, Message, Piece, headers_of
 
@@ -60,6 +60,7 @@ class NatsBroker:
         self._nats = needed(PACKAGE, EXTRA, WHAT, MissingExtra)
         self._rights = rights(place)
         self._client: Any = None
+        self._looked: Any = None  # the client that brought the last message of the ledger
         self._told: list[str] = []  # what the server said beside its answers
         self._server = 0
         self._ahead: tuple[str, int, Future[list[Message]]] | None = None
@@ -73,7 +74,9 @@ class NatsBroker:
 
     def last(self, ledger: str) -> Message | None:
         """See Broker."""
-        return self._last(self.place.subject(ledger))
+        message = self._last(self.place.subject(ledger))
+        self._looked = self._client
+        return message
 
     def last_receipt(self, ledger: str) -> Message | None:
         """The last message of a ledger's receipts."""
@@ -94,16 +97,22 @@ class NatsBroker:
     ) -> int | None:
         """See Broker."""
         headers = headers_of(ledger, piece, fence, name, shipper)
-        return self._published(self.place.subject(ledger), piece.data, headers, meanwhile)
+        return self._published(self.place.subject(ledger), piece.data, headers, meanwhile, fenced=True)
 
     def append_receipt(self, ledger: str, note: bytes, headers: dict[str, str]) -> int | None:
         """Add a receipt of a ledger."""
         return self._published(self.place.receipts(ledger), note, headers)
 
     def _published(
-        self, subject: str, data: bytes, headers: dict[str, str], meanwhile: Callable[[], object] = lambda: None
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str],
+        meanwhile: Callable[[], object] = lambda: None,
+        *,
+        fenced: bool = False,
     ) -> int | None:
-        answer = self._answered(self._request(subject, data, headers, meanwhile))
+        answer = self._answered(self._request(subject, data, headers, meanwhile, fenced=fenced))
         if answer.get("stream") != self.place.stream:
             raise Refused(f"stream {answer.get('stream')} has taken a message for {self.place.stream}", 0)
         return None if answer.get("duplicate") else int(answer["seq"])
@@ -236,9 +245,17 @@ class NatsBroker:
         return found
 
     def _request(
-        self, subject: str, data: bytes, headers: dict[str, str] | None, meanwhile: Callable[[], object] = lambda: None
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str] | None,
+        meanwhile: Callable[[], object] = lambda: None,
+        *,
+        fenced: bool = False,
     ) -> bytes:
         async def asked() -> bytes:
+            if fenced and (self._client is not self._looked or not self._is_connected):
+                raise Disconnected(f"the connection to {self.place.shown} was lost")
             client = await self._connected()
             answer = await client.request(subject, data, timeout=ANSWER_S, headers=headers)
             return bytes(answer.data)
@@ -305,8 +322,12 @@ class NatsBroker:
             return NoStream(f"{self.place.shown} does not let us in: {said}", hint=_LOGIN_HINT)
         return Unreachable(f"{self.place.shown} cannot be reached: {said}")
 
+    @property
+    def _is_connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
     async def _connected(self) -> Any:
-        if self._client is not None and self._client.is_connected:
+        if self._is_connected:
             return self._client
         await self._forget()
         last: BaseException | None = None

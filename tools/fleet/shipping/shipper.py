@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.tools.fleet.broker import Broker
-from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.errors import Disconnected, FenceLost, Forked, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import Malformed, Piece, Stored, stored
 from ezmsg.ledger.tools.fleet.shipping.source import Gone, Source
 
@@ -86,6 +86,8 @@ class Shipper:
                 self._well()
                 return None
             self._append(piece)
+        except Disconnected:
+            return 0.0  # the next step looks, over a new connection
         except (Unreachable, Refused, Malformed) as error:
             return self.wait(str(error))
         except DamagedLedger:

@@ -16,7 +16,7 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.storage.disk import Disk
-from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.errors import Disconnected, FenceLost, Forked, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import FENCE, MESSAGE_ID, Message, Piece, headers_of
 from ezmsg.ledger.tools.fleet.reading.mirror import Mirror
 from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
@@ -55,6 +55,7 @@ class SimulatedBroker:
         self.acknowledged = 0
         self.copy: tuple[list[Message], set[str]] = ([], set())
         self.restored = False
+        self.life = 0
 
     def last(self, ledger: str) -> Message | None:
         self.come()
@@ -130,6 +131,31 @@ class SimulatedBroker:
         self.next = self.messages[-1].sequence + 1 if self.messages else 1
         self.acknowledged = 0
         self.restored = True
+        self.life += 1
+
+
+class Connection:
+    """The broker, as one shipper is connected to it: a broker that comes back from a copy has dropped all connections,
+    and one is made anew by the next look."""
+
+    def __init__(self, broker: SimulatedBroker) -> None:
+        self.broker = broker
+        self.life = -1
+
+    def last(self, ledger: str) -> Message | None:
+        found = self.broker.last(ledger)
+        self.life = self.broker.life
+        return found
+
+    def after(self, ledger: str, sequence: int) -> list[Message]:
+        return self.broker.after(ledger, sequence)
+
+    def append(
+        self, ledger: str, piece: Piece, fence: int, name: str, shipper: str, meanwhile: Callable[[], object]
+    ) -> int | None:
+        if self.life != self.broker.life:
+            raise Disconnected("the connection was lost")
+        return self.broker.append(ledger, piece, fence, name, shipper, meanwhile)
 
 
 class Kept:
@@ -168,7 +194,7 @@ class World:
 
     def shipper(self, who: str) -> Shipper:
         source = Source(str(self.path), self.dice.choice([150, PIECE_MAX, 5000]), Quiet())
-        return Shipper(source, self.broker, "rig", who, self.said.append)
+        return Shipper(source, Connection(self.broker), "rig", who, self.said.append)
 
     def reader(self) -> None:
         self.kept = Kept()
