@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 READERS = "ezmsg.ledger.readers"
 """The group of entry points that open an address for reading; each is named as its scheme."""
 
+_HOSTS = re.compile(r"(?:(?:[^/@,]*@)?(?:\[[^]]*\]|[^:,@]*)(?::\d*)?(?:,|$))*")
+"""Hosts, each perhaps with somebody before it, and a port after it."""
+
 SCHEMES = ("nats", "tls")
 """Schemes that are never taken for a folder of that name, whether or not a reader for them is installed."""
 
@@ -67,11 +70,18 @@ def without_secret(address: str) -> str:
 
     >>> without_secret("nats://lab:secret@broker:4222/LEDGERS/rig-3")
     'nats://broker:4222/LEDGERS/rig-3'
+
+    Of an address that is none, for it has a password with a slash that was not written as %2F, more is left out:
+
+    >>> without_secret("nats://lab:se/cret@broker:4222/LEDGERS")
+    'nats://broker:4222/LEDGERS'
     """
     scheme, mark, rest = address.partition("://")
     if not mark:
         return address
     servers, slash, path = rest.partition("/")
+    if "@" in path.partition("/")[0] or ("@" in path and not _HOSTS.fullmatch(servers)):  # no stream has such a name
+        servers, slash, path = rest.rpartition("@")[2].partition("/")
     return f"{scheme}://{','.join(each.rpartition('@')[2] for each in servers.split(','))}{slash}{path}"
 
 

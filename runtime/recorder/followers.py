@@ -5,11 +5,12 @@ follower is started beside it, gives way to it, and is told to end when the reco
 a word (``wait_for_end``). It may die, hang or be killed, and the recording goes on as before.
 """
 
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
 
@@ -27,6 +28,7 @@ class Follower(NamedTuple):
     It ends when its standard input does, and prints to stderr alone: what it writes to standard output goes there, too.
     ``name`` and ``without`` are for people: "the index keeper", "the first look at this ledger will take longer".
     ``nice``: by how much it gives way to others; ``after_s``: the age from which on a recording needs it.
+    ``environment``: variables beside those of this process, such as a secret, which no argument may be.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Follower(NamedTuple):
     arguments: tuple[str, ...] = ()
     nice: int = 0
     after_s: float = 0.0
+    environment: Mapping[str, str] = {}
 
 
 INDEX_KEEPER = Follower(
@@ -107,7 +110,11 @@ class _Running:
                 return
             try:
                 self._process = child.start(
-                    follower.module, (*follower.arguments, location), stdout=sys.stderr, nice=follower.nice
+                    follower.module,
+                    (*follower.arguments, location),
+                    stdout=sys.stderr,
+                    environment={**os.environ, **follower.environment},
+                    nice=follower.nice,
                 )
             except OSError as error:
                 self._say(f"could not be started ({error})")

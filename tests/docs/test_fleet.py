@@ -1,5 +1,6 @@
 """docs/FLEET.md: its server starts as it is written there, and the commands beside it do what they say."""
 
+import json
 import os
 import re
 import shlex
@@ -11,10 +12,12 @@ import pytest
 
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
-from tests.brokers import SERVER, Node
+from tests.brokers import SERVER, Node, running
+from tests.tools.fleet.jetstream.authority import Authority
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "FLEET.md").read_text(encoding="utf-8")
+OTHER = ROOT / "tests" / "golden" / "endings.ledger"
 LEDGER = ROOT / "tests" / "tools" / "documents" / "demo.ledger"
 
 
@@ -65,7 +68,31 @@ def place_fleet(folder: Path) -> None:
     """The two ledgers that the page asks."""
     folder.mkdir()
     shutil.copy(LEDGER, folder / "rig-3.ledger")
-    shutil.copy(ROOT / "tests" / "golden" / "endings.ledger", folder / "rig-4.ledger")
+    shutil.copy(OTHER, folder / "rig-4.ledger")
+
+
+def test_users_and_tls_as_the_page_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rig can make the stream and ship, and not read; the auditor can read, and not ship."""
+    authority = Authority(tmp_path)
+    authority.pair("server")
+    lines = re.findall(r"```text\n(tls \{.*?)```", PAGE, re.DOTALL)[0].replace("/etc/nats", str(tmp_path))
+    [context] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    fields = {**json.loads(context), "ca": str(authority.certificate)}
+    for node in running(Node(tmp_path, more=lines)):
+        address = node.url.replace("nats", "tls")
+        for user, password, may_ship, may_read in (
+            ("rig-3", "a long one", exits.OK, exits.USAGE),
+            ("auditor", "another one", exits.USAGE, exits.OK),
+        ):
+            path = tmp_path / f"{user}.json"
+            path.write_text(json.dumps({**fields, "user": user, "password": password}))
+            monkeypatch.setenv("NATS_CONTEXT", str(path))
+            ledger = shutil.copy(LEDGER if user == "rig-3" else OTHER, tmp_path / f"{user}.ledger")
+            assert main(["ship", str(ledger), address, "--name", user]) == may_ship, capsys.readouterr().err
+            assert main(["verify", f"{address}/LEDGERS/rig-3"]) == may_read, capsys.readouterr().err
+            assert password not in "".join(capsys.readouterr())
 
 
 def test_three_nodes_have_the_line_that_matters() -> None:

@@ -68,6 +68,7 @@ def ship(
     rig = safe_name(name) if name is not None else rig_name()
     aim = Aim(place, rig, replicas, None if key is None else read_key(key.expanduser(), rig))
     shipping = Shipping(str(path), aim, page.note, threading.Event())
+    shipping.attended = True
     try:
         shipping.prepare()
         _tell_syncs(page, monitor)

@@ -8,6 +8,7 @@ three refuse it), and no reconnecting of its own: a connection that was lost is 
 import asyncio
 import concurrent.futures
 import json
+import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,8 @@ from typing import Any, Self, TypeVar
 from ezmsg.ledger.extras import needed, require
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.fleet.errors import Disconnected, NoStream, Refused, Unreachable
-from ezmsg.ledger.tools.fleet.jetstream.place import Place, rights
+from ezmsg.ledger.tools.fleet.jetstream.login import Login, login
+from ezmsg.ledger.tools.fleet.jetstream.place import Place
 from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, Message, Piece, headers_of
 
 T = TypeVar("T")
@@ -58,12 +60,13 @@ class NatsBroker:
         """Raises MissingExtra, NoStream."""
         self.place = place
         self._nats = needed(PACKAGE, EXTRA, WHAT, MissingExtra)
-        self._rights = rights(place)
+        self._login = login(place)
         self._client: Any = None
         self._looked: Any = None  # the client that brought the last message of the ledger
         self._told: list[str] = []  # what the server said beside its answers
         self._server = 0
         self._ahead: tuple[str, int, Future[list[Message]]] | None = None
+        logging.getLogger("asyncio").addFilter(_is_news)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
         self._thread.start()
@@ -224,7 +227,7 @@ class NatsBroker:
     def _api(self, what: str, asked: dict[str, Any], none: int = 0) -> dict[str, Any] | None:
         data = json.dumps(asked).encode() if asked else b""
         try:
-            return self._answered(self._request(f"$JS.API.{what}", data, None))
+            return self._answered(self._request(f"{self._login.api}.{what}", data, None))
         except Refused as error:
             if none and error.code == none:
                 return None
@@ -271,7 +274,9 @@ class NatsBroker:
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox)
         try:
-            await client.publish(f"$JS.API.DIRECT.GET.{self.place.stream}", json.dumps(asked).encode(), reply=inbox)
+            await client.publish(
+                f"{self._login.api}.DIRECT.GET.{self.place.stream}", json.dumps(asked).encode(), reply=inbox
+            )
             found: list[tuple[str, Message]] = []
             while True:
                 answer = await subscription.next_msg(timeout=ANSWER_S)
@@ -289,9 +294,7 @@ class NatsBroker:
         finally:
             await subscription.unsubscribe()
 
-    def _run(
-        self, asked: Coroutine[Any, Any, T], seconds: float, meanwhile: Callable[[], object] = lambda: None
-    ) -> T:
+    def _run(self, asked: Coroutine[Any, Any, T], seconds: float, meanwhile: Callable[[], object] = lambda: None) -> T:
         """The result of ``asked``, and what the library raises as errors of ours."""
         errors = self._nats.errors
         if self.closed or self._pid != os.getpid():  # a forked child has no thread that would answer
@@ -320,6 +323,13 @@ class NatsBroker:
         said = str(error).removeprefix("nats: ").strip("'\" ") or type(error).__name__
         if "uthorization" in said or "uthentication" in said:
             return NoStream(f"{self.place.shown} does not let us in: {said}", hint=_LOGIN_HINT)
+        if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said:
+            why = said.partition("failed: ")[2].partition(" (_ssl")[0] or said
+            return NoStream(f"{self.place.shown} cannot be trusted: {why}", hint=_TRUST_HINT)
+        if said == "Connection lost" and self._login.secure:
+            said += (
+                ", perhaps because it asks for a certificate of ours (`cert` and `key` in a context: NATS_CONTEXT=NAME)"
+            )
         return Unreachable(f"{self.place.shown} cannot be reached: {said}")
 
     @property
@@ -331,8 +341,9 @@ class NatsBroker:
             return self._client
         await self._forget()
         last: BaseException | None = None
-        for _ in self.place.servers:
-            server = self.place.servers[self._server % len(self.place.servers)]
+        servers = self._login.servers
+        for _ in servers:
+            server = servers[self._server % len(servers)]
             try:
                 self._client = await asyncio.wait_for(self._connect(server), CONNECT_S)
                 return self._client
@@ -348,8 +359,9 @@ class NatsBroker:
         async def told(error: Exception) -> None:
             self._told = [*self._told[-9:], str(error).removeprefix("nats: ")]
 
+        client = _client(self._nats, self._login)
         try:
-            return await self._nats.connect(
+            await client.connect(
                 server,
                 name="ezmsg-ledger",
                 allow_reconnect=False,
@@ -357,10 +369,14 @@ class NatsBroker:
                 reconnect_time_wait=RETRY_S,
                 connect_timeout=CONNECT_S,
                 error_cb=told,
-                **self._rights,
+                **self._login.options,
             )
         except self._nats.errors.NoServersError as error:
             raise OSError(self._told[-1] if self._told else str(error)) from error
+        except NoStream:
+            await client.close()
+            raise
+        return client
 
     async def _forget(self) -> None:
         client, self._client = self._client, None
@@ -374,8 +390,33 @@ class NatsBroker:
 _LOGIN_HINT = (
     "Name a user in the address, nats://USER:PASSWORD@HOST:PORT, or a context with credentials: NATS_CONTEXT=NAME."
 )
+_TRUST_HINT = (
+    "Name the certificate of the authority that signed the server's in a context, as `ca`: NATS_CONTEXT=NAME. The "
+    "server's certificate must be of the host that the address names."
+)
+_PLAIN_HINT = "Nothing was sent. Turn TLS on at the server, or, where nobody else is on the network, use nats://."
 _RIGHTS_HINT = "Ask for the rights that docs/FLEET.md lists: to publish to the stream's subjects, and to ask about it."
 _JETSTREAM_HINT = "Start the server with `jetstream { store_dir: ..., sync_interval: always }`: see docs/FLEET.md."
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a warning of the event loop is one: it says at each end of an encrypted connection that it ends."""
+    return "eof_received" not in record.msg
+
+
+def _client(nats: Any, login: Login) -> Any:
+    """A client of the library; of a ``secure`` login one that sends no password before the connection is encrypted:
+    the library itself takes tls:// for a wish."""
+    base: Any = nats.aio.client.Client
+
+    class Client(base):  # type: ignore[misc]
+        def _connect_command(self) -> bytes:
+            if login.secure and not self._server_info.get("tls_required"):
+                shown = ", ".join(login.servers)
+                raise NoStream(f"{shown} does not encrypt, and is asked to", hint=_PLAIN_HINT)
+            return bytes(super()._connect_command())
+
+    return Client()
 
 
 def _described(headers: Any) -> str:

@@ -1,10 +1,7 @@
-"""A place that ledgers are shipped to: ``nats://HOST:PORT/STREAM``, its subjects, and how to log in there."""
+"""A place that ledgers are shipped to: ``nats://HOST:PORT/STREAM``, its subjects."""
 
-import json
-import os
 import re
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ezmsg.ledger.stores.addresses import SCHEMES, without_secret
@@ -16,10 +13,10 @@ STREAM = "LEDGERS"
 
 PORT = 4222
 
-CONTEXT_ENV = "NATS_CONTEXT"
-"""The variable that names a context of the `nats` program: its user, credentials and certificates are taken."""
-
-USAGE = "An address is nats://HOST:PORT/STREAM/LEDGER, with USER:PASSWORD@ or TOKEN@ before the host if need be."
+USAGE = (
+    "An address is nats://HOST:PORT/STREAM/LEDGER, with USER:PASSWORD@ or TOKEN@ before the host if need be (@ and / "
+    "in a password are %40 and %2F)."
+)
 
 
 class Place(NamedTuple):
@@ -95,41 +92,6 @@ def _server(scheme: str, host: str, address: str) -> str:
     user = f"{host.rpartition('@')[0]}@" if "@" in host else ""
     name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{scheme}://{user}{name}:{port}"
-
-
-def rights(place: Place) -> dict[str, Any]:
-    """The login, as ``nats.connect`` takes it: by the context that $NATS_CONTEXT names. Raises NoStream.
-
-    What stands in an address goes before it.
-    """
-    name = os.environ.get(CONTEXT_ENV)
-    if not name or any("@" in server for server in place.servers):
-        return {}
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    path = Path(name) if name.endswith(".json") else base / "nats" / "context" / f"{name}.json"
-    try:
-        context = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise NoStream(
-            f"{path}, the context that ${CONTEXT_ENV} names, cannot be read: {error}",
-            hint=f"`nats context ls` shows those there are; or unset {CONTEXT_ENV}.",
-        ) from error
-    found: dict[str, Any] = {
-        ours: context[theirs]
-        for theirs, ours in (("user", "user"), ("password", "password"), ("token", "token"))
-        if context.get(theirs)
-    }
-    if context.get("creds"):
-        found["user_credentials"] = os.path.expanduser(context["creds"])
-    if context.get("nkey"):
-        found["nkeys_seed"] = os.path.expanduser(context["nkey"])
-    if context.get("ca") or context.get("cert"):
-        import ssl
-
-        found["tls"] = ssl.create_default_context(cafile=context.get("ca") or None)
-        if context.get("cert"):
-            found["tls"].load_cert_chain(context["cert"], context.get("key") or None)
-    return found
 
 
 def safe_name(name: str) -> str:

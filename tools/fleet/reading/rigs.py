@@ -39,7 +39,10 @@ def rigs_at(where: str) -> list[Rig]:
     """All ledgers at ``where``, by name and age. Raises Misuse without any, NoStream, Unreachable."""
     found = _in_stream(where) if address_of(where) is not None else _in_folder(Path(where).expanduser())
     if not found:
-        raise Misuse(f"there is no ledger in {where}", hint="Name a stream, nats://HOST:PORT/STREAM, or a folder.")
+        raise Misuse(
+            f"there is no ledger in {without_secret(where)}",
+            hint="Name a stream, nats://HOST:PORT/STREAM, or a folder.",
+        )
     return sorted(found, key=lambda rig: (rig.name, rig.time, rig.location))
 
 

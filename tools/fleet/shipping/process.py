@@ -3,7 +3,7 @@
 from ezmsg.ledger.runtime.recorder.followers import Follower
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import require_extra
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
-from ezmsg.ledger.tools.fleet.shipping.shipping import rig_name
+from ezmsg.ledger.tools.fleet.shipping.shipping import ADDRESS_ENV, rig_name
 
 
 def shipper(address: str) -> Follower:
@@ -12,10 +12,11 @@ def shipper(address: str) -> Follower:
     Raises MissingExtra when the extra is not installed, NoStream when ``address`` is not one.
     """
     require_extra()
-    parse(address)
+    shown = parse(address).shown
     return Follower(
         name="the shipper",
         module="ezmsg.ledger.tools.fleet.shipping.shipping",
-        arguments=(address, rig_name()),
+        arguments=(shown, rig_name()),
+        environment={ADDRESS_ENV: address},  # nobody but its user sees that
         without="ezmsg-ledger ship goes on where it stopped",
     )

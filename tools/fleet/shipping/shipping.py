@@ -18,6 +18,7 @@ from ezmsg.ledger.errors import LedgerError, LogError
 from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
+from ezmsg.ledger.stores.addresses import without_secret
 from ezmsg.ledger.tools.exits import OK, code_of
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
@@ -28,6 +29,9 @@ from ezmsg.ledger.tools.fleet.shipping.receipts import Receipts
 from ezmsg.ledger.tools.fleet.shipping.shipper import BACKOFF_MAX_S, Reached, Shipper
 from ezmsg.ledger.tools.fleet.shipping.source import Source
 from ezmsg.ledger.tools.output import Page, report
+
+ADDRESS_ENV = "EZMSG_LEDGER_SHIP_TO"
+"""The variable that has the address, with user and password, for a shipper that is a process of its own."""
 
 POLL_S = 0.05
 """How often the file is looked at for more when all is shipped."""
@@ -76,6 +80,8 @@ class Shipping:
         self._note = Shipped(to=self._to, ledger=self.source.id, name=aim.name)
         self._noted = self._checked = 0.0
         self._ready = False
+        self.attended = False
+        """Whether a person waits for it: what they must put right before anything is taken is raised then."""
 
     @property
     def _to(self) -> str:
@@ -97,7 +103,8 @@ class Shipping:
     def run(self, *, follow: bool) -> bool:
         """Ship until all of it is there; with ``follow`` until ``stop`` is set. Returns whether all is there then.
 
-        Where the broker does not take it, this waits, and says so. Raises Forked, FenceLost, DamagedLedger, LogError.
+        Where the broker does not take it, this waits, and says so. Raises Forked, FenceLost, DamagedLedger, LogError;
+        when it is ``attended`` also NoStream.
         """
         try:
             while True:
@@ -126,7 +133,10 @@ class Shipping:
                 check(self.broker.info(), self._aim.place)
                 self.shipper.doubt()
             return self.shipper.step()
-        except NoStream as error:  # somebody may put it right, and what is recorded waits on the disk
+        except NoStream as error:
+            if self.attended and not self.shipper.acknowledged:
+                raise
+            # somebody may put it right, and what is recorded waits on the disk
             self.shipper.wait(f"{error}. {error.hint}")
             return BACKOFF_MAX_S
         except (Unreachable, Refused) as error:
@@ -186,15 +196,20 @@ class Shipping:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code."""
-    address, name, location = sys.argv[1:] if arguments is None else arguments
+    """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code.
+
+    An address with a password comes in the variable ADDRESS_ENV: arguments can be seen by everybody on the machine.
+    """
+    shown, name, location = sys.argv[1:] if arguments is None else arguments
+    address = os.environ.pop(ADDRESS_ENV, shown)
     stop = threading.Event()
     set_at_end(stop, location)
     try:
         shipping = Shipping(location, Aim(parse(address), name), Page().note, stop)
         try:
             if not shipping.run(follow=True):
-                Page().note(f"{shipping.missing:,} bytes are not shipped yet: ezmsg-ledger ship {location} {address}")
+                again = f"ezmsg-ledger ship {location} {without_secret(address)}"
+                Page().note(f"{shipping.missing:,} bytes are not shipped yet: {again}")
         finally:
             shipping.close()
     except LedgerError as error:
