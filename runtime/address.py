@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.stores.addresses import without_secret
 
 PORT_MAX = 65535
 
@@ -60,6 +61,11 @@ def parse_address(text: str) -> tuple[str, int]:
     address = host_and_port(text.strip())
     if address is not None:
         return address
+    if "://" in text:
+        raise CannotListen(
+            f"{without_secret(text)} is not the address of a graph server: that is a host, a colon, and a port",
+            hint="Such as 127.0.0.1:25978. A ledger in a stream is read: ezmsg-ledger log ADDRESS, show, debug, ...",
+        )
     if text.count(":") > 1 or text.lstrip().startswith("["):
         raise CannotListen(
             f"{text!r} is not an address: host, colon, and a port; IPv6 has no place in ezmsg's addresses",
