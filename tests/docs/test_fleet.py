@@ -6,10 +6,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from ezmsg.ledger import Ledger
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
 from tests.brokers import SERVER, Node, running
@@ -93,6 +95,43 @@ def test_users_and_tls_as_the_page_has_them(
             assert main(["ship", str(ledger), address, "--name", user]) == may_ship, capsys.readouterr().err
             assert main(["verify", f"{address}/LEDGERS/rig-3"]) == may_read, capsys.readouterr().err
             assert password not in "".join(capsys.readouterr())
+
+
+def test_the_commands_for_three_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(LEDGER, "run.ledger")
+    if not SERVER.exists():
+        pytest.skip("nats-server is not installed")
+    nodes = [Node(tmp_path, name=f"lab-{number}") for number in (1, 2, 3)]  # for their free ports
+    routes = ", ".join(f'"nats://127.0.0.1:{node.monitor_port}"' for node in nodes)
+    config = re.findall(r"```text\n(server_name.*?)```", PAGE, re.DOTALL)[1]
+    [command] = re.findall(r"^(ezmsg-ledger ship .* --replicas 3)$", PAGE, re.MULTILINE)
+    servers = []
+    try:
+        for node in nodes:
+            mine = config.replace("lab-1", node.name, 1).replace("0.0.0.0:4222", f"127.0.0.1:{node.port}")
+            mine = mine.replace("0.0.0.0:6222", f"127.0.0.1:{node.monitor_port}")
+            mine = re.sub(r"routes: \[.*\]", f"routes: [{routes}]", mine)
+            Path(f"{node.name}.conf").write_text(mine.replace("/var/lib/nats", str(tmp_path / node.name)))
+            command = command.replace(f"{node.name}:4222", f"127.0.0.1:{node.port}")
+            log = subprocess.DEVNULL
+            servers.append(subprocess.Popen([str(SERVER), "-c", f"{node.name}.conf"], stdout=log, stderr=log))
+        for node in nodes:
+            node.await_ready()
+        deadline = time.monotonic() + 60
+        while (code := main(shlex.split(command)[1:])) != exits.OK:  # until they have agreed on a leader
+            assert time.monotonic() < deadline, (code, capsys.readouterr().err)
+            time.sleep(0.2)
+        address = shlex.split(command)[3]
+        with Ledger.open(LEDGER, "r") as ledger:
+            assert main(["verify", f"{address}/LEDGERS/{ledger.id}"]) == exits.OK
+        assert "3 replicas" in capsys.readouterr().err
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait(30)
 
 
 def test_three_nodes_have_the_line_that_matters() -> None:
