@@ -60,6 +60,8 @@ def diff(
       ezmsg-ledger diff 127.0.0.1:25978 --declared pipeline.py
     """
     page = Page()
+    path: Path | None
+    moments: Sequence[str]
     if declared is not None:
         from ezmsg.ledger.tools.commands.look.declared import compare_declared
 
