@@ -175,12 +175,16 @@ class Publishers:
 
 
 def _likely(evidence: Evidence, unit: str, seq: int) -> list[Likely]:
+    endpoints = evidence.lifetimes.facts("endpoint")
+    publishers = [fact for fact in endpoints if fact.value[0] == "publisher" and fact.stands(seq)]
+    if not publishers:  # all edges need not be looked at
+        return []
     upstream = reached(neighbours(evidence.lifetimes.edges_at(seq), back=True), _input_topic(evidence, unit, seq))
     running = {fact.name: fact.value for fact in evidence.lifetimes.facts("unit") if fact.stands(seq)}
     found = []
-    for fact in evidence.lifetimes.facts("endpoint"):
-        kind, topic, _, peer = fact.value
-        if kind == "publisher" and topic in upstream and fact.stands(seq):
+    for fact in publishers:
+        _, topic, _, peer = fact.value
+        if topic in upstream:
             unit_ = topic.rpartition("/")[0]
             known = unit_ in running or _registered(evidence, unit_, seq) is not None
             found.append(Likely(topic, int(fact.name), peer, unit_ if known else None, running.get(unit_)))
