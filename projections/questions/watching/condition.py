@@ -1,4 +1,4 @@
-"""What a condition is: one fact of a predicate, which is kept up to date while events come."""
+"""A condition: one fact of a predicate, which is kept up to date while events come."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ class WiringCondition(Condition):
     def take(self, events: Iterator[Any]) -> Run:
         """Go on over edge events, up to the first of another type, which is taken from ``events`` as well.
 
-        ``now`` stays as it was before: whoever goes through what is returned turns it. Raises KeyError when an event
-        contradicts those before it. An event costs O(1) but where it says otherwise.
+        ``now`` stays as it was before: the caller turns it while it goes through what is returned. Raises KeyError when
+        an event contradicts those before it. An event costs O(1) but where it says otherwise.
         """
 
     @abstractmethod

@@ -129,7 +129,7 @@ def _write(page: Page, timeline: Timeline, moment: Moment, target: Path, ignore:
 
 
 def _tell_unmatched(page: Page, patterns: Sequence[str]) -> None:
-    """Say which patterns pass over nothing, whatever differs: whoever misspelled one would not be told otherwise."""
+    """Say which patterns pass over nothing, whatever differs: a misspelled one would not show otherwise."""
     if patterns:
         called = ", ".join(map(repr, patterns))
         page.note(f"nothing is called like {called}, so that --ignore passes over nothing by it")
