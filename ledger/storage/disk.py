@@ -92,6 +92,8 @@ class Disk:
         os.ftruncate(handle, size)
 
     def size(self, handle: int) -> int:
+        if hasattr(os, "pwrite"):  # then nobody uses the place that a handle keeps, and it tells for a third of fstat
+            return os.lseek(handle, 0, os.SEEK_END)
         return os.fstat(handle).st_size
 
     def identity(self, handle: int) -> Identity:
