@@ -187,9 +187,9 @@ class Stretch:
 
     def _wiring(self) -> list[EdgeChange]:
         found = []
-        for span in self.timeline.wiring_over(self.first, self.last):
-            begin = self.begin if span.cause is None else self.laid.second_of(span.born)
-            after = self.laid.second_of(span.last + 1) if span.last < self.last else self.end
+        spans = self.timeline.wiring_over(self.first, self.last)
+        turns = [self.laid.second_of(span.born) for span in spans[1:]]
+        for span, begin, after in zip(spans, [self.begin, *turns], [*turns, self.end], strict=True):
             if begin is None or after is None:
                 continue
             begin, after = max(self.begin, begin), min(self.end, after)
