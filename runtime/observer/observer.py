@@ -17,6 +17,7 @@ from ezmsg.ledger.runtime.client.look import Look
 from ezmsg.ledger.runtime.observer.differences import Differences
 from ezmsg.ledger.runtime.observer.news import Change, Known, Report, Told
 from ezmsg.ledger.runtime.recorded_graph import RecordedGraph
+from ezmsg.ledger.runtime.rotation import Rotator
 from ezmsg.ledger.runtime.server.wire.protocol import Command
 
 logger = logging.getLogger("ezmsg.ledger")
@@ -128,14 +129,19 @@ class Observer(RecordedGraph):
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def attend(self, stopped: Callable[[], bool]) -> bool:
-        """Record until ``stopped`` says so, or the server ends; whether the server is still there."""
+    def attend(self, stopped: Callable[[], bool], rotator: Rotator | None = None) -> bool:
+        """Record until ``stopped`` says so, or the server ends; whether the server is still there.
+
+        ``rotator`` keeps the segments of the ledger in order meanwhile.
+        """
         try:
             self.look()
             while not stopped():
                 told = self._listen(TEND_S)
                 self.tend()
                 self.touch()
+                if rotator is not None:
+                    rotator.tend(self)
                 if told is None:
                     return False
                 if told or time.monotonic() >= self._idle:

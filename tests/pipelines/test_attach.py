@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ezmsg.core.netprotocol import Address
 from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import GraphState, fold
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
@@ -53,6 +55,34 @@ async def act(address: str) -> None:
         await context.connect("A", "B")
         await context.connect("B", "C")
         await asyncio.sleep(0.3)
+
+
+async def connect_often(address: str, times: int) -> None:
+    service = GraphService(Address.from_string(address))
+    for number in range(times):
+        await service.connect("A", f"B{number}")
+
+
+def test_its_ledger_can_be_a_folder_that_is_rotated(desk: Any, stock: tuple[Any, str]) -> None:
+    _, address = stock
+    ledger = desk.folder / "x.ledger"
+    attach = desk.start("ezmsg-ledger", "attach", address, "--ledger", ledger, "--rotate", "4kB")
+    attach.until("Ctrl-C stops")
+    for begin in range(0, 60, 20):
+        asyncio.run(connect_often(address, begin + 20))
+        until(ledger, lambda event: isinstance(event, ev.EdgeConnected) and event.to_topic == f"B{begin + 19}")  # noqa: B023
+    deadline = time.monotonic() + PATIENCE_S
+    while len(segments := list(ledger.glob("*.ledger"))) < 2:
+        assert time.monotonic() < deadline, segments
+        time.sleep(0.05)
+    os.kill(attach.pid, signal.SIGINT)
+    assert attach.end().code == 0
+    with Ledger.open(ledger, "r") as reader:
+        found = reader.verify()
+        assert (found.sound, found.sealed) == (True, True)
+        state = fold(reader.read(), GraphState())
+    assert len(list(state.ownership.edges())) == 60
+    assert desk.do("ezmsg-ledger", "attach", address, "--keep", "30d").code == 2, "it is about --rotate"
 
 
 def test_a_pipeline_beside_which_it_comes_and_goes(desk: Any, stock: tuple[Any, str]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
 class _File(click.Path):
     """A path, but for an empty one: that comes of a variable that is not set, and would mean this folder."""
 
@@ -66,6 +67,15 @@ durability = option(
     help="What a power cut may lose: nothing (commit), 50 ms (interval), or what the system holds (none).",
 )
 
+
+rotate = option(
+    "--rotate",
+    metavar="SIZE|SPAN",
+    multiple=True,
+    help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
+)
+keep = option("--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.")
+compress = flag("--compress", help="Compress sealed segments (extra: zstd).")
 
 no_index = flag("--no-index", help="Keep no index beside the recording; the first look at a long one makes it.")
 min_free = option(

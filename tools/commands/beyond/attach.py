@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.address import ADDRESS_DEFAULT, address_or_default
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
+from ezmsg.ledger.tools.input.rotation import rotation_of
 from ezmsg.ledger.tools.output import Page, listed
 from ezmsg.ledger.tools.text.run_summary import summarise
 from ezmsg.ledger.tools.text.unseen import unseen_words
@@ -27,6 +28,7 @@ from ezmsg.ledger.wording import count
 
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.observer.observer import Observer
+    from ezmsg.ledger.runtime.rotation import Rotator
 
 WAIT_S = 0.5
 """Time between two attempts to find a server, with ``--wait``."""
@@ -40,10 +42,21 @@ Stopped = Callable[[], bool]
 @option("--ledger", "-l", metavar="FILE", type=FILE, help="Where to record; attach-DATE-TIME.ledger by default.")
 @flag("--wait", help="Wait for a server to be there, and for the next one when it ends, until Ctrl-C.")
 @options.durability
+@options.rotate
+@options.keep
+@options.compress
 @options.no_index
 @options.debug
 def attach(
-    address: str | None, ledger: Path | None, wait: bool, durability: Durability, no_index: bool, debug: bool
+    address: str | None,
+    ledger: Path | None,
+    wait: bool,
+    durability: Durability,
+    rotate: Sequence[str],
+    keep: str | None,
+    compress: bool,
+    no_index: bool,
+    debug: bool,
 ) -> int:
     """Records beside ezmsg's own graph server (3.9 or 3.10), which goes on as it is: nothing is started anew, and
     nothing of its graph changes. It looks at what stands, listens to the streams of changes, and looks again when
@@ -58,13 +71,17 @@ def attach(
       ezmsg-ledger attach
       ezmsg-ledger attach 127.0.0.1:25978 --ledger lab.ledger
       ezmsg-ledger attach --wait
+      ezmsg-ledger attach --wait --ledger lab.ledger --rotate 256MB --keep 30d
     """
     where = address_or_default(address)
+    rotation = rotation_of(rotate, keep, compress)
     os.environ[ADDRESS_ENV] = where  # which ezmsg reads as soon as it is imported
     followers = Followers(options.followers(no_index, debug))
     from ezmsg.ledger.runtime.client.line import Line, NoServer
     from ezmsg.ledger.runtime.observer.observer import Observer
+    from ezmsg.ledger.runtime.rotation import Rotator
 
+    rotator = None if rotation is None else Rotator(rotation)
     logging.getLogger("ezmsg.ledger").setLevel(logging.WARNING)
     page = Page()
     stopped = _stopped_by_signals()
@@ -81,17 +98,19 @@ def attach(
                     time.sleep(WAIT_S)
                     continue
                 if recorded is None:
-                    recorded = _opened(ledger, durability)
+                    recorded = _opened(ledger, durability, segmented=rotator is not None)
                     followers.start(recorded.location)
                 observer = Observer(recorded, where)
                 run = observer.run
                 _tell_start(page, observer, recorded.location)
-                there = _observe(observer, stopped)
+                there = _observe(observer, stopped, rotator)
                 recorded = observer.ledger  # another one than at the start, if the disk failed in between
                 _tell_end(page, observer, there, where)
                 if not wait:
                     break
         finally:
+            if rotator is not None:
+                rotator.close()
             if recorded is not None:
                 recorded.close()
     if recorded is not None:
@@ -99,21 +118,21 @@ def attach(
     return exits.OK
 
 
-def _opened(ledger: Path | None, durability: Durability) -> Ledger:
-    location = ledger or unnamed("attach")
+def _opened(ledger: Path | None, durability: Durability, segmented: bool) -> Ledger:
+    location = ledger or unnamed("attach", folder=segmented)
     try:
-        return Ledger.open(location, durability=durability)
+        return Ledger.open(location, durability=durability, segmented=segmented)
     except LedgerError:
         if ledger is None:
             give_back(location)
         raise
 
 
-def _observe(observer: "Observer", stopped: Stopped) -> bool:
+def _observe(observer: "Observer", stopped: Stopped, rotator: "Rotator | None") -> bool:
     """Record until a signal comes or the server ends; whether that is still there."""
     there = False
     try:
-        there = observer.attend(stopped)
+        there = observer.attend(stopped, rotator)
     finally:
         observer.leave("signal" if there else "server_gone", None)
     return there

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ezmsg.ledger.projections.questions.moments import times
 from ezmsg.ledger.runtime.address import ADDRESS_ENV, EVERYWHERE, PORT_MAX, CannotListen
 from ezmsg.ledger.runtime.recorder.followers import Followers
 from ezmsg.ledger.storage.durability import Durability
@@ -23,18 +22,14 @@ from ezmsg.ledger.tools.input import options, sizes
 from ezmsg.ledger.tools.input.address import address_or_default, listening_address, no_listening
 from ezmsg.ledger.tools.input.new_ledger import give_back, unnamed
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
+from ezmsg.ledger.tools.input.rotation import rotation_of
 from ezmsg.ledger.tools.output import NAME
 from ezmsg.ledger.tools.service_log import service_log
 from ezmsg.ledger.tools.text.run_summary import summarise
-from ezmsg.ledger.wording import size_text
 
 if TYPE_CHECKING:
-    from ezmsg.ledger.runtime.rotation import Rotation
     from ezmsg.ledger.runtime.server.server import GraphServer
     from ezmsg.ledger.tools.input.past import Past
-
-SIZE_MIN = 4000
-"""Bytes of a segment below which there would be more beginnings than events."""
 
 NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the graph_address they name, is this address."
 
@@ -63,14 +58,9 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
     type=click.IntRange(0, PORT_MAX),
     help="Tell Prometheus how the server is, at this port of 127.0.0.1; port 0 takes a free one.",
 )
-@option(
-    "--rotate",
-    metavar="SIZE|SPAN",
-    multiple=True,
-    help="Make the ledger a folder, and begin a new segment after so much, or so long: 256MB, 1d. Can be both.",
-)
-@option("--keep", metavar="SPAN", help="Remove segments so long after they were sealed: 30d.")
-@flag("--compress", help="Compress sealed segments (extra: zstd).")
+@options.rotate
+@options.keep
+@options.compress
 @options.no_index
 @options.min_free
 @option(
@@ -223,37 +213,6 @@ def _networks(texts: Sequence[str]) -> list[str]:
         return [str(parse_network(text)) for text in texts]
     except NoNetwork as error:
         raise Misuse(f"--allow: {error}", hint=error.hint) from error
-
-
-def rotation_of(rotate: Sequence[str], keep: str | None, compress: bool) -> "Rotation | None":
-    """The rotation that the options ask for; None when the ledger is to be one file. Raises Misuse."""
-    from ezmsg.ledger.runtime.rotation import Rotation
-
-    in_bytes, spans = [], []
-    for text in rotate:
-        bytes_ = sizes.size(text)
-        if bytes_ is None:
-            if times.span(text.strip()) is None:
-                raise Misuse(
-                    f"--rotate {text}: that is neither a size nor a span", hint=f"{sizes.SIZES}, {sizes.SPANS}."
-                )
-            spans.append(sizes.span(text, "--rotate"))
-        elif bytes_ < SIZE_MIN:
-            raise Misuse(
-                f"--rotate {text}: that is less than {size_text(SIZE_MIN)}",
-                hint="Every segment begins with the whole state of the graph: 256MB is a good size.",
-            )
-        else:
-            in_bytes.append(bytes_)
-    if not rotate and (keep is not None or compress):
-        raise Misuse(
-            f"{'--keep' if keep is not None else '--compress'} is about sealed segments, and without --rotate none is",
-            hint="Add --rotate 256MB, say; or put a closed ledger in order with: ezmsg-ledger rotate LEDGER",
-        )
-    if not rotate:
-        return None
-    oldest = None if keep is None else sizes.span(keep, "--keep")
-    return Rotation(size=min(in_bytes, default=None), every=min(spans, default=None), keep=oldest, compress=compress)
 
 
 def _stop(server: "GraphServer", stopped: threading.Event, number: int, frame: FrameType | None) -> None:

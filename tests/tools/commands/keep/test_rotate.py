@@ -16,9 +16,9 @@ from ezmsg.ledger.extras import install_command
 from ezmsg.ledger.runtime.live import LiveGraph
 from ezmsg.ledger.runtime.rotation import Rotation
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.commands.record.serve import rotation_of
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import sizes
+from ezmsg.ledger.tools.input.rotation import rotation_of
 from ezmsg.ledger.wording import size_text
 from tests.fake_clock import wall
 
