@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click import option as option
 
+from ezmsg.ledger.tools.exits import Misuse
+
 if TYPE_CHECKING:
     from ezmsg.ledger.runtime.recorder.followers import Follower
 
@@ -92,6 +94,12 @@ ship = option(
     metavar="nats://HOST:PORT",
     help="Ship the recording to a stream while it grows, by a process of its own (extra: fleet): see `ship`.",
 )
+ship_key = option(
+    "--ship-key",
+    metavar="FILE",
+    type=FILE,
+    help="With --ship: leave receipts in the stream, at the end and hourly, signed with this key (extra: sign).",
+)
 lsl = flag("--lsl", help="Send what is recorded to LabStreamingLayer, as a stream of markers (extra: lsl).")
 
 
@@ -100,11 +108,15 @@ def at(help: str, default: str | None = "end") -> Callable[[F], F]:
     return option("--at", metavar="MOMENT", default=default, help=help)
 
 
-def followers(no_index: bool, debug: bool, ship: str | None = None, lsl: bool = False) -> "list[Follower]":
+def followers(
+    no_index: bool, debug: bool, ship: str | None = None, ship_key: Path | None = None, lsl: bool = False
+) -> "list[Follower]":
     """The followers of a recording, by its command's options.
 
-    Raises Misuse when an extra is not installed, or ``ship`` is not the address of a broker.
+    Raises Misuse when an extra is not installed, ``ship`` is not the address of a broker, or ``ship_key`` not a key.
     """
+    if ship_key is not None and ship is None:
+        raise Misuse("--ship-key signs what is shipped, and nothing is", hint="Add --ship nats://HOST:PORT.")
     from ezmsg.ledger.runtime.recorder.followers import INDEX_KEEPER
 
     found = [] if no_index else [INDEX_KEEPER]
@@ -115,7 +127,7 @@ def followers(no_index: bool, debug: bool, ship: str | None = None, lsl: bool = 
     if ship is not None:
         from ezmsg.ledger.tools.fleet.shipping.process import shipper
 
-        found.append(shipper(ship))
+        found.append(shipper(ship, ship_key))
     if lsl:
         from ezmsg.ledger.tools.lsl.process import marker_stream
 

@@ -45,6 +45,7 @@ class CannotRun(exits.Misuse):
 @options.min_free
 @options.debug
 @options.ship
+@options.ship_key
 @options.lsl
 def run(
     script: Sequence[str],
@@ -56,6 +57,7 @@ def run(
     min_free: str | None,
     debug: bool,
     ship: str | None,
+    ship_key: Path | None,
     lsl: bool,
 ) -> int:
     """Runs an ezmsg pipeline as you would run it yourself, with the same Python, folder and input, and records what
@@ -72,7 +74,7 @@ def run(
     """
     if not module:
         _refuse_unless_runnable(script[0])
-    followers = Followers(options.followers(no_index, debug, ship, lsl))
+    followers = Followers(options.followers(no_index, debug, ship, ship_key, lsl))
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     new = ledger is None or not os.path.lexists(ledger)

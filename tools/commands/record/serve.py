@@ -72,6 +72,7 @@ NOTHING_OF_ANYONE = "  Programs come here when EZMSG_GRAPHSERVER_ADDR, or the gr
 )
 @options.debug
 @options.ship
+@options.ship_key
 @options.lsl
 def serve(
     ledger: Path | None,
@@ -91,6 +92,7 @@ def serve(
     log_file: Path | None,
     debug: bool,
     ship: str | None,
+    ship_key: Path | None,
     lsl: bool,
 ) -> int:
     """Takes the place of `ezmsg serve`: several programs share one graph, and what becomes of it is recorded. Ends at
@@ -112,7 +114,7 @@ def serve(
     least = sizes.size_of_option(min_free, "--min-free")
     wanted = address_or_default(address)
     begun_from = _past(ledger, past, fresh, hold)
-    followers = Followers(options.followers(no_index, debug, ship, lsl))
+    followers = Followers(options.followers(no_index, debug, ship, ship_key, lsl))
     os.environ[ADDRESS_ENV] = wanted  # which ezmsg reads as soon as it is imported, and fails over when it is malformed
     from ezmsg.ledger.runtime.server.health.metrics import NoMetrics
     from ezmsg.ledger.runtime.server.server import GraphServer

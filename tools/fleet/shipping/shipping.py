@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from ezmsg.ledger.audit.note import SigningKey
@@ -19,6 +20,7 @@ from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
 from ezmsg.ledger.stores.addresses import without_secret
+from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.exits import OK, code_of
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
@@ -196,16 +198,18 @@ class Shipping:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ship the ledger of a recording, beside it: ``ADDRESS NAME LEDGER``, until standard input ends. An exit code.
+    """Ship the ledger of a recording, beside it: ``ADDRESS NAME KEY LEDGER``, until standard input ends. An exit code.
 
     An address with a password comes in the variable ADDRESS_ENV: arguments can be seen by everybody on the machine.
+    KEY is the file of the key that signs receipts, or empty.
     """
-    shown, name, location = sys.argv[1:] if arguments is None else arguments
+    shown, name, key, location = sys.argv[1:] if arguments is None else arguments
     address = os.environ.pop(ADDRESS_ENV, shown)
     stop = threading.Event()
     set_at_end(stop, location)
     try:
-        shipping = Shipping(location, Aim(parse(address), name), Page().note, stop)
+        signer = read_key(Path(key), name) if key else None
+        shipping = Shipping(location, Aim(parse(address), name, key=signer), Page().note, stop)
         try:
             if not shipping.run(follow=True):
                 again = f"ezmsg-ledger ship {location} {without_secret(address)}"

@@ -32,6 +32,40 @@ def test_run_ships_what_it_records(desk: Any, node: Node) -> None:
     assert (note.missing, note.trouble) == (0, "")
 
 
+def test_run_leaves_a_receipt_of_what_it_shipped(desk: Any, node: Node) -> None:
+    path, key = desk.folder / "x.ledger", desk.folder / "lab.key"
+    assert desk.do("ezmsg-ledger", "receipt", "--new-key", key, "--name", "rig-3").code == 0
+    words = ["--address", desk.free, "-l", path, "--ship", node.url, "--ship-key", key]
+    told = desk.do("ezmsg-ledger", "run", *words, desk.program("pipeline.py"))
+    assert told.code == 0, told.err
+    with Ledger.open(path, "r") as ledger:
+        address, head = f"{node.url}/LEDGERS/{ledger.id}", ledger.head
+    line = desk.do("ezmsg-ledger", "receipt", "--key", key).out.strip()
+    for location in (path, address):
+        told = desk.do("ezmsg-ledger", "verify", location, "--receipt", address, "--key", line, "--json")
+        assert told.code == 0, told.err
+        found = json.loads(told.out)["receipts"]
+        assert (found[-1]["holds"], found[-1]["seq"], found[-1]["signed_by"]) == (True, head, "rig-3")
+    desk.account(path)
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+def test_a_key_that_is_none_is_refused_before_anything_is_recorded(desk: Any, node: Node, command: str) -> None:
+    path, wrong = desk.folder / "x.ledger", desk.folder / "wrong.key"
+    wrong.write_text("not a key\n")
+    words = ["--ledger", path, desk.program("pipeline.py")] if command == "run" else [path]
+    ship = ["--address", desk.free, "--ship", node.url]
+    for more, why in (
+        ([*ship, "--ship-key", wrong], str(wrong)),
+        ([*ship, "--ship-key", desk.folder / "absent.key"], "there is no file"),
+        (["--address", desk.free, "--ship-key", wrong], "Add --ship"),
+    ):
+        told = desk.do("ezmsg-ledger", command, *more, *words)
+        assert told.code == 2, told.err
+        assert why in told.err
+        assert not path.exists()
+
+
 def test_a_pipeline_does_not_notice_that_there_is_no_broker(desk: Any, tmp_path: Path) -> None:
     path, absent = desk.folder / "x.ledger", f"nats://127.0.0.1:{free_port()}"
     told = desk.do(
