@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ezmsg.ledger.audit.note import SigningKey
 from ezmsg.ledger.tools.exits import Misuse
-from ezmsg.ledger.tools.fleet.errors import Refused, Unreachable
+from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import Place, parse
 from ezmsg.ledger.tools.fleet.message import MESSAGE_ID
@@ -29,12 +29,13 @@ class Receipts:
         self._key = key
         self._say = say
         self._last = (0, 0)
-        self._next = 0.0
+        self._next = self._retry = 0.0
+        self._failing = False
 
     def look(self, reached: Reached | None) -> None:
-        """Leave one when it is time: at a seal, or an hour after the last one."""
+        """Leave one when it is time: at a seal, or an hour after the last one. Why one is not taken is said once."""
         now = time.monotonic()
-        if reached is None or (reached.segment, reached.offset) == self._last:
+        if reached is None or (reached.segment, reached.offset) == self._last or now < self._retry:
             return
         found = self._source.receipt(reached.segment, reached.offset, time.time_ns())
         if found is None or (now < self._next and not found[1]):
@@ -43,10 +44,14 @@ class Receipts:
         identity = f"receipt:{receipt.id}:{receipt.segment}:{receipt.size}"
         try:
             self._broker.append_receipt(receipt.id, self._key.sign(receipt.text), {MESSAGE_ID: identity})
-        except (Unreachable, Refused) as error:
-            self._say(f"a receipt could not be left in the stream: {error}")
-            self._next = now + RETRY_S
+        except (Unreachable, Refused, NoStream) as error:  # NoStream: without the right to, say
+            if not self._failing:
+                self._say(f"a receipt could not be left in the stream: {error}. Shipping goes on; it is tried again")
+            self._failing, self._retry = True, now + RETRY_S
             return
+        if self._failing:
+            self._say("the stream takes receipts again")
+        self._failing = False
         self._last, self._next = (reached.segment, reached.offset), now + EVERY_S
 
 
@@ -58,5 +63,8 @@ def kept(address: str) -> list[tuple[str, bytes]]:
         named = Place(place.servers, place.stream, ledger).shown
         found = [(f"{named} receipt {each.sequence}", each.data) for each in broker.receipts(ledger)]
     if not found:
-        raise Misuse(f"{named} has no receipts", hint="`ship --key KEY` leaves one at each seal, and every hour.")
+        raise Misuse(f"{named} has no receipts", hint=_KEY_HINT)
     return found
+
+
+_KEY_HINT = "`ship --key KEY` leaves one at each seal, and every hour; so do `run` and `serve` with --ship-key KEY."

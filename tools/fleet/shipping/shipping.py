@@ -111,7 +111,7 @@ class Shipping:
         try:
             while True:
                 wait = self._step()
-                if self._receipts is not None:
+                if self._receipts is not None and not self.shipper.waits:
                     self._receipts.look(self.shipper.reached)
                 self._keep_note(wait)
                 if wait is None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
+from ezmsg.ledger.tools.commands.keep.receipt import read_key
+from ezmsg.ledger.tools.fleet.jetstream.place import parse
+from ezmsg.ledger.tools.fleet.jetstream.stream import wanted
+from ezmsg.ledger.tools.fleet.shipping import receipts
+from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
 from tests.brokers import Node
 
 Made = Callable[..., Path]
@@ -61,6 +67,35 @@ def test_a_ledger_that_was_cut_back_is_found(
     address = f"{node.url}/{stream}/rig-3"
     assert main(["verify", str(older), "--receipt", address]) == exits.DAMAGED
     assert "ends at offset" in capsys.readouterr().out
+
+
+def test_a_stream_that_takes_no_receipt_is_told_of_once_and_asked_again(
+    node: Node, stream: str, recorded: Made, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, said = parse(node.url, stream), list[str]()
+    aim = Aim(place, "rig-3", key=read_key(key, "rig-3"))
+    shipping = Shipping(str(recorded()), aim, said.append, threading.Event())
+    full = {**wanted(place, 1), "max_msgs": 1}
+    try:
+        shipping.broker.make(full)
+        assert shipping.run(follow=False), "what is not taken does not stop what is shipped"
+        assert shipping._receipts is not None
+        asked = said.copy()
+        shipping._receipts.look(shipping.shipper.reached)
+        monkeypatch.setattr(receipts, "RETRY_S", 0.0)
+        shipping._receipts._retry = 0.0
+        for _ in range(3):
+            shipping._receipts.look(shipping.shipper.reached)
+        assert said == asked
+        assert [text for text in said if "a receipt could not be left" in text] == said[-1:]
+        assert not shipping.broker.receipts(shipping.source.id)
+        shipping.broker._api(f"STREAM.UPDATE.{stream}", {**full, "max_msgs": -1})
+        for _ in range(3):
+            shipping._receipts.look(shipping.shipper.reached)
+        assert said[len(asked) :] == ["the stream takes receipts again"]
+        assert len(shipping.broker.receipts(shipping.source.id)) == 1
+    finally:
+        shipping.close()
 
 
 def test_receipts_of_files_can_be_given_more_than_once(
