@@ -45,6 +45,9 @@ LISTED = 500
 
 EXTRA, PACKAGE, WHAT = "ezmsg-ledger[fleet]", "nats", "A ledger in a stream"
 
+NO_ROOM = (10023, 10047)
+"""JetStream's numbers for a store that is full; its own words do not say of what there is too little."""
+
 NO_MESSAGE, NO_SUCH_STREAM, NO_JETSTREAM = 10037, 10059, 10039
 
 
@@ -243,7 +246,8 @@ class NatsBroker:
             text = answer["error"].get("description", "no reason given")
             if code == NO_JETSTREAM or "not enabled" in text:
                 raise NoStream(f"{self.place.shown}: the account has no JetStream", hint=_JETSTREAM_HINT)
-            raise Refused(f"{self.place.shown} refuses: {text} ({code})", code)
+            why = ": there is no room left on its disk, or within `max_file_store`" if code in NO_ROOM else ""
+            raise Refused(f"{self.place.shown} refuses: {text} ({code}){why}", code)
         found: dict[str, Any] = answer
         return found
 

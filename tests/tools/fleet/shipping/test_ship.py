@@ -417,6 +417,16 @@ def test_the_loss_is_told_by_the_next_shipper_too(trouble: Trouble, capsys: pyte
     assert "THE STREAM HAS LOST" in capsys.readouterr().err
 
 
+def test_a_broker_without_room_is_told_as_one(tmp_path: Path, recorded: Made) -> None:
+    path = recorded(commits=40, size=1000)
+    for small in running(Node(tmp_path, jetstream="sync_interval: always\n max_file_store: 50KB")):
+        with Desk(path, small, "LEDGERS", 10_000).prepare() as desk:
+            while not desk.shipper.waits:
+                assert desk.shipper.step() is not None, "all of it has found room"
+            assert "no room left on its disk, or within `max_file_store`" in desk.said[-1]
+            assert "Recording goes on" in desk.said[-1]
+
+
 def test_a_stream_that_is_full_is_waited_for(node: Node, stream: str, recorded: Made) -> None:
     path = recorded(commits=30)
     place = parse(node.url, stream)
