@@ -55,6 +55,8 @@ class FileCopy:
                         view = view[target.write(view) :]
                 os.fsync(target.fileno())
         except OSError as error:
+            if error.filename is None:  # so that it is said which disk it was
+                error.filename = os.fspath(self._target)
             self._error = error
 
     def _by_system(self, source: int, target: int, size: int) -> int:

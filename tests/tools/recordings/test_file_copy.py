@@ -61,7 +61,7 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     with pytest.raises(OSError, match="No space left") as caught, FileCopy(tmp_path / "a", tmp_path / "b") as copy:
         copy.wait()
-    assert caught.value.errno == errno.ENOSPC
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "b"))
 
 
 def test_a_copy_that_is_given_up_ends_with_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
