@@ -114,6 +114,22 @@ def forked(folder: Path) -> None:
     raise Wrong("two histories were shipped as one")
 
 
+def went_back(folder: Path) -> None:
+    """The stream comes back from an older copy: nothing is put after what it has lost."""
+    path, _ = shipped(folder)
+    broker = SimulatedBroker(random.Random(1), 1)
+    with Source(str(path), 500) as here:
+        shipper = Shipper(here, broker, "rig", "a", lambda text: None)
+        shipper.step()
+        broker.snapshot()
+        shipper.step()
+        broker.restore()
+        _all(shipper)
+    assert len(broker.messages) > 2
+    if read(path, broker.messages) != path.read_bytes():
+        raise Wrong("the stream does not hold what the file does")
+
+
 def named_appends(folder: Path) -> None:
     """An append that is repeated must be known by its id."""
     headers = message.headers_of("a-ledger", Piece(1, 77, b"x", 3, "none"), 4, "rig", "here:1")
@@ -122,7 +138,7 @@ def named_appends(folder: Path) -> None:
 
 
 MUTANTS = (
-    Mutant("no fence", seeds, (Patch(message, "        FENCE: str(fence),\n", ""),)),
+    Mutant("no fence", went_back, (Patch(message, "        FENCE: str(fence),\n", ""),)),
     Mutant("no message id", named_appends, (Patch(message, "        MESSAGE_ID: message_id(ledger, piece),\n", ""),)),
     Mutant(
         "the chain is not checked",
@@ -180,7 +196,7 @@ def test_a_mutant_is_found(mutant: Mutant, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "check",
-    [changed_message, lossy_consumer, damaged_file, forked, named_appends],
+    [changed_message, lossy_consumer, damaged_file, forked, went_back, named_appends],
     ids=lambda check: str(check.__name__),
 )
 def test_the_checks_pass_without_a_mutant(check: Callable[[Path], object], tmp_path: Path) -> None:
