@@ -21,7 +21,8 @@ with ezmsg's own server in a process of its own; the two take turns. The time of
 through the middle one, of messages that are sent one every two milliseconds; the rate is that of many sent as fast as
 the pipeline takes them. The first four seconds do not count, in which messages wait for processes that still come up,
 and either server and its company load what they need. No message passes the server, and none is recorded: what may
-show is the company. Three processes share two cores."""
+show is the company. While messages flow, recorder and index keeper took 20 ms of processor time in ten seconds. Three
+processes share two cores, so that whatever else runs shows most in the 99th of a hundred."""
 
 COLUMNS = ("what", "ezmsg-ledger run", "ezmsg's own server", "ratio")
 
