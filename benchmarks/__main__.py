@@ -16,6 +16,7 @@ from benchmarks.sections import (
     connect,
     dag,
     drawing,
+    fleet,
     pipeline,
     recordings,
     replay,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Section]] = {
     "server": server.run,
     "pipeline": pipeline.run,
     "recordings": recordings.run,
+    "fleet": fleet.run,
     "sizes": sizes.run,
     "sizes-large": sizes.run_large,
 }

@@ -85,6 +85,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
             {"ezmsg-ledger, interval", "ezmsg-ledger, commit", "acknowledging server", "ezmsg 3.9's own"},
         ),
         ("server", "Server", {"ezmsg-ledger, interval", "ezmsg 3.9's own"}),
+        ("fleet", "Fleet", {"connect, shipped, p50", "connect, not shipped, p50"}),
     ],
 )
 def test_each_benchmark_runs(name: str, title: str, contenders: set[str], tmp_path: Path) -> None:
