@@ -12,9 +12,10 @@ import pytest
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
-from ezmsg.ledger.projections.lifetimes import archive
+from ezmsg.ledger.projections.lifetimes import archive, index_file
+from ezmsg.ledger.projections.lifetimes import index as index_format
 from ezmsg.ledger.projections.lifetimes.columns import GROWING
-from ezmsg.ledger.projections.lifetimes.index import FIRST, open_index
+from ezmsg.ledger.projections.lifetimes.index import FIRST, VERSION, open_index
 from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.projections.projection import fold
 from ezmsg.ledger.projections.questions.timeline import Timeline
@@ -78,6 +79,23 @@ def test_with_one_nothing_but_the_rest_is_read(path: Path) -> None:
         looked = Timeline(ledger, progress=lambda seq, head: calls.append((seq, head)))
         looked.when("edge A62 -> B62")
     assert calls[-1] == (65, 65)
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_one_of_another_version_is_not_read_but_made_anew(
+    path: Path, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for module in (index_format, index_file):
+            patch.setattr(module, "VERSION", version)
+        answer(path)
+    with Ledger.open(path, "r") as ledger:
+        assert open_index(OS_DISK, str(index(path)), ledger.id) is None
+        assert (Timeline(ledger).session_lives.seq, Timeline(ledger).asked(lambda told: told.seq)) == (60, 60)
+        made = open_index(OS_DISK, str(index(path)), ledger.id)
+        assert made is not None
+        assert made.head.version == VERSION
+    answer(path)
 
 
 def in_memory(path: Path) -> list[int]:
@@ -265,7 +283,8 @@ import sys
 from ezmsg.ledger.storage.reading import reader
 from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.log import Ledger
-from ezmsg.ledger.projections.lifetimes import archive
+from ezmsg.ledger.projections.lifetimes import archive, index_file
+from ezmsg.ledger.projections.lifetimes import index as index_format
 from ezmsg.ledger.projections.questions.timeline import Timeline
 archive.SAVE_EVERY = 20
 sync = OS_DISK.sync
