@@ -231,7 +231,7 @@ def _recorded(folder: Path, address: str, setting: Setting, section: Section) ->
             recorder.stop()
         followers.wait()
     for what, took in medians.items():
-        section.rows.append((what, Spread.of(took).written(seconds), "", ""))
+        _row(section, what, took, 1, "connects")
     ratio = ratios(medians[SHIPPED], medians[ALONE])
     _aim(section, "fleet: connect while shipping, to not shipping", ratio, 1.05, True)
     with Ledger.open(paths[SHIPPED], "r") as here, Ledger.open(f"{address}/RECORDED/{here.id}", "r") as there:

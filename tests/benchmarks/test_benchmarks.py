@@ -167,12 +167,12 @@ def test_a_part_is_not_written_as_the_whole(tmp_path: Path) -> None:
 def test_the_page_in_the_documentation_is_whole_and_in_earnest() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert "quick run" not in page
-    titles = ("Append", "Replay", "Time travel", "Cycle test", "Connect", "Server", "Drawing", "Debugger")
+    titles = ("Append", "Replay", "Time travel", "Cycle test", "Connect", "Server", "Drawing", "Debugger", "Fleet")
     assert [title for title in titles if len(table(page, title)) < 5] == []
     aims = table(page, "Aims")[1:]
     sections = set(re.findall(r"^## (.*)$", page, re.MULTILINE))
     assert {row[0].partition(": ")[0].capitalize() for row in aims} <= sections, "an aim of no section"
-    assert len(aims) == 66
+    assert len(aims) == 70
     for what, asked, measured, verdict in aims:
         bound, figure = (float(text.replace(",", "").split()[0].lstrip("<>=")) for text in (asked[3:], measured))
         met = figure <= bound if asked.startswith("<=") else figure >= bound
