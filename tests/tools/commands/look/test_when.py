@@ -152,7 +152,6 @@ def test_the_command_gives_the_answer_of_the_library(run: Run, night: Any) -> No
 @pytest.mark.parametrize(
     ("text", "place", "wanted"),
     [
-        ("", 0, "the predicate ends where edge, path, session"),
         ("A ->", 4, "the name of a topic was expected"),
         ("A -> -> B", 5, "the name of a topic was expected"),
         ("path A B", 7, "'->' was expected"),
