@@ -327,13 +327,18 @@ class NatsBroker:
         said = str(error).removeprefix("nats: ").strip("'\" ") or type(error).__name__
         if "uthorization" in said or "uthentication" in said:
             return NoStream(f"{self.place.shown} does not let us in: {said}", hint=_LOGIN_HINT)
-        if "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said:
+        if self._login.secure and (
+            said == "Connection lost"
+            or "certificate required" in said
+            or isinstance(error, BrokenPipeError | ConnectionResetError)
+        ):  # which of these comes first is a race between the server's refusal and what we send meanwhile
+            said = (
+                "it closed the connection, perhaps because it asks for a certificate of ours (`cert` and `key` in a "
+                "context: NATS_CONTEXT=NAME)"
+            )
+        elif "CERTIFICATE_VERIFY_FAILED" in said or "certificate" in said:
             why = said.partition("failed: ")[2].partition(" (_ssl")[0] or said
             return NoStream(f"{self.place.shown} cannot be trusted: {why}", hint=_TRUST_HINT)
-        if said == "Connection lost" and self._login.secure:
-            said += (
-                ", perhaps because it asks for a certificate of ours (`cert` and `key` in a context: NATS_CONTEXT=NAME)"
-            )
         return Unreachable(f"{self.place.shown} cannot be reached: {said}")
 
     @property

@@ -118,8 +118,11 @@ class Shipping:
                     if self.stop.is_set() or (not follow and self._is_over()):
                         return True
                     self.stop.wait(POLL_S)
-                elif wait and self.stop.wait(wait):
-                    return False
+                elif wait:
+                    if self.stop.wait(wait):
+                        return False
+                elif follow and self.missing < self.source.piece_max:
+                    self.stop.wait(POLL_S)  # commits come one by one: a message of each would cost the rig's processor
         except LedgerError as error:
             self._note.stopped = True
             self._note.trouble = str(error)
