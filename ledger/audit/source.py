@@ -47,7 +47,7 @@ class Source:
                         yield Lines([event for event, _ in kept], [line for _, line in kept])
 
     def lines(self, after: int, until: int) -> Iterator[tuple[AnyEvent, bytes]]:
-        """The same, event by event, each with its line."""
+        """The events with ``after`` < seq <= ``until``, each with its line, as ``commits`` reads them."""
         for found in self.commits(after, until):
             yield from zip(found.events, found.lines, strict=True)
 

@@ -300,7 +300,7 @@ class FolderReader:
         return self._verify(self._segments.numbers(), None)
 
     def verify_up_to(self, place: Place, path: str) -> Verification:
-        """The same, up to a place of the segment at ``path``: what a writer knows to be whole."""
+        """Check every segment up to a place of the one at ``path``: what a writer knows to be whole."""
         number = number_of(os.path.basename(path))
         assert number is not None, path
         return self._verify(range(self._segments.numbers()[0], number + 1), place)

@@ -366,7 +366,7 @@ class Redaction:
 
 
 _OWN_WORDS = OWN_WORDS | {"reason"}
-"""The same for events whose reasons are words of the format: of all but a gap, which has the system's own sentence."""
+"""The keys of OWN_WORDS, and the reason: a gap has the sentence of a system there, other events have words of ours."""
 
 _HOLDERS = frozenset(
     {ev.SettingsUpdated, ev.MetadataRegistered, ev.RequestRouted, ev.RequestAnswered, ev.CommandRejected}

@@ -93,7 +93,7 @@ class Lifetimes:
         return found
 
     def checked(self) -> "Lifetimes":
-        """The same lifetimes, when every block of their index is sound. Raises DamagedIndex. Cost: O(bytes), once."""
+        """Return the lifetimes, when every block of their index is sound. Raises DamagedIndex. Cost: O(bytes), once."""
         if self._source is not None:
             for name in CODES:
                 self.column(name).check()

@@ -184,7 +184,7 @@ class Evidence:
         return self._lost
 
     def caused(self, spans: list[Span]) -> list[Span]:
-        """The same spans with the events at their ends: of more than CAUSED spans, only the first and the last ones."""
+        """Spans with the events at their ends: of more than CAUSED spans, only the first and the last ones."""
         half = CAUSED // 2
         out = list(spans)
         for place, span in enumerate(spans):

@@ -22,7 +22,7 @@ NO_SUBJECT = re.compile(
 )
 VAGUE = re.compile(
     r"(One|Another|Any|Anything|Everything|Something|Nothing|Each|Such|None|As|By|Of|Without|Since"
-    r"|All (?:that|of|was|were|is|it|to|parts))\b"
+    r"|The same|All (?:that|of|was|were|is|it|to|parts))\b"
 )
 """Beginnings of a public docstring that leave its reader to guess what is spoken of."""
 

@@ -69,7 +69,7 @@ def annotate(
 
 
 def write_copy(laid: Laid, out: Path, *, force: bool = False, block: float | None = None) -> Annotated:
-    """The same of a recording that was laid beside a ledger."""
+    """Write the copy that ``annotate`` does, of a recording that was laid beside a ledger."""
     recording = laid.recording
     if recording.format not in _WRITERS:
         raise NotARecording(

@@ -9,7 +9,7 @@ PIECE_BYTES = 32 * 2**20
 """The bytes that are copied at once; between two pieces the copy can be given up."""
 
 READ_BYTES = 2**20
-"""The same where the bytes pass through this process."""
+"""The bytes that are copied at once where they pass through this process."""
 
 
 class FileCopy:

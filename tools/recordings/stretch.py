@@ -54,7 +54,7 @@ def in_force(
 
 
 def answer(laid: Laid, begin: float | None = None, end: float | None = None, block: float | None = None) -> InForce:
-    """The same of a recording that was laid beside a ledger. Raises Misuse for a stretch that it has not."""
+    """The answer of ``in_force``, of a recording laid beside a ledger. Raises Misuse for a stretch that it has not."""
     begin, end = _stretch(laid, begin, end)
     if laid.mapping is None:
         return _by_link(laid, begin, end, block)

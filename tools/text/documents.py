@@ -150,7 +150,7 @@ def history_document(timeline: Timeline, subject: str, end: Moment) -> Document:
 
 
 def history_documents(timeline: Timeline, subject: str, end: Moment) -> tuple[Document, Iterator[Life], Document]:
-    """The same in parts: what stands before its ``lives``, these one after the other, and what follows them."""
+    """The document of ``history --json`` in parts: what precedes its ``lives``, these in turn, and what follows."""
     answer, lives = timeline.history_in_turn(subject)
     after = answer.to_dict()
     before = {**ledger_document(timeline), "subject": after.pop("subject")}

@@ -330,5 +330,5 @@ class Recollection:
 
     @property
     def run(self) -> tuple[int, ev.ServerStarted] | None:
-        """The same, as a state has it: its id and its beginning."""
+        """The run in which the event that is told was written, as a state has it: its id and its beginning."""
         return next(iter(self.runs.items()), None)

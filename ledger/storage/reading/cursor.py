@@ -210,7 +210,7 @@ class Cursor:
         return cast(list[AnyEvent], lines) if upto == self.place.seq else None
 
     def _take_dense(self, lines: list[Line], end: int) -> list[AnyEvent] | None:
-        """The same checks for many small commits: column by column, so that the loops run in C."""
+        """The checks of ``_take_sparse`` for many small commits: column by column, so that the loops run in C."""
         base, seq = self.place.offset - 1, self.place.seq
         found = [line for line in lines if type(line) is Commit]
         events = cast(list[AnyEvent], [line for line in lines if type(line) is not Commit])

@@ -37,7 +37,7 @@ def plain_form(value: Any) -> Form:
 
 
 def plain_of_form(form: Form) -> Form:
-    """The same of a value form; the form itself where it cannot be thawed."""
+    """The plain form of a value that is given as its value form; that form itself where it cannot be thawed."""
     try:
         return plain_form(thaw(form))
     except InvalidValue:

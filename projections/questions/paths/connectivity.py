@@ -67,7 +67,7 @@ def unit_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
 
 
 def relay_links(evidence: Evidence) -> dict[EdgeKey, Spans]:
-    """The same through relays alone, which send on what they take. Cost: as ``unit_links``."""
+    """The stretches in which messages could get from one topic to another through a relay. Cost: as ``unit_links``."""
     return _links(evidence, relayed)
 
 

@@ -26,7 +26,7 @@ def bridges(component: Any) -> Iterator[EdgeKey]:
 
 
 def relayed(component: Any) -> Iterator[EdgeKey]:
-    """The same of any relay: also of one that is a unit."""
+    """The topics at which relays of any kind take messages, units among them, each with one where they send them on."""
     yield from bridges(component)
     if str(component.get("component_type", "")).endswith(RELAY_UNIT):
         yield from task_links(component)

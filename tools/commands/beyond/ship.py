@@ -7,12 +7,12 @@ import click
 
 from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools import exits
-from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import require_extra
 from ezmsg.ledger.tools.fleet.jetstream.place import STREAM, Place, parse, safe_name
 from ezmsg.ledger.tools.fleet.jetstream.stream import REPLICAS_MAX, synced_always
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping, rig_name
+from ezmsg.ledger.tools.input.key_file import read_key
 from ezmsg.ledger.tools.input.location import locate, shortened
 from ezmsg.ledger.tools.input.options import FILE, argument, flag, option
 from ezmsg.ledger.tools.output import Page

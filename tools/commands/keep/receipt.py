@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ezmsg.ledger.audit.note import NOTE_MAX, Note, SigningKey, VerifierKey, parse_note
+from ezmsg.ledger.audit.note import Note, SigningKey, VerifierKey, parse_note
 from ezmsg.ledger.audit.receipt import Receipt, check, take
-from ezmsg.ledger.errors import CannotSign, LogError, MalformedKey, MalformedNote, OtherHistory, ReceiptError
+from ezmsg.ledger.errors import CannotSign, LogError, MalformedNote, OtherHistory, ReceiptError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.reader import LedgerReader
 from ezmsg.ledger.storage.disk import OS_DISK, sync_file, write_all
@@ -18,6 +18,7 @@ from ezmsg.ledger.storage.reading.verify import Verification
 from ezmsg.ledger.stores.addresses import refuse_address
 from ezmsg.ledger.tools.exits import DAMAGED, NO, OK, Misuse, code_of
 from ezmsg.ledger.tools.input import options
+from ezmsg.ledger.tools.input.key_file import read_key, read_note
 from ezmsg.ledger.tools.input.location import locate, tell_beginning
 from ezmsg.ledger.tools.input.options import FILE, argument, option
 from ezmsg.ledger.tools.output import Page
@@ -97,30 +98,11 @@ def _made(path: Path, name: str) -> SigningKey:
     return made
 
 
-def read_key(path: Path, name: str) -> SigningKey:
-    """The key in a file, that of ``name`` where it does not say whose it is. Raises Misuse, MalformedKey."""
-    try:
-        return SigningKey.parse(_read(path, "a key"), name)
-    except MalformedKey as error:
-        raise MalformedKey(f"{path}: {error}", hint=error.hint) from error
-
-
 def _show_key(page: Page, path: Path, key: SigningKey, json: bool) -> None:
     if json:
         page.document({"file": str(path), "name": key.name, "key": str(key.verifier)})
     else:
         page.line(str(key.verifier))
-
-
-def _read(path: Path, what: str) -> bytes:
-    """The file, or a byte more of it than a note may have. Raises Misuse."""
-    try:
-        with path.expanduser().open("rb") as file:
-            return file.read(NOTE_MAX + 1)
-    except IsADirectoryError as error:
-        raise Misuse(f"{path} is a folder", hint=f"Name the file that holds {what}.") from error
-    except FileNotFoundError as error:
-        raise Misuse(f"there is no file {path}", hint=f"Name the file that holds {what}.") from error
 
 
 # --- for verify ------------------------------------------------------------------------------------------------------
@@ -165,7 +147,7 @@ def shown(path: Path, key: str | None) -> Shown:
 
     Raises MalformedNote, MalformedKey, Misuse.
     """
-    return of_note(path, _read(path, "the receipt"), key)
+    return of_note(path, read_note(path, "the receipt"), key)
 
 
 def of_note(path: Path, text: bytes, key: str | None) -> Shown:
@@ -178,7 +160,7 @@ def of_note(path: Path, text: bytes, key: str | None) -> Shown:
     if key is None:
         return Shown(path, note, found, None)
     file = Path(key).expanduser()
-    line = _read(file, "the key").decode("utf-8", "replace") if file.is_file() else key
+    line = read_note(file, "the key").decode("utf-8", "replace") if file.is_file() else key
     return Shown(path, note, found, VerifierKey.parse(line))
 
 

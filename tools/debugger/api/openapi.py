@@ -110,7 +110,7 @@ def _said(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def typescript() -> str:
-    """The same shapes as TypeScript: an interface each."""
+    """The shapes of the document as TypeScript: an interface each."""
     lines = ["// Made from the Structs of the server: make page", ""]
     for name, schema in document()["components"]["schemas"].items():
         lines.append(f"export interface {name} {{")

@@ -84,10 +84,6 @@ class NatsBroker:
         self._looked = self._client
         return message
 
-    def last_receipt(self, ledger: str) -> Message | None:
-        """The last message of a ledger's receipts."""
-        return self._last(self.place.receipts(ledger))
-
     def _last(self, subject: str) -> Message | None:
         answer = self._api(f"STREAM.MSG.GET.{self.place.stream}", {"last_by_subj": subject}, none=NO_MESSAGE)
         return None if answer is None else _from_answer(answer["message"])
@@ -288,9 +284,9 @@ class NatsBroker:
                 status = headers.get("Status", "")
                 if status in ("204", "404"):  # the end of the batch; no such message
                     return found
-                if status == "503" or not headers.get("Nats-Sequence"):
-                    if status == "503":
-                        raise self._nats.errors.NoRespondersError
+                if status == "503":
+                    raise self._nats.errors.NoRespondersError
+                if not headers.get("Nats-Sequence"):
                     raise Refused(f"{self.place.shown} refuses: {status} {_described(answer.headers)}", 0)
                 time = _nanoseconds(headers.get("Nats-Time-Stamp", ""))
                 message = Message(int(headers["Nats-Sequence"]), headers, bytes(answer.data), time)

@@ -34,10 +34,6 @@ def _is_unset_or_refuses(value: Any, config: dict[str, Any]) -> bool:
     return value in _NONE or config.get("discard") == "new"
 
 
-def _is_anything(value: Any, config: dict[str, Any]) -> bool:
-    return True
-
-
 RULES: dict[str, tuple[Callable[[Any, dict[str, Any]], bool], str]] = {
     "storage": (_is("file"), "it forgets all when the server ends"),
     "retention": (_is("limits"), "it removes what was read"),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from ezmsg.ledger.runtime.recorder.followers import Follower
-from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import require_extra
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.shipping.shipping import ADDRESS_ENV, rig_name
+from ezmsg.ledger.tools.input.key_file import read_key
 
 
 def shipper(address: str, key: Path | None = None) -> Follower:

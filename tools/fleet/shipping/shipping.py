@@ -20,7 +20,6 @@ from ezmsg.ledger.lock.followed import set_at_end
 from ezmsg.ledger.runtime.recorder import shipped as note
 from ezmsg.ledger.runtime.recorder.shipped import Shipped
 from ezmsg.ledger.stores.addresses import without_secret
-from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.exits import OK, code_of
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
@@ -30,6 +29,7 @@ from ezmsg.ledger.tools.fleet.message import PIECE_MAX
 from ezmsg.ledger.tools.fleet.shipping.receipts import Receipts
 from ezmsg.ledger.tools.fleet.shipping.shipper import BACKOFF_MAX_S, Reached, Shipper
 from ezmsg.ledger.tools.fleet.shipping.source import Source
+from ezmsg.ledger.tools.input.key_file import read_key
 from ezmsg.ledger.tools.output import Page, report
 
 ADDRESS_ENV = "EZMSG_LEDGER_SHIP_TO"

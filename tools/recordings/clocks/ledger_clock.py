@@ -103,10 +103,6 @@ class LedgerClock:
                 found.append(place)
         return found
 
-    def offset_at(self, place: int) -> int:
-        """Wall time less place, at ``place``."""
-        return self.wall(place) - place
-
     def jumps(self, begin: int, end: int) -> list[tuple[int, int]]:
         """The places between ``begin`` and ``end`` at which the wall clock was set, and by how much (ns).
 

@@ -12,11 +12,11 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger.events import Mark
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
-from ezmsg.ledger.tools.commands.keep.receipt import read_key
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.jetstream.stream import wanted
 from ezmsg.ledger.tools.fleet.shipping import receipts
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
+from ezmsg.ledger.tools.input.key_file import read_key
 from tests.brokers import Node
 
 Made = Callable[..., Path]
