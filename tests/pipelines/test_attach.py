@@ -48,13 +48,18 @@ def until(ledger: Any, wanted: Any) -> Any:
     raise AssertionError("the ledger ended")
 
 
-async def act(address: str) -> None:
+def leads_to_c(event: Any) -> bool:
+    return isinstance(event, ev.EdgeConnected) and event.to_topic == "C"
+
+
+async def act(address: str, ledger: Any) -> None:
+    """Wire something, and hold it until the observer has it: it cannot see what comes and goes between two looks."""
     here = Address.from_string(address)
     await GraphService(here).connect("A", "B")
     async with GraphContext(here, auto_start=False) as context:
         await context.connect("A", "B")
         await context.connect("B", "C")
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(until, ledger, leads_to_c)
 
 
 async def connect_often(address: str, times: int) -> None:
@@ -96,8 +101,8 @@ def test_a_pipeline_beside_which_it_comes_and_goes(desk: Any, stock: tuple[Any, 
     attach.until("an observer does not see where connections come from; publishers, subscribers and channels; ")
     units = until(ledger, lambda event: isinstance(event, ev.ProcessRegistered))
     assert units.units == ("CLOCK/HEARER", "CLOCK/TICKER")
-    asyncio.run(act(address))
-    until(ledger, lambda event: isinstance(event, ev.EdgeConnected) and event.to_topic == "C" and not event.observed)
+    asyncio.run(act(address, ledger))
+    until(ledger, lambda event: leads_to_c(event) and not event.observed)
     status = desk.do("ezmsg-ledger", "status", ledger)
     assert status.code == 0, status.err
     assert f'observer "attach" beside the graph server at {address}, since ' in status.out
@@ -137,7 +142,7 @@ def test_a_pipeline_beside_which_it_comes_and_goes(desk: Any, stock: tuple[Any, 
     assert "it does not see where connections come from, publishers, subscribers and channels" in log
     assert "(found so; it happened before)" in log
     assert "observer stopped (signal)" in log
-    moment = str(next(event.seq for event in events if isinstance(event, ev.EdgeConnected) and event.to_topic == "C"))
+    moment = str(next(event.seq for event in events if leads_to_c(event)))
     show = desk.do("ezmsg-ledger", "show", ledger, "--at", moment).out
     assert "recorded by an observer" in show
     assert '"CLOCK"' in show
@@ -187,8 +192,8 @@ def test_a_recorder_can_be_observed_too(desk: Any) -> None:
     ledger = desk.folder / "x.ledger"
     attach = desk.start("ezmsg-ledger", "attach", address, "-l", ledger)
     attach.until("an observer does not see")
-    asyncio.run(act(address))
-    until(ledger, lambda event: isinstance(event, ev.EdgeConnected) and event.to_topic == "C")
+    asyncio.run(act(address, ledger))
+    until(ledger, leads_to_c)
     server.interrupt()
     assert server.end().code == 0
     told = attach.end()
