@@ -56,7 +56,7 @@ test: $(DEV) ## lint, types on the installed wheel, then the tests: some eleven 
 	$(PY) -m pytest $(TOGETHER) $(ARGS)
 
 test-other: ## lint, types and the tests that use ezmsg, beside the other ezmsg (3.9.0), in an environment of its own
-	@$(MAKE) EZMSG=$(EZMSG_OTHER) test ARGS="-m 'not environments and not long and not ezmsg_suite' $(BESIDE_EZMSG)"
+	@$(MAKE) EZMSG=$(EZMSG_OTHER) test ARGS="-m 'not environments and not long and not ezmsg_suite' $(ARGS) $(BESIDE_EZMSG)"
 
 test-ezmsg: $(DEV) ## ezmsg's own test-suites, of both releases, and all that runs in environments of its own
 	$(PY) -m pytest -m environments $(ARGS)

@@ -42,6 +42,13 @@ def pytest_runtest_makereport() -> Iterator[Any]:
     return report
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say whole how a test failed that passed when it was run again (``--reruns``): it is still a fault to mend."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed once: {report.nodeid}", sep="_")
+        report.toterminal(terminalreporter._tw)
+
+
 LIMITS_S = {"environments": 1500, "ezmsg_suite": 1500, "long": 3600}
 """How long a test with such a marker may take, set-up included."""
 
