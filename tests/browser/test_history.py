@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -18,7 +19,9 @@ from ezmsg.ledger.tools.text.documents import state_document
 
 Show = Callable[..., Any]
 
-MOMENTS = 200
+MOMENTS = 200 if os.environ.get("CI") else 40
+"""The page tells assistive tools of a moment once it rests there: most of the time goes into that."""
+
 STEPS = 1500
 
 
@@ -50,7 +53,7 @@ def shown_edges(shown: Any) -> dict[str, list[int]]:
     return {name: [int(owner) for owner in owners.split()] for name, owners in found}
 
 
-def test_200_moments_are_what_the_command_shows(show: Show, random_history: Path) -> None:
+def test_any_moment_is_what_the_command_shows(show: Show, random_history: Path) -> None:
     shown = show(random_history, query="?at=0")
     random = Random(12)
     with Ledger.open(random_history, "r") as ledger:

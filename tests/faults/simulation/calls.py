@@ -107,14 +107,14 @@ def _begun(image: Image) -> Image:
     return {**left, tip: left[tip] + b'{"type":"mark","seq"'}
 
 
-def explore(effort: Effort, errors: int = ERRORS_MAX) -> None:
-    """Every call of every situation, with every error (or the first ``errors`` of each), once and from then on.
+def explore(effort: Effort, errors: int = ERRORS_MAX, every: int = 1) -> None:
+    """Every call of every situation, or each ``every``-th; every error, or the first ``errors``; once and from then on.
 
     Raises Broken.
     """
     with simulation():
         for situation in situations():
-            for nth in range(CALLS_MAX):
+            for nth in range(0, CALLS_MAX, every):
                 runs = [
                     _attempt(situation, nth, error, lasting) for lasting in (False, True) for error in range(errors)
                 ]
