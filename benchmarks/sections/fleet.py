@@ -1,6 +1,7 @@
 """Fleet: how fast ledgers come to a stream and out of it, and what that costs those who record."""
 
 import asyncio
+import itertools
 import os
 import statistics
 import tempfile
@@ -20,7 +21,7 @@ from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.jetstream.stream import ready
-from ezmsg.ledger.tools.fleet.message import stored
+from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, PIECE_MAX, stored
 from ezmsg.ledger.tools.fleet.shipping.process import shipper
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim as Goal
 from ezmsg.ledger.tools.fleet.shipping.shipping import Shipping
@@ -30,11 +31,13 @@ A real server of NATS JetStream in a process of its own, on the same disk, with 
 message before it acknowledges it, and one append is on its way at a time.
 
 *Ship*: a finished ledger, recorded in commits of 100 events, to a new stream, which is connected to and made as well;
-beside a copy of the file on the same disk with an `fdatasync` after every 256 KiB. *Read*: all events of the
-shipped ledger, which is fetched and checked byte by byte on the way, beside all events of the file. *Live*: a ledger
-under 5,000 commits a second of one event each, shipped by a process of its own, as `run --ship` starts it; how old the
-oldest event is that is not in the stream, looked at every 20 ms, and the worst of a run. *Connect*: p50 of single
-connects of ezmsg's own client at a recorder that is shipped while it records, beside one that is not; both take turns.
+beside a copy of the file on the same disk with an `fdatasync` after every 256 KiB, and beside a bare loop that checks
+nothing: nats-py's own `publish` of messages as large, each after the one before was acknowledged. *Read*: all events of
+the shipped ledger, which is fetched and checked byte by byte on the way, beside all events of the file. *Live*: a
+ledger under 5,000 commits a second of one event each, shipped by a process of its own, as `run --ship` starts it; how
+old the oldest event is that is not in the stream, looked at every 20 ms, and the worst of a run. *Connect*: p50 of
+single connects of ezmsg's own client at a recorder that is shipped while it records, beside one that is not; both take
+turns.
 
 *Beside the row before*: of ship and read our speed to the other one's, of live the worst lag to one second, of connect
 our time to the other one's."""
@@ -53,6 +56,7 @@ LATE_S = 1.0
 EDGES, QUICK_EDGES = 2_000, 60
 
 COPY, SHIP = "a copy, `fdatasync` per 256 KiB", "ship"
+BARE = "a bare loop of acknowledged messages"
 FILE, STREAM = "read the file", "read the stream"
 ALONE, SHIPPED = "connect, not shipped, p50", "connect, shipped, p50"
 
@@ -91,13 +95,11 @@ def _finished(folder: Path, address: str, setting: Setting, section: Section) ->
         for commit in batches(events(number), COMMIT):
             ledger.append(commit)
         ledger.sync()
-    size, streams = path.stat().st_size, 0
+    size, turns, bare_turns = path.stat().st_size, itertools.count(1), itertools.count(1)
 
     def ship() -> float:
-        nonlocal streams
-        streams += 1
         start = perf_counter()
-        goal = Goal(parse(address, f"SHIPPED{streams}"), "rig")
+        goal = Goal(parse(address, f"SHIPPED{next(turns)}"), "rig")
         shipping = Shipping(str(path), goal, lambda text: None, threading.Event())
         try:
             assert shipping.run(follow=False)
@@ -117,10 +119,17 @@ def _finished(folder: Path, address: str, setting: Setting, section: Section) ->
         assert last == number, f"{last} of {number} events were read"
         return took
 
-    figures = take_turns("fleet, ship", {COPY: lambda: _copy(path), SHIP: ship}, setting.rounds)
-    for what, took in figures.items():
-        _row(section, f"{what}, {number:,} events", took, size / 1e6, "MB")
-    _aim(section, f"fleet: speed of ship beside {COPY}", ratios(figures[COPY], figures[SHIP]), 0.5)
+    def bare() -> float:
+        return asyncio.run(_published(path, address, f"BARE{next(bare_turns)}"))
+
+    contenders = {COPY: lambda: _copy(path), BARE: bare, SHIP: ship}
+    figures = take_turns("fleet, ship", contenders, setting.rounds)
+    for what, before in ((COPY, None), (BARE, COPY), (SHIP, BARE)):
+        _row(section, f"{what}, {number:,} events", figures[what], size / 1e6, "MB")
+        if before is not None:
+            section.rows[-1] = (*section.rows[-1][:3], ratios(figures[before], figures[what]).written(times))
+    beside_copy = ratios(figures[COPY], figures[SHIP])
+    section.aims.append(Aim(f"fleet: speed of ship beside {COPY}", beside_copy, 0.5, False))
     figures = take_turns(
         "fleet, read",
         {FILE: lambda: read(str(path)), STREAM: lambda: read(f"{address}/SHIPPED1/rig")},
@@ -143,6 +152,23 @@ def _copy(path: Path) -> float:
     os.close(target)
     copy.unlink()
     return took
+
+
+async def _published(path: Path, address: str, stream: str) -> float:
+    """The seconds in which a client that checks nothing brings a file to a new stream, as messages as large as ours."""
+    import nats
+
+    start = perf_counter()
+    client = await nats.connect(address)
+    try:
+        jetstream = client.jetstream(timeout=LATE_S * 60)
+        await jetstream.add_stream(name=stream, subjects=[f"{stream}.file"])
+        with path.open("rb") as file:
+            while data := file.read(PIECE_MAX - HEADERS_MAX):
+                await jetstream.publish(f"{stream}.file", data)
+        return perf_counter() - start
+    finally:
+        await client.close()
 
 
 # --- a live ledger ---------------------------------------------------------------------------------------------------
