@@ -70,6 +70,21 @@ def login(place: Place) -> Login:
     return Login(servers, options, secure, api)
 
 
+def client_of(nats: Any, login: Login) -> Any:
+    """A client of the library; of a ``secure`` login one that sends no password before the connection is encrypted:
+    the library itself takes tls:// for a wish."""
+    base: Any = nats.aio.client.Client
+
+    class Client(base):  # type: ignore[misc]
+        def _connect_command(self) -> bytes:
+            if login.secure and not self._server_info.get("tls_required"):
+                shown = ", ".join(login.servers)
+                raise NoStream(f"{shown} does not encrypt, and is asked to", hint=_PLAIN_HINT)
+            return bytes(super()._connect_command())
+
+    return Client()
+
+
 def _in_address(place: Place) -> tuple[tuple[str, ...], dict[str, str]]:
     """The servers without who logs in, and that: the first one that names somebody."""
     servers: list[str] = []
@@ -144,4 +159,5 @@ def _certificates(context: Path, found: dict[str, Any]) -> ssl.SSLContext:
     return made
 
 
+_PLAIN_HINT = "Nothing was sent. Turn TLS on at the server, or, where nobody else is on the network, use nats://."
 _HINT = f"`nats context edit` changes a context, `nats context ls` shows those there are; or unset {CONTEXT_ENV}."

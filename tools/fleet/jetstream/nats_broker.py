@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Self, TypeVar
 
 from ezmsg.ledger.extras import needed, require
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.fleet.errors import Disconnected, NoStream, Refused, Unreachable
-from ezmsg.ledger.tools.fleet.jetstream.login import Login, login
+from ezmsg.ledger.tools.fleet.jetstream.answers import described, message_of, nanoseconds
+from ezmsg.ledger.tools.fleet.jetstream.login import client_of, login
 from ezmsg.ledger.tools.fleet.jetstream.place import Place
 from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, Message, Piece, headers_of
 
@@ -67,6 +67,7 @@ class NatsBroker:
         self._client: Any = None
         self._looked: Any = None  # the client that brought the last message of the ledger
         self._told: list[str] = []  # what the server said beside its answers
+        self._awaited: dict[asyncio.Future[str], str] = {}  # subjects of requests; set when the server denies one
         self._server = 0
         self._ahead: tuple[str, int, Future[list[Message]]] | None = None
         logging.getLogger("asyncio").addFilter(_is_news)
@@ -86,7 +87,7 @@ class NatsBroker:
 
     def _last(self, subject: str) -> Message | None:
         answer = self._api(f"STREAM.MSG.GET.{self.place.stream}", {"last_by_subj": subject}, none=NO_MESSAGE)
-        return None if answer is None else _from_answer(answer["message"])
+        return None if answer is None else message_of(answer["message"])
 
     def append(
         self,
@@ -260,10 +261,27 @@ class NatsBroker:
             if fenced and (self._client is not self._looked or not self._is_connected):
                 raise Disconnected(f"the connection to {self.place.shown} was lost")
             client = await self._connected()
-            answer = await client.request(subject, data, timeout=ANSWER_S, headers=headers)
-            return bytes(answer.data)
+            request = client.request(subject, data, timeout=ANSWER_S, headers=headers)
+            return bytes((await self._unless_denied(subject, request)).data)
 
         return self._run(asked(), CONNECT_S * 2 + ANSWER_S, meanwhile)
+
+    async def _unless_denied(self, subject: str, answer: Coroutine[Any, Any, Any]) -> Any:
+        """The answer to what was sent to ``subject``. Raises NoStream as soon as the server says that we may not.
+
+        It says so beside the answers, and then none comes.
+        """
+        waited = asyncio.ensure_future(answer)
+        denied: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._awaited[denied] = subject
+        try:
+            await asyncio.wait({waited, denied}, return_when=asyncio.FIRST_COMPLETED)
+            if not waited.done() and denied.done():
+                raise NoStream(f"{self.place.shown}: {denied.result()}", hint=_RIGHTS_HINT)
+            return await waited
+        finally:
+            waited.cancel()
+            del self._awaited[denied]
 
     async def _many(self, asked: dict[str, Any]) -> list[Message]:
         return [message for _, message in await self._each(asked)]
@@ -274,12 +292,11 @@ class NatsBroker:
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox)
         try:
-            await client.publish(
-                f"{self._login.api}.DIRECT.GET.{self.place.stream}", json.dumps(asked).encode(), reply=inbox
-            )
+            subject = f"{self._login.api}.DIRECT.GET.{self.place.stream}"
+            await client.publish(subject, json.dumps(asked).encode(), reply=inbox)
             found: list[tuple[str, Message]] = []
             while True:
-                answer = await subscription.next_msg(timeout=ANSWER_S)
+                answer = await self._unless_denied(subject, subscription.next_msg(timeout=ANSWER_S))
                 headers = {str(key): str(value) for key, value in (answer.headers or {}).items()}
                 status = headers.get("Status", "")
                 if status in ("204", "404"):  # the end of the batch; no such message
@@ -287,8 +304,8 @@ class NatsBroker:
                 if status == "503":
                     raise self._nats.errors.NoRespondersError
                 if not headers.get("Nats-Sequence"):
-                    raise Refused(f"{self.place.shown} refuses: {status} {_described(answer.headers)}", 0)
-                time = _nanoseconds(headers.get("Nats-Time-Stamp", ""))
+                    raise Refused(f"{self.place.shown} refuses: {status} {described(answer.headers)}", 0)
+                time = nanoseconds(headers.get("Nats-Time-Stamp", ""))
                 message = Message(int(headers["Nats-Sequence"]), headers, bytes(answer.data), time)
                 found.append((headers.get("Nats-Subject", ""), message))
         finally:
@@ -312,8 +329,6 @@ class NatsBroker:
                 "the moment, or the server has no JetStream"
             ) from error
         except (errors.TimeoutError, TimeoutError) as error:
-            if forbidden := next((text for text in reversed(self._told) if "ermissions" in text), ""):
-                raise NoStream(f"{self.place.shown}: {forbidden}", hint=_RIGHTS_HINT) from error
             raise Unreachable(f"{self.place.shown} did not answer in {seconds:.0f} s") from error
         except (errors.Error, OSError, asyncio.CancelledError) as error:
             asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result(CONNECT_S)
@@ -362,9 +377,14 @@ class NatsBroker:
 
     async def _connect(self, server: str) -> Any:
         async def told(error: Exception) -> None:
-            self._told = [*self._told[-9:], str(error).removeprefix("nats: ")]
+            text = str(error).removeprefix("nats: ")
+            self._told = [*self._told[-9:], text]
+            if "ermissions" in text:
+                for denied, subject in self._awaited.items():  # of a subscription: no answer can come to any request
+                    if not denied.done() and (f'"{subject}"'.lower() in text.lower() or "ubscription" in text):
+                        denied.set_result(text)
 
-        client = _client(self._nats, self._login)
+        client = client_of(self._nats, self._login)
         try:
             await client.connect(
                 server,
@@ -399,7 +419,6 @@ _TRUST_HINT = (
     "Name the certificate of the authority that signed the server's in a context, as `ca`: NATS_CONTEXT=NAME. The "
     "server's certificate must be of the host that the address names."
 )
-_PLAIN_HINT = "Nothing was sent. Turn TLS on at the server, or, where nobody else is on the network, use nats://."
 _RIGHTS_HINT = "Ask for the rights that docs/FLEET.md lists: to publish to the stream's subjects, and to ask about it."
 _JETSTREAM_HINT = "Start the server with `jetstream { store_dir: ..., sync_interval: always }`: see docs/FLEET.md."
 
@@ -407,43 +426,3 @@ _JETSTREAM_HINT = "Start the server with `jetstream { store_dir: ..., sync_inter
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether a warning of the event loop is one: it says at each end of an encrypted connection that it ends."""
     return "eof_received" not in record.msg
-
-
-def _client(nats: Any, login: Login) -> Any:
-    """A client of the library; of a ``secure`` login one that sends no password before the connection is encrypted:
-    the library itself takes tls:// for a wish."""
-    base: Any = nats.aio.client.Client
-
-    class Client(base):  # type: ignore[misc]
-        def _connect_command(self) -> bytes:
-            if login.secure and not self._server_info.get("tls_required"):
-                shown = ", ".join(login.servers)
-                raise NoStream(f"{shown} does not encrypt, and is asked to", hint=_PLAIN_HINT)
-            return bytes(super()._connect_command())
-
-    return Client()
-
-
-def _described(headers: Any) -> str:
-    return str(next((value for key, value in (headers or {}).items() if "escription" in str(key)), ""))
-
-
-def _from_answer(message: dict[str, Any]) -> Message:
-    """A message as STREAM.MSG.GET has it: in base64, headers and all."""
-    from base64 import b64decode
-
-    lines = b64decode(message.get("hdrs", "")).decode("utf-8", "replace").split("\r\n")[1:]
-    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-    return Message(
-        int(message["seq"]), headers, b64decode(message.get("data", "")), _nanoseconds(message.get("time", ""))
-    )
-
-
-def _nanoseconds(text: str) -> int:
-    """ns since the epoch, of a time as a broker writes it, such as 2026-11-24T13:03:20.123456789Z; 0 for no time."""
-    seconds, _, rest = text.partition("Z")[0].partition(".")
-    try:
-        whole = int(datetime.fromisoformat(f"{seconds}+00:00").timestamp())
-    except ValueError:
-        return 0
-    return whole * 10**9 + int(rest[:9].ljust(9, "0") if rest.isdigit() else 0)

@@ -16,6 +16,7 @@ from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
 from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked
+from ezmsg.ledger.tools.fleet.jetstream import nats_broker
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.jetstream.stream import faults, ready, wanted
@@ -551,20 +552,25 @@ def test_a_server_without_jetstream(tmp_path: Path, recorded: Made, capsys: pyte
 AUTHORIZATION = """
 accounts { A { jetstream: enabled
   users: [ { user: lab, password: secret }
+           { user: deaf, password: none, permissions: { subscribe: ["nothing"] } }
            { user: guest, password: none, permissions: { publish: ["_INBOX.>"], subscribe: ["_INBOX.>"] } } ] } }
 """
 
 
-def test_users_rights_and_passwords(tmp_path: Path, recorded: Made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_users_rights_and_passwords(
+    tmp_path: Path, recorded: Made, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_broker, "ANSWER_S", 1000.0)  # who is denied is told at once, not when time is over
     path = recorded()
     for guarded in running(Node(tmp_path, more=AUTHORIZATION)):
         host = guarded.url.removeprefix("nats://")
         assert main(["ship", str(path), guarded.url]) == exits.USAGE
         assert "does not let us in" in capsys.readouterr().err
-        assert main(["ship", str(path), f"nats://guest:none@{host}"]) == exits.USAGE
-        told = capsys.readouterr().err
-        assert "ermissions" in told
-        assert "none@" not in told
+        for user, what in (("guest", "violation for publish"), ("deaf", "violation for subscription")):
+            assert main(["ship", str(path), f"nats://{user}:none@{host}"]) == exits.USAGE
+            told = capsys.readouterr().err
+            assert what in told.lower()
+            assert "none@" not in told
         assert main(["ship", str(path), f"nats://lab:secret@{host}", "--name", "rig-3"]) == exits.OK
         told = "".join(capsys.readouterr())
         assert "secret" not in told
