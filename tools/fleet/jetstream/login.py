@@ -5,6 +5,7 @@ A name and a password never come back out of here but to the client library: no 
 
 import json
 import os
+import re
 import ssl
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ def login(place: Place) -> Login:
         if context.get(theirs):
             options[ours] = _readable(path, theirs, context[theirs])
     if "nkeys_seed" in options:
-        _check_seed(path, options["nkeys_seed"])
+        _check_seed(path, "nkey", options["nkeys_seed"], Path(options["nkeys_seed"]).read_bytes())
+    if "user_credentials" in options:
+        _check_credentials(path, options["user_credentials"])
     if who:
         options = {key: value for key, value in options.items() if key not in _WHO} | who
     secure = any(server.startswith("tls://") for server in servers)
@@ -135,13 +138,23 @@ def _readable(context: Path, key: str, name: str) -> str:
         raise NoStream(f"{path}, the {key} of {context}, cannot be read: {error.strerror}", hint=_HINT) from error
 
 
-def _check_seed(context: Path, path: str) -> None:
-    """Raise NoStream unless the file holds the seed of an nkey."""
+def _check_credentials(context: Path, path: str) -> None:
+    """Raise NoStream unless the file holds a token and the seed of its key, as ``nsc`` writes them."""
+    parts = re.findall(rb"-{3,}BEGIN [^-]+-{3,}\s+(\S+)\s+-{3,}END [^-]+-{3,}", Path(path).read_bytes())
+    if len(parts) != 2 or parts[0].count(b".") != 2:
+        raise NoStream(f"{path}, the creds of {context}, holds no token and seed of a user", hint=_HINT)
+    _check_seed(context, "creds", path, parts[1])
+
+
+def _check_seed(context: Path, key: str, path: str, seed: bytes) -> None:
+    """Raise NoStream unless this is the seed of an nkey. The library itself takes one with a typing error in it."""
     nkeys = needed("nkeys", "ezmsg-ledger[fleet]", "An nkey", MissingExtra)
     try:
-        nkeys.from_seed(bytearray(Path(path).read_bytes().strip()))
+        prefix, raw = nkeys.decode_seed(bytearray(seed.strip()))
+        if nkeys.encode_seed(raw, prefix) != seed.strip():  # the checksum at its end
+            raise ValueError("the checksum differs")
     except (nkeys.NkeysError, ValueError) as error:
-        raise NoStream(f"{path}, the nkey of {context}, holds no seed of an nkey", hint=_HINT) from error
+        raise NoStream(f"{path}, the {key} of {context}, holds no seed of an nkey", hint=_HINT) from error
 
 
 def _certificates(context: Path, found: dict[str, Any]) -> ssl.SSLContext:

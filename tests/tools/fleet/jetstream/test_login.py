@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.shipping.process import shipper
 from tests.brokers import Node, running
 from tests.tools.fleet.jetstream.authority import Authority, Pair
+from tests.tools.fleet.jetstream.operator import Operator
 
 Made = Callable[..., Path]
 PASSWORD = "se/cret@:1"
@@ -137,6 +139,44 @@ def test_who_is_in_the_address_goes_before_the_context(rig: Rig, told: Told, con
 def test_an_nkey(rig: Rig, told: Told, context: Context) -> None:
     context(ca=rig.ca, nkey=str(rig.seed))
     told(f"tls://{rig.host}")
+
+
+def test_credentials_that_an_operator_vouches_for(told: Told, context: Context, tmp_path: Path) -> None:
+    operator = Operator()
+    for node in running(Node(tmp_path, name="operator", more=operator.config)):
+        context(creds=str(operator.credentials(tmp_path / "rig-3.creds")))
+        told(node.url)
+        context(creds=str(operator.credentials(tmp_path / "other.creds", issuer=Operator())))
+        assert "does not let us in" in told(node.url, exits.USAGE)
+        broken = tmp_path / "broken.creds"
+        whole = operator.credentials(broken).read_text()
+        for text, says in (
+            ("not a word of a token", "holds no token and seed"),
+            (whole[: len(whole) // 2], "holds no token and seed"),
+            (re.sub("\n(SU.{9})..", r"\n\1AA", whole), "holds no seed of an nkey"),
+        ):
+            broken.write_text(text)
+            context(creds=str(broken))
+            assert f"broken.creds, the creds of {tmp_path}/config/nats/context/lab.json, {says}" in told(
+                node.url, exits.USAGE
+            )
+
+
+def test_a_server_that_encrypts_before_it_says_a_word(rig: Rig, told: Told, context: Context, tmp_path: Path) -> None:
+    more = tls(rig.server, rig.authority).replace("verify:", "handshake_first: true\n verify:")
+    for node in running(Node(tmp_path, name="first", more=more)):
+        context(ca=rig.ca, tls_first=True)
+        told(node.url.replace("nats", "tls"))
+
+
+def test_a_domain_of_jetstream(told: Told, context: Context, tmp_path: Path) -> None:
+    for node in running(Node(tmp_path, name="hub", jetstream="sync_interval: always\n domain: hub")):
+        context(jetstream_domain="hub")
+        told(node.url)
+        context(jetstream_api_prefix="$JS.hub.API")
+        told(node.url)
+        context(jetstream_domain="moon")
+        assert "nobody answers for stream" in told(node.url, exits.DISK)
 
 
 def test_a_token(rig: Rig, told: Told, context: Context, tmp_path: Path) -> None:
