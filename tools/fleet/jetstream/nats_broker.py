@@ -195,6 +195,11 @@ class NatsBroker:
         return int(self._client.max_payload) - HEADERS_MAX
 
     @property
+    def lost(self) -> bool:
+        """Whether the connection that there was has ended, as far as this side was told."""
+        return self._client is not None and not self._client.is_connected
+
+    @property
     def monitored(self) -> str:
         """The server's version, as it says at the beginning. Raises Unreachable."""
         self._run(self._connected(), CONNECT_S * 2)

@@ -137,6 +137,8 @@ class Shipping:
                 self._checked = time.monotonic()
                 check(self.broker.info(), self._aim.place)
                 self.shipper.doubt()
+            elif self.broker.lost:  # while there is nothing to ship, nothing else would notice
+                self.shipper.doubt()
             return self.shipper.step()
         except NoStream as error:
             if self.attended and not self.shipper.acknowledged:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from ezmsg.ledger.tools.fleet.message import Message, stored
 from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
 from ezmsg.ledger.tools.fleet.shipping.source import Source
-from tests.brokers import Node, messages, running
+from tests.brokers import PATIENCE_S, Node, messages, running
 
 Made = Callable[..., Path]
 
@@ -43,6 +45,14 @@ def there(path: Path, node: Node, stream: str) -> bytes:
     found = [stored(message).piece for message in messages(node.url, id_of(path), stream)]
     assert [piece.offset for piece in found] == [sum(len(p.data) for p in found[:n]) for n in range(len(found))]
     return b"".join(piece.data for piece in found)
+
+
+def until(wanted: Callable[[], bool]) -> None:
+    """Wait for what nothing tells of."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not wanted():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Desk:
@@ -256,6 +266,25 @@ def test_an_idle_shipper_sees_that_the_stream_has_lost_something(trouble: "Troub
     trouble.settle()
     assert any("HAS LOST" in said for said in trouble.desk.said)
     assert there(trouble.path, trouble.node, "LEDGERS") == trouble.path.read_bytes()
+
+
+def test_an_idle_shipper_says_that_the_broker_has_gone(trouble: "Trouble") -> None:
+    said: queue.Queue[str] = queue.Queue()
+    stop = threading.Event()
+    shipping = Shipping(str(trouble.path), Aim(parse(trouble.node.url), "rig-3"), said.put, stop)
+    runs = threading.Thread(target=shipping.run, kwargs={"follow": True})
+    runs.start()
+    try:
+        until(lambda: shipping.shipper.reached is not None and shipping.missing == 0)
+        trouble.node.kill()
+        assert "cannot be reached" in said.get(timeout=PATIENCE_S)
+        until(lambda: "cannot be reached" in getattr(shipped.read(str(trouble.path)), "trouble", ""))
+        trouble.node.start()
+        assert said.get(timeout=PATIENCE_S) == "the broker takes what it is given again"
+    finally:
+        stop.set()
+        runs.join()
+        shipping.close()
 
 
 def test_two_shippers_of_one_file_ship_it_once(node: Node, stream: str, recorded: Made) -> None:
