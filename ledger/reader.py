@@ -1,5 +1,6 @@
 """A ledger that can be read: what every kind of ledger has in common, open for append or not."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Self
@@ -45,6 +46,11 @@ class LedgerReader(ABC):
 
     def __init__(self) -> None:
         self._times = SeqTimes(self)
+
+    @property
+    def name(self) -> str:
+        """The name that people know it by: of the file or folder, or of the rig whose ledger a stream has."""
+        return os.path.basename(self.location)
 
     # --- events ---
 

@@ -1,6 +1,5 @@
 """The answer of each address of the API: the documents of the commands' ``--json``, made by the same functions."""
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -47,7 +46,7 @@ def _ledger(watched: Watched, query: queries.Nothing) -> Document:
     shown = list(landmarks.sessions.values())[-LISTED_MAX:]
     return {
         **ledger_document(timeline),
-        "name": os.path.basename(ledger.location),
+        "name": ledger.name,
         "version": __version__,
         "epoch": watched.epoch,
         "created": ledger.created,

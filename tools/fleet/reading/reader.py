@@ -51,12 +51,18 @@ class StreamReader(DiskReader):
         self._changed = False
         self._compared = 0.0
         self._last_time = 0
+        self._rig = ""
         self.mirror = Mirror(ledger, address, self)
         self._catch_up_all()
         if not self.mirror.messages:
             raise self._fault or NotALedger(f"{address}: no ledger of this id is in the stream", hint=_LIST_HINT)
         super().__init__(self._stream_disk, address)
         self.segmented = len(self._stream_disk.names(address)) > 1
+
+    @property
+    def name(self) -> str:
+        """The name of the rig, as its shipper gave it last; the ledger's id without one."""
+        return self._rig or super().name
 
     def write(self, segment: int, offset: int, data: bytes) -> None:
         """Keep what the mirror has checked."""
@@ -104,6 +110,7 @@ class StreamReader(DiskReader):
                 return False
             return self._fault is None and bool(again) and again[0].sequence == message.sequence
         self._last_time = message.time
+        self._rig = stored(message).name
         return True
 
     def _look(self) -> None:

@@ -37,6 +37,7 @@ def test_it_answers_as_of_the_file_and_follows(desk: Any, node: Node, stream: st
     file, shipped = here.until(ADDRESS)[1], there.until(ADDRESS)[1]
     for what in ("state?at=30", "diff?from=10&to=40", "events?after=30", "why?subject=topic+RIG/AMP/OUTPUT", "density"):
         assert asked(shipped, what) == asked(file, what), what
+    assert (asked(file, "ledger")["name"], asked(shipped, "ledger")["name"]) == ("rig-3.ledger", "rig-3")
     with Ledger.open(path) as ledger:
         ledger.append([Mark(name="later")])
     assert main(shipping) == exits.OK
