@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import json
+import os
 import socket
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -77,8 +78,13 @@ def parse_address(text: str) -> tuple[str, int]:
     )
 
 
-def why_not(error: Exception) -> str:
+def why_not(error: BaseException) -> str:
     """The reason why nothing could be had from an address, in the system's words, without the number of its error."""
+    if type(error).__module__ == "ssl":  # its numbers are not the system's
+        return str(error)
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:  # asyncio has words of its own in place of the system's
+        return os.strerror(number)
     return getattr(error, "strerror", None) or str(error)
 
 

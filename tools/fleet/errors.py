@@ -11,7 +11,7 @@ class NoStream(Misuse):
 class Unreachable(LogError):
     """The broker does not answer now. What was asked of it may have been done all the same."""
 
-    hint = "Nothing is lost: the ledger is on the disk, and what is missing is shipped when the broker answers again."
+    hint = "Is a server there, with JetStream on? docs/FLEET.md has the commands to start one."
 
 
 class Disconnected(Unreachable):

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from ezmsg.ledger.extras import needed, require
+from ezmsg.ledger.runtime.address import why_not
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.fleet.errors import Disconnected, NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.answers import described, message_of, nanoseconds
@@ -340,7 +341,7 @@ class NatsBroker:
             raise self._explained(error) from error
 
     def _explained(self, error: BaseException) -> Exception:
-        said = str(error).removeprefix("nats: ").strip("'\" ") or type(error).__name__
+        said = why_not(error).removeprefix("nats: ").strip("'\" ") or type(error).__name__
         if "uthorization" in said or "uthentication" in said:
             return NoStream(f"{self.place.shown} does not let us in: {said}", hint=_LOGIN_HINT)
         if self._login.secure and (
@@ -382,7 +383,7 @@ class NatsBroker:
 
     async def _connect(self, server: str) -> Any:
         async def told(error: Exception) -> None:
-            text = str(error).removeprefix("nats: ")
+            text = why_not(error).removeprefix("nats: ")
             self._told = [*self._told[-9:], text]
             if "ermissions" in text:
                 for denied, subject in self._awaited.items():  # of a subscription: no answer can come to any request

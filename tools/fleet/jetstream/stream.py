@@ -6,6 +6,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from ezmsg.ledger.runtime.address import why_not
 from ezmsg.ledger.tools.fleet.errors import NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import Place
@@ -118,7 +119,7 @@ def ready(broker: NatsBroker, replicas: int | None, say: Callable[[str], object]
     try:
         info = broker.info()
     except Unreachable as error:
-        raise Unreachable(str(error), hint=f"{_SERVER_HINT} {error.hint}") from error
+        raise Unreachable(str(error), hint=f"{error.hint} {_KEPT_HINT}") from error
     if info is None:
         try:
             broker.make(wanted(place, replicas or 1))
@@ -155,13 +156,13 @@ def synced_always(monitor: str) -> bool | None:
         with urlopen(f"{monitor.rstrip('/')}/jsz", timeout=MONITOR_S) as answer:
             config = json.load(answer).get("config")
     except (URLError, OSError, ValueError) as error:
-        raise Unreachable(
-            f"{monitor}/jsz does not answer: {error}", hint="Name the server's monitoring port."
-        ) from error
+        reason = getattr(error, "reason", error)
+        why = why_not(reason) if isinstance(reason, Exception) else reason
+        raise Unreachable(f"{monitor}/jsz does not answer: {why}", hint="Name the server's monitoring port.") from error
     return None if not config else bool(config.get("sync_always"))
 
 
 OVERLAPS = 10065
-_SERVER_HINT = "Is a server there, with JetStream on? docs/FLEET.md has the commands to start one."
+_KEPT_HINT = "Nothing is lost: the ledger is on the disk, and what is missing is shipped when the broker answers again."
 _OVERLAP_HINT = "Another stream has these subjects: name that one with --stream, or choose another name."
 _MAKE_HINT = "docs/FLEET.md shows how to make it by hand, and which rights are needed."

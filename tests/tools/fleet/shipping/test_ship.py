@@ -568,8 +568,15 @@ def test_a_broker_that_is_not_there(recorded: Made, tmp_path: Path, capsys: pyte
     absent = Node(tmp_path)
     assert main(["ship", str(recorded()), absent.url]) == exits.DISK
     err = capsys.readouterr().err
-    assert "cannot be reached" in err
+    assert "cannot be reached: Connection refused" in err
     assert "docs/FLEET.md" in err
+    assert "Nothing is lost" in err
+    there = f"{absent.url}/LEDGERS/rig-3"
+    for command in (["fetch", there], ["fleet", "list", absent.url], ["log", there]):
+        assert main(command) == exits.DISK
+        err = capsys.readouterr().err
+        assert "cannot be reached: Connection refused" in err
+        assert "Nothing is lost" not in err, "who only reads has lost nothing that could be shipped"
 
 
 def test_a_server_without_jetstream(tmp_path: Path, recorded: Made, capsys: pytest.CaptureFixture[str]) -> None:
