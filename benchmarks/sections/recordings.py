@@ -22,9 +22,10 @@ ABOUT = """\
 Data files of a gigabyte, an hour at 1 kHz: NWB as `pynwb` writes it, in one piece; NWB as ezmsg-nwb writes it, each
 sample and each stamp in a block of its own; raw FIF. *Copy* copies such a file and waits for the disk; *annotate* is
 the command, from its start to its end, with its own wait for the disk, at a ledger of 1,000 events. Both find the file
-in the system's cache. *in-force* asks which settings and wiring made one minute of the second file, with a ledger of a
-million events and its index. Wall time where a disk is waited for; it needs the extras `nwb` and `mne`, minutes, and
-4 GB, which are kept in the benchmarks' folder."""
+in the system's cache, and the libraries of the formats are compiled, as pip leaves them. *in-force* asks which
+settings and wiring made one minute of the second file, with a ledger of a million events and its index. Wall time
+where a disk is waited for; it needs the extras `nwb` and `mne`, minutes, and 4 GB, which are kept in the benchmarks'
+folder."""
 
 COLUMNS = ("what", "of", "takes", "processor time", "beside a copy")
 
@@ -103,6 +104,8 @@ def _annotated(what: str, file: Path, ledger: Path, setting: Setting, section: S
         os.sync()  # what the one has left for the disk to do is not the other's
         return wall
 
+    _compiled(annotate)
+    processor.clear()
     contenders: dict[str, Callable[[], float]] = {"copy": copy, "annotate": annotate}
     figures = take_turns(f"recordings, {what}", contenders, setting.rounds)
     ratio = ratios(figures["annotate"], figures["copy"])
@@ -111,6 +114,17 @@ def _annotated(what: str, file: Path, ledger: Path, setting: Setting, section: S
     told = Spread.of(figures["annotate"]).written(seconds)
     section.rows.append((f"annotate, {what}", size, told, spent, ratio.written(times)))
     section.aims.append(Aim(f"recordings: annotate, {what}, beside a copy", ratio, ANNOTATE_MAX, at_most=True))
+
+
+def _compiled(annotate: Callable[[], float]) -> None:
+    """Let the libraries be compiled once, also where the environment of this process says that nothing is kept of it:
+    to compile them at each start takes longer than all that is measured."""
+    kept = os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    try:
+        annotate()
+    finally:
+        if kept is not None:
+            os.environ["PYTHONDONTWRITEBYTECODE"] = kept
 
 
 def _asked(file: Path, ledger: Path, number: int, length: int, setting: Setting, section: Section) -> None:

@@ -72,3 +72,21 @@ def test_a_copy_that_is_given_up_ends_with_the_block(tmp_path: Path, monkeypatch
     with FileCopy(tmp_path / "a", tmp_path / "b"):
         pass
     assert (tmp_path / "b").stat().st_size < 2**36
+
+
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="the system copies nothing by itself")
+def test_what_the_disk_says_while_the_copy_goes_on_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system tells of a failed write once: the sync at the end is told that all is well."""
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    told = []
+
+    def fails_once(handle: int) -> None:
+        if not told:
+            told.append(handle)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(module, "PIECE_BYTES", 10)
+    monkeypatch.setattr(module, "_sync_data", fails_once)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught, FileCopy(tmp_path / "a", tmp_path / "b") as copy:
+        copy.wait()
+    assert caught.value.filename == str(tmp_path / "b")
