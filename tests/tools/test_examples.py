@@ -29,7 +29,7 @@ OF_A_RECORDING = (" check 127.", " --declared", " restore ", " graph-document")
 """Examples that need a pipeline beside the ledger: the tests of their commands have one."""
 
 OF_DATA = (".nwb", ".xdf", ".fif")
-"""Examples that need a data file: tests/ezmsg/test_recordings.py records some."""
+"""Examples that need a data file: tests/ezmsg/recordings records some."""
 
 ADDRESS = "127.0.0.1:25978"
 """Where the examples have a graph server; the test's own is elsewhere."""

@@ -1,5 +1,6 @@
 """A copy of a data file that has the ledger's tables in it. The file itself is never written to."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ezmsg.ledger.tools.recordings.draft import drafted, taken
 from ezmsg.ledger.tools.recordings.formats import fif_annotations, nwb_tables
 from ezmsg.ledger.tools.recordings.laid import Laid
 from ezmsg.ledger.tools.recordings.recording import NotARecording, Recording, read
-from ezmsg.ledger.tools.recordings.stretch import answer
+from ezmsg.ledger.tools.recordings.stretch import GIVEN, answer
 from ezmsg.ledger.tools.recordings.tables import Tables, receipt_of, tables_of
 
 
@@ -28,11 +29,15 @@ class NotOfThisLedger(LedgerError):
 
 
 class Annotated(msgspec.Struct, frozen=True):
-    """A copy that was written at ``path``: ``rows`` by table, and the answer that they were made of."""
+    """A copy that was written at ``path``: ``rows`` by table, and the answer that they were made of.
+
+    ``notes``: what is to be known of the times in the copy, in words.
+    """
 
     path: Path
     rows: dict[str, int]
     answer: InForce
+    notes: list[str] = []
 
 
 Writer = Callable[[Path, Path], AbstractContextManager[Callable[[Tables], None]]]
@@ -88,9 +93,10 @@ def write_copy(laid: Laid, out: Path, *, force: bool = False, block: float | Non
         tables = tables_of(laid, found, time.time_ns())
         write(tables)
     rows = {name: len(each) for name, each in nwb_tables.expected(tables).items()}
-    if recording.format == "FIF":
-        rows = {name: rows.get(name, 0) for name in fif_annotations.WRITTEN}
-    return Annotated(out, rows, found)
+    if recording.format != "FIF":
+        return Annotated(out, rows, found)
+    rows = {name: rows.get(name, 0) for name in fif_annotations.WRITTEN}
+    return Annotated(out, rows, found, fif_annotations.notes(recording.axis.end, out))
 
 
 def must_be_laid(laid: Laid) -> None:
@@ -133,14 +139,25 @@ def verify_tables(data: str | Path, ledger: str | Path) -> list[str]:
     provenance = {row["item"]: row["text"] for row in found.get(nwb_tables.PROVENANCE, [])}
     if not provenance:
         raise NotARecording(f"{path.name} has no tables of a ledger", hint="annotate writes them, into a copy.")
-    if recording.series != provenance["series"]:
+    if provenance.get("series") in recording.others:
         recording = read(path, provenance["series"])
     with Ledger.open(ledger, "r") as opened:
-        if opened.id != provenance["ledger"]:
-            raise NotOfThisLedger(f"the tables of {path.name} are of ledger {provenance['ledger']}, not {opened.id}")
+        if opened.id != provenance.get("ledger"):
+            of = provenance.get("ledger") or "none that they name"
+            raise NotOfThisLedger(f"the tables of {path.name} are of ledger {of}, not {opened.id}")
         if (receipt := receipt_of(provenance)) is not None:
             check(opened.location, receipt)
-        given = float(provenance["block_s"])
         laid = Laid(recording, Timeline(opened))
-        wanted = tables_of(laid, answer(laid, block=given), receipt.time if receipt is not None else 0)
+        stated = answer(laid, block=_given(provenance))
+        wanted = tables_of(laid, stated, receipt.time if receipt is not None else 0)
     return nwb_tables.differences(found, nwb_tables.expected(wanted))
+
+
+def _given(provenance: dict[str, str]) -> float | None:
+    """The length of a block that the tables were made with (s), where somebody gave it and no setting told it."""
+    text = provenance.get("block_s", "") if provenance.get("block_of") == GIVEN else ""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if found > 0 and math.isfinite(found) else None

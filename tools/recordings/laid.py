@@ -150,7 +150,7 @@ class Laid:
         return wrong
 
     def _general_doubts(self, found: list[Link]) -> list[str]:
-        doubts = []
+        doubts = list(self.recording.told)
         if not found:
             doubts.append("nothing in the ledger names this file: it may be of another rig")
         elif not self.links:

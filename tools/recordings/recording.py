@@ -35,7 +35,8 @@ class Recording(msgspec.Struct, frozen=True):
     ``began``: wall time (ns) at which it was begun, as far as the file says. ``streams`` are names that its series came
     under; ``series`` is the one whose ``axis`` this is, ``others`` those that it has beside. ``boundary``: where the
     file was put together of several, the time (s) of the first seam. ``offsets``: of XDF, whether clock offsets came
-    with the samples; None for other formats. ``host``: the machine that the samples came from, where the file says.
+    with the samples, and ``offsets_off``: by how much (s) these may be off, where that is known; None for other
+    formats. ``host``: the machine that the samples came from, where the file says. ``told``: what its reader met in it.
     """
 
     path: Path
@@ -50,6 +51,8 @@ class Recording(msgspec.Struct, frozen=True):
     host: str | None = None
     boundary: float | None = None
     offsets: bool | None = None
+    offsets_off: float | None = None
+    told: list[str] = []
 
 
 FORMATS = ".nwb, .xdf (or .xdfz) and .fif (or .fif.gz)"

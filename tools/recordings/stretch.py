@@ -22,6 +22,12 @@ from ezmsg.ledger.wording import count, seqs_text
 MARGIN_NS = 3 * SECOND
 """How far around a stretch changes are looked for that its samples may show."""
 
+BY_LINK = "what names this file tells which part of the ledger it is of"
+NOT_PLACED = "neither its clock nor a name tells which part of the ledger it is of"
+
+GIVEN = "given"
+"""The source of the length of a block, where somebody gave it."""
+
 
 def in_force(
     data: str | Path,
@@ -270,7 +276,7 @@ def _note(item: Kept) -> str | None:
 
 def _answer(laid: Laid, begin: float, end: float, block: Block, *, doubts: list[str], **parts: Any) -> InForce:
     recording, mapping = laid.recording, laid.mapping
-    assumed = "given" if block.given else "assumed: no setting tells"
+    assumed = GIVEN if block.given else "assumed: no setting tells"
     return InForce(
         data=str(recording.path),
         format=recording.format,
@@ -287,7 +293,7 @@ def _answer(laid: Laid, begin: float, end: float, block: Block, *, doubts: list[
         sureness=laid.sureness,
         kind="link" if mapping is None else mapping.kind,
         error=None if mapping is None or mapping.error is None else mapping.error / SECOND,
-        how="what names this file tells which part of the ledger it is of" if mapping is None else mapping.how,
+        how=mapping.how if mapping is not None else BY_LINK if laid.links else NOT_PLACED,
         block=block.seconds,
         block_of=block.setting or assumed,
         named_by=laid.links,

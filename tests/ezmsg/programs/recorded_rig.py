@@ -4,7 +4,9 @@
 of samples at 1 kHz that are all 1, stamped with the tick, and an amplifier multiplies them with its gain. The client
 sets the gain to 2, 3, ... GAINS, EVERY seconds. KINDS: ``nwb``, ``lsl``, ``fif`` write the samples; ``monotonic``
 tells the sink of NWB which clock its stamps are of; ``stall`` holds the whole process up for 0.7 s in every 2;
-``killed`` goes on until it is. A line of output says by how much the latest block was late (ms).
+``marked`` marks the moment before the first change; ``killed`` goes on until it is. A line of output says by how much
+the latest block was late (ms). When it ends, ``ticks.json`` has the ticks, which are the true times of the first
+samples of all blocks (CLOCK_MONOTONIC, s).
 """
 
 import asyncio
@@ -37,9 +39,18 @@ class Source(ez.Unit):
     INPUT = ez.InputStream(AxisArray.LinearAxis)
     OUTPUT = ez.OutputStream(AxisArray)
 
+    folder: str
+
+    async def initialize(self) -> None:
+        self.ticks: list[float] = []
+
+    async def shutdown(self) -> None:
+        Path(self.folder, "ticks.json").write_text(json.dumps(self.ticks))
+
     @ez.subscriber(INPUT)
     @ez.publisher(OUTPUT)
     async def make(self, tick: AxisArray.LinearAxis) -> AsyncGenerator[Any, None]:
+        self.ticks.append(tick.offset)
         count = round(tick.gain * FS)
         axis = AxisArray.LinearAxis(gain=1 / FS, offset=tick.offset)
         yield self.OUTPUT, AxisArray(np.ones((count, 1)), dims=["time", "ch"], axes={"time": axis}, key="signal")
@@ -128,6 +139,10 @@ class Conductor(ez.Unit):
     async def conduct(self) -> AsyncGenerator[Any, None]:
         await self.began.wait()
         await asyncio.to_thread(self.until_recorded)
+        if "marked" in self.kinds:
+            command = [sys.executable, "-m", "ezmsg.ledger.tools.cli", "mark", "blink", "--note", "both eyes"]
+            marking = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL)
+            assert await marking.wait() == 0
         client = await asyncio.create_subprocess_exec(sys.executable, __file__, "tune", *self.arguments)
         assert await client.wait() == 0
         print(json.dumps({"latest_ms": round(1000 * self.amp.latest, 3)}), flush=True)
@@ -209,6 +224,7 @@ def rig(folder: str, rate: str, gains: str, every: str, *kinds: str) -> Rig:
     conductor = members["CONDUCTOR"]
     conductor.folder, conductor.arguments, conductor.kinds = folder, [gains, every], list(kinds)
     conductor.amp = members["AMP"]
+    members["SOURCE"].folder = folder
     return type("Rig", (Rig,), {**members, "parts": parts})()
 
 

@@ -87,6 +87,7 @@ def test_what_the_disk_says_while_the_copy_goes_on_is_raised(tmp_path: Path, mon
 
     monkeypatch.setattr(module, "PIECE_BYTES", 10)
     monkeypatch.setattr(module, "_sync_data", fails_once)
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught, FileCopy(tmp_path / "a", tmp_path / "b") as copy:
+    source, target = tmp_path / "a", tmp_path / "b"
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)) as caught, FileCopy(source, target) as copy:
         copy.wait()
-    assert caught.value.filename == str(tmp_path / "b")
+    assert caught.value.filename == str(target)

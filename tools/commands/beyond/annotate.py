@@ -52,6 +52,7 @@ def annotate(
                 "error": answer.error,
                 "how": answer.how,
                 "clock_wrong": answer.clock_wrong,
+                "notes": made.notes,
                 "doubts": answer.doubts,
             }
         )
@@ -70,5 +71,7 @@ def _print(page: Page, made: Annotated) -> None:
         page.line(("warn", "  wrong with the file's clock: "), wrong)
     if made.answer.clock_wrong:
         page.line("  its tables have the times of the samples as they stand; wall_ns has the true time of each row")
+    for note in made.notes:
+        page.line(f"  {note}")
     for doubt in made.answer.doubts:
         page.line(("warn", "  not known: "), doubt)

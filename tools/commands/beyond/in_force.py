@@ -1,5 +1,7 @@
 """``in-force``: which settings and wiring made these seconds of a data file."""
 
+import math
+import re
 from pathlib import Path
 
 from ezmsg.ledger.projections.questions.answers import HeldEdge
@@ -19,6 +21,9 @@ from ezmsg.ledger.tools.text.phrases import EVERYTHING
 from ezmsg.ledger.tools.text.value_text import value_text
 from ezmsg.ledger.wording import count
 
+_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d|(?<!:)\d+):([0-5]?\d(?:\.\d+)?)")
+"""Hours, minutes and seconds, the hours left out or not."""
+
 SHOWN_MAX = 20
 """Spans of one field, or of the wiring, that are listed; ``--full`` and ``--json`` have all."""
 
@@ -32,10 +37,9 @@ LIKELY_MAX = 2
     "--from",
     "begin",
     metavar="SECOND",
-    type=float,
-    help="From this second of the file on, counted from its first sample.",
+    help="From this second of the file on, counted from its first sample: 90.5, or 1:30.5.",
 )
-@option("--to", "end", metavar="SECOND", type=float, help="Up to this second.")
+@option("--to", "end", metavar="SECOND", help="Up to this second.")
 @option("--series", metavar="NAME", help="Which series or stream of the file; the longest by default.")
 @option(
     "--block", metavar="SPAN", help="The length of a block of samples, such as 20ms, where the settings do not tell."
@@ -45,8 +49,8 @@ LIKELY_MAX = 2
 def in_force(
     data: Path,
     ledger: Path | None,
-    begin: float | None,
-    end: float | None,
+    begin: str | None,
+    end: str | None,
     series: str | None,
     block: str | None,
     full: bool,
@@ -61,17 +65,39 @@ def in_force(
 
     Examples:
       ezmsg-ledger in-force monday.nwb --from 120 --to 180
+      ezmsg-ledger in-force monday.nwb --from 1:02:00 --to 1:03:30
       ezmsg-ledger in-force monday.xdf monday.ledger --json
     """
     page = Page()
+    stretch = second_of(begin, "--from"), second_of(end, "--to")
+    length = block_seconds(block)
     recording = read(data, series)
     with opened(ledger, page) as timeline:
-        found = answer(Laid(recording, timeline), begin, end, block_seconds(block))
+        found = answer(Laid(recording, timeline), *stretch, length)
         if json:
             page.document(found.to_dict())
         else:
             _print(page, found, full)
     return exits.NO if found.sureness == UNCOVERED else exits.OK
+
+
+def second_of(text: str | None, name: str) -> float | None:
+    """``90.5``, ``1:30.5`` or ``0:01:30.5``, a place in a file, in seconds; None for None. Raises Misuse."""
+    if text is None:
+        return None
+    if (parts := _CLOCK.fullmatch(text.strip())) is not None:
+        hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise Misuse(
+            f"{name} {text}: not a place in a file",
+            hint="It is told in seconds from the first sample, as 90.5, or as 1:30.5 or 0:01:30.5.",
+        )
+    return found
 
 
 def block_seconds(text: str | None) -> float | None:

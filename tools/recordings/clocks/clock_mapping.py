@@ -24,8 +24,9 @@ BEFORE_NS, AFTER_NS = 60 * SECOND, 2 * 86400 * SECOND
 EXACT, WALL, LINK, UNCOVERED = "exact", "as the wall clock said", "by the link only", "not covered"
 """How sure a mapping is. The fifth is "by N markers"."""
 
-ERRORS_NS = {"NWB": 300, "NWB moved": 4_000, "XDF": 8_000, "FIF": 1_400}
-"""The errors of mappings, as measured beside signals that ezmsg-nwb 1.13.0, ezmsg-lsl 1.17.1 and mne 1.13.2 wrote."""
+ERRORS_NS = {"NWB": 300, "NWB moved": 4_000, "XDF": 1_000, "FIF": 1_400}
+"""The errors of mappings, as measured beside signals that ezmsg-nwb 1.13.0, ezmsg-lsl 1.17.1 and mne 1.13.2 wrote; of
+XDF, without that of the clock offsets in the file."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -97,7 +98,7 @@ def _monotonic(recording: Recording, clocks: list[LedgerClock]) -> ClockMapping 
         doubts = []
         if recording.format == "XDF":
             what += ", which is the clock of LSL"
-            if not recording.offsets:
+            if not recording.offsets and not (recording.host and recording.host == clock.host):
                 doubts.append(
                     "the file has no clock offsets: that its stamps are of the clock of this machine is a guess"
                 )
@@ -108,7 +109,10 @@ def _monotonic(recording: Recording, clocks: list[LedgerClock]) -> ClockMapping 
                 )
         pieces = [Piece(each.begin, each.end, origin) for each in recording.axis.pieces]
         how = f"its stamps are {what}, of the machine that the ledger was recorded on"
-        error = ERRORS_NS[recording.format]
+        error: int | None = ERRORS_NS[recording.format]
+        if recording.offsets:
+            off = recording.offsets_off
+            error = None if off is None else ERRORS_NS["XDF"] + round(off * SECOND)
         return ClockMapping(clock, "mono", EXACT, error, how, pieces, recording.axis.period, doubts)
     return None
 

@@ -3,6 +3,7 @@
 Onsets count from the date of the measurement, so they stay where they are when a file is cropped.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.recordings.file_copy import FileCopy
 from ezmsg.ledger.tools.recordings.formats.fif import EXTRA, opened
-from ezmsg.ledger.tools.recordings.formats.fif_tags import NotFif, put_annotations
+from ezmsg.ledger.tools.recordings.formats.fif_tags import ENDS, ONSETS, NotFif, put_annotations
 from ezmsg.ledger.tools.recordings.recording import NotARecording
 from ezmsg.ledger.tools.recordings.tables import Row, Tables
 
@@ -22,6 +23,12 @@ WRITTEN = ("ledger_settings", "ledger_wiring", "ledger_marks")
 
 PREFIX = "ledger/"
 """How the descriptions begin: none of BAD and EDGE, which mne would take for a reason to leave samples out."""
+
+DIGITS = 24
+"""Binary digits of a 32-bit float."""
+
+ROUNDED_S = 0.0001
+"""The least by which a time is rounded that is told."""
 
 
 @contextmanager
@@ -52,18 +59,48 @@ def _put(mne: Any, raw: Any, copy: FileCopy, target: Path, tables: Tables) -> No
     """Put the annotations into the copy."""
     with TemporaryDirectory() as folder:
         notes = Path(folder) / "ledger-annot.fif"
-        _annotations(mne, raw, tables).save(notes, verbose="error")
+        made = _annotations(mne, raw, tables)
+        made.save(notes, verbose="error")
         copy.wait()
-        try:
-            put_annotations(target, notes)
-        except (NotFif, OverflowError) as error:
-            raise NotARecording(f"{target.name} takes no annotations: {error}", hint="") from error
+        _put_exact(target, notes, made)
 
 
 def _rewrite(mne: Any, raw: Any, target: Path, tables: Tables) -> None:
     """Write the samples and the annotations, piece by piece."""
-    raw.set_annotations(_annotations(mne, raw, tables))
+    made = _annotations(mne, raw, tables)
+    raw.set_annotations(made)
     raw.save(target, fmt=raw.orig_format, verbose="error")
+    if target.suffix != ".gz":  # of several parts, mne reads the annotations of the first
+        with TemporaryDirectory() as folder:
+            notes = Path(folder) / "ledger-annot.fif"
+            made.save(notes, verbose="error")
+            _put_exact(target, notes, made)
+
+
+def _put_exact(target: Path, notes: Path, made: Any) -> None:
+    """Put annotations that mne wrote into a file, with their times as 64-bit floats: it writes 32 bits, of which the
+    last is worth 4 ms after ten hours, and reads both."""
+    try:
+        put_annotations(target, notes, {ONSETS: made.onset.tolist(), ENDS: (made.onset + made.duration).tolist()})
+    except (NotFif, OverflowError) as error:
+        raise NotARecording(f"{target.name} takes no annotations: {error}", hint="") from error
+
+
+def notes(end: float, target: Path) -> list[str]:
+    """Notes on the times of annotations in ``target``, a file whose samples end at ``end`` (s): by what they are off.
+
+    >>> notes(60.0, Path("a_raw.fif"))
+    []
+    >>> [note] = notes(36_000.0, Path("a_raw.fif"))
+    >>> note[:79]
+    'mne saves the times of annotations as 32-bit floats: once it saves this file, t'
+    """
+    off = math.ldexp(1.0, math.frexp(end)[1] - DIGITS - 1)
+    if off < ROUNDED_S:
+        return []
+    by = f"are up to {off * 1e3:.1f} ms off; the seq and the wall_ns in their extras lead to the exact time"
+    floats = "mne saves the times of annotations as 32-bit floats"
+    return [f"{floats}: here they {by}" if target.suffix == ".gz" else f"{floats}: once it saves this file, they {by}"]
 
 
 def _annotations(mne: Any, raw: Any, tables: Tables) -> Any:

@@ -6,7 +6,8 @@ A file may have a directory as well, a tag that lists all others: then a new one
 """
 
 import os
-from struct import Struct
+from collections.abc import Mapping, Sequence
+from struct import Struct, pack
 from typing import BinaryIO, NamedTuple
 
 FILE_ID, DIRECTORY_POINTER, DIRECTORY, BLOCK_START, BLOCK_END = 100, 101, 102, 104, 105
@@ -15,7 +16,10 @@ FILE_ID, DIRECTORY_POINTER, DIRECTORY, BLOCK_START, BLOCK_END = 100, 101, 102, 1
 ANNOTATIONS, RAW_DATA = 3810, (102, 112, 119)
 """Kinds of blocks. Of raw data: as it was processed, as it was acquired, and with active shielding."""
 
-_INT, _DIRECTORY_TYPE = 3, 32
+ONSETS, ENDS = 3568, 3569
+"""Kinds of tags in a block of annotations: when each begins and ends (s), as numbers of any type."""
+
+_INT, _DOUBLE, _DIRECTORY_TYPE = 3, 5, 32
 _HEAD, _NUMBER = Struct(">iiii"), Struct(">i")
 _NEXT_OFFSET = 12
 """The offset in a tag of the place of the next one: 0, right after it; < 0, nowhere."""
@@ -75,17 +79,22 @@ def block(file: BinaryIO, tags: list[Tag], kinds: tuple[int, ...]) -> range | No
     raise NotFif(f"the block at byte {tags[first].place:,} does not end")
 
 
-def put_annotations(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+def put_annotations(
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    numbers: Mapping[int, Sequence[float]] | None = None,
+) -> None:
     """Put the block of annotations of the file ``source`` into the one at ``path``, in place of one that is there.
 
-    Raises NotFif; OverflowError where the file would be longer than the format allows. Cost: O(tags).
+    ``numbers``: by the kind of a tag, what is written for its data, as 64-bit floats. Raises NotFif; OverflowError
+    where the file would be longer than the format allows. Cost: O(tags).
     """
     with open(source, "rb") as other:
         theirs = chain(other)
         place = block(other, theirs, (ANNOTATIONS,))
         if place is None:
             raise NotFif("it has no annotations")
-        new = [(theirs[at], _read(other, theirs[at].place + _HEAD.size, theirs[at].size)) for at in place]
+        new = [_wide(other, theirs[at], (numbers or {}).get(theirs[at].kind)) for at in place]
     with open(path, "rb+") as file:
         tags = chain(file)
         old = block(file, tags, (ANNOTATIONS,))
@@ -95,6 +104,15 @@ def put_annotations(path: str | os.PathLike[str], source: str | os.PathLike[str]
                 raise NotFif("it has no raw data")
             old = range(data.start, data.start)
         _replace(file, tags, old, new)
+
+
+def _wide(file: BinaryIO, tag: Tag, numbers: Sequence[float] | None) -> tuple[Tag, bytes]:
+    """A tag with its data; with these numbers in their place, of which there are as many."""
+    data = _read(file, tag.place + _HEAD.size, tag.size)
+    if numbers is None:
+        return tag, data
+    wide = pack(f">{len(numbers)}d", *numbers)
+    return tag._replace(type=_DOUBLE, size=len(wide)), wide
 
 
 def _replace(file: BinaryIO, tags: list[Tag], old: range, new: list[tuple[Tag, bytes]]) -> None:

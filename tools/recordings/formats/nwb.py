@@ -3,6 +3,7 @@
 They are read as HDF5: to load the library of the format takes longer than the answer.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,8 @@ EXTRA = "ezmsg-ledger[nwb]"
 
 MARKERS_MAX = 100_000
 """Markers that are read of one series."""
+
+UNSOUND = "It is not as NWB has it: pynwb.validate tells more."
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,7 +95,7 @@ def _series(file: Any) -> Iterator[tuple[str, Any]]:
     """The series of samples that were acquired, by name."""
     for name, group in file.get("acquisition", {}).items():
         is_series = hasattr(group, "keys") and "data" in group and ("timestamps" in group or "starting_time" in group)
-        if is_series and _kind(group) != "AnnotationSeries":
+        if is_series and getattr(group["data"], "shape", None) and _kind(group) != "AnnotationSeries":
             yield name, group
 
 
@@ -102,10 +105,15 @@ def _axis(group: Any, path: Path) -> Axis:
         stamps = group["timestamps"]
         if len(stamps) != count:
             raise NotARecording(f"{path.name}: {count} samples have {len(stamps)} stamps", hint="It is not whole.")
+        if stamps.dtype.kind not in "fiu":
+            raise NotARecording(f"{path.name}: its stamps are not numbers", hint=UNSOUND)
         chunk = stamps.chunks[0] if stamps.chunks else count
         return stamped(stamps, -(-count // chunk))
     start = group["starting_time"]
-    return counted(float(start[()]), float(start.attrs["rate"]), count)
+    rate = float(start.attrs.get("rate", 0.0))
+    if not (math.isfinite(rate) and rate > 0):
+        raise NotARecording(f"{path.name} has neither stamps nor a rate of its samples", hint=UNSOUND)
+    return counted(float(start[()]), rate, count)
 
 
 def _markers(file: Any) -> Iterator[Marker]:

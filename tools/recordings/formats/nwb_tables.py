@@ -6,9 +6,11 @@ columns for times. What never changed is in scratch: spans that all begin togeth
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ezmsg.ledger import __version__
@@ -18,6 +20,7 @@ from ezmsg.ledger.tools.recordings.file_copy import FileCopy
 from ezmsg.ledger.tools.recordings.formats.nwb import EXTRA, opened
 from ezmsg.ledger.tools.recordings.recording import NotARecording
 from ezmsg.ledger.tools.recordings.tables import Row, Tables
+from ezmsg.ledger.wording import count
 
 SETTINGS, WIRING = "ledger_settings", "ledger_wiring"
 MARKS, EVENTS = "ledger_marks", "ledger_events"
@@ -61,6 +64,20 @@ COLUMNS = {
 """The descriptions of the columns, for the file."""
 
 
+OF_THE_TIME = ("receipt", "version", "named_by", "not_known")
+"""Items of the provenance that are of the time, or of the place of the file, at which the tables were made."""
+
+WORDS = ("how", "block_of", "wrong_in_file")
+"""Items of the provenance that another version of ours may put in other words."""
+
+
+ERROR_MAX = 240
+"""Characters that are shown of an error of the library, which may have half the file in it."""
+
+ROOM_BYTES, CELL_BYTES = 4 * 2**20, 256
+"""The bytes that are set aside for tables: for the schema of the format, which may come with them, and a cell."""
+
+
 @contextmanager
 def writing(source: Path, target: Path) -> Iterator[Callable[[Tables], None]]:
     """A block in which tables are put into a copy of ``source``, a NWB file, at ``target``.
@@ -77,17 +94,46 @@ def writing(source: Path, target: Path) -> Iterator[Callable[[Tables], None]]:
 
         def write(tables: Tables) -> None:
             copy.wait()
-            _add(target, tables)
+            _reserve(target, room(tables))
+            _add(target, tables, source.name)
 
         yield write
 
 
-def _add(path: Path, tables: Tables) -> None:
-    """Add the tables to the NWB file at ``path``. What it has stays where it is."""
+def room(tables: Tables) -> int:
+    """The bytes that the tables take in a file at most: of each text its own, and what HDF5 has beside it."""
+    rows = [row for each in expected(tables).values() for row in each]
+    cells = [cell for row in rows for cell in row.values()]
+    return ROOM_BYTES + sum(CELL_BYTES + (len(cell.encode()) if isinstance(cell, str) else 0) for cell in cells)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Let the disk set so many bytes aside at the end of a file. Raises OSError when it has not so many.
+
+    HDF5 cannot give up a file that the disk did not take, and takes the process with it. It cuts off what it does not
+    use when it closes the file.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+            except OSError as error:
+                error.filename = str(path)
+                raise
+
+
+def _add(path: Path, tables: Tables, name: str) -> None:
+    """Add the tables to the NWB file at ``path``, a copy of ``name``. What it has stays where it is."""
     pynwb = needed("pynwb", EXTRA, "Writing NWB", MissingExtra)
     common = needed("hdmf.common", EXTRA, "Writing NWB", MissingExtra)
     with pynwb.NWBHDF5IO(str(path), "a") as io:
-        file = io.read()
+        try:
+            file = io.read()
+        except Exception as error:  # whatever the library meets in a file that its makers did not foresee
+            raise NotARecording(
+                f"{name} is HDF5 that pynwb does not read: {shorten(str(error), ERROR_MAX, placeholder=' ...')}",
+                hint="export --format bids-events writes what is known of it into a table beside.",
+            ) from error
         spans = "Settings that changed, one row for each field and value"
         _add_intervals(common, pynwb, file, SETTINGS, spans, tables.settings)
         _add_intervals(common, pynwb, file, WIRING, "Spans of unchanged wiring", tables.wiring)
@@ -171,8 +217,8 @@ def _rows(group: Any) -> list[Row]:
             is_text = data.dtype.kind == "O"
             values = data.asstr()[:] if is_text else data[:]
             columns[name.removesuffix("_time")] = [value if is_text else value.item() for value in values]
-    count = len(next(iter(columns.values()), []))
-    return [{name: values[place] for name, values in columns.items()} for place in range(count)]
+    rows = len(next(iter(columns.values()), []))
+    return [{name: values[place] for name, values in columns.items()} for place in range(rows)]
 
 
 def expected(tables: Tables) -> dict[str, list[Row]]:
@@ -190,21 +236,38 @@ def expected(tables: Tables) -> dict[str, list[Row]]:
 
 
 def differences(found: dict[str, list[Row]], wanted: dict[str, list[Row]]) -> list[str]:
-    """The rows that are not what they ought to be, in words; the provenance, which tells when, is not compared."""
+    """The rows that are not what they ought to be, in words; of the provenance, what holds at any time and place."""
     out = []
     for name in (SETTINGS, WIRING, MARKS, EVENTS, CONSTANT):
         one, other = found.get(name, []), wanted.get(name, [])
         if len(one) != len(other):
-            out.append(f"{name} has {len(one)} rows, and the ledger gives {len(other)}")
+            out.append(f"{name} has {count(len(one), 'row')}, and the ledger gives {len(other)}")
         for place, (a, b) in enumerate(zip(one, other, strict=False), 1):
             odd = [column for column in b if not _same(a.get(column, math.nan), b[column])]
             odd += [column for column in a if column not in b]
             if odd:
-                shown = "; ".join(
-                    f"{column} is {json.dumps(a.get(column))}, not {json.dumps(b.get(column))}" for column in odd[:3]
-                )
+                shown = "; ".join(_differs(column, a.get(column), b.get(column)) for column in odd[:3])
                 out.append(f"{name}, row {place}: {shown}")
+    return [*out, *_origins(found[PROVENANCE], wanted[PROVENANCE])]
+
+
+def _origins(found: list[Row], wanted: list[Row]) -> list[str]:
+    """The items of the provenance that differ."""
+    one, other = ({row["item"]: row["text"] for row in rows} for rows in (found, wanted))
+    apart = {*OF_THE_TIME, *(WORDS if one.get("version") != other["version"] else ())}
+    out = [f"{PROVENANCE} tells an item twice"] if len(found) > len(one) else []
+    out += [
+        f"{PROVENANCE}: {_differs(item, one.get(item), other.get(item))}"
+        for item in sorted(one.keys() | other.keys())
+        if one.get(item) != other.get(item) and not (item in apart and item in one and item in other)
+    ]
+    if not one.get("receipt") and other["receipt"]:
+        out.append(f"{PROVENANCE}: there is no receipt, by which the ledger could be told to be what it was")
     return out
+
+
+def _differs(name: str, a: Any, b: Any) -> str:
+    return f"{name} is {json.dumps(a, ensure_ascii=False)}, not {json.dumps(b, ensure_ascii=False)}"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -50,3 +50,21 @@ def test_a_block_that_is_not_a_length_of_time(block: str) -> None:
     with pytest.raises(Misuse, match="not a length of time"):
         block_seconds(block)
     assert (block_seconds("20ms"), block_seconds("0.2s"), block_seconds(None)) == (0.02, 0.2, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90.5", 90.5), ("-5", -5), ("1:30", 90), ("90:00", 5400), ("1:02:03.25", 3723.25), (None, None)],
+)
+def test_a_place_in_a_file(text: str | None, seconds: float | None) -> None:
+    from ezmsg.ledger.tools.commands.beyond.in_force import second_of
+
+    assert second_of(text, "--from") == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "nan", "inf", "1:90", "1:90:00", "1:2:3:4", "", "1:-5"])
+def test_what_is_not_a_place_in_a_file(run: Run, tmp_path: Path, night: Any, text: str) -> None:
+    (tmp_path / "x.nwb").write_bytes(b"whatever")
+    answer = run("in-force", tmp_path / "x.nwb", night.path, "--to", text)
+    assert (answer.code, answer.out) == (exits.USAGE, "")
+    assert f"--to {text}: not a place in a file" in answer.err

@@ -15,6 +15,7 @@ from ezmsg.ledger.tools.recordings.formats.fif_tags import (
     DIRECTORY,
     DIRECTORY_POINTER,
     FILE_ID,
+    ONSETS,
     RAW_DATA,
     NotFif,
     block,
@@ -23,7 +24,7 @@ from ezmsg.ledger.tools.recordings.formats.fif_tags import (
 )
 
 Part = tuple[int, int, bytes]
-MEASUREMENT, BUFFER, COMMENT, NOP, INT = 100, 300, 206, 108, 3
+MEASUREMENT, BUFFER, COMMENT, NOP, INT, FLOAT, DOUBLE = 100, 300, 206, 108, 3, 4, 5
 
 
 def number(value: int) -> bytes:
@@ -139,3 +140,13 @@ def test_a_chain_that_bites_its_tail_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with path.open("rb") as file, pytest.raises(NotFif, match="no sound tag at byte 36"):
         chain(file)
+
+
+def test_numbers_are_written_as_64_bit_floats(tmp_path: Path) -> None:
+    notes = within(ANNOTATIONS, (ONSETS, FLOAT, pack(">2f", 0.1, 40_000.1)), (COMMENT, 10, b"a:b"))
+    written(tmp_path / "notes", within(MEASUREMENT, *notes), False)
+    written(tmp_path / "raw", within(MEASUREMENT, *within(RAW_DATA[0], (BUFFER, INT, number(7)))), True)
+    put_annotations(tmp_path / "raw", tmp_path / "notes", {ONSETS: [0.1, 40_000.1]})
+    assert (ONSETS, DOUBLE, pack(">2d", 0.1, 40_000.1)) in read(tmp_path / "raw")
+    assert (COMMENT, 10, b"a:b") in read(tmp_path / "raw")
+    assert listed(tmp_path / "raw") == read(tmp_path / "raw")
