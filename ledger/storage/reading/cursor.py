@@ -168,8 +168,7 @@ class Cursor:
 
         Cost: 0.7 us for each, beside the decoding of the event.
         """
-        data = bytes(memoryview(self._buffer)[1:end])
-        lines = lines_of_events(data, self.place)
+        lines = lines_of_events(memoryview(self._buffer)[1:end], self.place)
         if lines is None:
             return None
         lines.append(b"")
@@ -180,8 +179,8 @@ class Cursor:
                 return None
         except (EventError, AttributeError):  # AttributeError: a structural line
             return None
-        line = data[data.rfind(COMMIT_PREFIX) :]
-        self.place = Place(self.place.offset + len(data), seq + len(events), line)
+        line = bytes(self._buffer[self._buffer.rfind(COMMIT_PREFIX, 0, end) : end])
+        self.place = Place(self.place.offset + end - 1, seq + len(events), line)
         return events
 
     def _take_sparse(self, lines: list[Line], end: int) -> list[AnyEvent] | None:
