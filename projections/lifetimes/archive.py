@@ -299,7 +299,7 @@ class Archive:
     def _make(self, path: str, found: Lifetimes, place: Place) -> None:
         from ezmsg.ledger.projections.lifetimes.index_file import IndexFile
 
-        made = IndexFile.make(self._disk, path, self.ledger.id, self._first, place, found.sections())
+        made = IndexFile.make(self._disk, path, self.ledger.id, self._first, place, found.sections(), self._index)
         self.close()
         self._file, self._index = made, made.index
 

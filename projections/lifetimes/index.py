@@ -99,6 +99,7 @@ class Index:
         self.path = path
         self.line = line
         self.head = head
+        self._data = data
         self._view = memoryview(data)
 
     def column(self, name: str) -> Column:
@@ -121,6 +122,11 @@ class Index:
             return block.cast(code)  # type: ignore[call-overload,no-any-return]
 
         return load
+
+    def rest(self) -> None:
+        """Give back the memory in which what was read lies: the system reads it again when it is asked for."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def _section(self, name: str) -> Section:
         found = self.head.sections.get(name)

@@ -77,17 +77,19 @@ class IndexFile:
         first: int,
         place: Place,
         columns: Mapping[str, Column],
+        before: Index | None = None,
     ) -> "IndexFile":
         """A new file at ``path``, in place of one that is there: whole, or not at all. Raises OSError.
 
-        Cost: O(bytes).
+        ``before``: the index that most of ``columns`` lie in; no more of it is in memory at once than is written at
+        once. Cost: O(bytes).
         """
         _sweep(disk, path)
         temporary = f"{path}.{os.getpid()}{NEW}"
         handle = disk.create(temporary)
         try:
             lock(disk, handle)
-            end = _End(disk, handle, _aligned(FIRST * FIRSTS))
+            end = _End(disk, handle, _aligned(FIRST * FIRSTS), before)
             sections = {name: end.put(column, None) for name, column in columns.items()}
             line = end.close(_head(ledger_id, first, place, sections, columns), 0)
             write_all(disk, handle, line.written() + b" " * (FIRST - 1) + b"\n", 0)
@@ -150,13 +152,14 @@ class IndexFile:
 
 
 class _End:
-    """The end of a file that blocks are written to."""
+    """The end of a file that blocks are written to. ``source``: an index that they are mapped from."""
 
-    def __init__(self, disk: Disk, handle: int, offset: int) -> None:
+    def __init__(self, disk: Disk, handle: int, offset: int, source: Index | None = None) -> None:
         self._disk = disk
         self._handle = handle
         self._offset = offset
         self._waiting = bytearray()
+        self._source = source
 
     def put(self, column: Column, before: Section | None) -> Section:
         """Write a column: all blocks, or those that the file does not have as they are, where it has it ``before``."""
@@ -188,6 +191,8 @@ class _End:
         write_all(self._disk, self._handle, bytes(self._waiting), self._offset)
         self._offset += len(self._waiting)
         self._waiting.clear()
+        if self._source is not None:
+            self._source.rest()
 
     def close(self, head: Head, slot: int) -> FirstLine:
         """Write a head after all blocks; the first line that names it is not written yet."""

@@ -14,7 +14,7 @@ from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.state import GraphState
 from ezmsg.ledger.projections.lifetimes import archive, index_file
 from ezmsg.ledger.projections.lifetimes import index as index_format
-from ezmsg.ledger.projections.lifetimes.columns import GROWING
+from ezmsg.ledger.projections.lifetimes.columns import CODES, GROWING
 from ezmsg.ledger.projections.lifetimes.index import FIRST, VERSION, open_index
 from ezmsg.ledger.projections.lifetimes.index_file import standing
 from ezmsg.ledger.projections.projection import fold
@@ -129,6 +129,33 @@ def test_a_long_one_is_made_in_steps_that_take_no_more_memory_each(
         most.append(max(rows))
         assert answer(path)
     assert most[1] < 1.5 * most[0]
+
+
+def mapped(path: Path) -> int:
+    """The bytes of a file's mappings that this process has in memory."""
+    found, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if not line.split(" ")[0].endswith(":"):
+            ours = line.endswith(str(path))
+        elif ours and line.startswith("Rss:"):
+            found += 1024 * int(line.split()[1])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is in memory")
+def test_one_that_is_written_anew_is_not_in_memory_as_a_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow(path, 3000)
+    answer(path)
+    monkeypatch.setattr(index_file, "BUFFER", 2**14)
+    with Ledger.open(path, "r") as ledger:
+        before = open_index(OS_DISK, str(index(path)), ledger.id)
+        assert before is not None
+        size, columns = index(path).stat().st_size, {name: before.column(name) for name in CODES}
+        index_file.IndexFile.make(OS_DISK, f"{path}.again", ledger.id, 1, before.head.place, columns, before).close()
+        assert mapped(index(path)) < size / 4
+        again = open_index(OS_DISK, f"{path}.again", ledger.id)
+        assert again is not None
+        assert all(again.column(name) == before.column(name) for name in CODES)
 
 
 @pytest.mark.parametrize(
