@@ -43,11 +43,15 @@ def put_in(page: str, sections: Sequence[Section]) -> str:
         assert all(aim.what.startswith(prefix) for aim in section.aims), section.title
         before, head, after = page.partition("\n## Aims\n")
         aims, following, rest = after.partition("\n## ")
-        lines = [line for line in aims.rstrip().splitlines() if not line.startswith(f"| {prefix}")]
-        lines += [_line(row) for row in _rows([section], judge=True)]
+        lines = aims.rstrip().splitlines()
+        old = [number for number, line in enumerate(lines) if line.startswith(f"| {prefix}")]
+        place = old[0] if old else len(lines)
+        lines = [line for number, line in enumerate(lines) if number not in old]
+        lines[place:place] = [_line(row) for row in _rows([section], judge=True)]
         parts = (following + rest).split("\n## ")[1:]
-        parts = [part for part in parts if part.partition("\n")[0] != section.title]
-        parts.append(_part(section).removeprefix("## ") + "\n")
+        titles = [part.partition("\n")[0] for part in parts]
+        place = titles.index(section.title) if section.title in titles else len(parts)
+        parts[place : place + 1] = [_part(section).removeprefix("## ") + "\n"]
         page = "\n## ".join([before + head + "\n".join(lines) + "\n", *parts])
     return page
 

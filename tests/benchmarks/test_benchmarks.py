@@ -141,10 +141,11 @@ def test_sections_are_put_into_a_page_in_place_of_their_own(harness: Any) -> Non
     assert table(changed, "Debugger")[1:] == [["it", "4.0"]]
     assert [(row[0], row[2], row[3]) for row in table(changed, "Aims")[1:]] == [
         ("append: speed", "1.00 x", "met"),
-        ("server: speed", "2.00 x", "met"),
         ("drawing: speed", "3.00 x", "met"),
+        ("server: speed", "2.00 x", "met"),
         ("debugger: speed", "4.00 x", "met"),
     ]
+    assert re.findall(r"^## (.*)", changed, re.M)[-4:] == ["Append", "Drawing", "Server", "Debugger"]
     assert changed.count("## Drawing") == 1
     for title in ("Append", "Server"):
         assert table(changed, title) == table(page, title)

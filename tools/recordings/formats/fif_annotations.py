@@ -89,6 +89,7 @@ def _put_exact(target: Path, notes: Path, made: Any) -> None:
 def notes(end: float, target: Path) -> list[str]:
     """Notes on the times of annotations in ``target``, a file whose samples end at ``end`` (s): by what they are off.
 
+    >>> from pathlib import Path
     >>> notes(60.0, Path("a_raw.fif"))
     []
     >>> [note] = notes(36_000.0, Path("a_raw.fif"))
