@@ -102,7 +102,7 @@ def write_copy(laid: Laid, out: Path, *, force: bool = False, block: float | Non
 def must_be_laid(laid: Laid) -> None:
     """Raise NotOfThisLedger where it is not known when the samples were made, or the ledger does not cover that."""
     if laid.sureness in (UNCOVERED, LINK):
-        why = "; ".join(laid.doubts)
+        why = laid.doubts[-1]  # the last word on where it lies
         name = laid.recording.path.name
         raise NotOfThisLedger(f"{name} cannot be laid beside the ledger: {why}", hint="in-force says what is known.")
 

@@ -83,6 +83,21 @@ def test_an_xdf_file_without_its_end_or_its_offsets(fast: Recorded, tmp_path: Pa
     assert not any("did not end it" in doubt for doubt in bare["doubts"])
 
 
+def test_a_fif_file_that_was_cut_off(fast: Recorded, tmp_path: Path) -> None:
+    """mne reads what is left and says nothing: so we do."""
+    whole = (fast.folder / "rig_raw.fif").read_bytes()
+    (tmp_path / "cut_raw.fif").write_bytes(whole[: len(whole) // 2])
+    answer = fast.ask("in-force", tmp_path / "cut_raw.fif", fast.ledger)
+    assert answer["length"] < fast.in_force("rig_raw.fif")["length"]
+    assert [doubt.startswith("it is cut off or damaged") for doubt in answer["doubts"]].count(True) == 1
+    assert not any("cut off" in doubt for doubt in fast.in_force("rig_raw.fif")["doubts"])
+    out = tmp_path / "out_raw.fif"
+    command = ("annotate", tmp_path / "cut_raw.fif", fast.ledger, "--force", "-o", out)
+    told = fast.desk.do(RECORDINGS.python(), "-m", "ezmsg.ledger.tools.cli", *command)
+    assert (told.code, told.out, out.exists()) == (3, "", False)
+    assert "takes no annotations" in told.err
+
+
 ODD = """
 import h5py, numpy, shutil, sys
 from pathlib import Path

@@ -7,6 +7,7 @@ from typing import Any
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.recordings.clocks.axis import counted
+from ezmsg.ledger.tools.recordings.formats.fif_tags import NotFif, chain
 from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recording, chosen
 
 EXTRA = "ezmsg-ledger[mne]"
@@ -38,7 +39,20 @@ def read(path: Path, series: str | None) -> Recording:
         began=measured(raw),
         markers=[marker for marker in markers if marker.name not in SEAMS],
         boundary=min(seams, default=None),
+        told=_damage(path),
     )
+
+
+def _damage(path: Path) -> list[str]:
+    """The place at which the chain of tags ends too early, in words: mne reads what is before it, and says nothing."""
+    if path.suffix == ".gz":
+        return []
+    with open(path, "rb") as file:
+        try:
+            chain(file)
+        except NotFif as error:
+            return [f"it is cut off or damaged, and what is left of it was read: {error}"]
+    return []
 
 
 def opened(path: Path) -> Any:

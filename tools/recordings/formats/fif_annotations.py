@@ -83,7 +83,10 @@ def _put_exact(target: Path, notes: Path, made: Any) -> None:
     try:
         put_annotations(target, notes, {ONSETS: made.onset.tolist(), ENDS: (made.onset + made.duration).tolist()})
     except (NotFif, OverflowError) as error:
-        raise NotARecording(f"{target.name} takes no annotations: {error}", hint="") from error
+        raise NotARecording(
+            f"{target.name} takes no annotations: {error}",
+            hint="A file that was cut off is whole when mne saves it anew: raw.save.",
+        ) from error
 
 
 def notes(end: float, target: Path) -> list[str]:
