@@ -170,6 +170,8 @@ def _write_bids(
     from ezmsg.ledger.tools.recordings.laid import Laid
     from ezmsg.ledger.tools.recordings.recording import read
 
+    if chosen == BIDS and data is None:
+        raise Misuse(f"{BIDS} needs the data file that the events are of", hint="--data FILE -o sub-01_events.tsv")
     if chosen != BIDS or data is None or others:
         raise Misuse(f"{BIDS} takes --data, --wall and -o alone", hint=f"-f {BIDS} --data FILE -o sub-01_events.tsv")
     if output is None or output.suffix != ".tsv":
@@ -179,10 +181,11 @@ def _write_bids(
     recording = read(data)
     with opened(ledger, page) as timeline:
         rows, beside = events_of(Laid(recording, timeline), wall=wall)
-        with _out(output) as out:
+        with _out(output) as out, _out(output.with_suffix(".json")) as sidecar:
             out.write(table(rows))
-        with _out(output.with_suffix(".json")) as out:
-            out.write(beside)
+            out.flush()  # a disk that is full says so while neither has its name
+            sidecar.write(beside)
+            sidecar.flush()
     _say(page, output, f"{count(len(rows), 'row')} as {chosen}, and what its columns are beside it,")
 
 

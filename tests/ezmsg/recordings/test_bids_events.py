@@ -14,6 +14,19 @@ from .recorded import Recorded
 pytestmark = pytest.mark.environments
 
 
+def test_a_disk_that_is_full_has_neither_the_events_nor_what_their_columns_are(fast: Recorded, tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from ezmsg.ledger.tools.cli import main; size = int(sys.argv[1]);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)); sys.exit(main(sys.argv[2:]))"
+    )
+    for size in (300, 600):  # for neither; for the events, and not for the sidecar
+        command = ("export", fast.ledger, "-f", "bids-events", "--data", fast.folder / "rig.nwb", "-o")
+        told = fast.desk.do(RECORDINGS.python(), "-c", code, str(size), *command, tmp_path / "out.tsv")
+        assert (told.code, told.out) == (6, ""), told
+        assert "File too large" in told.err
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_events_for_bids_pass_its_validator(fast: Recorded, tmp_path: Path) -> None:
     place = tmp_path / "sub-01" / "ieeg"
     place.mkdir(parents=True)

@@ -128,7 +128,7 @@ def test_files_that_are_not_as_nwb_has_them(fast: Recorded, tmp_path: Path) -> N
     answer = fast.ask("in-force", tmp_path / "rate.nwb", fast.ledger)
     assert (answer["sureness"], answer["kind"]) == ("as the wall clock said", "counted")
     gains = [span["value"] for span in answer["changed"] if span["field"] == "gain"]
-    assert gains == [1, 2, 3, 4, 5, 6]
+    assert gains[:6] == [1, 2, 3, 4, 5, 6]  # what ends when the rig does may follow: its samples began a little later
     assert any("whether the device kept that rate" in doubt for doubt in answer["doubts"])
     for name, code, said in (
         ("still", 3, "has neither stamps nor a rate"),
