@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from ezmsg.ledger.errors import LedgerError
+from ezmsg.ledger.errors import LedgerError, MalformedNote
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.questions.timeline import Timeline
 from ezmsg.ledger.receipt import check
@@ -136,7 +136,7 @@ def verify_tables(data: str | Path, ledger: str | Path) -> list[str]:
         raise NotARecording(f"{path.name} is not a NWB file", hint="Tables of a ledger are verified in NWB files.")
     recording = read(path, None)
     found = nwb_tables.read(path)
-    provenance = {row["item"]: row["text"] for row in found.get(nwb_tables.PROVENANCE, [])}
+    provenance = nwb_tables.provenance(found.get(nwb_tables.PROVENANCE, []))
     if not provenance:
         raise NotARecording(f"{path.name} has no tables of a ledger", hint="annotate writes them, into a copy.")
     if provenance.get("series") in recording.others:
@@ -145,12 +145,17 @@ def verify_tables(data: str | Path, ledger: str | Path) -> list[str]:
         if opened.id != provenance.get("ledger"):
             of = provenance.get("ledger") or "none that they name"
             raise NotOfThisLedger(f"the tables of {path.name} are of ledger {of}, not {opened.id}")
-        if (receipt := receipt_of(provenance)) is not None:
+        receipt, odd = None, []
+        try:
+            receipt = receipt_of(provenance)
+        except MalformedNote as error:  # somebody wrote over it: the tables can be compared all the same
+            odd = [f"{nwb_tables.PROVENANCE}: {error}"]
+        if receipt is not None:
             check(opened.location, receipt)
         laid = Laid(recording, Timeline(opened))
         stated = answer(laid, block=_given(provenance))
         wanted = tables_of(laid, stated, receipt.time if receipt is not None else 0)
-    return nwb_tables.differences(found, nwb_tables.expected(wanted))
+    return [*odd, *nwb_tables.differences(found, nwb_tables.expected(wanted))]
 
 
 def _given(provenance: dict[str, str]) -> float | None:

@@ -68,6 +68,9 @@ def read(path: Path, series: str | None = None) -> Recording:
     name = path.name.lower()
     if path.is_dir():
         raise NotARecording(f"{path} is a folder", hint=f"Name a data file: {FORMATS}.")
+    if not path.stat().st_size:
+        hint = "Its recorder wrote nothing, or a copy of it failed."
+        raise NotARecording(f"{path.name} is empty: it has 0 bytes", hint=hint)
     if name.endswith(".nwb"):
         from ezmsg.ledger.tools.recordings.formats import nwb as module
     elif name.endswith((".xdf", ".xdfz", ".xdf.gz")):

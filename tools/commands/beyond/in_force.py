@@ -166,8 +166,8 @@ def _print_settings(page: Page, found: InForce, full: bool) -> None:
 
 def _span(span: FieldSpan, full: bool) -> str:
     value = span.note or value_text(span.value, whole=full)
-    end = "on" if span.went_on_after else f"{span.end:.3f}"
-    text = f"{span.begin:>9.3f} to {end:>9} s  {value}"
+    when = f"{span.begin:>9.3f} s and on" if span.went_on_after else f"{span.begin:>9.3f} to {span.end:>9.3f} s"
+    text = f"{when:<24}  {value}"
     if span.began_before:
         return f"{text}, as before"
     who = f", asked for by session {span.asked_by}" if span.asked_by else ""

@@ -200,25 +200,45 @@ def _add_scratch(common: Any, file: Any, name: str, description: str, rows: list
 
 
 def read(path: Path) -> dict[str, list[Row]]:
-    """The ledger's tables in a NWB file, by name, as rows; an empty dict when it has none. Raises as ``nwb.opened``."""
+    """The ledger's tables in a NWB file, by name, as rows; an empty dict when it has none. Raises as ``nwb.opened``.
+
+    A row has no cell of a column that is shorter than the others.
+    """
     found: dict[str, list[Row]] = {}
     with opened(path) as file:
         for name, place in PLACES.items():
-            group = file.get(place, {}).get(name)
-            if group is not None:
+            group = file.get(f"{place}/{name}")
+            if hasattr(group, "items"):
                 found[name] = _rows(group)
     return found
 
 
 def _rows(group: Any) -> list[Row]:
-    columns: dict[str, list[Any]] = {}
-    for name, data in group.items():
-        if name != "id":
-            is_text = data.dtype.kind == "O"
-            values = data.asstr()[:] if is_text else data[:]
-            columns[name.removesuffix("_time")] = [value if is_text else value.item() for value in values]
-    rows = len(next(iter(columns.values()), []))
-    return [{name: values[place] for name, values in columns.items()} for place in range(rows)]
+    columns = {
+        name.removesuffix("_time"): _cells(data) for name, data in group.items() if name != "id" and _is_column(data)
+    }
+    rows = max(map(len, columns.values()), default=0)
+    return [{name: cells[place] for name, cells in columns.items() if place < len(cells)} for place in range(rows)]
+
+
+def _is_column(data: Any) -> bool:
+    return len(getattr(data, "shape", ())) == 1
+
+
+def _cells(data: Any) -> list[Any]:
+    """The cells of a column. Those that are not texts, numbers or truths, which are not ours, as texts."""
+    if data.dtype.kind in "OS":
+        try:
+            return list(data.asstr(errors="replace")[:])
+        except TypeError:  # references, or lists
+            pass
+    values = data[:]
+    return values.tolist() if data.dtype.kind in "biuf" else [str(value) for value in values]
+
+
+def provenance(rows: list[Row]) -> dict[str, str]:
+    """The texts of the table of the provenance, by item."""
+    return {str(row.get("item")): str(row.get("text")) for row in rows}
 
 
 def expected(tables: Tables) -> dict[str, list[Row]]:
@@ -236,24 +256,30 @@ def expected(tables: Tables) -> dict[str, list[Row]]:
 
 
 def differences(found: dict[str, list[Row]], wanted: dict[str, list[Row]]) -> list[str]:
-    """The rows that are not what they ought to be, in words; of the provenance, what holds at any time and place."""
+    """The places that are not as they ought to be, in words; of the provenance, what is of any time and place."""
     out = []
     for name in (SETTINGS, WIRING, MARKS, EVENTS, CONSTANT):
         one, other = found.get(name, []), wanted.get(name, [])
         if len(one) != len(other):
             out.append(f"{name} has {count(len(one), 'row')}, and the ledger gives {len(other)}")
+        if not one or not other:
+            continue
+        theirs, ours = {column: None for row in one for column in row}, _kept(other)
+        out += [f"{name} has no column {column}" for column in ours if column not in theirs]
+        more = [column for column in theirs if column not in other[0]]
+        out += [f"{name} has a column {column}, which is not the ledger's" for column in more]
+        columns = [column for column in other[0] if column in theirs]
         for place, (a, b) in enumerate(zip(one, other, strict=False), 1):
-            odd = [column for column in b if not _same(a.get(column, math.nan), b[column])]
-            odd += [column for column in a if column not in b]
+            odd = [column for column in columns if not _same(a.get(column), b[column])]
             if odd:
-                shown = "; ".join(_differs(column, a.get(column), b.get(column)) for column in odd[:3])
+                shown = "; ".join(_differs(column, a.get(column), b[column]) for column in odd[:3])
                 out.append(f"{name}, row {place}: {shown}")
     return [*out, *_origins(found[PROVENANCE], wanted[PROVENANCE])]
 
 
 def _origins(found: list[Row], wanted: list[Row]) -> list[str]:
     """The items of the provenance that differ."""
-    one, other = ({row["item"]: row["text"] for row in rows} for rows in (found, wanted))
+    one, other = provenance(found), provenance(wanted)
     apart = {*OF_THE_TIME, *(WORDS if one.get("version") != other["version"] else ())}
     out = [f"{PROVENANCE} tells an item twice"] if len(found) > len(one) else []
     out += [

@@ -31,15 +31,17 @@ def test_a_missing_extra_is_named_with_its_command(
 def test_what_is_not_a_data_file(run: Run, tmp_path: Path, night: Any) -> None:
     (tmp_path / "folder.nwb").mkdir()
     (tmp_path / "notes.txt").write_text("Dear diary,\n")
-    for name, code, said in (
-        ("nowhere.nwb", exits.USAGE, "there is no file"),
-        ("folder.nwb", exits.NOT_A_LEDGER, "is a folder"),
-        ("notes.txt", exits.NOT_A_LEDGER, "does not say which format it has"),
+    (tmp_path / "night.xdf").touch()
+    for name, code, said, hint in (
+        ("nowhere.nwb", exits.USAGE, "there is no file", "Name a data file"),
+        ("folder.nwb", exits.NOT_A_LEDGER, "is a folder", "Name a data file"),
+        ("night.xdf", exits.NOT_A_LEDGER, "is empty: it has 0 bytes", "Its recorder wrote nothing"),
+        ("notes.txt", exits.NOT_A_LEDGER, "does not say which format it has", "These are read"),
     ):
         answer = run("in-force", tmp_path / name, night.path)
         assert (answer.code, answer.out) == (code, ""), answer
         assert said in answer.err
-        assert "hint: Name a data file" in answer.err or "hint: These are read" in answer.err
+        assert f"hint: {hint}" in answer.err
 
 
 @pytest.mark.parametrize("block", ["20", "-5ms", "0s", "soon"])
