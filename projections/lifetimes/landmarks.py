@@ -103,12 +103,22 @@ class Landmarks:
         self.earliest = self.latest = 0
         self.times = TimeColumns(Column("q") if times is None else times, Column("q") if seqs is None else seqs)
         self.runs: list[Run] = []
-        self.sessions: dict[int, SessionMark] = {}
+        self._sessions: dict[int, SessionMark] | None = {}
+        self._kept_sessions = msgspec.Raw()  # those of an index, as JSON, until they are asked for
         self.marks: list[ev.Mark] = []
         self.gaps: list[ev.Gap] = []
         self.refusals: list[int] = []
         self.losses: list[int] = []
         self.readings = Readings()
+
+    @property
+    def sessions(self) -> dict[int, SessionMark]:
+        """The sessions, by id. Cost: O(sessions) the first time, 1 us each, where they come from an index."""
+        kept = self._kept_sessions  # before it is known whether they are needed: several threads may ask at once
+        if self._sessions is None:
+            self._sessions = msgspec.json.decode(kept, type=dict[int, SessionMark])
+            self._kept_sessions = msgspec.Raw()
+        return self._sessions
 
     def begin(self, state: GraphState) -> None:
         """Start after ``state``, when the events before it are gone: of these, only what still went on is known."""
@@ -150,7 +160,8 @@ class Landmarks:
     def sections(self) -> tuple[bytes, Column, Column]:
         """The landmarks for an index file: a JSON object, and the two columns of the times."""
         plain = {name: getattr(self, name) for name in _PLAIN}
-        kept = _Kept(**plain, readings=self.readings.kept, ends=self.readings.ends)
+        sessions: Any = self._kept_sessions if self._sessions is None else self._sessions
+        kept = _Kept(**plain, sessions=sessions, readings=self.readings.kept, ends=self.readings.ends)
         return msgspec.json.encode(kept), self.times.times, self.times.seqs
 
     @classmethod
@@ -160,6 +171,7 @@ class Landmarks:
         kept = msgspec.json.decode(data, type=_Kept)
         for name in _PLAIN:
             setattr(landmarks, name, getattr(kept, name))
+        landmarks._sessions, landmarks._kept_sessions = None, kept.sessions
         landmarks.readings = Readings(kept.readings, kept.ends)
         landmarks.seq = seq
         return landmarks
@@ -245,7 +257,7 @@ class _Kept(msgspec.Struct):
     earliest: int
     latest: int
     runs: list[Run]
-    sessions: dict[int, SessionMark]
+    sessions: msgspec.Raw
     marks: list[ev.Mark]
     gaps: list[ev.Gap]
     refusals: list[int]
@@ -254,7 +266,7 @@ class _Kept(msgspec.Struct):
     ends: list[int]
 
 
-_PLAIN = tuple(name for name in _Kept.__struct_fields__ if name not in ("readings", "ends"))
+_PLAIN = tuple(name for name in _Kept.__struct_fields__ if name not in ("sessions", "readings", "ends"))
 
 _HANDLERS: dict[type, Callable[[Landmarks, Any], None]] = {
     ev.ServerStarted: Landmarks._server_started,

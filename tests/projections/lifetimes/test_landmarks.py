@@ -58,6 +58,18 @@ def test_a_session_goes_by_its_first_label() -> None:
     ]
 
 
+def test_sessions_of_an_index_are_read_when_they_are_asked_for() -> None:
+    marks = recorded(started("a"), ev.SessionOpened(uuid="one", label="viewer"))
+    loaded = marks.copy()
+    assert loaded.runs == marks.runs
+    assert loaded._sessions is None
+    again = loaded.copy()
+    assert loaded._sessions is None, "a copy needs none of them"
+    assert loaded.sessions == marks.sessions
+    again.apply(stamped(ev.SessionOpened(uuid="two"), 3, 3))
+    assert [list(each.sessions) for each in (loaded, again, again.copy())] == [[2], [2, 3], [2, 3]]
+
+
 def test_the_bounds_of_time_hold_when_the_clock_was_set_back() -> None:
     marks = recorded(*[ev.Mark(name=str(n)) for n in range(4)], times=[50, 90, 20, 60])
     assert (marks.first, marks.last) == ((1, 50), (4, 60))
