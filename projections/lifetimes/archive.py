@@ -219,6 +219,11 @@ class Archive:
     def _landmarks_at_hand(self) -> Landmarks:
         """The landmarks that need no reading; a copy of those of the lifetimes, where each is to grow on by itself."""
         found = self._stored()
+        if self._keep and self.ledger.head - (0 if found is None else found.seq) >= SAVE_EVERY:
+            try:  # what is read for landmarks alone would be read again for the index
+                found = self.lifetimes()
+            except EventError:  # something contradicts: landmarks are there all the same
+                found = None
         if found is None or found.seq < self._landmarks.seq:
             return self._landmarks
         return found.landmarks if found.seq >= self.ledger.head else found.landmarks.copy()

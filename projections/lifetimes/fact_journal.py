@@ -65,7 +65,7 @@ class FactJournal:
         self._key_places = {key: place for place, key in enumerate(self.keys)}
         self._value_places: dict[bytes, int] = {}
         self.waiting: list[Any] = []
-        """Name and record of each setting that came in place of another, and is in no column yet."""
+        """Settings that came in place of others, and are in no column yet: of each its name and its record."""
 
     def begin(self, kind: str, name: Any, value: Any, amend: bool = False, rejoin: bool = True) -> None:
         """Note that a fact has come, in place of the one with its key. With ``amend``, that one lives on with a new

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,23 @@ def test_with_one_nothing_but_the_rest_is_read(path: Path) -> None:
         looked = Timeline(ledger, progress=lambda seq, head: calls.append((seq, head)))
         looked.when("edge A62 -> B62")
     assert calls[-1] == (65, 65)
+
+
+def test_a_first_look_reads_all_events_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    with Ledger.open(path, "r") as ledger:
+        whole = ledger.read
+
+        def count(after: int = 0, until: int | None = None) -> Iterator[list[Any]]:
+            for batch in whole(after, until):
+                read.extend(event.seq for event in batch)
+                yield batch
+
+        monkeypatch.setattr(ledger, "read", count)
+        looked = Timeline(ledger)
+        assert looked.landmarks.seq == 60
+        assert looked.asked(lambda told: told.has_edge(("A3", "B3"), 50))
+    assert read == list(range(1, 61))
 
 
 @pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
