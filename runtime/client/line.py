@@ -15,6 +15,9 @@ TIMEOUT_S = 10.0
 REPLY_MAX = 256 * 2**20
 """Bytes of a reply. A snapshot of ten thousand components has some tens of MB."""
 
+SIZE_MAX = 2**40
+"""A reply that says to be larger is none: what answers does not speak ezmsg's protocol."""
+
 
 class NoServer(LedgerError):
     """No graph server answers at the address."""
@@ -24,6 +27,12 @@ class Broken(LedgerError):
     """The server ended the connection, or answered something else than the protocol says."""
 
     hint = "Was it stopped? Is it an ezmsg graph server?"
+
+
+class TooLarge(LedgerError):
+    """The server is well, and says more at once than is read. The connection cannot be used any more."""
+
+    hint = "Very large settings or metadata make such replies."
 
 
 class Line:
@@ -58,13 +67,13 @@ class Line:
         return answer == Command.COMPLETE
 
     def ask(self, command: bytes, *texts: str, payload: bytes | None = None) -> Any:
-        """The reply of the server to a command: a pickle, opened by the allow-list. Raises Broken."""
+        """The reply of the server to a command: a pickle, opened by the allow-list. Raises Broken, TooLarge."""
         blob = b"" if payload is None else encode_blob(payload)
         self._send(command + b"".join(map(encode_str, texts)) + blob)
         return self._reply(command)
 
     def _reply(self, command: bytes) -> Any:
-        reply = self._opened(self._blob(), command)
+        reply = self._opened(self._large(), command)
         self._expect(Command.COMPLETE)
         return reply
 
@@ -76,7 +85,7 @@ class Line:
 
     def ask_all(self, *commands: tuple[bytes, tuple[str, ...]]) -> list[Any]:
         """The replies to several commands that are sent at once, each with its texts: ezmsg's server answers them one
-        right after the other, so that hardly anything can change between. Raises Broken."""
+        right after the other, so that hardly anything can change between. Raises Broken, TooLarge."""
         self._send(b"".join(command + b"".join(map(encode_str, texts)) for command, texts in commands))
         return [self._reply(command) for command, _ in commands]
 
@@ -88,8 +97,8 @@ class Line:
         self._socket.settimeout(None)
 
     def next(self) -> Any:
-        """The next entry of a stream, which is waited for. Raises Broken when it ends."""
-        return self._opened(self._blob(), b"stream")
+        """The next entry of a stream, which is waited for. Raises Broken when it ends, TooLarge."""
+        return self._opened(self._large(), b"stream")
 
     def shut(self) -> None:
         """End the connection while another thread waits for what comes: that meets its end."""
@@ -122,6 +131,15 @@ class Line:
         size = int.from_bytes(self._receive(8), "little")
         if size > REPLY_MAX:
             raise Broken(f"{size} bytes are too many for a reply")
+        return self._receive(size)
+
+    def _large(self) -> bytes:
+        """A blob that may be larger than is read while the server is well."""
+        size = int.from_bytes(self._receive(8), "little")
+        if size > SIZE_MAX:
+            raise Broken(f"{size} bytes are too many for a reply")
+        if size > REPLY_MAX:
+            raise TooLarge(f"the graph server's reply has {size:,} bytes; {REPLY_MAX:,} are read at most")
         return self._receive(size)
 
     def _receive(self, size: int) -> bytes:

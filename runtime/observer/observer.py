@@ -12,7 +12,7 @@ from ezmsg.ledger import events as ev
 from ezmsg.ledger.errors import LedgerError
 from ezmsg.ledger.log import Ledger
 from ezmsg.ledger.projections.graph.closings import UNSEEN
-from ezmsg.ledger.runtime.client.line import Broken, Line
+from ezmsg.ledger.runtime.client.line import Broken, Line, TooLarge
 from ezmsg.ledger.runtime.client.look import Look
 from ezmsg.ledger.runtime.observer.differences import Differences
 from ezmsg.ledger.runtime.observer.news import Change, Known, Report, Told
@@ -50,7 +50,8 @@ ALL = 2**62
 
 class Stream(threading.Thread):
     """A stream of the server's two, read as fast as it comes; each entry goes into ``news`` as it is, None at its
-    end. A server drops the oldest of more than a thousand entries that wait for a slow reader."""
+    end, and TooLarge where it tells more at once than is read. A server drops the oldest of more than a thousand
+    entries that wait for a slow reader."""
 
     def __init__(self, address: str, command: bytes, after: int, news: "queue.Queue[tuple[bytes, Any]]") -> None:
         super().__init__(name=f"observer of {address}", daemon=True)
@@ -65,6 +66,8 @@ class Stream(threading.Thread):
         try:
             while True:
                 self._news.put((self._command, self._line.next()))
+        except TooLarge as error:
+            self._news.put((self._command, error))
         except LedgerError as error:
             logger.debug("a stream ended: %s", error)
             self._news.put((self._command, None))
@@ -108,6 +111,7 @@ class Observer(RecordedGraph):
         self._changes: list[Change] = []
         self._topology: int | None = None
         self._settings = 0
+        self._reported: dict[int, Report] = {}
         self._reporters: dict[str, Report] = {}
         self._odd: set[str] = set()
         self._untold: Counter[Known] = Counter()
@@ -132,7 +136,8 @@ class Observer(RecordedGraph):
     def attend(self, stopped: Callable[[], bool], rotator: Rotator | None = None) -> bool:
         """Record until ``stopped`` says so, or the server ends; whether the server is still there.
 
-        ``rotator`` keeps the segments of the ledger in order meanwhile.
+        ``rotator`` keeps the segments of the ledger in order meanwhile. Raises TooLarge when the server is well, and
+        says more at once than is read.
         """
         try:
             self.look()
@@ -160,8 +165,13 @@ class Observer(RecordedGraph):
                 source, entry = self._news.get(timeout=0.0 if found else seconds)
                 if entry is None:
                     return None
+                if isinstance(entry, TooLarge):
+                    raise entry
                 if source == Command.SESSION_TOPOLOGY_SUBSCRIBE:
                     self._changes.append(Change.of(entry))
+                else:
+                    report = Report.of(entry)
+                    self._reported[report.number] = report
                 found = True
         except queue.Empty:
             return found
@@ -173,7 +183,8 @@ class Observer(RecordedGraph):
     # --- a look ------------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Look at the server, and record what is not as it was. Raises Broken when the server fails."""
+        """Look at the server, and record what is not as it was. Raises Broken when the server fails, TooLarge."""
+        self._listen(0.0)
         began = time.monotonic()
         seen, reports = self._seen()
         took = time.monotonic() - began
@@ -184,14 +195,24 @@ class Observer(RecordedGraph):
         self._next, self._idle = now + LOOK_SHARE * took, now + max(IDLE_S, LOOK_SHARE * took)
 
     def _seen(self) -> tuple[Look, list[Report]]:
-        """A look, and the settings that were reported since the one before: of one moment, or nearly so."""
-        events = (Command.SESSION_SETTINGS_EVENTS, (str(self._settings),))
+        """A look, and the settings that were reported since the one before: of one moment, or nearly so.
+
+        What the stream has told is not asked for: the server keeps no more than its last 10,000 reports.
+        """
+        known = self._settings
+        while known + 1 in self._reported:
+            known += 1
+        events = (Command.SESSION_SETTINGS_EVENTS, (str(known),))
         snapshots = ((Command.SESSION_SNAPSHOT, ()), (Command.SESSION_SETTINGS_SNAPSHOT, ()))
         for _ in range(LOOKS_MAX):
             before, graph, settings, after = self._line.ask_all(events, *snapshots, events)
             if len(before) == len(after):
                 break
-        return Look.of(graph, settings, self._line.id), [Report.of(each) for each in after]
+        reports = self._reported | {report.number: report for report in map(Report.of, after)}
+        last = after[-1].seq if after else known
+        self._reported = {}
+        seen = Look.of(graph, settings, self._line.id)
+        return seen, [reports[number] for number in sorted(reports) if self._settings < number <= last]
 
     def _record(self, seen: Look, reports: list[Report]) -> None:
         missing = self._missing(reports)
@@ -233,7 +254,7 @@ class Observer(RecordedGraph):
         if self._first and self._topology is None:
             self._topology = 0
         if reports:
-            missing += 0 if self._first else reports[0].number - self._settings - 1
+            missing += reports[-1].number - self._settings - len(reports)
             self._settings = reports[-1].number
         return 0 if self._first else missing
 

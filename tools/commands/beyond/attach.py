@@ -130,11 +130,18 @@ def _opened(ledger: Path | None, durability: Durability, segmented: bool) -> Led
 
 def _observe(observer: "Observer", stopped: Stopped, rotator: "Rotator | None") -> bool:
     """Record until a signal comes or the server ends; whether that is still there."""
-    there = False
+    from ezmsg.ledger.runtime.client.line import TooLarge
+
+    reason = "server_gone"
     try:
         there = observer.attend(stopped, rotator)
+        if there:
+            reason = "signal"
+    except TooLarge:
+        reason = "reply_too_large"
+        raise
     finally:
-        observer.leave("signal" if there else "server_gone", None)
+        observer.leave(reason, None)
     return there
 
 
