@@ -161,8 +161,10 @@ def running(node: Any) -> Iterator[Any]:
     if not SERVER.exists():
         pytest.skip("nats-server is not installed")
     node.start()
-    yield node
-    node.stop()
+    try:
+        yield node
+    finally:
+        node.stop()
 
 
 def messages(url: str, ledger: str, stream: str = "LEDGERS") -> list[Message]:

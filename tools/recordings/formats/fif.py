@@ -7,7 +7,7 @@ from typing import Any
 from ezmsg.ledger.extras import needed
 from ezmsg.ledger.tools.exits import MissingExtra
 from ezmsg.ledger.tools.recordings.clocks.axis import counted
-from ezmsg.ledger.tools.recordings.formats.fif_tags import NotFif, chain
+from ezmsg.ledger.tools.recordings.formats.fif_tags import RAW_DATA, NotFif, block, chain
 from ezmsg.ledger.tools.recordings.recording import Marker, NotARecording, Recording, chosen
 
 EXTRA = "ezmsg-ledger[mne]"
@@ -49,7 +49,7 @@ def _damage(path: Path) -> list[str]:
         return []
     with open(path, "rb") as file:
         try:
-            chain(file)
+            block(file, chain(file), RAW_DATA)  # which ends, unless it was cut off between two tags
         except NotFif as error:
             return [f"it is cut off or damaged, and what is left of it was read: {error}"]
     return []
