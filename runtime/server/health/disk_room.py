@@ -81,7 +81,7 @@ class DiskRoom:
         least = self._least_of(space)
         if space.free >= least:
             self._warned = None
-        elif self._warned is None or space.free <= self._warned // 2:
+        elif self._warned is None or space.free <= self._warned // 2 < self._warned:  # of nothing, no half can go
             self._warned = space.free
             self._warn(space, least)
 

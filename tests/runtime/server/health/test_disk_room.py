@@ -121,3 +121,10 @@ def test_where_nothing_can_be_told(now: list[float], tmp_path: Path, caplog: pyt
 def test_the_system_tells_it(tmp_path: Path) -> None:
     space = OS_DISK.space(str(tmp_path))
     assert 0 < space.free <= space.total
+
+
+def test_a_disk_without_any_room_is_told_of_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    watched = room(Filling(0), tmp_path, least=1000)
+    for _ in range(3):
+        watched.look()
+    assert caplog.text.count("THE DISK IS NEARLY FULL") == 1
