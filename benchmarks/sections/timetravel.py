@@ -63,7 +63,7 @@ def _measure(path: Path, number: int, setting: Setting, section: Section) -> Non
         contenders[RAPHTORY] = lambda: _fill(path)
     figures = take_turns("building", contenders, setting.rounds)
     _rows(section, "building", figures)
-    section.aim("building, in replays", ratios(figures[OURS], figures[REPLAY]), 3.0, at_most=True)
+    section.aim("building, in replays", ratios(figures[OURS], figures[REPLAY]), 1.7, at_most=True)
     replays = figures[REPLAY]
     graph = raphtory(path) if _has("raphtory") else None
     with Ledger.open(path, "r") as ledger:
