@@ -21,7 +21,7 @@ from ezmsg.ledger.storage.disk import OS_DISK
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.jetstream.stream import ready
-from ezmsg.ledger.tools.fleet.message import HEADERS_MAX, PIECE_MAX, stored
+from ezmsg.ledger.tools.fleet.message import FENCE, HEADERS_MAX, MESSAGE_ID, PIECE_MAX, stored
 from ezmsg.ledger.tools.fleet.shipping.process import shipper
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim as Goal
 from ezmsg.ledger.tools.fleet.shipping.shipping import Shipping
@@ -32,12 +32,12 @@ message before it acknowledges it, and one append is on its way at a time.
 
 *Ship*: a finished ledger, recorded in commits of 100 events, to a new stream, which is connected to and made as well;
 beside a copy of the file on the same disk with an `fdatasync` after every 256 KiB, and beside a bare loop that checks
-nothing: nats-py's own `publish` of messages as large, each after the one before was acknowledged. *Read*: all events of
-the shipped ledger, which is fetched and checked byte by byte on the way, beside all events of the file. *Live*: a
-ledger under 5,000 commits a second of one event each, shipped by a process of its own, as `run --ship` starts it; how
-old the oldest event is that is not in the stream, looked at every 20 ms, and the worst of a run. *Connect*: p50 of
-single connects of ezmsg's own client at a recorder that is shipped while it records, beside one that is not; both take
-turns.
+nothing: nats-py's own `publish` of messages as large, with the same fence, each after the one before was acknowledged.
+*Read*: all events of the shipped ledger, which is fetched and checked byte by byte on the way, beside all events of the
+file. *Live*: a ledger under 5,000 commits a second of one event each, shipped by a process of its own, as `run --ship`
+starts it; how old the oldest event is that is not in the stream, looked at every 20 ms, and the worst of a run.
+*Connect*: p50 of single connects of ezmsg's own client at a recorder that is shipped while it records, beside one that
+is not; both take turns.
 
 *Beside the row before*: of ship and read our speed to the other one's, of live the worst lag to one second, of connect
 our time to the other one's."""
@@ -155,7 +155,8 @@ def _copy(path: Path) -> float:
 
 
 async def _published(path: Path, address: str, stream: str) -> float:
-    """The seconds in which a client that checks nothing brings a file to a new stream, as messages as large as ours."""
+    """The seconds in which a client that checks nothing brings a file to a new stream, as messages as large as ours, of
+    which the server takes each only after the one before."""
     import nats
 
     start = perf_counter()
@@ -164,8 +165,10 @@ async def _published(path: Path, address: str, stream: str) -> float:
         jetstream = client.jetstream(timeout=LATE_S * 60)
         await jetstream.add_stream(name=stream, subjects=[f"{stream}.file"])
         with path.open("rb") as file:
+            number = 0
             while data := file.read(PIECE_MAX - HEADERS_MAX):
-                await jetstream.publish(f"{stream}.file", data)
+                fenced = {FENCE: str(number), MESSAGE_ID: f"{stream}:{number}"}
+                number = (await jetstream.publish(f"{stream}.file", data, headers=fenced)).seq
         return perf_counter() - start
     finally:
         await client.close()
