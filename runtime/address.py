@@ -88,6 +88,16 @@ def why_not(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+OTHER_PROGRAM = "Another program may have that port. `ezmsg-ledger run`, `serve` and `ezmsg serve` print their address."
+
+
+def not_a_server(address: str, what: str, error: BaseException) -> str:
+    """A message: something listens at an address, and does not answer as ``what`` does, for this reason."""
+    does = {EOFError: "ends the connection", TimeoutError: "says nothing", ValueError: "says something else"}
+    said = next((f"it {done}" for kind, done in does.items() if isinstance(error, kind)), why_not(error))
+    return f"what listens at {address} does not answer as {what} does: {said}"
+
+
 def beyond_loopback(host: str, port: int, allow: Sequence[str] = ()) -> str | None:
     """A warning for a server that listens at this address (as the system has it); None at the loopback interface."""
     if is_loopback(host):

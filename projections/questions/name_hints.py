@@ -23,17 +23,17 @@ def number(name: str) -> int | None:
     return int(name) if name.isascii() and name.isdigit() and len(name) <= DIGITS_MAX else None
 
 
-def near(name: str, known: Iterable[str], what: str = "") -> str:
+def near(name: str, known: Iterable[str], what: str) -> str:
     """A hint: the names of ``known`` that are like ``name``, else some of all. ``what`` they are, in the plural.
 
     Cost: O(known), 50 us for each.
     """
     names = sorted({each for each in known if each}, key=_rank)
     if not names:
-        return f"The ledger holds no {what}." if what else "This ledger holds none at all."
+        return f"The ledger holds no {what}."
     if found := did_you_mean(name, names, 3):
         return found
-    return f"{f'The {what}' if what else 'There'} are: {some_of(names)}."
+    return f"The {what} are: {some_of(names)}."
 
 
 def some_of(names: list[str]) -> str:

@@ -160,4 +160,4 @@ def fields(form: Form, before: str = "") -> dict[str, Form]:
 def unknown_field(unit: str, field: str, lives: Iterable[Fact]) -> UnknownSubject:
     """The error for a dotted path that none of the settings in ``lives`` has."""
     known = {name for fact in lives for name in fields(fact.value[0])}
-    return UnknownSubject(f"the settings of {unit} never had a field {field!r}", hint=near(field, known))
+    return UnknownSubject(f"the settings of {unit} never had a field {field!r}", hint=near(field, known, "fields"))

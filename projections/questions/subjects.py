@@ -21,6 +21,10 @@ _EVER = {
 }
 
 
+_MANY = {"process": "processes", "endpoint": "endpoints"}
+"""Kinds whose names are ids."""
+
+
 class Subject(msgspec.Struct, frozen=True):
     """The thing that a question is about. ``kind`` is one of KINDS.
 
@@ -63,7 +67,7 @@ class Subjects:
                 return self._named(guess, name)
             except UnknownSubject:
                 continue
-        raise UnknownSubject(f"nothing here was ever called {name!r}", hint=near(name, self.names()))
+        raise UnknownSubject(f"nothing here was ever called {name!r}", hint=near(name, self.names(), "names"))
 
     def _named(self, kind: str, name: str) -> Subject:
         if kind == "topic":
@@ -75,7 +79,7 @@ class Subjects:
         names = self._lifetimes.names(kind)
         key = number(name)
         if key is None or key not in names:
-            raise UnknownSubject(f"there is no {kind} {name}", hint=near(name, map(str, names)))
+            raise UnknownSubject(f"there is no {kind} {name}", hint=near(name, map(str, names), _MANY[kind]))
         return Subject(kind, (key,), f"{kind} {name}")
 
     def edge(self, from_topic: str, to_topic: str) -> Subject:
@@ -101,9 +105,9 @@ class Subjects:
         if not self._lifetimes.is_topic(name) and name not in (known := self.topics()):
             inside = [each for each in known if each.startswith(f"{name}/")]
             if inside:
-                hint = f"There are: {some_of(inside)}."
+                hint = f"The topics inside it are: {some_of(inside)}."
                 raise UnknownSubject(f"{name} is not a topic, but has some inside it", hint=hint)
-            raise UnknownSubject(f"there never was a topic {name!r}", hint=near(name, known))
+            raise UnknownSubject(f"there never was a topic {name!r}", hint=near(name, known, "topics"))
         return name
 
     def session(self, name: str) -> list[int]:
@@ -111,7 +115,7 @@ class Subjects:
         found = sessions_named(self._lifetimes.landmarks.sessions, name)
         if not found:
             names = (mark.label or str(mark.seq) for mark in self._sessions())
-            raise UnknownSubject(f"there never was a session {name!r}", hint=near(name, names))
+            raise UnknownSubject(f"there never was a session {name!r}", hint=near(name, names, "sessions"))
         return [mark.seq for mark in found]
 
     def session_mark(self, name: str) -> SessionMark:
@@ -125,7 +129,8 @@ class Subjects:
         """
         names = self._lifetimes.names(kind)
         if name not in names:
-            raise UnknownSubject(f"no {_EVER[kind][0]} {name!r} {_EVER[kind][1]}", hint=near(name, names))
+            what, ever = _EVER[kind]
+            raise UnknownSubject(f"no {what} {name!r} {ever}", hint=near(name, names, f"{what}s that {ever}"))
         return name
 
     def _sessions(self) -> Iterable[SessionMark]:

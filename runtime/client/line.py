@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import parse_address, why_not
+from ezmsg.ledger.runtime.address import OTHER_PROGRAM, VERSION_MAX, not_a_server, parse_address, read_counted, why_not
 from ezmsg.ledger.runtime.server.pickles import BadPickle, loads
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob, encode_str
 
@@ -43,13 +43,17 @@ class Line:
         host, port = parse_address(address)
         try:
             self._socket = socket.create_connection((host, port), TIMEOUT_S)
-            self._said = self._socket.makefile("rb")
-            self.version = self._blob().decode("utf-8", "replace")  # which every ezmsg server says first
-        except (OSError, Broken) as error:
+        except OSError as error:
             raise NoServer(
                 f"no graph server answers at {address}: {why_not(error)}",
                 hint="Start one: `ezmsg-ledger serve`, or `ezmsg serve`.",
             ) from error
+        self._said = self._socket.makefile("rb")
+        try:
+            self.version = read_counted(self._said, VERSION_MAX).decode("utf-8", "replace")
+        except (OSError, EOFError, ValueError) as error:
+            self.close()
+            raise NoServer(not_a_server(address, "a graph server", error), hint=OTHER_PROGRAM) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.id = ""
         if opener in (Command.SESSION, Command.PROCESS):

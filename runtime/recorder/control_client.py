@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 from ezmsg.ledger.errors import LedgerError
-from ezmsg.ledger.runtime.address import VERSION_MAX, parse_address, read_counted, why_not
+from ezmsg.ledger.runtime.address import OTHER_PROGRAM, VERSION_MAX, not_a_server, parse_address, read_counted, why_not
 from ezmsg.ledger.runtime.server.wire.protocol import Command, encode_blob
 
 TIMEOUT_S = 5.0
@@ -32,14 +32,22 @@ def ask(address: str, do: str, **words: Any) -> dict[str, Any]:
     host, port = parse_address(address)
     hint = "Start one with `ezmsg-ledger run` or `serve`, or give its address."
     try:
-        with socket.create_connection((host, port), TIMEOUT_S) as connection, connection.makefile("rb") as replies:
-            read_counted(replies, VERSION_MAX)  # every ezmsg server says its version first
-            connection.sendall(Command.PRIVATE + encode_blob(json.dumps({"do": do, **words}).encode()))
-            reply = json.loads(read_counted(replies, REPLY_MAX))
-    except EOFError as error:
-        raise NoAnswer(f"the graph server at {address} is not a recorder: no answer to {do}", hint=hint) from error
+        connection = socket.create_connection((host, port), TIMEOUT_S)
     except (OSError, ValueError, OverflowError) as error:
         raise NoAnswer(f"no recorder answers at {address}: {why_not(error)}", hint=hint) from error
+    what = "a graph server"
+    with connection, connection.makefile("rb") as replies:
+        try:
+            read_counted(replies, VERSION_MAX)  # every ezmsg server says its version first
+            what = "a recorder"
+            connection.sendall(Command.PRIVATE + encode_blob(json.dumps({"do": do, **words}).encode()))
+            reply = json.loads(read_counted(replies, REPLY_MAX))
+        except EOFError as error:
+            if what == "a graph server":
+                raise NoAnswer(not_a_server(address, what, error), hint=OTHER_PROGRAM) from error
+            raise NoAnswer(f"the graph server at {address} is not a recorder: no answer to {do}", hint=hint) from error
+        except (OSError, ValueError, OverflowError) as error:
+            raise NoAnswer(not_a_server(address, what, error), hint=OTHER_PROGRAM) from error
     if "error" in reply:
         raise NoAnswer(f"the recorder at {address} refused: {reply['error']}")
     return dict(reply)

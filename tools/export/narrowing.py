@@ -51,9 +51,11 @@ class Narrowing(msgspec.Struct, frozen=True):
         subjects = timeline.subjects
         topics, components = subjects.topics(), subjects.components()
         if self.below is not None and not Narrowing(below=self.below).wants([*topics, *components]):
-            raise Misuse(f"there is nothing below {self.below!r}", hint=near(self.below, components))
+            raise Misuse(f"there is nothing below {self.below!r}", hint=near(self.below, components, "components"))
         if not self.wants_some([*topics, *components]):
-            raise Misuse(f"no topic or component has {self.topic!r} in its name", hint=near(self.topic or "", topics))
+            raise Misuse(
+                f"no topic or component has {self.topic!r} in its name", hint=near(self.topic or "", topics, "topics")
+            )
 
     def wants_some(self, names: Iterable[str]) -> bool:
         """Whether any single one of the names is wanted."""

@@ -237,14 +237,14 @@ def test_without_what_a_session_asked_of_the_persistent_owner() -> None:
 @pytest.mark.parametrize(
     ("ask", "error", "hint"),
     [
-        (lambda t: t.why("A -> X"), UnknownSubject, "There are"),
+        (lambda t: t.why("A -> X"), UnknownSubject, "The topics are: A, B"),
         (lambda t: t.why("sys/filter"), UnknownSubject, UNIT),
         (lambda t: t.why("process 4"), UnknownSubject, "9"),
         (lambda t: t.why("A -> B", 31), UnknownMoment, "The ledger holds"),
         (lambda t: t.at("9" * 5000), UnknownMoment, "Moments are"),
         (lambda t: t.at("session:" + "9" * 5000), UnknownMoment, "The sessions are"),
         (lambda t: t.at("run:" + "9" * 5000), UnknownMoment, "one run"),
-        (lambda t: t.why("process " + "9" * 5000), UnknownSubject, "There are"),
+        (lambda t: t.why("process " + "9" * 5000), UnknownSubject, "The processes are: 9, 25."),
         (lambda t: t.when("edges > " + "9" * 5000), LedgerError, "Predicates are"),
         (lambda t: t.path("A", "c"), UnknownSubject, "Did you mean C?"),
         (lambda t: t.when("session veiwer"), UnknownSubject, "viewer"),
@@ -267,7 +267,7 @@ def test_what_never_was_is_said_with_what_is_near(
 def test_an_empty_ledger_has_no_subjects() -> None:
     with pytest.raises(UnknownSubject) as caught:
         Timeline(Ledger.memory()).why("A -> B")
-    assert "none at all" in caught.value.hint
+    assert "The ledger holds no topics" in caught.value.hint
 
 
 def test_what_comes_before_a_contradiction_can_be_looked_at() -> None:

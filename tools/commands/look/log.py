@@ -385,9 +385,9 @@ def _refuse_unknown(timeline: Timeline, topic: str | None, component: str | None
     subjects = timeline.subjects
     topics, components = subjects.topics(), subjects.components()
     if topic is not None and not any(topic.casefold() in name.casefold() for name in (*topics, *components)):
-        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near(topic, topics))
+        raise Misuse(f"no topic or component has {topic!r} in its name", hint=near(topic, topics, "topics"))
     if component is not None and not any(_is_inside(name, component) for name in (*topics, *components)):
-        hint = near(component, components)
+        hint = near(component, components, "components")
         raise Misuse(f"there is no component {component!r}, and nothing inside one", hint=hint)
 
 

@@ -106,7 +106,7 @@ def test_what_is_wanted_is_shown(run: Run, night: Any, options: list[str], found
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        (["--topic", "dekoder"], "no topic or component has 'dekoder' in", "There are: SCOPE, SCOPE/COPY"),
+        (["--topic", "dekoder"], "no topic or component has 'dekoder' in", "The topics are: SCOPE, SCOPE/COPY"),
         (["--component", "SYSTEM/AMPS"], "there is no component 'SYSTEM/AMPS'", "Did you mean SYSTEM/AMP"),
         (["--component", "decoder"], "there is no component 'decoder'", "Did you mean SYSTEM/DECODER?"),
     ],

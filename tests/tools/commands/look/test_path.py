@@ -70,7 +70,7 @@ def test_a_component_in_place_of_a_topic_is_answered_with_its_topics(run: Run, n
     answer = run("path", night.path, "SYSTEM/AMP", "VIEWER/IN")
     assert answer.code == exits.USAGE
     assert "SYSTEM/AMP is not a topic, but has some inside it" in answer.err
-    assert "hint: There are: SYSTEM/AMP/" in answer.err
+    assert "hint: The topics inside it are: SYSTEM/AMP/" in answer.err
 
 
 def test_breaks_are_counted() -> None:

@@ -188,7 +188,7 @@ def test_a_unit_that_moves_is_followed(run: Run, tmp_path: Path) -> None:
     [
         (["SYSTEM/AMPS"], "nothing here was ever called 'SYSTEM/AMPS'", "Did you mean SYSTEM/AMP"),
         (["SCOPE", "VIEWR/IN"], "there never was a topic 'VIEWR/IN'", "VIEWER/IN"),
-        (["SCOPE -> NOWHERE_AT_ALL"], "there never was a topic 'NOWHERE_AT_ALL'", "There are: SCOPE"),
+        (["SCOPE -> NOWHERE_AT_ALL"], "there never was a topic 'NOWHERE_AT_ALL'", "The topics are: SCOPE"),
         (["unit", "SYSTEM/AMPP"], "no unit 'SYSTEM/AMPP' ever ran", "SYSTEM/AMP"),
         (["session", "viewr"], "there never was a session 'viewr'", "Did you mean viewer?"),
         (["A", "B", "C", "D", "E"], "an edge, or a kind and a name, is needed", "[LEDGER] FROM TO"),

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from ezmsg.ledger import Ledger
 from ezmsg.ledger import events as ev
 from ezmsg.ledger.projections import Timeline
 from ezmsg.ledger.runtime import GraphServer
+from ezmsg.ledger.runtime.client import line
+from ezmsg.ledger.runtime.recorder import control_client
 from ezmsg.ledger.runtime.recorder.control_client import NoAnswer, ask
 from ezmsg.ledger.runtime.spool import Degraded
 from ezmsg.ledger.tools import exits
@@ -133,6 +137,48 @@ def test_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "'nonsense' is not an address: host, colon, and a port" in err
     assert "invalid literal" not in err
+
+
+@pytest.mark.parametrize(
+    ("greeting", "ends", "does"),
+    [(b"", False, "says nothing"), (b"SSH-2.0-OpenSSH_9.2\r\n", False, "says something else"), (b"", True, "ends the")],
+)
+@pytest.mark.parametrize("command", ["status", "attach"])
+def test_another_program_at_the_address(
+    command: str,
+    greeting: bytes,
+    ends: bool,
+    does: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(control_client, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(line, "TIMEOUT_S", 0.5)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        held = []
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(other.accept()[0])
+                    held[-1].sendall(greeting)
+                    if ends:
+                        held[-1].close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        assert main([command, address]) != exits.OK
+        other.shutdown(socket.SHUT_RDWR)
+        for each in held:
+            each.close()
+    err = capsys.readouterr().err
+    assert f"what listens at {address} does not answer as a graph server does: it {does}" in err
+    assert "Another program may have that port" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_stock_server_is_no_recorder(capsys: pytest.CaptureFixture[str]) -> None:
