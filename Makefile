@@ -47,7 +47,8 @@ help: ## list the commands
 	@echo "  ARGS='-k log -x'    handed to pytest, or to the command that is run"
 
 demo: $(RUN) ## record a real ezmsg pipeline and walk through its history
-	@$(VENV)/bin/ezmsg-ledger demo $(ARGS)
+	@mkdir -p recordings
+	@$(VENV)/bin/ezmsg-ledger demo $(or $(ARGS),recordings/demo-$$(date +%Y%m%d-%H%M%S).ledger)
 
 # Cheapest first. The typed check is also a part of the whole run; there it finds the wheel already installed.
 test: $(DEV) ## lint, types on the installed wheel, then the tests: some eleven minutes on two cores
