@@ -521,3 +521,17 @@ def test_it_fits_a_tablet(show: Show, demo: Path) -> None:
             assert box["x"] + box["width"] <= size[0] + 1
             assert box["y"] + box["height"] <= size[1] + 1
         shown.shot(f"demo-{name}")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 900])
+def test_in_a_narrow_window_nothing_is_squeezed_or_covered(show: Show, demo: Path, width: int) -> None:
+    shown = show(demo, query="?at=30", viewport={"width": width, "height": 700})
+    bar, transport = (shown.page.locator(f".{each}").bounding_box() for each in ("bar", "transport"))
+    assert bar["height"] < 75, "one row of buttons, and one of the legend at most"
+    assert transport["height"] < 50
+    assert shown.page.get_by_label("absent in grey").is_visible()
+    zoom = shown.page.locator(".react-flow__controls").bounding_box()
+    for node in shown.page.locator(".react-flow__node").all():
+        box = node.bounding_box()
+        apart = box["x"] > zoom["x"] + zoom["width"] or box["y"] + box["height"] < zoom["y"]
+        assert apart, node.inner_text()

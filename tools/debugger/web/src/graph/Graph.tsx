@@ -21,7 +21,7 @@ const PICKED_MAX = 40;
 const SLACK = 24;
 
 /** All of the drawing, and a small one not larger than life. */
-export const FIT = { padding: 0.04, maxZoom: 1.3 };
+export const FIT = { padding: { x: "4%", left: "52px", y: "4%" }, maxZoom: 1.3 } as const; // beside the buttons to zoom
 const ZOOM_MIN = 0.02;
 const ZOOM_MAX = 2.5;
 /** Edges up and down from a selection that are shown beside its own: more are as good as all. */
