@@ -4,6 +4,7 @@ A command is a line in COMMANDS and a function in a file of its own, which is im
 not before: help and completion come at once, however many commands there are.
 """
 
+import errno
 import importlib
 import os
 import re
@@ -189,6 +190,13 @@ def _eager(name: str, callback: Callable[..., None], help: str) -> click.Option:
     return click.Option([name], is_flag=True, expose_value=False, is_eager=True, callback=callback, help=help)
 
 
+_HINTS = {
+    errno.ENOSPC: "Make room there, or write to another place.",
+    errno.EDQUOT: "Make room there, or write to another place.",
+    errno.EROFS: "Write to another place.",
+}
+
+
 app = Commands(
     NAME,
     no_args_is_help=True,
@@ -229,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = exits.code_of(error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        report(f"the system refused: {where}{error.strerror or error}", "")
+        report(f"the system refused: {where}{error.strerror or error}", _HINTS.get(error.errno or 0, ""))
         code = exits.code_of(error)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())

@@ -50,7 +50,7 @@ def replacing(path: str, disk: Disk = OS_DISK) -> Iterator[str]:
 
     A symbolic link stays, and leads to the new file. What is not a file, such as ``/dev/null`` or a pipe, is written to
     as it is: a name given to a file in its place would take it away from everybody. Nobody syncs what is written: it is
-    for what a power cut may take. Raises OSError.
+    for what a power cut may take. Raises OSError, which names ``path``.
 
     >>> with replacing("baseline.json") as beside, open(beside, "w") as file:
     ...     _ = file.write("{}")
@@ -68,9 +68,11 @@ def replacing(path: str, disk: Disk = OS_DISK) -> Iterator[str]:
     try:
         yield beside
         disk.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         if disk.kind(beside) is not None:
             disk.remove(beside)
+        if isinstance(error, OSError) and error.filename in (None, beside):
+            error.filename = path  # the name that was asked for
         raise
 
 

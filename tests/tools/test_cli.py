@@ -517,7 +517,8 @@ def test_a_full_disk_behind_the_output_is_said(night: Any, options: list[str]) -
     with open("/dev/full", "w") as full:
         done = console(*options, night.path, stdout=full, capture_output=False, stderr=subprocess.PIPE)
     assert done.returncode == exits.DISK
-    assert done.stderr == "ezmsg-ledger: the system refused: No space left on device\n"
+    hint = "  hint: Make room there, or write to another place.\n"
+    assert done.stderr == f"ezmsg-ledger: the system refused: No space left on device\n{hint}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a handle as only POSIX shells do")

@@ -27,6 +27,7 @@ from ezmsg.ledger.tools.export.rows import Row, state_rows
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import asked_moment, opened, shortened
 from ezmsg.ledger.tools.input.options import FILE, flag, option
+from ezmsg.ledger.tools.input.span import span
 from ezmsg.ledger.tools.output import Page
 from ezmsg.ledger.tools.text.documents import state_document
 from ezmsg.ledger.wording import count
@@ -135,8 +136,7 @@ def export(
             raise Misuse(f"{output} is the ledger itself", hint="Write to another file.")
         only.check(timeline)
         if events and form.events is not None:
-            first = timeline.moment(since, clamp=True).since if since is not None else 1
-            last = timeline.moment(until, clamp=True).seq if until is not None else source.head
+            first, last = span(timeline, since, until)
             written: list[int] = []
             with _out(output) as out:
                 form.events(_counted(only.events(timeline, first, last), written), out)

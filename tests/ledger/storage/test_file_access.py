@@ -96,3 +96,14 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), replacing(str(tmp_path)) as place:
         Path(place).write_text("in its place")
     assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_the_system_refuses_is_said_of_the_name_that_was_asked_for(tmp_path: Path, named: bool) -> None:
+    path = str(tmp_path / "b.json")
+    with pytest.raises(OSError) as caught, replacing(path) as beside:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), beside if named else None)
+    assert caught.value.filename == path
+    with pytest.raises(OSError) as caught, replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "another")
+    assert caught.value.filename == "another"

@@ -21,6 +21,7 @@ from ezmsg.ledger.tools.exits import Misuse
 from ezmsg.ledger.tools.input import options
 from ezmsg.ledger.tools.input.location import opened
 from ezmsg.ledger.tools.input.options import flag, option
+from ezmsg.ledger.tools.input.span import span
 from ezmsg.ledger.tools.output import PASSED_OVER, UPGRADE, Page
 from ezmsg.ledger.tools.text.bursts import Bursts, Line
 from ezmsg.ledger.tools.text.phrases import EVERYTHING, LISTED_MAX, breaks_off
@@ -98,16 +99,11 @@ def log(
     if follow and until is not None:
         raise Misuse("--follow has no end, so it cannot have --until", hint="Leave one of them out.")
     with opened(ledger, page) as timeline:
-        source = timeline.ledger
         types = [*type_, *([REFUSED] if refused else [])]
         wanted = Filter(timeline, types, not_, session, topic, component, every=all_ or json)
         telling = JsonLines(page) if json else Sentences(page, timeline, not all_, absolute)
-        span = (
-            timeline.moment(since, clamp=True).since if since is not None else 1,
-            timeline.moment(until, clamp=True).seq if until is not None else source.head,
-        )
         most = EVERYTHING if all_ else LISTED_MAX
-        reading = Reading(timeline, wanted, telling, span, most)
+        reading = Reading(timeline, wanted, telling, span(timeline, since, until), most)
         try:
             reading.last(lines) if lines is not None else reading.all()
             if follow:

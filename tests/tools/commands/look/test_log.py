@@ -86,7 +86,6 @@ def test_times_of_day_can_be_had(run: Run, night: Any) -> None:
         (["--since", "13:04"], [42, 43, 44, 45, 46, 47, 48, 49]),
         (["--until", "13:03:20.150"], [1, 2]),
         (["--since", "-200ms"], [47, 48, 49]),
-        (["--since", "session:viewer", "--until", "mark:baseline"], []),
         (["--since", "2020-01-01", "--type", "mark"], [18]),
         (["--until", "2030-01-01", "--type", "mark"], [18]),
         (["-n", "2"], [48, 49]),
