@@ -53,6 +53,7 @@ class Shown:
         self.page, self.address, self.program = page, address, program
         self.requests: list[str] = []
         self.faults: list[str] = []
+        self._refused = False
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("console", self._said)
@@ -112,8 +113,13 @@ class Shown:
         self.until(lambda: parse_qs(urlsplit(self.page.url).query).get(name) == [value], f"{name}={value}")
 
     def refused(self) -> None:
-        """What the server refused is said in the console by the browser itself: that is no fault of the page."""
-        self.faults[:] = [fault for fault in self.faults if not fault.startswith("Failed to load resource")]
+        """Let the console say, now or later, what the server refused: that is no fault of the page."""
+        self._refused = True
+
+    @property
+    def broken(self) -> list[str]:
+        """The faults of the page."""
+        return [fault for fault in self.faults if not (self._refused and fault.startswith("Failed to load resource"))]
 
     def rest(self) -> None:
         """Until two frames have been painted."""
@@ -163,7 +169,7 @@ def show(browser: Any, desk: Any, debugger: Callable[..., str]) -> Iterator[Call
     for context in contexts:
         context.close()
     for each in shown:
-        assert each.faults == []
+        assert each.broken == []
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def test_a_disk_that_is_full_has_neither_the_events_nor_what_their_columns_are(f
     )
     for size in (300, 600):  # for neither; for the events, and not for the sidecar
         command = ("export", fast.ledger, "-f", "bids-events", "--data", fast.folder / "rig.nwb", "-o")
-        told = fast.desk.do(RECORDINGS.python(), "-c", code, str(size), *command, tmp_path / "out.tsv")
+        told = fast.desk.do(RECORDINGS.python(), "-B", "-c", code, str(size), *command, tmp_path / "out.tsv")
         assert (told.code, told.out) == (6, ""), told
         assert "File too large" in told.err
         assert list(tmp_path.iterdir()) == []

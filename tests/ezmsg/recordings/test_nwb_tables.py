@@ -59,7 +59,7 @@ def test_a_disk_that_takes_no_more_is_said_and_leaves_nothing(fast: Recorded, tm
     )
     size = (fast.folder / "rig.nwb").stat().st_size + more
     command = ("annotate", fast.folder / "rig.nwb", fast.ledger, "-o", tmp_path / "out.nwb")
-    told = fast.desk.do(RECORDINGS.python(), "-c", code, str(size), *command)
+    told = fast.desk.do(RECORDINGS.python(), "-B", "-c", code, str(size), *command)
     assert (told.code, told.out) == (6, ""), told
     assert re.fullmatch(r"ezmsg-ledger: the system refused: .*out.nwb: File too large\n", told.err), told.err
     assert list(tmp_path.iterdir()) == []

@@ -263,7 +263,10 @@ def test_what_is_no_ledger(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of file sizes there")
 def test_a_real_disk_that_takes_no_more(path: Path) -> None:
-    """The system refuses the write, as it does on a full disk: one message, and nothing is left."""
+    """The system refuses the write, as it does on a full disk: one message, and nothing is left.
+
+    ``-B``: where a file can only become so large, Python keeps half a module, and later processes break on it.
+    """
     part = path.with_name("part.ledger")
     before = sorted(os.listdir(path.parent))
     code = (
@@ -271,7 +274,7 @@ def test_a_real_disk_that_takes_no_more(path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700));"
         "from ezmsg.ledger.tools.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    words = [sys.executable, "-c", code, "cut", str(path), "4", "6", "-o", str(part)]
+    words = [sys.executable, "-B", "-c", code, "cut", str(path), "4", "6", "-o", str(part)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == exits.DISK, done
     assert f"{part} cannot be written: File too large" in done.stderr
