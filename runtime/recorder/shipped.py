@@ -18,9 +18,10 @@ class Shipped(msgspec.Struct, kw_only=True):
     """The state of a ledger's shipper.
 
     The stream ``to`` (an address) has the ledger ``ledger`` up to event ``seq``, that is up to ``offset`` of file
-    ``segment``; ``sequence`` is the number of the message. ``missing``: bytes that it does not have, at ``time``, when
-    this was written; ``acknowledged``: when the stream last took something (0 for never). All times are ns since the
-    epoch, UTC. ``trouble`` says why nothing is shipped ("" while all is well), ``pid`` whose note this is.
+    ``segment``; ``sequence`` is the number of the message, ``messages`` how many of this ledger it has. ``missing``:
+    bytes that it does not have, at ``time``, when this was written; ``acknowledged``: when the stream last took
+    something (0 for never). All times are ns since the epoch, UTC. ``trouble`` says why nothing is shipped ("" while
+    all is well), ``harm`` what the stream has lost for good, ``pid`` whose note this is.
     """
 
     to: str
@@ -30,9 +31,11 @@ class Shipped(msgspec.Struct, kw_only=True):
     offset: int = 0
     seq: int = 0
     sequence: int = 0
+    messages: int = 0
     missing: int = 0
     acknowledged: int = 0
     trouble: str = ""
+    harm: str = ""
     stopped: bool = False
     pid: int = 0
     time: int = 0

@@ -23,6 +23,9 @@ class Broker(Protocol):
         its numbers out again, so ``fence`` may be another message's by now.
         """
 
+    def count(self, ledger: str) -> int:
+        """The number of messages of a ledger, by the word of the stream's leader."""
+
     def after(self, ledger: str, sequence: int) -> list[Message]:
         """The next messages of a ledger after number ``sequence``, in their order, a few MB of them; [] for none now.
 

@@ -213,6 +213,8 @@ def _shipped(answer: dict[str, Any]) -> list[Row]:
         rows.append(Row("", f"{'shipping has stopped' if shipped['stopped'] else 'it waits'}: {trouble}", "warn"))
     elif left > 0 and silent > SHIPPER_SILENT_NS:
         rows.append(Row("", f"nobody ships it: no word of the shipper for {span_text(silent)}", "warn"))
+    if harm := shipped.get("harm"):
+        rows.append(Row("", f"the stream is not whole any more: {harm}", "warn"))
     return rows
 
 

@@ -121,6 +121,10 @@ class NatsBroker:
             raise Refused(f"stream {answer.get('stream')} has taken a message for {self.place.stream}", 0)
         return None if answer.get("duplicate") else int(answer["seq"])
 
+    def count(self, ledger: str) -> int:
+        """See Broker."""
+        return self.counts(self.place.subject(ledger)).get(self.place.subject(ledger), 0)
+
     def after(self, ledger: str, sequence: int) -> list[Message]:
         """See Broker."""
         return self._after(self.place.subject(ledger), sequence)

@@ -20,6 +20,9 @@ from ezmsg.ledger.tools.fleet.shipping.source import Gone, Source
 WRONG_FENCE = 10071
 """JetStream's number for an append that another message came before."""
 
+NO_SUCH_STREAM = 10059
+"""JetStream's number for a stream that is not there."""
+
 BACKOFF_MIN_S = 0.1
 BACKOFF_MAX_S = 10.0
 """How long to wait after a first failure, doubled with each that follows, and at most: a broker that comes back after
@@ -44,8 +47,9 @@ class Shipper:
     """Ships one ledger. ``step`` does one thing and says how long to wait before the next.
 
     ``name`` is the rig's, ``shipper`` says which program this is, so that another one can name it. ``known`` is what an
-    earlier shipper was acknowledged, if that is known: it is only compared. ``say`` is told, once, what a person should
-    know; ``waits`` holds why nothing is shipped at the moment ("" while all is well).
+    earlier shipper was acknowledged, and ``taken`` the number of messages that the stream had then, if that is known:
+    they are only compared. ``say`` is told, once, what a person should know; ``waits`` holds why nothing is shipped at
+    the moment ("" while all is well), ``harm`` what the stream has lost for good.
     """
 
     def __init__(
@@ -56,19 +60,26 @@ class Shipper:
         shipper: str,
         say: Callable[[str], object],
         known: Reached | None = None,
+        taken: int = 0,
     ) -> None:
         self.source = source
         self.reached: Reached | None = None
         """The part of the ledger that the stream was last seen to have; None until it was looked at."""
         self.waits = ""
+        self.harm = ""
         self.acknowledged = 0
         """How many appends were acknowledged. Nothing else shows that the broker is well."""
+        self.taken = taken
+        """How many messages the stream has, at the least: it never has fewer, unless it has lost some."""
+        self.has_no_stream = False
+        """Whether the broker has said that the stream is not there."""
         self._broker = broker
         self._name = name
         self._shipper = shipper
         self._say = say
         self._known = known
         self._certain = False
+        self._uncounted = True
         self._refused = 0
         self._failures = 0
         self._damage = 0
@@ -78,6 +89,7 @@ class Shipper:
 
         Raises Forked, FenceLost: this ledger cannot go on there. DamagedLedger, LogError: the file cannot be read.
         """
+        self.has_no_stream = False
         try:
             if not self._certain:
                 self._look()
@@ -89,6 +101,7 @@ class Shipper:
         except Disconnected:
             return 0.0  # the next step looks, over a new connection
         except (Unreachable, Refused, Malformed) as error:
+            self.has_no_stream = isinstance(error, Refused) and error.code == NO_SUCH_STREAM
             return self.wait(str(error))
         except DamagedLedger:
             self._damage += 1
@@ -102,6 +115,7 @@ class Shipper:
         """Let the next step look what the stream has: one that has nothing to append would not see that it has lost
         something."""
         self._certain = False
+        self._uncounted = True
 
     # --- where to go on ---
 
@@ -117,6 +131,8 @@ class Shipper:
             reached = Reached(last.sequence, last.piece.segment, last.piece.end, last.piece.upto)
             self._note_loss(reached)
             self.reached = self._known = reached
+        if self._uncounted:
+            self._count()
         self._certain = True
         self._refused = 0
 
@@ -134,11 +150,35 @@ class Shipper:
         known, self._known = self._known, None
         if known is None or (now is not None and (now.segment, now.offset) >= (known.segment, known.offset)):
             return
+        self.taken = 0  # what is left is counted anew
         rest = "nothing of this ledger" if now is None else f"it up to seq {now.upto}"
         self._say(
             f"THE STREAM HAS LOST what it had acknowledged: it had this ledger up to seq {known.upto}, and has {rest} "
             "(restarted empty, or restored from an older copy?). The rest is shipped again from the file."
         )
+
+    def _count(self) -> None:
+        """Say when messages are missing before the last one: nothing can be put in their place."""
+        there = self._broker.count(self.source.id)
+        if there < self.taken and (gap := self._gap()):  # fewer are no loss where another shipper sent larger ones
+            self.harm = gap
+            self._say(
+                f"THE STREAM IS NOT WHOLE ANY MORE: {gap}. It had acknowledged that, and the place cannot be filled: "
+                "readers stop there. The file has all of it: ship it to another stream, too, with --stream NAME."
+            )
+        self.taken, self._uncounted = there, False
+
+    def _gap(self) -> str:
+        """The first bytes missing in the stream before its last message; "" without any. Cost: reads all of it."""
+        segment, end, sequence = 0, 0, 0
+        while more := self._broker.after(self.source.id, sequence):
+            for message in more:
+                piece = stored(message).piece
+                begins = 0 if piece.segment > segment else end
+                if piece.offset > begins:
+                    return f"of segment {piece.segment} the bytes from {begins} to {piece.offset} are missing"
+                segment, end, sequence = piece.segment, piece.end, message.sequence
+        return ""
 
     # --- what is next ---
 
@@ -170,6 +210,7 @@ class Shipper:
         self.acknowledged += 1
         if sequence is None:
             return  # it had that message already, perhaps with fewer commits
+        self.taken += 1
         self.reached = self._known = Reached(sequence, piece.segment, piece.end, piece.upto)
         self._certain = True
 

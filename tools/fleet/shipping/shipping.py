@@ -73,11 +73,13 @@ class Shipping:
         self.source = Source(self.location)
         self.broker = NatsBroker(aim.place)
         before = note.read(self.location)
-        known = None
+        known, taken, harm = None, 0, ""
         if before is not None and (before.ledger, before.to) == (self.source.id, self._to) and before.sequence:
             known = Reached(before.sequence, before.segment, before.offset, before.seq)
+            taken, harm = before.messages, before.harm
         host = socket.gethostname()[:60]
-        self.shipper = Shipper(self.source, self.broker, aim.name, f"{host}:{os.getpid()}", say, known)
+        self.shipper = Shipper(self.source, self.broker, aim.name, f"{host}:{os.getpid()}", say, known, taken)
+        self.shipper.harm = harm
         self._receipts = None if aim.key is None else Receipts(self.source, self.broker, aim.key, say)
         self._note = Shipped(to=self._to, ledger=self.source.id, name=aim.name)
         self._noted = self._checked = 0.0
@@ -131,12 +133,10 @@ class Shipping:
 
     def _step(self) -> float | None:
         try:
-            if not self._ready:
+            if not self._ready or self.shipper.has_no_stream:
                 self.prepare()
             elif time.monotonic() - self._checked > CHECK_S:
-                self._checked = time.monotonic()
-                check(self.broker.info(), self._aim.place)
-                self.shipper.doubt()
+                self._check()
             elif self.broker.lost:  # while there is nothing to ship, nothing else would notice
                 self.shipper.doubt()
             return self.shipper.step()
@@ -148,6 +148,16 @@ class Shipping:
             return BACKOFF_MAX_S
         except (Unreachable, Refused) as error:
             return self.shipper.wait(str(error))
+
+    def _check(self) -> None:
+        """Look at the stream again; one that was removed is made anew. Raises NoStream, Unreachable."""
+        info = self.broker.info()
+        if info is None:
+            self.prepare()
+        else:
+            check(info, self._aim.place)
+        self.shipper.doubt()
+        self._checked = time.monotonic()
 
     def _is_over(self) -> bool:
         """Whether nobody writes the ledger, and nothing has come since the last look."""
@@ -168,15 +178,17 @@ class Shipping:
         """Leave word of how far it is, when that is due: at once when trouble comes or goes."""
         found = self._note
         trouble = found.trouble if found.stopped else self.shipper.waits
-        if not (at_once or trouble != found.trouble or self._note_is_due(wait)):
+        news = trouble != found.trouble or self.shipper.harm != found.harm
+        if not (at_once or news or self._note_is_due(wait)):
             return
         reached, sequence = self.shipper.reached, self._sequence
         if reached is not None:
             found.segment, found.offset, found.seq = reached.segment, reached.offset, reached.upto
+            found.messages = self.shipper.taken
             if sequence != found.sequence:
                 found.acknowledged = time.time_ns()
         found.sequence = sequence
-        found.trouble, found.missing = trouble, self.missing
+        found.trouble, found.harm, found.missing = trouble, self.shipper.harm, self.missing
         self._noted = time.monotonic()
         try:
             note.write(self.location, found)

@@ -9,6 +9,7 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.runtime.recorder import shipped
+from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.tools.fleet.message import stored
 from tests.brokers import Node, free_port, messages
 
@@ -91,6 +92,18 @@ def test_status_tells_how_far_behind_the_stream_is(desk: Any, node: Node) -> Non
     server.interrupt()
     assert server.end().code == 0
     assert there(node, path) == path.read_bytes()
+
+
+def test_status_tells_what_the_stream_has_lost(desk: Any) -> None:
+    path = desk.folder / "rig.ledger"
+    server = desk.start("ezmsg-ledger", "serve", path, "--address", desk.free)
+    address = server.until(r"EZMSG_GRAPHSERVER_ADDR=(\S+)")[1]
+    ledger = json.loads(desk.do("ezmsg-ledger", "status", address, "--json").out)["id"]
+    gap = "of segment 1 the bytes from 0 to 400 are missing"
+    shipped.write(str(path), shipped.Shipped(to="nats://broker/LEDGERS", ledger=ledger, name="rig", harm=gap))
+    assert f"the stream is not whole any more: {gap}" in desk.do("ezmsg-ledger", "status", address).out
+    server.interrupt()
+    assert server.end().code == 0
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])

@@ -5,7 +5,6 @@ import json
 import queue
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,64 +20,18 @@ from ezmsg.ledger.tools.fleet.errors import FenceLost, Forked
 from ezmsg.ledger.tools.fleet.jetstream import nats_broker
 from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
-from ezmsg.ledger.tools.fleet.jetstream.stream import faults, ready, wanted
+from ezmsg.ledger.tools.fleet.jetstream.stream import faults, wanted
 from ezmsg.ledger.tools.fleet.message import Message, stored
-from ezmsg.ledger.tools.fleet.shipping.shipper import Shipper
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
-from ezmsg.ledger.tools.fleet.shipping.source import Source
 from tests.brokers import PATIENCE_S, Node, messages, running
+
+from .desks import Desk, Trouble, id_of, there, until
 
 Made = Callable[..., Path]
 
 
 def ship(path: Path, node: Node, stream: str, *more: str) -> int:
     return main(["ship", str(path), node.url, "--stream", stream, "--name", "rig-3", *more])
-
-
-def id_of(path: Path) -> str:
-    with Ledger.open(path, "r") as ledger:
-        return ledger.id
-
-
-def there(path: Path, node: Node, stream: str) -> bytes:
-    """The bytes of a ledger of one file that the stream has."""
-    found = [stored(message).piece for message in messages(node.url, id_of(path), stream)]
-    assert [piece.offset for piece in found] == [sum(len(p.data) for p in found[:n]) for n in range(len(found))]
-    return b"".join(piece.data for piece in found)
-
-
-def until(wanted: Callable[[], bool]) -> None:
-    """Wait for what nothing tells of."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not wanted():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-class Desk:
-    """A shipper that is moved step by step, and what it has said."""
-
-    def __init__(self, path: Path, node: Node, stream: str, piece_max: int = 400, shipper: str = "here:1") -> None:
-        self.said: list[str] = []
-        self.broker = NatsBroker(parse(node.url, stream))
-        self.source = Source(str(path), piece_max)
-        self.shipper = Shipper(self.source, self.broker, "rig-3", shipper, self.said.append)
-
-    def prepare(self) -> "Desk":
-        ready(self.broker, None, self.said.append)
-        return self
-
-    def all(self) -> None:
-        while (wait := self.shipper.step()) is not None:
-            assert not self.shipper.waits, self.said
-            assert not wait or wait < 0.2
-
-    def __enter__(self) -> "Desk":
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.source.close()
-        self.broker.close()
 
 
 # --- what arrives ---
@@ -257,7 +210,7 @@ def test_it_goes_on_in_the_middle_of_a_commit_line(node: Node, stream: str, reco
         assert reader.verify().problems == []
 
 
-def test_an_idle_shipper_sees_that_the_stream_has_lost_something(trouble: "Trouble") -> None:
+def test_an_idle_shipper_sees_that_the_stream_has_lost_something(trouble: Trouble) -> None:
     trouble.node.stop()
     trouble.node.forget()
     trouble.node.start()
@@ -268,7 +221,7 @@ def test_an_idle_shipper_sees_that_the_stream_has_lost_something(trouble: "Troub
     assert there(trouble.path, trouble.node, "LEDGERS") == trouble.path.read_bytes()
 
 
-def test_an_idle_shipper_says_that_the_broker_has_gone(trouble: "Trouble") -> None:
+def test_an_idle_shipper_says_that_the_broker_has_gone(trouble: Trouble) -> None:
     said: queue.Queue[str] = queue.Queue()
     stop = threading.Event()
     shipping = Shipping(str(trouble.path), Aim(parse(trouble.node.url), "rig-3"), said.put, stop)
@@ -340,39 +293,6 @@ def test_a_shipper_that_another_one_overtook_names_it(node: Node, stream: str, r
 
 
 # --- a broker that is not as it should be ---
-
-
-class Trouble:
-    """A node of a test's own, a ledger that is shipped to it up to now, and its shipper."""
-
-    def __init__(self, folder: Path, path: Path) -> None:
-        self.node, self.path = Node(folder).start(), path
-        self.desk = Desk(path, self.node, "LEDGERS").prepare()
-        self.desk.all()
-
-    def append(self, name: str) -> None:
-        with Ledger.open(self.path, durability="none") as ledger:
-            ledger.append([Mark(name=name)] * 20)
-
-    def settle(self) -> None:
-        """Let the shipper go on until all is shipped."""
-        for _ in range(200):
-            wait = self.desk.shipper.step()
-            if wait is None:
-                return
-            threading.Event().wait(min(wait, 0.2))
-        raise AssertionError(self.desk.said)
-
-    def close(self) -> None:
-        self.desk.__exit__()
-        self.node.kill()
-
-
-@pytest.fixture
-def trouble(tmp_path: Path, recorded: Made) -> Any:
-    found = Trouble(tmp_path, recorded())
-    yield found
-    found.close()
 
 
 def test_a_number_that_a_restored_broker_gave_out_again_is_another_message(trouble: Trouble) -> None:

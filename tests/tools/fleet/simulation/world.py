@@ -63,6 +63,12 @@ class SimulatedBroker:
             raise Unreachable("no answer")
         return self.messages[-1] if self.messages else None
 
+    def count(self, ledger: str) -> int:
+        self.come()
+        if self.cut or self.dice.random() < self.trouble / 2:
+            raise Unreachable("no answer")
+        return len(self.messages)
+
     def after(self, ledger: str, sequence: int) -> list[Message]:
         self.come()
         if self.cut or self.dice.random() < self.trouble / 2:
@@ -146,6 +152,9 @@ class Connection:
         found = self.broker.last(ledger)
         self.life = self.broker.life
         return found
+
+    def count(self, ledger: str) -> int:
+        return self.broker.count(ledger)
 
     def after(self, ledger: str, sequence: int) -> list[Message]:
         return self.broker.after(ledger, sequence)
@@ -272,6 +281,8 @@ class World:
             reached = shipper.reached
             if reached is not None and not self.broker.restored and reached.offset > len(there):
                 raise Wrong("a shipper takes for shipped what is not in the stream")
+            if shipper.harm:
+                raise Wrong(f"the stream is whole, and yet: {shipper.harm}")
 
     def settle(self) -> None:
         """With a broker that answers all is shipped and read in the end."""
