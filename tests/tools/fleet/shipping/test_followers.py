@@ -9,7 +9,6 @@ import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.runtime.recorder import shipped
-from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.tools.fleet.message import stored
 from tests.brokers import Node, free_port, messages
 
