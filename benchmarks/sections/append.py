@@ -24,7 +24,13 @@ per commit: it is the limit. Opening and closing are not counted. After each run
 byte to its last, outside the measured time.
 
 Level `commit` has the disk confirm every commit (`fdatasync`; SQLite: `synchronous=FULL`) before it is acknowledged;
-level `none` leaves that to the system (`synchronous=OFF`)."""
+level `none` leaves that to the system (`synchronous=OFF`).
+
+Where the time goes, of an event in commits of 1,000 on the machine of the figures: the bare file and its sync take
+310 ns, stamped copies 105 ns, encoding 93 ns, the check that each event reads back as it was given 156 ns, SHA-256 73
+ns. Half the speed of the bare file would leave 310 ns for the last four. Converting the fields alone, as it is done,
+costs half of reading lines back; a commit cannot be encoded while the one before it is synced, since who appends
+waits for that."""
 
 COLUMNS = ("level", "events per commit", "writer", "events/s", "bytes per event", "our speed beside it")
 

@@ -30,7 +30,13 @@ against a replay, outside the measured time.
 A *snapshot* is the whole `GraphSnapshot`. *Building* is reading the ledger and writing the index, beside one replay of
 the whole ledger; for Raphtory, reading the ledger and filling the graph. *Memory* is what a process grows by that opens
 a timeline and asks each question once, beside one that fills a Raphtory graph with the same history. *A command* is a
-process of its own, from its start to its end: `ezmsg-ledger show --at`, with the index there."""
+process of its own, from its start to its end: `ezmsg-ledger show --at`, with the index there.
+
+Where the time goes: building reads and folds each event, as a replay does, and puts each hold of an edge and each
+fact into columns; most of that is waiting for memory, for each event touches tables of 60,000 edges. Tables by place
+took 0.98 of the time, look-ups in C 1.0, numbers within a topic 0.96, times as whole lists 1.0, no garbage collector
+1.0: none is in. *One edge* goes from hold to hold in mapped blocks, which keeps memory small; Raphtory has all of it
+in memory."""
 
 COLUMNS = ("question", "who answers", "takes", "our speed beside it")
 
