@@ -51,7 +51,7 @@ demo: $(RUN) ## record a real ezmsg pipeline and walk through its history
 	@$(VENV)/bin/ezmsg-ledger demo $(or $(ARGS),recordings/demo-$$(date +%Y%m%d-%H%M%S).ledger)
 
 # Cheapest first. The typed check is also a part of the whole run; there it finds the wheel already installed.
-test: $(DEV) ## lint, types on the installed wheel, then the tests: some seven minutes on two cores
+test: $(DEV) ## lint, types on the installed wheel, then the tests: some ten minutes on two cores
 	$(PY) -m ruff check .
 	$(PY) -m pytest -q $(TYPES)
 	$(PY) -m pytest $(TOGETHER) $(ARGS)

@@ -125,6 +125,13 @@ class Shown:
         """Until two frames have been painted."""
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
+    def still(self) -> None:
+        """Until the drawing has neither moved nor grown for a third of a second: no movement of it takes so long."""
+        place = "document.querySelector('.react-flow__viewport').style.transform"
+        before = ""
+        while before != (before := self.page.evaluate(place)):
+            self.page.wait_for_timeout(350)
+
     def shot(self, name: str) -> Path:
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.rest()

@@ -53,7 +53,7 @@ def test_what_the_keyboard_comes_to_is_in_sight(show: Show, demo: Path) -> None:
     shown = show(demo, query="?at=35")
     for _ in range(4):
         shown.page.keyboard.press("+")
-    shown.rest()
+    shown.still()  # what comes to the focus while the drawing still grows may be in sight then, and not in the end
     graph = shown.region("Graph").bounding_box()
     for name in ("RIG/TUNER", "VISITOR", "RIG/MONITOR/SINK", "RIG/TUNER"):
         button = shown.page.get_by_role("button", name=name, exact=True)
