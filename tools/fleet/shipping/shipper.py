@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ezmsg.ledger.errors import DamagedLedger, LedgerError
 from ezmsg.ledger.tools.fleet.broker import Broker
-from ezmsg.ledger.tools.fleet.errors import Disconnected, FenceLost, Forked, Refused, Unreachable
+from ezmsg.ledger.tools.fleet.errors import Disconnected, FenceLost, Forked, NoStream, Refused, Unreachable
 from ezmsg.ledger.tools.fleet.message import Malformed, Piece, Stored, stored
 from ezmsg.ledger.tools.fleet.shipping.source import Gone, Source
 
@@ -160,7 +160,7 @@ class Shipper:
     def _count(self) -> None:
         """Say when messages are missing before the last one: nothing can be put in their place."""
         there = self._broker.count(self.source.id)
-        if there < self.taken and (gap := self._gap()):  # fewer are no loss where another shipper sent larger ones
+        if there < self.taken and (gap := self._gap(there)):  # no loss where another shipper sent fewer, larger ones
             self.harm = gap
             self._say(
                 f"THE STREAM IS NOT WHOLE ANY MORE: {gap}. It had acknowledged that, and the place cannot be filled: "
@@ -168,16 +168,19 @@ class Shipper:
             )
         self.taken, self._uncounted = there, False
 
-    def _gap(self) -> str:
+    def _gap(self, there: int) -> str:
         """The first bytes missing in the stream before its last message; "" without any. Cost: reads all of it."""
         segment, end, sequence = 0, 0, 0
-        while more := self._broker.after(self.source.id, sequence):
-            for message in more:
-                piece = stored(message).piece
-                begins = 0 if piece.segment > segment else end
-                if piece.offset > begins:
-                    return f"of segment {piece.segment} the bytes from {begins} to {piece.offset} are missing"
-                segment, end, sequence = piece.segment, piece.end, message.sequence
+        try:
+            while more := self._broker.after(self.source.id, sequence):
+                for message in more:
+                    piece = stored(message).piece
+                    begins = 0 if piece.segment > segment else end
+                    if piece.offset > begins:
+                        return f"of segment {piece.segment} the bytes from {begins} to {piece.offset} are missing"
+                    segment, end, sequence = piece.segment, piece.end, message.sequence
+        except NoStream:  # a rig has the right to ship, and perhaps not to read
+            return f"it has {there} of the messages of this ledger, and had {self.taken}"
         return ""
 
     # --- what is next ---

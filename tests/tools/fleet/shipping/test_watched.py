@@ -4,21 +4,24 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from ezmsg.ledger import Ledger
 from ezmsg.ledger.errors import DamagedLedger
+from ezmsg.ledger.events import Mark
 from ezmsg.ledger.runtime.recorder import shipped
 from ezmsg.ledger.tools import exits
 from ezmsg.ledger.tools.cli import main
+from ezmsg.ledger.tools.fleet.jetstream.nats_broker import NatsBroker
 from ezmsg.ledger.tools.fleet.jetstream.place import parse
 from ezmsg.ledger.tools.fleet.jetstream.stream import wanted
 from ezmsg.ledger.tools.fleet.message import stored
 from ezmsg.ledger.tools.fleet.shipping import shipping as shipping_module
 from ezmsg.ledger.tools.fleet.shipping.shipping import Aim, Shipping
-from tests.brokers import PATIENCE_S, messages
+from tests.brokers import PATIENCE_S, Node, messages, running
 
 from .desks import Desk, Trouble, id_of, there, until
 
@@ -132,3 +135,33 @@ def test_fewer_messages_with_the_same_bytes_are_no_loss(trouble: Trouble, capsys
     capsys.readouterr()
     assert main(["ship", str(trouble.path), trouble.node.url]) == exits.OK
     assert "NOT WHOLE" not in capsys.readouterr().err
+
+
+RIGHTS = """
+accounts { LAB { jetstream: enabled
+  users: [ { user: lab, password: none }
+           { user: rig, password: none, permissions: { subscribe: "_INBOX.>", publish: [
+             "ledger.*", "$JS.API.STREAM.INFO.LEDGERS", "$JS.API.STREAM.MSG.GET.LEDGERS" ] } } ] } }
+"""
+
+
+def test_who_may_not_read_is_told_how_many_are_missing(
+    tmp_path: Path, recorded: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recorded(commits=40, size=2000)
+    for node in running(Node(tmp_path, more=f"max_payload: 32768\n{RIGHTS}")):
+        lab, rig = (node.url.replace("nats://", f"nats://{user}:none@") for user in ("lab", "rig"))
+        place = parse(lab)
+        with NatsBroker(place) as broker:
+            broker.make(wanted(place, 1))
+            assert main(["ship", str(path), rig]) == exits.OK
+            had = broker.count(id_of(path))
+            broker._api("STREAM.UPDATE.LEDGERS", {**wanted(place, 1), "max_msgs": 1, "discard": "old"})
+            broker._api("STREAM.UPDATE.LEDGERS", wanted(place, 1))
+            capsys.readouterr()
+            assert main(["ship", str(path), rig]) == exits.OK
+            assert f"it has 1 of the messages of this ledger, and had {had}" in capsys.readouterr().err
+            with Ledger.open(path, durability="none") as ledger:
+                ledger.append([Mark(name="afterwards")])
+            assert main(["ship", str(path), rig]) == exits.OK, "it goes on"
+            assert broker.count(id_of(path)) == 2
